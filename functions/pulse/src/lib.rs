@@ -1,0 +1,198 @@
+//! `ProcessPulseDataSigfox` or `ProcessPulseDataNbiot` -> the pulses table. One binary, deployed once per network.
+//!
+//! The bytes of each uplink are in the message, so nothing is read: choose the codec by the profile, decode, store all
+//! points of the uplink as one item under its natural key.
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use shared::batch::{self, NoId, Opened, Outcome, Piece, Record};
+use shared::config::{ConfigError, Settings};
+use shared::envelope;
+use shared::ports::{Item, Queue, Table};
+use shared::pulse;
+use shared::quarantine::Quarantined;
+use shared::telemetry::Counts;
+use shared::uplink::Uplink;
+use tokio::time::Instant;
+
+/// Who says in quarantine why a record is there.
+const STAGE: &str = "pulse";
+
+/// The settings of the function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `PULSE_TABLE`.
+    pub table: String,
+    /// `QUARANTINE_QUEUE_URL`.
+    pub quarantine_queue: String,
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets: tells the networks apart in the metrics.
+    pub function_name: String,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: settings.required("PULSE_TABLE")?,
+            quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
+            function_name: settings.required("AWS_LAMBDA_FUNCTION_NAME")?,
+        })
+    }
+}
+
+/// What the function writes to.
+#[derive(Debug)]
+pub struct PulseStage<T, Q> {
+    /// Pulses.
+    pub table: T,
+    /// What no codec can read.
+    pub quarantine: Q,
+    /// Who counts.
+    pub name: String,
+}
+
+/// Handles an SQS batch, and names in the answer what is to come back.
+///
+/// # Errors
+/// [`NoId`] when a record could not be named in the answer; then all of them come back.
+pub async fn handle(
+    event: SqsEvent,
+    stage: &PulseStage<impl Table, impl Queue>,
+    deadline: Instant,
+) -> Result<SqsBatchResponse, NoId> {
+    let records = batch::from_sqs(event)?;
+    let outcome = run(&records, stage, deadline).await;
+    outcome.counts.emit(&stage.name);
+    Ok(batch::sqs_response(&records, &outcome.failed))
+}
+
+async fn run(records: &[Record], stage: &PulseStage<impl Table, impl Queue>, deadline: Instant) -> Outcome {
+    let Opened { uplinks, mut unreadable } = batch::open(records, STAGE);
+    let received = uplinks.len() + unreadable.len();
+
+    let mut decoded: Vec<Piece<()>> = Vec::with_capacity(uplinks.len());
+    let mut items: Vec<Item> = Vec::with_capacity(uplinks.len());
+    for Piece { record, piece: uplink } in uplinks {
+        match pulse::item(&uplink) {
+            Ok(item) => {
+                decoded.push(Piece { record, piece: () });
+                items.push(item);
+            }
+            Err(reason) => unreadable.push(Piece { record, piece: undecodable(&uplink, &reason) }),
+        }
+    }
+    let unstored = stage.table.put(&items, deadline).await;
+    let unquarantined = batch::quarantine(&stage.quarantine, &unreadable, deadline).await;
+
+    let mut failed = batch::records_of(&decoded, &unstored);
+    failed.extend(batch::records_of(&unreadable, &unquarantined));
+    let counts = Counts {
+        received,
+        stored: items.len() - unstored.len(),
+        quarantined: unreadable.len() - unquarantined.len(),
+        given_back: unstored.len() + unquarantined.len(),
+        refused: 0,
+    };
+    Outcome { failed, counts }
+}
+
+/// Quarantines the one uplink, as a message that can be sent to this function again as it is.
+fn undecodable(uplink: &Uplink, reason: &pulse::NoPulses) -> Quarantined {
+    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).by(reason.codec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+    use shared::fakes::{FakeQueue, FakeTable};
+
+    use super::*;
+
+    const DATA: &str = "46800000009f00000002";
+    const KEEP_ALIVE: &str = "30e0150400030002000100";
+
+    fn uplink(device: usize, payload: &str) -> String {
+        json!({
+            "device": format!("sigfox:{device:X}"), "kind": "data", "at": "2026-11-20T12:00:00Z",
+            "time_source": "network", "sequence": 1, "profile": "adeunis-pulse-v4", "payload": payload,
+        })
+        .to_string()
+    }
+
+    fn event(bodies: &[String]) -> SqsEvent {
+        let records: Vec<Value> =
+            bodies.iter().enumerate().map(|(n, body)| json!({"messageId": format!("id-{n}"), "body": body})).collect();
+        serde_json::from_value(json!({"Records": records})).unwrap()
+    }
+
+    /// Ten messages of an uplink each; the fourth holds a frame that the codec does not know.
+    fn ten() -> SqsEvent {
+        let payload = |device| if device == 3 { KEEP_ALIVE } else { DATA };
+        let bodies: Vec<String> =
+            (0..10).map(|n| format!(r#"{{"v":1,"uplinks":[{}]}}"#, uplink(n, payload(n)))).collect();
+        event(&bodies)
+    }
+
+    fn stage(table: FakeTable, quarantine: FakeQueue) -> PulseStage<FakeTable, FakeQueue> {
+        PulseStage { table, quarantine, name: "pulse-test".to_owned() }
+    }
+
+    async fn failed(event: SqsEvent, stage: &PulseStage<FakeTable, FakeQueue>) -> Vec<String> {
+        let response = handle(event, stage, Instant::now() + Duration::from_secs(1)).await.unwrap();
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    #[tokio::test]
+    async fn of_ten_with_one_undecodable_nine_are_stored_one_is_quarantined_and_none_comes_back() {
+        let stage = stage(FakeTable::default(), FakeQueue::default());
+        assert_eq!(failed(ten(), &stage).await, [""; 0]);
+        assert_eq!(stage.table.len(), 9);
+        let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
+        assert_eq!(quarantined["reason"], "frame code 0x30 is not known to this codec (adeunis-pulse-v4 1)");
+        assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(1)));
+    }
+
+    #[tokio::test]
+    async fn a_quarantined_record_can_be_sent_again_as_it_is() {
+        let stage = stage(FakeTable::default(), FakeQueue::default());
+        failed(ten(), &stage).await;
+        let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
+        let record = quarantined["record"]["text"].as_str().unwrap();
+        assert_eq!(envelope::unpack(record.as_bytes()).unwrap().uplinks.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn exactly_what_the_table_refuses_comes_back() {
+        let stage = stage(FakeTable::refusing(["sigfox:2", "sigfox:7"]), FakeQueue::default());
+        assert_eq!(failed(ten(), &stage).await, ["id-2", "id-7"]);
+        assert_eq!(stage.table.len(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_quarantined_comes_back() {
+        let stage = stage(FakeTable::default(), FakeQueue::down());
+        assert_eq!(failed(ten(), &stage).await, ["id-3"]);
+    }
+
+    #[tokio::test]
+    async fn one_undecodable_uplink_does_not_hold_up_its_neighbours_in_the_same_message() {
+        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let message = format!(r#"{{"v":1,"uplinks":[{},{}]}}"#, uplink(1, KEEP_ALIVE), uplink(2, DATA));
+        assert_eq!(failed(event(&[message, "noise".to_owned()]), &stage).await, [""; 0]);
+        assert_eq!(stage.table.len(), 1);
+        assert_eq!(stage.quarantine.sent().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_same_batch_twice_leaves_the_table_as_it_was() {
+        let stage = stage(FakeTable::default(), FakeQueue::default());
+        failed(ten(), &stage).await;
+        let before = stage.table.items();
+        failed(ten(), &stage).await;
+        assert_eq!(stage.table.items(), before);
+    }
+}

@@ -1,0 +1,29 @@
+//! `ProcessRawDataNbiot` -> the raw table -> `ProcessPulseDataNbiot`.
+//!
+//! The work is [`shared::raw`]; this crate says what the records are and how they are answered. Every record that the
+//! shard delivers is taken, whatever its hash key.
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use shared::batch::{self, NoId};
+use shared::ports::{Queue, Table};
+use shared::raw::RawStage;
+use tokio::time::Instant;
+
+/// Who counts, and who says in quarantine why a record is there.
+pub const STAGE: &str = "raw-nbiot";
+
+/// Handles a Kinesis batch, and names in the answer what is to come back.
+///
+/// # Errors
+/// [`NoId`] when a record could not be named in the answer; then all of them come back.
+pub async fn handle(
+    event: KinesisEvent,
+    stage: &RawStage<impl Table, impl Queue>,
+    deadline: Instant,
+) -> Result<KinesisEventResponse, NoId> {
+    let records = batch::from_kinesis(event)?;
+    let outcome = stage.run(STAGE, &records, deadline).await;
+    outcome.counts.emit(STAGE);
+    Ok(batch::kinesis_response(&records, &outcome.failed))
+}

@@ -1,0 +1,109 @@
+//! A moment in UTC, to the second: all that either network tells.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// 9999-12-31T23:59:59Z. Later years need a fifth digit, and keys would no longer sort by time.
+const MAX_SECONDS: i64 = 253_402_300_799;
+
+/// A moment between 1970 and 9999, in whole seconds. Written as RFC 3339 in UTC: `2026-11-20T12:00:00Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct At(i64);
+
+/// Not a moment this system can hold.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum AtError {
+    /// Not RFC 3339, or finer than a second.
+    #[error("{0:?} is not a time of the form 2026-11-20T12:00:00Z")]
+    Format(String),
+    /// Before 1970 or after 9999. Milliseconds taken for seconds end here.
+    #[error("{0} is not a time in seconds since 1970 (are these milliseconds?)")]
+    Range(i64),
+}
+
+impl At {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
+    /// From seconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`AtError::Range`] outside 1970..=9999.
+    pub fn from_unix(seconds: i64) -> Result<Self, AtError> {
+        if (0..=MAX_SECONDS).contains(&seconds) { Ok(Self(seconds)) } else { Err(AtError::Range(seconds)) }
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// This moment less some seconds; `None` before 1970.
+    pub fn checked_sub(self, seconds: u64) -> Option<Self> {
+        Self::from_unix(self.0.checked_sub_unsigned(seconds)?).ok()
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // In range by construction, and jiff's own range is wider.
+        write!(f, "{}", Timestamp::from_second(self.0).unwrap_or_default())
+    }
+}
+
+impl FromStr for At {
+    type Err = AtError;
+
+    fn from_str(text: &str) -> Result<Self, AtError> {
+        let format = || AtError::Format(text.to_owned());
+        let time: Timestamp = text.parse().map_err(|_| format())?;
+        if time.subsec_nanosecond() != 0 {
+            return Err(format());
+        }
+        Self::from_unix(time.as_second())
+    }
+}
+
+impl TryFrom<String> for At {
+    type Error = AtError;
+
+    fn try_from(text: String) -> Result<Self, AtError> {
+        text.parse()
+    }
+}
+
+impl From<At> for String {
+    fn from(at: At) -> Self {
+        at.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_refused_rather_than_taken_for_a_far_future() {
+        assert_eq!(At::from_unix(1_795_348_800_000), Err(AtError::Range(1_795_348_800_000)));
+    }
+
+    #[test]
+    fn a_fraction_of_a_second_is_refused_since_the_key_could_not_hold_it() {
+        assert!("2026-11-20T12:00:00.5Z".parse::<At>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_is_read_back_as_it_was_written(seconds in 0..=MAX_SECONDS) {
+            let at = At::from_unix(seconds)?;
+            prop_assert_eq!(at.to_string().parse::<At>()?, at);
+            prop_assert_eq!(at.to_string().len(), "2026-11-20T12:00:00Z".len());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The ports, on AWS. With the `main.rs` files the only place that names an SDK.
+//!
+//! Each adapter makes one request at a time out of what it is handed, reads which parts of it were refused, and sends
+//! those again until nothing is refused or the deadline is reached. The SDK's own retries are off: it cannot see a
+//! refusal inside a successful answer, and two loops would multiply.
+//!
+//! # Layout
+//!
+//! - [`table`], [`queue`], [`stream`]: the three ports.
+//! - [`secret`]: reads a secret at start.
+//! - [`resend`]: the loop they share.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+mod queue;
+mod resend;
+mod secret;
+mod stream;
+mod table;
+
+pub use queue::SqsQueue;
+pub use secret::{SecretError, SecretStore};
+pub use stream::KinesisStream;
+pub use table::DynamoTable;
+
+/// A connection to AWS inside a region is made in a few milliseconds or not at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longer than any of these requests takes when all is well; then it is better made again on another connection.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What all clients share: credentials, region and endpoint from the environment, one pool of connections.
+pub async fn sdk_config() -> SdkConfig {
+    let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        .load()
+        .await
+}

@@ -1,0 +1,127 @@
+//! Sends again what was refused, with growing, jittered pauses, until a deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::ports::Refused;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What one request left undone, as positions in what the port was handed. The rest is durable.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Undone {
+    /// Refused for the moment.
+    pub again: Vec<usize>,
+    /// Refused for good: sent again it would be refused again.
+    pub never: Vec<usize>,
+}
+
+/// Makes requests with what is pending out of `positions` until nothing is, or the deadline is reached.
+pub(super) async fn until_accepted<F>(
+    positions: Vec<usize>,
+    deadline: Instant,
+    mut request: impl FnMut(Vec<usize>) -> F,
+) -> Refused
+where
+    F: Future<Output = Undone>,
+{
+    let mut pending = positions;
+    let mut refused = Refused::new();
+    let mut pause = FIRST_PAUSE;
+    while !pending.is_empty() {
+        let Ok(undone) = timeout_at(deadline, request(pending.clone())).await else {
+            tracing::warn!(pending = pending.len(), "no answer before the deadline");
+            break;
+        };
+        refused.extend(undone.never);
+        pending = undone.again;
+        if pending.is_empty() || Instant::now() + pause >= deadline {
+            break;
+        }
+        // Full jitter: what was refused together must not come back together.
+        sleep(pause.mul_f64(fastrand::f64())).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    refused.extend(pending);
+    refused
+}
+
+/// A request that failed as a whole. It is made again unless the service says that the request itself is wrong.
+pub(super) fn all_undone<E>(pending: Vec<usize>, error: &SdkError<E, HttpResponse>) -> Undone
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let transient = is_transient(error);
+    tracing::warn!(pending = pending.len(), transient, error = %DisplayErrorContext(error), "request failed");
+    if transient { Undone { again: pending, never: vec![] } } else { Undone { again: vec![], never: pending } }
+}
+
+/// Whether making the same request again may help: the service never answered, is in trouble, or throttles.
+fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    match error {
+        SdkError::ServiceError(answer) => {
+            answer.raw().status().is_server_error()
+                || answer.err().code().is_some_and(|code| THROTTLED.iter().any(|part| code.contains(part)))
+        }
+        SdkError::ConstructionFailure(_) => false,
+        _ => true,
+    }
+}
+
+/// Parts of the codes with which these three services say "later":
+/// `ProvisionedThroughputExceededException`, `ThrottlingException`, `RequestThrottled`, `KMSThrottlingException`,
+/// `RequestLimitExceeded`, `LimitExceededException`.
+const THROTTLED: [&str; 3] = ["Throttl", "ThroughputExceeded", "LimitExceeded"];
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn in_seconds(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_was_refused_is_sent_again() {
+        let requests = RefCell::new(Vec::new());
+        let refused = until_accepted(vec![0, 1, 2, 3], in_seconds(60), |pending| {
+            let again = if requests.borrow().is_empty() { vec![1, 3] } else { vec![] };
+            requests.borrow_mut().push(pending);
+            async { Undone { again, never: vec![] } }
+        });
+        assert_eq!(refused.await, Refused::new());
+        assert_eq!(*requests.borrow(), [vec![0, 1, 2, 3], vec![1, 3]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_for_good_is_not_sent_again() {
+        let refused = until_accepted(vec![0, 1], in_seconds(60), |pending| async move {
+            assert_eq!(pending, [0, 1]);
+            Undone { again: vec![], never: vec![1] }
+        });
+        assert_eq!(refused.await, Refused::from([1]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stays_refused_is_given_back_before_the_deadline() {
+        let deadline = in_seconds(20);
+        let refused = until_accepted(vec![0, 1, 2], deadline, |_| async { Undone { again: vec![2], never: vec![] } });
+        assert_eq!(refused.await, Refused::from([2]));
+        assert!(Instant::now() < deadline);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_answers_is_left_at_the_deadline() {
+        let deadline = in_seconds(20);
+        let refused = until_accepted(vec![0], deadline, |_| std::future::pending());
+        assert_eq!(refused.await, Refused::from([0]));
+        assert_eq!(Instant::now(), deadline);
+    }
+}

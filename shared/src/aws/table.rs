@@ -1,0 +1,133 @@
+//! [`Table`] on DynamoDB.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::resend::{Undone, all_undone, until_accepted};
+use crate::ports::{Item, Refused, Table};
+
+/// What DynamoDB takes in one `BatchWriteItem`.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>)
+const MAX_BATCH: usize = 25;
+
+/// Requests in flight at once.
+const CONCURRENCY: usize = 10;
+
+/// The names of the keys in both tables.
+const KEYS: [&str; 2] = ["device", "uplink"];
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// A DynamoDB table with the string keys `device` and `uplink`.
+#[derive(Debug, Clone)]
+pub struct DynamoTable {
+    client: Client,
+    name: String,
+}
+
+impl DynamoTable {
+    /// What the template has to grant on the table.
+    pub const ACTIONS: &[&str] = &["dynamodb:BatchWriteItem"];
+
+    /// The table of this name.
+    pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
+        Self { client: Client::new(config), name: name.into() }
+    }
+
+    async fn request(&self, items: &[Attributes], pending: Vec<usize>) -> Undone {
+        let puts = pending.iter().map(|&position| put(items[position].clone())).collect();
+        match self.client.batch_write_item().request_items(&self.name, puts).send().await {
+            Ok(answer) => {
+                undone(answer.unprocessed_items.and_then(|mut by_table| by_table.remove(&self.name)), &pending, items)
+            }
+            Err(e) => all_undone(pending, &e),
+        }
+    }
+}
+
+impl Table for DynamoTable {
+    async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
+        let items: Vec<Attributes> = items.iter().cloned().map(Attributes::from).collect();
+        let groups = by_key(&items);
+        // The last of a group is the one that is written.
+        let distinct: Vec<usize> = groups.iter().filter_map(|group| group.last().copied()).collect();
+        let batches: Vec<Vec<usize>> = distinct.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
+        let refused: Refused = stream::iter(batches)
+            .map(|batch| until_accepted(batch, deadline, |pending| self.request(&items, pending)))
+            .buffer_unordered(CONCURRENCY)
+            .concat()
+            .await;
+        groups.into_iter().filter(|group| group.iter().any(|p| refused.contains(p))).flatten().collect()
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the one required field is set right here")]
+fn put(item: Attributes) -> WriteRequest {
+    WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().expect("an item")).build()
+}
+
+fn key(item: &Attributes) -> [Option<&AttributeValue>; 2] {
+    KEYS.map(|name| item.get(name))
+}
+
+/// Positions of items with the same key, together: DynamoDB refuses a whole batch that holds one key twice.
+fn by_key(items: &[Attributes]) -> Vec<Vec<usize>> {
+    let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned();
+    let mut group_of: HashMap<[Option<String>; 2], usize> = HashMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (position, item) in items.iter().enumerate() {
+        let group = *group_of.entry(key(item).map(text)).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some(group) => group.push(position),
+            None => groups.push(vec![position]),
+        }
+    }
+    groups
+}
+
+/// What came back unprocessed, by its position. An item that was never sent would mean that the answer cannot be
+/// trusted, so everything is sent again.
+fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[Attributes]) -> Undone {
+    let unprocessed = unprocessed.unwrap_or_default();
+    let position = |request: &WriteRequest| {
+        let item = request.put_request.as_ref()?.item();
+        pending.iter().copied().find(|&position| key(&items[position]) == key(item))
+    };
+    let positions: Option<Vec<usize>> = unprocessed.iter().map(position).collect();
+    Undone { again: positions.unwrap_or_else(|| pending.to_vec()), never: vec![] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(device: &str, uplink: &str) -> Attributes {
+        [("device", device), ("uplink", uplink)]
+            .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
+            .into()
+    }
+
+    #[test]
+    fn what_came_back_unprocessed_is_found_by_its_key() {
+        let items = [item("a", "1"), item("a", "2"), item("b", "1")];
+        let answer = Some(vec![put(item("b", "1")), put(item("a", "2"))]);
+        assert_eq!(undone(answer, &[0, 1, 2], &items).again, [2, 1]);
+        assert_eq!(undone(None, &[0, 1, 2], &items), Undone::default());
+    }
+
+    #[test]
+    fn an_answer_about_an_item_that_was_never_sent_is_not_believed() {
+        let items = [item("a", "1"), item("a", "2")];
+        assert_eq!(undone(Some(vec![put(item("c", "3"))]), &[0, 1], &items).again, [0, 1]);
+    }
+
+    #[test]
+    fn items_with_one_key_are_one_write() {
+        let items = [item("a", "1"), item("b", "1"), item("a", "1")];
+        assert_eq!(by_key(&items), [vec![0, 2], vec![1]]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Device IDs, one spelling per device.
+//!
+//! A device's ID is the partition key of all it ever sends, so two spellings would be two meters.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The radio network a device speaks over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Network {
+    /// Sigfox: uplinks arrive as HTTP callbacks.
+    Sigfox,
+    /// NB-IoT: uplinks arrive as UDP datagrams.
+    Nbiot,
+}
+
+/// A device on its network, written `sigfox:1A2345` or `nbiot:490154203237518`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceId {
+    /// A Sigfox device.
+    Sigfox(SigfoxId),
+    /// An NB-IoT device.
+    Nbiot(Imei),
+}
+
+/// A Sigfox device ID: 32 bits, written in upper-case hex without leading zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SigfoxId(u32);
+
+/// An International Mobile Equipment Identity (3GPP TS 23.003, section 6): 15 decimal digits, or 16 where the maker
+/// sends the form with a software version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Imei(u64);
+
+/// Not a device ID.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DeviceIdError {
+    /// Not `network:id`.
+    #[error("{0:?} is not a device ID of the form sigfox:1A2345 or nbiot:490154203237518")]
+    Form(String),
+    /// Not a Sigfox ID.
+    #[error("{0:?} is not a Sigfox device ID (one to eight hex digits)")]
+    Sigfox(String),
+    /// Not an IMEI.
+    #[error("{0:?} is not an IMEI (15 or 16 decimal digits, not all of them zero)")]
+    Imei(String),
+}
+
+impl DeviceId {
+    /// The network in front of the colon.
+    pub fn network(self) -> Network {
+        match self {
+            Self::Sigfox(_) => Network::Sigfox,
+            Self::Nbiot(_) => Network::Nbiot,
+        }
+    }
+}
+
+impl Imei {
+    /// From packed digits, two to a byte, high nibble first, as meters put them in front of their frames.
+    /// An IMEI of 15 digits comes with a zero in front, which is dropped.
+    ///
+    /// # Errors
+    /// [`DeviceIdError::Imei`] when a nibble is not a decimal digit or all are zero.
+    pub fn from_packed(bytes: [u8; 8]) -> Result<Self, DeviceIdError> {
+        hex::encode(bytes).parse()
+    }
+}
+
+impl FromStr for SigfoxId {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        let digits = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let id = digits.then(|| u32::from_str_radix(text, 16).ok()).flatten();
+        id.map(Self).ok_or_else(|| DeviceIdError::Sigfox(text.to_owned()))
+    }
+}
+
+impl FromStr for Imei {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        let digits = (15..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        let id = digits.then(|| text.parse().ok()).flatten();
+        // All zeros is what a module reports before it was given its number: one "device" for a whole fleet.
+        id.filter(|&id| id != 0).map(Self).ok_or_else(|| DeviceIdError::Imei(text.to_owned()))
+    }
+}
+
+impl FromStr for DeviceId {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        match text.split_once(':') {
+            Some(("sigfox", id)) => Ok(Self::Sigfox(id.parse()?)),
+            Some(("nbiot", id)) => Ok(Self::Nbiot(id.parse()?)),
+            _ => Err(DeviceIdError::Form(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for SigfoxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X}", self.0)
+    }
+}
+
+impl fmt::Display for Imei {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:015}", self.0)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sigfox => "sigfox",
+            Self::Nbiot => "nbiot",
+        })
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.network())?;
+        match self {
+            Self::Sigfox(id) => id.fmt(f),
+            Self::Nbiot(id) => id.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = DeviceIdError;
+
+    fn try_from(text: String) -> Result<Self, DeviceIdError> {
+        text.parse()
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(text.parse::<DeviceId>().map(|id| id.to_string()), Ok(expected.to_owned()));
+    }
+
+    #[test]
+    fn padded_and_lower_case_sigfox_ids_are_the_same_device() {
+        check("sigfox:1A2345", "sigfox:1A2345");
+        check("sigfox:001a2345", "sigfox:1A2345");
+        check("sigfox:00A0", "sigfox:A0");
+    }
+
+    #[test]
+    fn an_imei_keeps_its_own_leading_zero_and_loses_the_packing_one() {
+        check("nbiot:490154203237518", "nbiot:490154203237518");
+        check("nbiot:0490154203237518", "nbiot:490154203237518");
+        check("nbiot:0013550000000000", "nbiot:013550000000000");
+        check("nbiot:1122334455667788", "nbiot:1122334455667788");
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in ["", "sigfox:", "sigfox:+1A", "sigfox:123456789", "sigfox:G", "lora:1", "nbiot:12345678901234"] {
+            assert!(text.parse::<DeviceId>().is_err(), "{text}");
+        }
+        assert!("nbiot:000000000000000".parse::<DeviceId>().is_err());
+        assert!(Imei::from_packed([0xFF; 8]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_is_read_back_as_it_was_written(sigfox: u32, imei in 1..10_000_000_000_000_000_u64) {
+            for id in [DeviceId::Sigfox(SigfoxId(sigfox)), DeviceId::Nbiot(Imei(imei))] {
+                prop_assert_eq!(id.to_string().parse::<DeviceId>(), Ok(id));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text: String) {
+            let _ = text.parse::<DeviceId>();
+        }
+    }
+}

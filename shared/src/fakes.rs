@@ -1,0 +1,135 @@
+//! Ports that keep what they are given, and fail on purpose. For tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::ports::{Item, Queue, Refused, Stream, StreamRecord, Table};
+
+/// A queue that keeps what was sent, or is down.
+#[derive(Debug, Default)]
+pub struct FakeQueue {
+    sent: Mutex<Vec<String>>,
+    down: bool,
+}
+
+/// A table that keeps its items, refuses those of some devices, or is down.
+#[derive(Debug, Default)]
+pub struct FakeTable {
+    items: Mutex<BTreeMap<(String, String), Item>>,
+    refused_devices: BTreeSet<String>,
+    down: bool,
+}
+
+/// A stream that keeps its records, or refuses some of them once.
+#[derive(Debug, Default)]
+pub struct FakeStream {
+    records: Mutex<Vec<StreamRecord>>,
+    down: std::sync::atomic::AtomicBool,
+}
+
+impl FakeQueue {
+    /// Refuses everything.
+    pub fn down() -> Self {
+        Self { down: true, ..Self::default() }
+    }
+
+    /// What was sent, in its order.
+    pub fn sent(&self) -> Vec<String> {
+        lock(&self.sent).clone()
+    }
+}
+
+impl Queue for FakeQueue {
+    async fn send(&self, bodies: &[String], _: Instant) -> Refused {
+        if self.down {
+            return (0..bodies.len()).collect();
+        }
+        lock(&self.sent).extend_from_slice(bodies);
+        Refused::new()
+    }
+}
+
+impl FakeTable {
+    /// Refuses everything.
+    pub fn down() -> Self {
+        Self { down: true, ..Self::default() }
+    }
+
+    /// Refuses the items of these devices.
+    pub fn refusing<'a>(devices: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { refused_devices: devices.into_iter().map(str::to_owned).collect(), ..Self::default() }
+    }
+
+    /// How many items it holds.
+    pub fn len(&self) -> usize {
+        lock(&self.items).len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its items, by key.
+    pub fn items(&self) -> Vec<Item> {
+        lock(&self.items).values().cloned().collect()
+    }
+}
+
+impl Table for FakeTable {
+    async fn put(&self, items: &[Item], _: Instant) -> Refused {
+        let mut refused = Refused::new();
+        for (position, item) in items.iter().enumerate() {
+            let key = (text(item, "device"), text(item, "uplink"));
+            if self.down || self.refused_devices.contains(&key.0) {
+                refused.insert(position);
+            } else {
+                lock(&self.items).insert(key, item.clone());
+            }
+        }
+        refused
+    }
+}
+
+impl FakeStream {
+    /// Refuses everything until told otherwise.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// What was put, in its order.
+    pub fn records(&self) -> Vec<StreamRecord> {
+        lock(&self.records).clone()
+    }
+}
+
+impl Stream for FakeStream {
+    async fn put(&self, records: &[StreamRecord], _: Instant) -> Refused {
+        if self.down.load(std::sync::atomic::Ordering::SeqCst) {
+            return (0..records.len()).collect();
+        }
+        lock(&self.records).extend_from_slice(records);
+        Refused::new()
+    }
+}
+
+impl<P: Stream + Sync> Stream for &P {
+    async fn put(&self, records: &[StreamRecord], deadline: Instant) -> Refused {
+        P::put(self, records, deadline).await
+    }
+}
+
+/// A key attribute. The real table refuses an item without one as well.
+fn text(item: &Item, name: &str) -> String {
+    match item.inner().get(name) {
+        Some(serde_dynamo::AttributeValue::S(text)) if !text.is_empty() => text.clone(),
+        other => panic!("the key {name:?} of an item is {other:?}"),
+    }
+}
+
+/// A fake has nothing to leave half done, so what a panicking test held is still good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,37 @@
+//! What every part of Pulsegate speaks.
+//!
+//! # Layout
+//!
+//! In the order in which a message meets them:
+//!
+//! - [`config`]: the environment, read once into a checked value.
+//! - [`device`], [`at`]: whose reading it is, and of when. Types that can only be built by parsing.
+//! - [`uplink`]: one message of a meter, its natural key, and the raw item it is stored as.
+//! - [`envelope`]: uplinks packed into queue messages of at most one billing unit, and unpacked again.
+//! - [`batch`]: what an invocation brings, and the partial answer it gets; the one place for that rule.
+//! - [`deadline`]: how long an invocation may go on.
+//! - [`raw`]: the stage that both `raw-*` functions run: store the uplink, then publish it.
+//! - [`profile`], [`codec`]: which device speaks which format, and what its bytes say.
+//! - [`pulse`]: the item that holds all points of one uplink.
+//! - [`quarantine`]: what can never be read, whole and with its reason.
+//! - [`ports`]: one verb each in front of AWS; their docs are the contract. [`fakes`] fail on purpose.
+//! - [`aws`]: the adapters. With the `main.rs` files the only place that names an AWS SDK.
+//! - [`telemetry`]: JSON logs and CloudWatch embedded metrics.
+
+pub mod at;
+pub mod aws;
+pub mod batch;
+pub mod codec;
+pub mod config;
+pub mod deadline;
+pub mod device;
+pub mod envelope;
+#[cfg(any(test, feature = "fakes"))]
+pub mod fakes;
+pub mod ports;
+pub mod profile;
+pub mod pulse;
+pub mod quarantine;
+pub mod raw;
+pub mod telemetry;
+pub mod uplink;

@@ -1,0 +1,52 @@
+//! One verb each in front of AWS. What an adapter promises stands here; `aws` keeps it, `fakes` break it on purpose.
+//!
+//! All three verbs follow one rule. They are handed several things and answer with the positions of those that are
+//! **not** durable; an empty answer means that all of them are. They send again what was refused for the moment, and
+//! give up at the deadline at the latest. Whatever is handed over may have been written although it is reported as
+//! refused (an answer can get lost), so every write must be one that can be repeated.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+/// Positions, in what was handed over, of what is not durable.
+pub type Refused = BTreeSet<usize>;
+
+/// An item of a table: names and values, in the database's types.
+pub type Item = serde_dynamo::Item;
+
+/// A queue of messages.
+pub trait Queue {
+    /// Sends every message. No message, no request.
+    fn send(&self, bodies: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
+}
+
+/// A table whose items have the key `device`, `uplink`.
+pub trait Table {
+    /// Puts every item, replacing one with the same key. Of several with the same key the last stays. No item, no
+    /// request.
+    fn put(&self, items: &[Item], deadline: Instant) -> impl Future<Output = Refused> + Send;
+}
+
+/// A stream of records, ordered by partition key.
+pub trait Stream {
+    /// Puts every record. No record, no request.
+    fn put(&self, records: &[StreamRecord], deadline: Instant) -> impl Future<Output = Refused> + Send;
+}
+
+/// A record for a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// Chooses the shard; records with the same key keep their order.
+    pub partition_key: String,
+    /// What the consumer gets.
+    pub data: Vec<u8>,
+}
+
+/// An item out of a value's own shape.
+#[expect(clippy::expect_used, reason = "items are structs of texts, numbers and bytes, which a table always holds")]
+pub(crate) fn item(value: &impl Serialize) -> Item {
+    serde_dynamo::to_item(value).expect("an item is a struct")
+}

@@ -1,0 +1,124 @@
+//! What can never be read, whole and with its reason.
+//!
+//! A quarantined record has arrived: it is answered and not sent again. It waits in the quarantine queue until somebody
+//! has looked at it and, after a fix, sends `record` back to where it came from.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Serialize;
+
+use crate::codec::Codec;
+
+/// A record and why it is here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quarantined {
+    /// The version of this form.
+    v: u8,
+    /// The part that could not read it.
+    stage: &'static str,
+    /// Why, for whoever comes to look.
+    reason: String,
+    /// The codec that tried, if it came to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec: Option<&'static str>,
+    /// Its version: a later one may well read the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec_version: Option<u16>,
+    /// The profile it came in under, where the record itself does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    record: Body,
+}
+
+/// The record as it came, to the byte.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    Text(String),
+    Base64(String),
+}
+
+impl Quarantined {
+    /// A record that `stage` cannot read.
+    pub fn new(stage: &'static str, reason: &impl ToString, record: &[u8]) -> Self {
+        Self {
+            v: 1,
+            stage,
+            reason: reason.to_string(),
+            codec: None,
+            codec_version: None,
+            profile: None,
+            record: Body::from(record),
+        }
+    }
+
+    /// Names the codec that tried.
+    #[must_use]
+    pub fn by(mut self, codec: Option<&Codec>) -> Self {
+        self.codec = codec.map(|codec| codec.name);
+        self.codec_version = codec.map(|codec| codec.version);
+        self
+    }
+
+    /// Names the profile it came in under.
+    #[must_use]
+    pub fn under(mut self, profile: &str) -> Self {
+        self.profile = Some(profile.to_owned());
+        self
+    }
+
+    /// The message for the quarantine queue.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "texts and small numbers, which JSON always holds"
+    )]
+    pub fn to_message(&self) -> String {
+        tracing::warn!(stage = self.stage, reason = self.reason, codec = self.codec, "quarantined");
+        serde_json::to_string(self).expect("a quarantined record is JSON")
+    }
+}
+
+impl From<&[u8]> for Body {
+    /// Text where it can be read as such. SQS takes no other control characters than these three, and neither of the
+    /// last two code points
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>), but JSON escapes
+    /// the former.
+    fn from(record: &[u8]) -> Self {
+        match std::str::from_utf8(record) {
+            Ok(text) if !text.contains(['\u{FFFE}', '\u{FFFF}']) => Self::Text(text.to_owned()),
+            _ => Self::Base64(BASE64_STANDARD.encode(record)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::codec::adeunis_pulse;
+
+    proptest! {
+        #[test]
+        fn any_record_comes_out_as_it_went_in(record: Vec<u8>) {
+            let message = Quarantined::new("test", &"why", &record).to_message();
+            let record_out = &serde_json::from_str::<Value>(&message)?["record"];
+            let bytes = match record_out["text"].as_str() {
+                Some(text) => text.as_bytes().to_vec(),
+                None => BASE64_STANDARD.decode(record_out["base64"].as_str().unwrap())?,
+            };
+            prop_assert_eq!(bytes, record);
+        }
+    }
+
+    #[test]
+    fn the_reason_the_codec_and_its_version_are_told() {
+        let message = Quarantined::new("pulse", &"frame code 0x30", b"{}").by(Some(&adeunis_pulse::V4)).to_message();
+        let expected = serde_json::json!({
+            "v": 1, "stage": "pulse", "reason": "frame code 0x30", "codec": "adeunis-pulse-v4", "codec_version": 1,
+            "record": {"text": "{}"},
+        });
+        assert_eq!(serde_json::from_str::<Value>(&message).unwrap(), expected);
+    }
+}

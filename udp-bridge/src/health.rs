@@ -1,0 +1,66 @@
+//! What `GET /healthz` says: whether what meters send becomes durable.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// For how long the stream may refuse before the bridge calls itself unwell. Throttling passes in seconds.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Since when the stream has refused everything, if it does.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<Option<Instant>>);
+
+impl Health {
+    /// Takes note of a put: whether anything of it was accepted.
+    pub fn put(&self, accepted: bool) {
+        let mut failing_since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if accepted {
+            *failing_since = None;
+        } else {
+            failing_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn status(&self) -> (StatusCode, &'static str) {
+        let failing_since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match failing_since {
+            Some(since) if since.elapsed() > PATIENCE => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the stream has accepted nothing for over a minute\n")
+            }
+            _ => (StatusCode::OK, "ok\n"),
+        }
+    }
+}
+
+/// Answers until it is dropped.
+pub async fn serve(listener: TcpListener, health: Arc<Health>) {
+    let healthz = get(async |State(health): State<Arc<Health>>| health.status());
+    let routes = Router::new().route("/healthz", healthz).with_state(health);
+    if let Err(e) = axum::serve(listener, routes).await {
+        tracing::error!(reason = %e, "healthz has stopped answering");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bridge_whose_stream_refuses_for_long_is_unwell_until_it_accepts_again() {
+        let health = Health::default();
+        health.put(false);
+        assert_eq!(health.status().0, StatusCode::OK);
+        tokio::time::advance(PATIENCE * 2).await;
+        health.put(false);
+        assert_eq!(health.status().0, StatusCode::SERVICE_UNAVAILABLE);
+        health.put(true);
+        assert_eq!(health.status().0, StatusCode::OK);
+    }
+}

@@ -1,0 +1,42 @@
+//! Wires the bridge: arguments, logs, configuration, sockets, clients, run.
+
+use std::process::ExitCode;
+
+use shared::aws::{self, KinesisStream};
+use shared::config::{Settings, environment, or_exit};
+use shared::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+use udp_bridge::config::{Config, HELP};
+use udp_bridge::server::{self, Sockets};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        None => {}
+        Some("--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some("--version" | "-V") => {
+            println!("udp-bridge {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!("udp-bridge: unknown argument {other:?}; it is set up by environment variables, see --help");
+            return ExitCode::from(2);
+        }
+    }
+    telemetry::init(environment("LOG_LEVEL").as_deref());
+    let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let sockets = or_exit(Sockets::bind(&config).await);
+    let stream = KinesisStream::new(&aws::sdk_config().await, &config.stream);
+    let mut terminate = or_exit(signal(SignalKind::terminate()));
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    server::run(sockets, stream, config.pace, stop).await;
+    ExitCode::SUCCESS
+}
