@@ -1,8 +1,9 @@
 //! Ports that keep what they are given, and fail on purpose. For tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::ports::{Item, Queue, Refused, Stream, StreamRecord, Table};
@@ -22,11 +23,18 @@ pub struct FakeTable {
     down: bool,
 }
 
-/// A stream that keeps its records, or refuses some of them once.
-#[derive(Debug, Default)]
+/// A stream that keeps its records, refuses all of them, or makes its callers wait.
+#[derive(Debug)]
 pub struct FakeStream {
     records: Mutex<Vec<StreamRecord>>,
-    down: std::sync::atomic::AtomicBool,
+    state: watch::Sender<StreamState>,
+}
+
+#[derive(Debug, Default)]
+struct StreamState {
+    down: bool,
+    held: bool,
+    calls: usize,
 }
 
 impl FakeQueue {
@@ -93,31 +101,48 @@ impl Table for FakeTable {
     }
 }
 
+impl Default for FakeStream {
+    fn default() -> Self {
+        Self { records: Mutex::default(), state: watch::Sender::default() }
+    }
+}
+
 impl FakeStream {
-    /// Refuses everything until told otherwise.
+    /// Refuses everything, or no longer does.
     pub fn set_down(&self, down: bool) {
-        self.down.store(down, std::sync::atomic::Ordering::SeqCst);
+        self.state.send_modify(|state| state.down = down);
+    }
+
+    /// Lets no call come to an end, or lets them go on.
+    pub fn set_held(&self, held: bool) {
+        self.state.send_modify(|state| state.held = held);
+    }
+
+    /// Waits until so many calls have come in, ended or not.
+    pub async fn calls(&self, calls: usize) {
+        self.until(|state| state.calls >= calls).await;
     }
 
     /// What was put, in its order.
     pub fn records(&self) -> Vec<StreamRecord> {
         lock(&self.records).clone()
     }
+
+    async fn until(&self, condition: impl FnMut(&StreamState) -> bool) {
+        // An error would mean that the sender is gone, which `self` holds.
+        let _ = self.state.subscribe().wait_for(condition).await;
+    }
 }
 
-impl Stream for FakeStream {
+impl Stream for Arc<FakeStream> {
     async fn put(&self, records: &[StreamRecord], _: Instant) -> Refused {
-        if self.down.load(std::sync::atomic::Ordering::SeqCst) {
+        self.state.send_modify(|state| state.calls += 1);
+        self.until(|state| !state.held).await;
+        if self.state.borrow().down {
             return (0..records.len()).collect();
         }
         lock(&self.records).extend_from_slice(records);
         Refused::new()
-    }
-}
-
-impl<P: Stream + Sync> Stream for &P {
-    async fn put(&self, records: &[StreamRecord], deadline: Instant) -> Refused {
-        P::put(self, records, deadline).await
     }
 }
 

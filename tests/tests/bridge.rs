@@ -1,0 +1,171 @@
+//! The bridge between a meter's socket and the stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::config::Settings;
+use shared::envelope;
+use shared::fakes::FakeStream;
+use shared::uplink::{TimeSource, Uplink};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use udp_bridge::config::Config;
+use udp_bridge::server::{self, Sockets};
+
+/// Longer than anything here takes; a test that waits for so long has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const ACKNOWLEDGEMENT_LEN: usize = 13;
+
+/// A running bridge, and a meter that speaks to it.
+struct Field {
+    stream: Arc<FakeStream>,
+    meter: UdpSocket,
+    http: std::net::SocketAddr,
+    stop: oneshot::Sender<()>,
+    bridge: JoinHandle<()>,
+}
+
+impl Field {
+    async fn start() -> Self {
+        let config = Config::from_settings(&Settings::new(&|name| {
+            let value = match name {
+                "STREAM_NAME" => "unused",
+                "TRUSTED_LISTENERS" => "adeunis-pulse4-nbiot=127.0.0.1:0",
+                "HEALTH_ADDR" => "127.0.0.1:0",
+                "LINGER_MS" => "5",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        }))
+        .unwrap();
+        let sockets = Sockets::bind(&config).await.unwrap();
+        let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        meter.connect(sockets.udp[0].1.local_addr().unwrap()).await.unwrap();
+        let http = sockets.http.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stream = Arc::new(FakeStream::default());
+        let bridge = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, async {
+            let _ = stopped.await;
+        }));
+        Self { stream, meter, http, stop, bridge }
+    }
+
+    async fn send(&self, datagram: &[u8]) {
+        self.meter.send(datagram).await.unwrap();
+    }
+
+    async fn acknowledgement(&self) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        let len = timeout(PATIENCE, self.meter.recv(&mut buffer)).await.expect("an acknowledgement").unwrap();
+        buffer[..len].to_vec()
+    }
+
+    /// Stops the bridge and gives what has become durable.
+    async fn stop(self) -> Vec<Uplink> {
+        let _ = self.stop.send(());
+        timeout(PATIENCE, self.bridge).await.expect("the bridge ends").unwrap();
+        let records = self.stream.records();
+        records.iter().flat_map(|record| envelope::unpack(&record.data).unwrap().uplinks).collect()
+    }
+}
+
+/// A data frame with this frame counter, of PULSE 4 NB-IoT's published example.
+fn datagram(counter: u8) -> Vec<u8> {
+    hex::decode(format!("112233445566778803000000{counter:02x}46800000009f00000002")).unwrap()
+}
+
+#[tokio::test]
+async fn a_durable_datagram_is_acknowledged_by_its_own_header() {
+    let field = Field::start().await;
+    field.send(&datagram(38)).await;
+    assert_eq!(field.acknowledgement().await, datagram(38)[..ACKNOWLEDGEMENT_LEN]);
+    let uplinks = field.stop().await;
+    assert_eq!(uplinks[0].device.to_string(), "nbiot:1122334455667788");
+    assert_eq!((uplinks[0].sequence, uplinks[0].payload.bytes()), (Some(38), datagram(38).as_slice()));
+}
+
+#[tokio::test]
+async fn what_the_stream_refuses_is_not_acknowledged_and_is_when_it_comes_again() {
+    let field = Field::start().await;
+    field.stream.set_down(true);
+    field.send(&datagram(1)).await;
+    field.stream.calls(1).await;
+    field.stream.set_down(false);
+    field.send(&datagram(2)).await;
+    // Were the first acknowledged, that would have come first.
+    assert_eq!(field.acknowledgement().await, datagram(2)[..ACKNOWLEDGEMENT_LEN]);
+    field.send(&datagram(1)).await;
+    assert_eq!(field.acknowledgement().await, datagram(1)[..ACKNOWLEDGEMENT_LEN]);
+    assert_eq!(field.stop().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_repeated_datagram_is_the_same_message_and_is_acknowledged_again() {
+    let field = Field::start().await;
+    for _ in 0..3 {
+        field.send(&datagram(38)).await;
+        assert_eq!(field.acknowledgement().await, datagram(38)[..ACKNOWLEDGEMENT_LEN]);
+    }
+    let uplinks = field.stop().await;
+    assert_eq!(uplinks.len(), 3);
+    assert!(uplinks.iter().all(|uplink| *uplink == uplinks[0]));
+}
+
+#[tokio::test]
+async fn a_datagram_with_a_clock_is_dated_by_it() {
+    let field = Field::start().await;
+    field.send(&hex::decode("0490154203237518020000000746840000009f000000021a1e0f04").unwrap()).await;
+    field.acknowledgement().await;
+    let uplinks = field.stop().await;
+    assert_eq!(uplinks[0].key().to_string(), "2026-11-20T11:59:00Z#00007");
+    assert_eq!(uplinks[0].time_source, TimeSource::Device);
+}
+
+#[tokio::test]
+async fn noise_gets_no_answer_and_holds_nobody_up() {
+    let field = Field::start().await;
+    for noise in [vec![], vec![0xFF; 15], vec![0x11; 5], vec![0x11; 2049], vec![0x11; 9000]] {
+        field.send(&noise).await;
+    }
+    field.send(&datagram(38)).await;
+    assert_eq!(field.acknowledgement().await, datagram(38)[..ACKNOWLEDGEMENT_LEN]);
+    assert_eq!(field.stop().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_the_end_is_finished_and_acknowledged() {
+    let field = Field::start().await;
+    field.stream.set_held(true);
+    for counter in 0..20 {
+        field.send(&datagram(counter)).await;
+    }
+    field.stream.calls(1).await;
+    let stream = Arc::clone(&field.stream);
+    let Field { meter, stop, bridge, .. } = field;
+    stop.send(()).unwrap();
+    stream.set_held(false);
+    timeout(PATIENCE, bridge).await.expect("the bridge ends").unwrap();
+
+    let durable: Vec<Uplink> =
+        stream.records().iter().flat_map(|record| envelope::unpack(&record.data).unwrap().uplinks).collect();
+    let mut acknowledged = 0;
+    let mut buffer = [0; 64];
+    while let Ok(len) = meter.try_recv(&mut buffer) {
+        let of_it = |uplink: &Uplink| uplink.payload.bytes().starts_with(&buffer[..len]);
+        assert!(durable.iter().any(of_it), "acknowledged but not durable");
+        acknowledged += 1;
+    }
+    assert!(acknowledged > 0 && acknowledged == durable.len());
+}
+
+#[tokio::test]
+async fn healthz_answers_200() {
+    let field = Field::start().await;
+    let url = format!("http://{}/healthz", field.http);
+    let status = tokio::task::spawn_blocking(move || ureq::get(&url).call().unwrap().status()).await.unwrap();
+    assert_eq!(status, 200);
+    field.stop().await;
+}

@@ -1,0 +1,171 @@
+//! Real messages through every stage, in process: what one hands on, the next is given.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use lambda_http::Request;
+use pulse::PulseStage;
+use pulsegate_tests::events;
+use serde_json::{Value, json};
+use shared::fakes::{FakeQueue, FakeTable};
+use shared::raw::RawStage;
+use sigfox_callback::Callback;
+use sigfox_callback::auth::Secret;
+use tokio::time::Instant;
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}
+
+fn callback() -> Callback<FakeQueue> {
+    Callback {
+        secret: Secret::new("local-secret".to_owned()).unwrap(),
+        raw: FakeQueue::default(),
+        quarantine: FakeQueue::default(),
+    }
+}
+
+fn raw_stage() -> RawStage<FakeTable, FakeQueue> {
+    RawStage {
+        table: FakeTable::default(),
+        retention_days: 400,
+        pulse: FakeQueue::default(),
+        quarantine: FakeQueue::default(),
+    }
+}
+
+fn pulse_stage() -> PulseStage<FakeTable, FakeQueue> {
+    PulseStage { table: FakeTable::default(), quarantine: FakeQueue::default(), name: "pulse-test".to_owned() }
+}
+
+fn event<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_value(events::read(name)).unwrap()
+}
+
+/// The bodies of an SQS event.
+fn bodies(name: &str) -> Vec<String> {
+    let records = events::read(name)["Records"].as_array().cloned().unwrap();
+    records.iter().map(|record| record["body"].as_str().unwrap().to_owned()).collect()
+}
+
+/// An SQS event of these bodies.
+fn sqs<T: serde::de::DeserializeOwned>(bodies: &[String]) -> T {
+    let records: Vec<Value> =
+        bodies.iter().enumerate().map(|(n, body)| json!({"messageId": n.to_string(), "body": body})).collect();
+    serde_json::from_value(json!({"Records": records})).unwrap()
+}
+
+fn items(table: &FakeTable) -> Vec<Value> {
+    table.items().into_iter().map(|item| serde_dynamo::from_item(item).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_callback_enqueues_what_raw_sigfox_is_given() {
+    let callback = callback();
+    let request: Request = lambda_http::request::from_str(&events::read("sigfox-callback.json").to_string()).unwrap();
+    assert_eq!(sigfox_callback::handle(&request, &callback, soon()).await, 204);
+    assert_eq!(callback.raw.sent(), bodies("raw-sigfox.json")[..1]);
+}
+
+#[tokio::test]
+async fn raw_sigfox_publishes_what_pulse_sigfox_is_given() {
+    let stage = raw_stage();
+    let response = raw_sigfox::handle(event("raw-sigfox.json"), &stage, soon()).await.unwrap();
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(stage.pulse.sent(), bodies("pulse-sigfox.json"));
+    let keys: Vec<_> = stage.table.items().into_iter().map(|item| item.inner()["uplink"].clone()).collect();
+    let key = |text: &str| serde_dynamo::AttributeValue::S(text.to_owned());
+    assert_eq!(keys, [key("2026-11-20T12:00:00Z#00042#data"), key("2026-11-20T12:00:00Z#01044#data")]);
+}
+
+#[tokio::test]
+async fn raw_nbiot_publishes_what_pulse_nbiot_is_given() {
+    let stage = raw_stage();
+    let response = raw_nbiot::handle(event("raw-nbiot.json"), &stage, soon()).await.unwrap();
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(stage.pulse.sent(), bodies("pulse-nbiot.json"));
+    assert_eq!(stage.table.len(), 2);
+}
+
+#[tokio::test]
+async fn when_the_table_refuses_two_writes_the_shard_starts_again_at_the_lower_one() {
+    let records: Vec<Value> = (0..10)
+        .map(|n| {
+            let mut record = events::read("raw-nbiot.json")["Records"][0].clone();
+            let body = bodies("pulse-nbiot.json")[0].replace("nbiot:1122334455667788", &format!("nbiot:{:015}", n + 1));
+            record["kinesis"]["sequenceNumber"] = format!("4959{n}").into();
+            record["kinesis"]["data"] = base64(&body).into();
+            record
+        })
+        .collect();
+    let stage =
+        RawStage { table: FakeTable::refusing(["nbiot:000000000000003", "nbiot:000000000000008"]), ..raw_stage() };
+    let event = serde_json::from_value(json!({"Records": records})).unwrap();
+    let response = raw_nbiot::handle(event, &stage, soon()).await.unwrap();
+    let named: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_deref()).collect();
+    assert_eq!(named, [Some("49592")]);
+}
+
+#[tokio::test]
+async fn pulse_stores_the_published_indexes() {
+    let stage = pulse_stage();
+    for name in ["pulse-sigfox.json", "pulse-nbiot.json"] {
+        let response = pulse::handle(event(name), &stage, soon()).await.unwrap();
+        assert!(response.batch_item_failures.is_empty());
+    }
+    let items = items(&stage.table);
+    let indexes = |uplink: &str, channel: &str| -> Vec<u64> {
+        let item = items.iter().find(|item| item["uplink"] == uplink).unwrap();
+        item["channels"][channel].as_array().unwrap().iter().map(|point| point["index"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(indexes("2026-11-20T12:00:00Z#00042", "A"), [159]);
+    assert_eq!(indexes("2026-11-20T12:00:00Z#00042", "B"), [2]);
+    assert_eq!(indexes("2026-11-20T12:00:00Z#01044", "A"), [295, 294, 292, 289]);
+    assert_eq!(indexes("2026-11-20T12:00:06Z#00039", "B"), [295, 294, 292, 289, 285]);
+}
+
+#[tokio::test]
+async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_neighbour_is_stored() {
+    let stage = pulse_stage();
+    let response = pulse::handle(event("pulse-sigfox-undecodable.json"), &stage, soon()).await.unwrap();
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!((stage.table.len(), stage.quarantine.sent().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
+    let (callback, raw, pulse) = (callback(), raw_stage(), pulse_stage());
+    let mut first = Vec::new();
+    for round in 0..2 {
+        for message in events::demo_messages().iter().filter(|message| message["network"] == "sigfox") {
+            let status = sigfox_callback::handle(&request(message), &callback, soon()).await;
+            assert_eq!(status, 204);
+        }
+        raw_sigfox::handle(sqs(&callback.raw.sent()), &raw, soon()).await.unwrap();
+        pulse::handle(sqs(&raw.pulse.sent()), &pulse, soon()).await.unwrap();
+        let now = [raw.table.items(), pulse.table.items()];
+        if round == 0 {
+            first = now.to_vec();
+        }
+        assert_eq!(first, now);
+    }
+    let expected = events::demo_expected();
+    let sigfox = expected.iter().filter(|point| point["device"].as_str().unwrap().starts_with("sigfox:"));
+    for point in sigfox {
+        assert!(items(&pulse.table).iter().any(|item| events::holds(item, point)), "{point} is missing");
+    }
+}
+
+/// The demo's message as a request.
+fn request(message: &Value) -> Request {
+    use lambda_http::RequestExt as _;
+    let profile = message["profile"].as_str().unwrap().to_owned();
+    let mut request = Request::new(message["body"].to_string().into());
+    request.headers_mut().insert("authorization", "Bearer local-secret".parse().unwrap());
+    request.with_path_parameters(HashMap::from([("profile".to_owned(), vec![profile])]))
+}
+
+fn base64(text: &str) -> String {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    BASE64_STANDARD.encode(text)
+}

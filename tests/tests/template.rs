@@ -1,0 +1,249 @@
+//! `template.yaml` and the code cannot drift apart.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use pulsegate_tests::template::{Template, list, target};
+use pulsegate_tests::{read, repository};
+use serde_json::{Value, json};
+use shared::aws::{DynamoTable, KinesisStream, SecretStore, SqsQueue};
+use shared::config::{ConfigError, RawConfig, Settings};
+
+/// A function's crate, and the settings its code reads.
+struct Function {
+    krate: &'static str,
+    settings: BTreeSet<&'static str>,
+}
+
+/// Reads a configuration and takes down what it asked for.
+fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeSet<&'static str> {
+    let asked = RefCell::new(BTreeSet::new());
+    let look_up = |name| {
+        asked.borrow_mut().insert(name);
+        Some("1".to_owned())
+    };
+    assert!(read(&Settings::new(&look_up)).is_ok());
+    // Lambda sets this one itself, and does not let the template do so.
+    asked.into_inner().into_iter().filter(|name| *name != "AWS_LAMBDA_FUNCTION_NAME").collect()
+}
+
+/// Every function of the template. The names are those of the template's resources.
+fn functions() -> BTreeMap<&'static str, Function> {
+    let raw = || settings(RawConfig::from_settings);
+    let pulse = || settings(pulse::Config::from_settings);
+    BTreeMap::from([
+        (
+            "SigfoxCallback",
+            Function { krate: "sigfox-callback", settings: settings(sigfox_callback::Config::from_settings) },
+        ),
+        ("RawSigfox", Function { krate: "raw-sigfox", settings: raw() }),
+        ("RawNbiot", Function { krate: "raw-nbiot", settings: raw() }),
+        ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
+        ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
+    ])
+}
+
+/// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
+const ADAPTERS: [(&str, &[&str]); 4] = [
+    ("DynamoTable", DynamoTable::ACTIONS),
+    ("KinesisStream", KinesisStream::ACTIONS),
+    ("SecretStore", SecretStore::ACTIONS),
+    ("SqsQueue", SqsQueue::ACTIONS),
+];
+
+#[test]
+fn the_template_deploys_exactly_the_functions_there_are() {
+    let template = Template::read();
+    let deployed: BTreeSet<&str> =
+        template.resources_of("AWS::Serverless::Function").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(deployed, functions().into_keys().collect());
+
+    let crates: BTreeSet<String> = std::fs::read_dir(repository("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(crates, functions().values().map(|function| function.krate.to_owned()).collect());
+}
+
+#[test]
+fn each_function_is_built_from_its_crate() {
+    let template = Template::read();
+    for (name, function) in functions() {
+        let resource = template.resource(name);
+        assert_eq!(resource["Properties"]["CodeUri"], format!("functions/{}", function.krate), "{name}");
+        assert_eq!(resource["Metadata"]["BuildMethod"], "rust-cargolambda", "{name}");
+    }
+}
+
+#[test]
+fn each_function_is_given_exactly_the_settings_it_reads() {
+    let template = Template::read();
+    for (name, function) in functions() {
+        let variables = template.resource(name)["Properties"]["Environment"]["Variables"].as_object().unwrap().clone();
+        assert_eq!(variables.keys().map(String::as_str).collect::<BTreeSet<_>>(), function.settings, "{name}");
+    }
+}
+
+#[test]
+fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
+    let template = Template::read();
+    for (name, function) in functions() {
+        let main = read(&format!("functions/{}/src/main.rs", function.krate));
+        let made = ADAPTERS.iter().filter(|(adapter, _)| main.contains(&format!("{adapter}::new(")));
+        let needed: BTreeSet<&str> = made.flat_map(|(_, actions)| actions.iter().copied()).collect();
+        let granted: BTreeSet<&str> = statements(&template, name, "Code")
+            .flat_map(|statement| list(&statement["Action"]))
+            .map(|action| action.as_str().unwrap())
+            .collect();
+        assert_eq!(granted, needed, "{name}");
+    }
+}
+
+#[test]
+fn each_function_may_touch_exactly_what_its_settings_name() {
+    let template = Template::read();
+    for name in functions().into_keys() {
+        let variables = &template.resource(name)["Properties"]["Environment"]["Variables"];
+        let named: BTreeSet<&str> = variables
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(variable, _)| *variable != "RAW_RETENTION_DAYS")
+            .map(|(_, value)| target(value))
+            .collect();
+        let granted: BTreeSet<&str> = statements(&template, name, "Code")
+            .flat_map(|statement| list(&statement["Resource"]))
+            .map(target)
+            .collect();
+        assert_eq!(granted, named, "{name}");
+    }
+}
+
+#[test]
+fn the_adapters_make_no_request_but_those_they_say() {
+    for (file, actions) in [
+        ("table", DynamoTable::ACTIONS),
+        ("stream", KinesisStream::ACTIONS),
+        ("secret", SecretStore::ACTIONS),
+        ("queue", SqsQueue::ACTIONS),
+    ] {
+        let source = read(&format!("shared/src/aws/{file}.rs"));
+        // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
+        let requests: BTreeSet<String> = source
+            .split("client.")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("()"))
+            .map(|(op, _)| pascal(op))
+            .collect();
+        let allowed =
+            |request: &String| actions.iter().any(|action| action_of(request) == action.split(':').nth(1).unwrap());
+        assert!(!requests.is_empty() && requests.iter().all(allowed), "{file}: {requests:?} against {actions:?}");
+        assert_eq!(requests.len(), actions.len(), "{file}");
+    }
+}
+
+/// The IAM action of a request; they are the same but for this one.
+fn action_of(request: &str) -> &str {
+    if request == "SendMessageBatch" { "SendMessage" } else { request }
+}
+
+fn pascal(snake: &str) -> String {
+    snake.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+#[test]
+fn nobody_but_the_adapters_and_the_mains_names_an_aws_sdk() {
+    for folder in ["shared/src", "udp-bridge/src", "functions"] {
+        for file in rust_files(&repository(folder)) {
+            let path = file.to_string_lossy().into_owned();
+            if path.contains("shared/src/aws/") || path.ends_with("/main.rs") {
+                continue;
+            }
+            let source = std::fs::read_to_string(&file).unwrap();
+            assert!(!source.contains("aws_sdk_") && !source.contains("aws_config"), "{path}");
+        }
+    }
+}
+
+fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+#[test]
+fn every_mapping_reports_partial_failures_and_loses_nothing() {
+    let template = Template::read();
+    let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
+    let fed: BTreeSet<&str> = mappings.iter().map(|(_, mapping)| target(&mapping["FunctionName"])).collect();
+    let expected: BTreeSet<&str> = functions().into_keys().filter(|name| *name != "SigfoxCallback").collect();
+    assert_eq!(fed, expected);
+    for (name, mapping) in mappings {
+        // Without this, Lambda takes the answer of a batch for "all of it is done", and what failed is lost.
+        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+        let source = template.resource(target(&mapping["EventSourceArn"]));
+        if source["Type"] == "AWS::SQS::Queue" {
+            assert!(source["Properties"]["RedrivePolicy"]["deadLetterTargetArn"].is_object(), "{name}");
+            assert!(mapping["ScalingConfig"]["MaximumConcurrency"].is_object(), "{name}");
+            let function = template.resource(target(&mapping["FunctionName"]));
+            let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or(30);
+            let visibility = source["Properties"]["VisibilityTimeout"].as_u64().unwrap();
+            assert!(visibility >= 6 * timeout, "{name}: a message must not come back while it is worked on");
+            // An envelope in the event's JSON takes up to a quarter more than its own 64 KiB; an event has 6 MB.
+            let batch = mapping["BatchSize"].as_u64().unwrap();
+            assert!(batch * (shared::envelope::MAX_BYTES as u64) * 5 / 4 < 6_000_000, "{name}");
+        } else {
+            assert!(mapping["DestinationConfig"]["OnFailure"]["Destination"].is_object(), "{name}");
+            assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");
+            assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON", "{name}");
+        }
+    }
+}
+
+#[test]
+fn both_tables_have_the_keys_the_items_have_and_are_kept() {
+    let template = Template::read();
+    for name in ["RawUplinks", "Pulses"] {
+        let table = template.resource(name);
+        let keys: Vec<&str> =
+            list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
+        assert_eq!(keys, ["device", "uplink"], "{name}");
+        assert_eq!((&table["DeletionPolicy"], &table["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")));
+        assert_eq!(
+            table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true,
+            "{name}"
+        );
+    }
+    assert_eq!(template.resource("RawUplinks")["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
+}
+
+#[test]
+fn the_callbacks_function_ends_before_sigfox_gives_up() {
+    let template = Template::read();
+    let timeout = template.resource("SigfoxCallback")["Properties"]["Timeout"].as_u64().unwrap();
+    assert!(timeout < 10);
+    let routes = template.resources_of("AWS::ApiGatewayV2::Route");
+    let keys: Vec<&Value> = routes.iter().map(|(_, route)| &route["RouteKey"]).collect();
+    assert_eq!(keys, [&json!("POST /sigfox/{profile}/uplink")]);
+}
+
+#[test]
+fn no_grant_is_wider_than_it_has_to_be() {
+    let template = Template::read();
+    for name in functions().into_keys() {
+        for statement in statements(&template, name, "") {
+            for action in list(&statement["Action"]) {
+                assert!(!action.as_str().unwrap().contains('*'), "{name}: {action}");
+            }
+            for resource in list(&statement["Resource"]) {
+                assert_ne!(resource, "*", "{name}");
+            }
+        }
+    }
+}
+
+/// The statements of a function's role whose Sid begins with `sid`.
+fn statements<'a>(template: &'a Template, function: &str, sid: &'a str) -> impl Iterator<Item = &'a Value> {
+    let statements = template.statements(&template.resource(function)["Properties"]);
+    statements.into_iter().filter(move |statement| statement["Sid"].as_str().unwrap().starts_with(sid))
+}
