@@ -24,7 +24,7 @@ pub struct FakeTable {
 }
 
 /// A stream that keeps its records, refuses all of them, or makes its callers wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FakeStream {
     records: Mutex<Vec<StreamRecord>>,
     state: watch::Sender<StreamState>,
@@ -98,12 +98,6 @@ impl Table for FakeTable {
             }
         }
         refused
-    }
-}
-
-impl Default for FakeStream {
-    fn default() -> Self {
-        Self { records: Mutex::default(), state: watch::Sender::default() }
     }
 }
 

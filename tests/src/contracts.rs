@@ -17,9 +17,6 @@ fn item(uplink: usize, text: &str) -> Item {
 
 /// Everything put is there; put again it is still there once; more than one request holds is no matter, and neither is
 /// the same key twice, of which the last stays. `all` reads the table's items of the device `contract`.
-///
-/// # Panics
-/// If the promise is broken.
 pub async fn a_table_keeps_every_item_once<F: Future<Output = Vec<Item>>>(table: &impl Table, all: impl Fn() -> F) {
     assert!(table.put(&[], soon()).await.is_empty());
     let mut items: Vec<Item> = (0..60).map(|n| item(n, "first")).collect();
@@ -33,9 +30,6 @@ pub async fn a_table_keeps_every_item_once<F: Future<Output = Vec<Item>>>(table:
 }
 
 /// Every message sent is there, whole, however many there are. `all` takes what is in the queue.
-///
-/// # Panics
-/// If the promise is broken.
 pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue: &impl Queue, all: impl Fn() -> F) {
     assert!(queue.send(&[], soon()).await.is_empty());
     // Some of the size of a full envelope, and the characters that services like to stumble over.
@@ -49,9 +43,6 @@ pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue:
 }
 
 /// Every record put is there. `all` reads the data of the stream's records.
-///
-/// # Panics
-/// If the promise is broken.
 pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(stream: &impl Stream, all: impl Fn() -> F) {
     assert!(stream.put(&[], soon()).await.is_empty());
     let record = |n: u32| StreamRecord { partition_key: format!("device-{n}"), data: n.to_be_bytes().to_vec() };

@@ -3,26 +3,17 @@
 use serde_json::Value;
 
 /// An event, as Lambda would hand it over.
-///
-/// # Panics
-/// If there is no such file, or it is no JSON.
 pub fn read(name: &str) -> Value {
     serde_json::from_str(&crate::read(&format!("events/{name}"))).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 /// The messages of `events/demo.json`.
-///
-/// # Panics
-/// As [`read`].
 pub fn demo_messages() -> Vec<Value> {
     read("demo.json")["messages"].as_array().cloned().unwrap_or_default()
 }
 
 /// The points that `events/demo.json` says must come out, each without what cannot be foretold (when a datagram without
 /// a clock arrived).
-///
-/// # Panics
-/// As [`read`].
 pub fn demo_expected() -> Vec<Value> {
     read("demo.json")["expected"].as_array().cloned().unwrap_or_default()
 }

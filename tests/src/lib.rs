@@ -22,9 +22,6 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 /// A file of the repository, read.
-///
-/// # Panics
-/// If it cannot be read.
 pub fn read(path: &str) -> String {
     std::fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }

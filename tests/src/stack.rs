@@ -1,1 +1,44 @@
-//! x
+//! The real template in a local cloud of its own, on free ports, ended when the value is dropped (and, should this
+//! process be killed, when its end of the pipe closes).
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Stack {
+    runner: Child,
+    addresses: HashMap<String, String>,
+}
+
+impl Stack {
+    /// Starts one out of what `make build` has built.
+    pub fn start(directory: &Path) -> Self {
+        let mut runner = Command::new("python3")
+            .arg(crate::repository("tools/local.py"))
+            .args(["run", "--dir"])
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("python3: {e}"));
+        let mut line = String::new();
+        let addresses = runner.stdout.take().and_then(|out| BufReader::new(out).read_line(&mut line).ok());
+        let addresses = addresses.and_then(|_| serde_json::from_str(&line).ok());
+        Self { runner, addresses: addresses.unwrap_or_else(|| panic!("the stack did not come up")) }
+    }
+
+    /// What `.local/env` holds after `make up`, by name.
+    pub fn addresses(&self) -> &HashMap<String, String> {
+        &self.addresses
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        drop(self.runner.stdin.take());
+        let _ = self.runner.wait();
+    }
+}

@@ -1,4 +1,4 @@
-//! `template.yaml`, as data: YAML with CloudFormation's short forms written out, `!Ref X` as `{"Ref": "X"}`.
+//! `template.yaml`, as data: YAML with `CloudFormation`'s short forms written out, `!Ref X` as `{"Ref": "X"}`.
 
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
@@ -9,9 +9,6 @@ pub struct Template(Value);
 
 impl Template {
     /// Reads `template.yaml`.
-    ///
-    /// # Panics
-    /// If it is no YAML.
     pub fn read() -> Self {
         let text = crate::read("template.yaml");
         let documents = Yaml::load_from_str(&text).unwrap_or_else(|e| panic!("template.yaml: {e}"));
@@ -19,9 +16,6 @@ impl Template {
     }
 
     /// A resource, whole.
-    ///
-    /// # Panics
-    /// If there is none of that name.
     pub fn resource(&self, name: &str) -> &Value {
         let resource = &self.0["Resources"][name];
         assert!(resource.is_object(), "the template has no resource {name}");
@@ -45,9 +39,6 @@ impl Template {
 }
 
 /// The resource that a `Ref` or a `GetAtt` speaks of.
-///
-/// # Panics
-/// If it is neither.
 pub fn target(value: &Value) -> &str {
     let name = value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str());
     name.unwrap_or_else(|| panic!("neither a Ref nor a GetAtt: {value}"))
@@ -70,12 +61,12 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
             let pairs = pairs.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), to_json(value)));
             Value::Object(pairs.collect::<Map<_, _>>())
         }
-        Yaml::Tagged(tag, value) => function(&tag.suffix, to_json(value)),
+        Yaml::Tagged(tag, value) => function(&tag.suffix, &to_json(value)),
         other => panic!("the template is to do without {other:?}"),
     }
 }
 
-fn function(name: &str, argument: Value) -> Value {
+fn function(name: &str, argument: &Value) -> Value {
     match (name, argument.as_str()) {
         ("Ref" | "Condition", _) => json!({ name: argument }),
         ("GetAtt", Some(text)) => json!({ "Fn::GetAtt": text.splitn(2, '.').collect::<Vec<_>>() }),

@@ -1,0 +1,25 @@
+//! The fakes keep what the ports promise, as the real adapters do (`e2e` holds those to the same).
+
+use std::sync::Arc;
+
+use pulsegate_tests::contracts;
+use shared::fakes::{FakeQueue, FakeStream, FakeTable};
+
+#[tokio::test]
+async fn the_fake_table_keeps_the_contract() {
+    let table = FakeTable::default();
+    contracts::a_table_keeps_every_item_once(&table, async || table.items()).await;
+}
+
+#[tokio::test]
+async fn the_fake_queue_keeps_the_contract() {
+    let queue = FakeQueue::default();
+    contracts::a_queue_keeps_every_message(&queue, async || queue.sent()).await;
+}
+
+#[tokio::test]
+async fn the_fake_stream_keeps_the_contract() {
+    let stream = Arc::new(FakeStream::default());
+    let data = async || stream.records().into_iter().map(|record| record.data).collect();
+    contracts::a_stream_keeps_every_record(&stream, data).await;
+}

@@ -1,0 +1,158 @@
+//! The deployed stack, as the tests see it from outside.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::Value;
+use shared::aws;
+use shared::ports::Item;
+use tokio::time::{Instant, sleep};
+
+/// Longer than anything here takes; a test that waits for so long has failed.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Between two looks at what there is no way to be told of.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The stack, and clients to look into it.
+pub struct Cloud {
+    pub config: aws_config::SdkConfig,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    pub kinesis: aws_sdk_kinesis::Client,
+}
+
+/// The answer of the API.
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Cloud {
+    /// The stack whose addresses are in the environment.
+    pub async fn from_environment() -> Self {
+        let config = aws::sdk_config().await;
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            config,
+        }
+    }
+
+    /// An address of the stack.
+    pub fn address(&self, name: &str) -> String {
+        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+    }
+
+    /// Posts a body to a path of the API.
+    pub fn post(&self, path: &str, authorization: Option<&str>, body: &[u8]) -> Answer {
+        let url = format!("{}{path}", self.address("API_URL"));
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = agent.post(url).header("content-type", "application/json");
+        let request = authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
+        let mut response = request.send(body).unwrap();
+        Answer { status: response.status().as_u16(), body: response.body_mut().read_to_string().unwrap_or_default() }
+    }
+
+    /// Posts a callback as Sigfox does.
+    pub fn callback(&self, profile: &str, body: &Value) -> u16 {
+        let bearer = format!("Bearer {}", self.address("CALLBACK_SECRET"));
+        self.post(&format!("/sigfox/{profile}/uplink"), Some(&bearer), body.to_string().as_bytes()).status
+    }
+
+    /// Sends a datagram as a meter does: again and again until it is acknowledged.
+    pub fn datagram(&self, bytes: &[u8]) -> Vec<u8> {
+        let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
+        meter.connect(self.address("NBIOT_ADDR")).unwrap();
+        meter.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut buffer = [0; 64];
+        for _ in 0..5 {
+            meter.send(bytes).unwrap();
+            if let Ok(len) = meter.recv(&mut buffer) {
+                return buffer[..len].to_vec();
+            }
+        }
+        panic!("not acknowledged: {}", hex::encode(bytes));
+    }
+
+    /// Sends a message of `events/demo.json`.
+    pub fn send(&self, message: &Value) {
+        if message["network"] == "sigfox" {
+            assert_eq!(self.callback(message["profile"].as_str().unwrap(), &message["body"]), 204);
+        } else {
+            self.datagram(&hex::decode(message["hex"].as_str().unwrap()).unwrap());
+        }
+    }
+
+    /// All items of a table, sorted by key.
+    pub async fn items(&self, table: &str) -> Vec<Item> {
+        let pages = self.dynamodb.scan().table_name(self.address(table)).into_paginator().items().send();
+        let mut items: Vec<Item> =
+            pages.collect::<Result<Vec<_>, _>>().await.unwrap().into_iter().map(Item::from).collect();
+        items.sort_by_key(|item| ["device", "uplink"].map(|key| format!("{:?}", item.inner().get(key))));
+        items
+    }
+
+    /// All items of a device in a table.
+    pub async fn items_of(&self, table: &str, device: &str) -> Vec<Item> {
+        let items = self.items(table).await;
+        items.into_iter().filter(|item| text(item, "device") == device).collect()
+    }
+
+    /// The items of the pulses table, as JSON.
+    pub async fn pulses(&self) -> Vec<Value> {
+        self.items("PULSE_TABLE").await.into_iter().map(|item| serde_dynamo::from_item(item).unwrap()).collect()
+    }
+
+    /// How many messages a queue has, in whatever state.
+    pub async fn waiting(&self, queue: &str) -> u64 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.sqs.get_queue_attributes().queue_url(self.address(queue));
+        let answer = request.set_attribute_names(Some(names.to_vec())).send().await.unwrap();
+        let number = |name| answer.attributes().and_then(|all| all.get(name)).and_then(|n| n.parse::<u64>().ok());
+        names.iter().filter_map(number).sum()
+    }
+
+    /// Takes what is in a queue, until it is empty.
+    pub async fn take_all(&self, url: &str) -> Vec<String> {
+        let mut bodies = Vec::new();
+        loop {
+            let answer = self.sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await.unwrap();
+            if answer.messages().is_empty() {
+                return bodies;
+            }
+            for message in answer.messages() {
+                bodies.push(message.body().unwrap_or_default().to_owned());
+                let handle = message.receipt_handle().unwrap_or_default();
+                self.sqs.delete_message().queue_url(url).receipt_handle(handle).send().await.unwrap();
+            }
+        }
+    }
+
+    /// Waits until nothing is on its way from one stage to the next.
+    pub async fn settled(&self) {
+        for queue in ["RAW_QUEUE_URL", "PULSE_SIGFOX_QUEUE_URL", "PULSE_NBIOT_QUEUE_URL"] {
+            until(queue, async || self.waiting(queue).await == 0).await;
+        }
+    }
+}
+
+/// Waits for a condition, which `what` names should it never hold.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for: {what}");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A text of an item.
+pub fn text(item: &Item, name: &str) -> String {
+    AttributeValue::from(item.inner().get(name).unwrap().clone()).as_s().unwrap().clone()
+}

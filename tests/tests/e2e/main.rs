@@ -1,0 +1,73 @@
+//! Real messages through the real template, deployed to a local cloud of its own.
+//!
+//! Needs what `make build` builds. Started with the addresses of a running stack in its environment (`set -a; .
+//! .local/env`), it uses that one instead; the last test breaks it.
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Trial};
+use pulsegate_tests::repository;
+use pulsegate_tests::stack::Stack;
+
+mod cloud;
+mod tests;
+
+use cloud::Cloud;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    if std::env::var_os("API_URL").is_none() && !arguments.list {
+        return in_a_stack_of_its_own();
+    }
+    // They share one stack, and the last one breaks it.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+/// Runs this program again with the addresses in its environment, where the AWS SDK looks for them.
+fn in_a_stack_of_its_own() -> ExitCode {
+    let directory = repository(&format!("target/e2e-{}", std::process::id()));
+    let stack = Stack::start(&directory);
+    let program = std::env::current_exe().unwrap_or_else(|e| panic!("{e}"));
+    let status = Command::new(program).args(std::env::args_os().skip(1)).envs(stack.addresses()).status();
+    drop(stack);
+    match status {
+        Ok(status) if status.success() => {
+            let _ = std::fs::remove_dir_all(&directory);
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("the logs of the stack are in {}", directory.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trials() -> Vec<Trial> {
+    macro_rules! trials {
+        ($($name:ident),* $(,)?) => { vec![$(trial(stringify!($name), tests::$name)),*] };
+    }
+    trials![
+        real_messages_of_both_networks_arrive_as_the_published_indexes,
+        the_same_messages_again_leave_the_tables_byte_identical,
+        strangers_are_answered_401_and_nothing_is_enqueued,
+        an_unknown_profile_and_an_unknown_route_are_answered_404,
+        a_megabyte_of_noise_is_answered_at_once,
+        a_callback_that_cannot_be_understood_is_quarantined_whole,
+        of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
+        the_real_adapters_keep_the_contracts,
+        every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
+        a_queue_that_is_gone_is_answered_503,
+    ]
+}
+
+fn trial<F>(name: &str, test: fn(Cloud) -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async { test(Cloud::from_environment().await).await });
+        Ok(())
+    })
+}

@@ -1,0 +1,231 @@
+//! The tests, in the order in which they run.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use aws_sdk_kinesis::types::ShardIteratorType;
+use pulsegate_tests::{contracts, events, repository};
+use serde_json::{Value, json};
+use shared::aws::{DynamoTable, KinesisStream, SqsQueue};
+use shared::ports::{Item, Queue as _};
+
+use crate::cloud::{Cloud, text, until};
+
+pub async fn real_messages_of_both_networks_arrive_as_the_published_indexes(cloud: Cloud) {
+    for message in events::demo_messages() {
+        cloud.send(&message);
+    }
+    for point in events::demo_expected() {
+        let arrived = async || cloud.pulses().await.iter().any(|item| events::holds(item, &point));
+        until(&format!("{point}"), arrived).await;
+    }
+}
+
+pub async fn the_same_messages_again_leave_the_tables_byte_identical(cloud: Cloud) {
+    cloud.settled().await;
+    let before = [cloud.items("RAW_TABLE").await, cloud.items("PULSE_TABLE").await];
+    for message in events::demo_messages() {
+        cloud.send(&message);
+    }
+    // These went in last, so when they are out, all others are, or are in a queue.
+    let marker = "sigfox:E2E1";
+    let body = json!({"device": "E2E1", "time": 1_795_176_000, "data": "46800000009f00000002", "seqNumber": 1});
+    assert_eq!(cloud.callback("adeunis-pulse-v4", &body), 204);
+    let marker_datagram = "490154203237526";
+    let header = format!("0{marker_datagram}0300000001");
+    cloud.datagram(&hex::decode(format!("{header}46800000009f00000002")).unwrap());
+    for device in [marker, &format!("nbiot:{marker_datagram}")] {
+        until(device, async || cloud.items_of("PULSE_TABLE", device).await.len() == 1).await;
+    }
+    cloud.settled().await;
+
+    let without_markers = |items: Vec<Item>| -> Vec<Item> {
+        let marks = |item: &Item| text(item, "device") == marker || text(item, "device").ends_with(marker_datagram);
+        items.into_iter().filter(|item| !marks(item)).collect()
+    };
+    assert_eq!(without_markers(cloud.items("RAW_TABLE").await), before[0]);
+    assert_eq!(without_markers(cloud.items("PULSE_TABLE").await), before[1]);
+}
+
+pub async fn strangers_are_answered_401_and_nothing_is_enqueued(cloud: Cloud) {
+    cloud.settled().await;
+    let quarantined = cloud.waiting("QUARANTINE_QUEUE_URL").await;
+    let body = json!({"device": "BAD", "time": 1_795_176_000, "data": "46800000009f00000002"}).to_string();
+    for authorization in [None, Some("Bearer wrong"), Some("Basic c2lnZm94Ondyb25n")] {
+        let answer = cloud.post("/sigfox/adeunis-pulse-v4/uplink", authorization, body.as_bytes());
+        assert_eq!((answer.status, answer.body.as_str()), (401, ""));
+    }
+    assert_eq!(cloud.waiting("RAW_QUEUE_URL").await, 0);
+    assert_eq!(cloud.waiting("QUARANTINE_QUEUE_URL").await, quarantined);
+    assert!(cloud.items_of("RAW_TABLE", "sigfox:BAD").await.is_empty());
+}
+
+pub async fn an_unknown_profile_and_an_unknown_route_are_answered_404(cloud: Cloud) {
+    let bearer = format!("Bearer {}", cloud.address("CALLBACK_SECRET"));
+    for path in ["/sigfox/acme/uplink", "/sigfox/adeunis-pulse-v4/nonsense", "/"] {
+        assert_eq!(cloud.post(path, Some(&bearer), b"{}").status, 404, "{path}");
+    }
+}
+
+pub async fn a_megabyte_of_noise_is_answered_at_once(cloud: Cloud) {
+    let noise: Vec<u8> = (0..1_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let bearer = format!("Bearer {}", cloud.address("CALLBACK_SECRET"));
+    let started = Instant::now();
+    assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", Some(&bearer), &noise).status, 413);
+    assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", None, &noise).status, 401);
+    // Sigfox would wait for ten seconds.
+    assert!(started.elapsed() < Duration::from_secs(10));
+    // And the function is none the worse.
+    assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", None, b"{}").status, 401);
+}
+
+pub async fn a_callback_that_cannot_be_understood_is_quarantined_whole(cloud: Cloud) {
+    cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
+    let bearer = format!("Bearer {}", cloud.address("CALLBACK_SECRET"));
+    let body = r#"{"device": "{device}", "time": "later", "data": "46"}"#;
+    assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", Some(&bearer), body.as_bytes()).status, 204);
+    let quarantined = cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
+    let record: Value = serde_json::from_str(&quarantined[0]).unwrap();
+    assert_eq!(record["record"], json!({"text": body}));
+    assert_eq!(
+        (&record["reason"], &record["stage"]),
+        (&json!("the variable device is missing"), &json!("sigfox-callback"))
+    );
+}
+
+pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried(cloud: Cloud) {
+    cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
+    let uplink = |n: usize| {
+        let payload = if n == 3 { "30e0150400030002000100" } else { "46800000009f00000002" };
+        json!({
+            "device": format!("sigfox:BA7C{n}"), "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",
+            "sequence": 1, "profile": "adeunis-pulse-v4", "payload": payload,
+        })
+    };
+    let bodies: Vec<String> = (0..10).map(|n| json!({"v": 1, "uplinks": [uplink(n)]}).to_string()).collect();
+    let queue = SqsQueue::new(&cloud.config, cloud.address("PULSE_SIGFOX_QUEUE_URL"));
+    assert!(queue.send(&bodies, tokio::time::Instant::now() + Duration::from_secs(20)).await.is_empty());
+
+    let stored = async || {
+        let items = cloud.items("PULSE_TABLE").await;
+        items.iter().filter(|item| text(item, "device").starts_with("sigfox:BA7C")).count()
+    };
+    until("nine of ten in the table", async || stored().await == 9).await;
+    until("one of ten in quarantine", async || cloud.waiting("QUARANTINE_QUEUE_URL").await == 1).await;
+    cloud.settled().await;
+    let record: Value = serde_json::from_str(&cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await[0]).unwrap();
+    assert_eq!(record["reason"], "frame code 0x30 is not known to this codec (adeunis-pulse-v4 1)");
+    assert_eq!((&record["codec"], &record["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(1)));
+    for dead_letters in ["RAW_DEAD_LETTERS_URL", "PULSE_SIGFOX_DEAD_LETTERS_URL", "PULSE_NBIOT_DEAD_LETTERS_URL"] {
+        assert_eq!(cloud.waiting(dead_letters).await, 0, "{dead_letters}");
+    }
+}
+
+pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
+    const NAME: &str = "contract";
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let attribute = |name: &str| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let table = cloud.dynamodb.create_table().table_name(NAME).billing_mode(BillingMode::PayPerRequest);
+    let table = table.key_schema(key("device", KeyType::Hash)).key_schema(key("uplink", KeyType::Range));
+    table.attribute_definitions(attribute("device")).attribute_definitions(attribute("uplink")).send().await.unwrap();
+    contracts::a_table_keeps_every_item_once(&DynamoTable::new(&cloud.config, NAME), async || {
+        let query = cloud.dynamodb.query().table_name(NAME).key_condition_expression("device = :d");
+        let query = query.expression_attribute_values(":d", AttributeValue::S(NAME.to_owned()));
+        query.send().await.unwrap().items().iter().cloned().map(Item::from).collect()
+    })
+    .await;
+
+    let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
+    contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
+        .await;
+
+    cloud.kinesis.create_stream().stream_name(NAME).shard_count(1).send().await.unwrap();
+    contracts::a_stream_keeps_every_record(&KinesisStream::new(&cloud.config, NAME), async || {
+        let shards = cloud.kinesis.list_shards().stream_name(NAME).send().await.unwrap();
+        let iterator = cloud.kinesis.get_shard_iterator().stream_name(NAME).shard_id(shards.shards()[0].shard_id());
+        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+        let mut iterator = iterator.shard_iterator;
+        let mut data = Vec::new();
+        loop {
+            let answer = cloud.kinesis.get_records().set_shard_iterator(iterator).send().await.unwrap();
+            if answer.records().is_empty() {
+                return data;
+            }
+            data.extend(answer.records.into_iter().map(|record| record.data.into_inner()));
+            iterator = answer.next_shard_iterator;
+        }
+    })
+    .await;
+}
+
+/// A bridge of the test's own on the stack's stream gets SIGTERM while a thousand datagrams are on their way.
+pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud: Cloud) {
+    const DATAGRAMS: u32 = 1_000;
+    const LEN: usize = 13;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
+    let mut bridge = Command::new(target.join("release/udp-bridge"))
+        .env("STREAM_NAME", cloud.address("RAW_STREAM"))
+        .env("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:0")
+        .env("HEALTH_ADDR", "127.0.0.1:0")
+        .env("LINGER_MS", "20")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(bridge.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let listening = lines.by_ref().find(|line| line.contains(r#""protocol":"udp""#)).unwrap();
+    let addr = serde_json::from_str::<Value>(&listening).unwrap()["addr"].as_str().unwrap().to_owned();
+    let rest = std::thread::spawn(move || lines.collect::<Vec<String>>());
+
+    let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
+    meter.connect(addr).unwrap();
+    meter.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut buffer = [0; 64];
+    let mut acknowledged = BTreeSet::new();
+    for counter in 0..DATAGRAMS {
+        let datagram = format!("0490154203237534{}{counter:08x}46800000009f00000002", "03");
+        meter.send(&hex::decode(datagram).unwrap()).unwrap();
+        if counter == DATAGRAMS / 2 {
+            // The first acknowledgement shows that the pipe is full; the rest is in flight now.
+            let len = meter.recv(&mut buffer).unwrap();
+            acknowledged.insert(buffer[..len].to_vec());
+            Command::new("kill").arg(bridge.id().to_string()).status().unwrap();
+        }
+    }
+    let status = tokio::task::spawn_blocking(move || bridge.wait().unwrap()).await.unwrap();
+    assert!(status.success(), "{status}: {:?}", rest.join());
+    // The bridge is gone, so every acknowledgement that there will ever be is in the meter's buffer.
+    meter.set_nonblocking(true).unwrap();
+    while let Ok(len) = meter.recv(&mut buffer) {
+        acknowledged.insert(buffer[..len].to_vec());
+    }
+    println!("{} of {DATAGRAMS} acknowledged", acknowledged.len());
+    assert!(acknowledged.iter().all(|header| header.len() == LEN));
+
+    let missing = async || {
+        let items = cloud.items_of("RAW_TABLE", "nbiot:490154203237534").await;
+        let stored: BTreeSet<Vec<u8>> = items
+            .iter()
+            .filter_map(|item| match item.inner().get("payload") {
+                Some(serde_dynamo::AttributeValue::B(payload)) => payload.get(..LEN).map(<[u8]>::to_vec),
+                _ => None,
+            })
+            .collect();
+        acknowledged.difference(&stored).count()
+    };
+    until("every acknowledged datagram in the table", async || missing().await == 0).await;
+}
+
+pub async fn a_queue_that_is_gone_is_answered_503(cloud: Cloud) {
+    cloud.settled().await;
+    cloud.sqs.delete_queue().queue_url(cloud.address("RAW_QUEUE_URL")).send().await.unwrap();
+    let body = json!({"device": "1A2345", "time": 1_795_176_000, "data": "46800000009f00000002"});
+    assert_eq!(cloud.callback("adeunis-pulse-v4", &body), 503);
+}
