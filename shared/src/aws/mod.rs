@@ -46,3 +46,6 @@ pub async fn sdk_config() -> SdkConfig {
         .load()
         .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Reads a secret from Secrets Manager. It is never configured by value and never logged.
 
+use aws_config::retry::RetryConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::BoxError;
 
 /// The secret cannot be read.
@@ -24,7 +26,9 @@ impl SecretStore {
 
     /// The secrets of this account and region.
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        // One read at start, with nobody behind it who would try again: here the SDK's own retries are right.
+        let config = Builder::from(config).retry_config(RetryConfig::standard()).build();
+        Self { client: Client::from_conf(config) }
     }
 
     /// The current text of a secret, by name or ARN.

@@ -1,0 +1,123 @@
+//! The adapters against answers that AWS gives when it does not take everything. Time is paused, so a pause between two
+//! requests costs none.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_config::retry::RetryConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sqs::config::Credentials;
+use aws_smithy_http_client::test_util::infallible_client_fn;
+use aws_smithy_types::body::SdkBody;
+use http::Response;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::*;
+use crate::ports::{Item, Queue as _, Refused, Stream as _, StreamRecord, Table as _};
+
+/// What was asked, in order.
+type Requests = Arc<Mutex<Vec<Value>>>;
+
+/// A configuration whose requests are answered by `answer`, which is told how many came before.
+fn answering(answer: fn(usize, &Value) -> (u16, Value)) -> (SdkConfig, Requests) {
+    let requests = Requests::default();
+    let seen = Arc::clone(&requests);
+    let client = infallible_client_fn(move |request: http::Request<SdkBody>| {
+        let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        let mut seen = seen.lock().unwrap();
+        let (status, answer) = answer(seen.len(), &body);
+        seen.push(body);
+        Response::builder().status(status).body(SdkBody::from(answer.to_string())).unwrap()
+    });
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .retry_config(RetryConfig::disabled())
+        .http_client(client)
+        .build();
+    (config, requests)
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn items(count: usize) -> Vec<Item> {
+    (0..count).map(|n| serde_dynamo::to_item(json!({"device": "d", "uplink": n.to_string()})).unwrap()).collect()
+}
+
+fn bodies(count: usize) -> Vec<String> {
+    (0..count).map(|n| n.to_string()).collect()
+}
+
+/// The first request leaves the first of its items unprocessed.
+fn one_unprocessed(before: usize, request: &Value) -> (u16, Value) {
+    let unprocessed = if before == 0 { json!({"t": [request["RequestItems"]["t"][0]]}) } else { json!({}) };
+    (200, json!({"UnprocessedItems": unprocessed}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unprocessed_item_is_sent_again_alone() {
+    let (config, requests) = answering(one_unprocessed);
+    assert_eq!(DynamoTable::new(&config, "t").put(&items(3), soon()).await, Refused::new());
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1]["RequestItems"]["t"].as_array().unwrap().len(), 1);
+    assert_eq!(requests[1]["RequestItems"]["t"][0], requests[0]["RequestItems"]["t"][0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_throttles_is_tried_until_shortly_before_the_deadline_and_then_all_is_given_back() {
+    let error = |_, _: &Value| {
+        (400, json!({"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}))
+    };
+    let (config, requests) = answering(error);
+    let deadline = soon();
+    assert_eq!(DynamoTable::new(&config, "t").put(&items(3), deadline).await, Refused::from([0, 1, 2]));
+    assert!(requests.lock().unwrap().len() > 5);
+    assert!(Instant::now() < deadline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_refused_as_the_services_fault_is_sent_again_and_one_refused_as_ours_is_given_back() {
+    let answer = |before, _: &Value| {
+        let entry = |id: &str, sender| json!({"Id": id, "SenderFault": sender, "Code": "X", "Message": "why"});
+        let failed = if before == 0 { json!([entry("1", false), entry("2", true)]) } else { json!([]) };
+        (200, json!({"Successful": [], "Failed": failed}))
+    };
+    let (config, requests) = answering(answer);
+    assert_eq!(SqsQueue::new(&config, "https://sqs/q").send(&bodies(3), soon()).await, Refused::from([2]));
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1]["Entries"].as_array().unwrap().len(), 1);
+    assert_eq!(requests[1]["Entries"][0]["MessageBody"], "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_not_there_is_not_asked_twice() {
+    let (config, requests) = answering(|_, _| (400, json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist"})));
+    assert_eq!(SqsQueue::new(&config, "https://sqs/q").send(&bodies(3), soon()).await, Refused::from([0, 1, 2]));
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_the_stream_throttles_is_sent_again_alone() {
+    let answer = |before, request: &Value| {
+        let throttled = json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"});
+        let taken = json!({"SequenceNumber": "1", "ShardId": "shardId-000000000000"});
+        let records = request["Records"].as_array().unwrap().len();
+        let entry = |n| if before == 0 && n == 1 { throttled.clone() } else { taken.clone() };
+        (200, json!({"FailedRecordCount": 0, "Records": (0..records).map(entry).collect::<Vec<_>>()}))
+    };
+    let (config, requests) = answering(answer);
+    let record = |n: u8| StreamRecord { partition_key: format!("device-{n}"), data: vec![n] };
+    let records: Vec<StreamRecord> = (0..3).map(record).collect();
+    assert_eq!(KinesisStream::new(&config, "s").put(&records, soon()).await, Refused::new());
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1]["Records"].as_array().unwrap().len(), 1);
+    assert_eq!(requests[1]["Records"][0]["PartitionKey"], "device-1");
+}
