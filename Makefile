@@ -1,0 +1,87 @@
+# `make help` lists the targets. What is more than a line long is in tools/local.py.
+
+LOCAL := python3 tools/local.py
+
+# Its version is in its path, so that a new one is installed by writing it here.
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY_HOME := .local/tools/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_DENY := $(CARGO_DENY_HOME)/bin/cargo-deny
+
+.DEFAULT_GOAL := help
+# The steps share the processor and cargo's lock: side by side they would only wait for each other.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- The local cloud
+
+.PHONY: tools build demo up down
+tools: prerequisites ## install the pinned tools into .local/tools
+	@$(LOCAL) tools
+
+build: prerequisites ## build the functions and the bridge
+	@$(LOCAL) build
+
+demo: prerequisites ## see what real meters sent come out of the database as pulses
+	@$(LOCAL) demo
+
+up: prerequisites ## start everything and leave it running (addresses: .local/env)
+	@$(LOCAL) up
+
+down: ## end what `make up` started
+	@$(LOCAL) down
+
+# --- Tests, in the order in which they are quick to fail
+# All cargo commands name the whole workspace: for a part of it cargo would choose other features of the
+# dependencies, and compile them once more.
+
+.PHONY: test fmt clippy template python unit e2e
+test: fmt template python clippy unit e2e ## all of the following
+
+fmt: prerequisites ## is the code formatted?
+	cargo fmt --all --check
+
+template: prerequisites ## is the template right? (sam validate --lint)
+	@$(LOCAL) validate
+
+python: prerequisites ## do the tools compile?
+	python3 -m compileall -q tools
+
+clippy: prerequisites ## lints, with warnings as errors
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: prerequisites ## tests that need no local cloud
+	cargo test --locked --workspace
+
+e2e: build ## the deployed template, end to end, in local clouds of the tests' own
+	cargo test --locked --workspace --test e2e
+
+# --- Dependencies
+
+.PHONY: audit advisories
+audit: $(CARGO_DENY) ## licences, bans and sources of the dependencies (needs no network but for cargo's)
+	$(CARGO_DENY) --locked check bans licenses sources
+
+advisories: $(CARGO_DENY) ## known weaknesses of the dependencies (downloads the RustSec database)
+	$(CARGO_DENY) --locked check advisories
+
+$(CARGO_DENY):
+	cargo install --locked --root $(CARGO_DENY_HOME) --version $(CARGO_DENY_VERSION) cargo-deny
+
+# --- The rest
+
+.PHONY: bench clean prerequisites
+bench: build ## cold start and duration of each function under AWS's Runtime Interface Emulator
+	python3 tools/bench_lambda.py
+
+clean: down ## remove everything that was built or installed
+	cargo clean
+	rm -rf .aws-sam .local
+
+prerequisites:
+	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust, https://rustup.rs" >&2; exit 1; }
+	@command -v cc > /dev/null || { echo "cc is missing: install a C compiler, e.g. apt-get install gcc" >&2; exit 1; }
+	@python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2> /dev/null || { echo \
+	  "python3 is missing, older than 3.10 or without its venv module: e.g. apt-get install python3 python3-venv" >&2; exit 1; }

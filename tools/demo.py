@@ -1,0 +1,135 @@
+"""The demo: sends the messages of events/demo.json to a stack and shows the pulses that came of them.
+
+Called by tools/local.py, which starts the stack before and stops it after.
+"""
+
+import json
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import boto3  # in the Python of .local/tools/sam, which local.py runs in
+
+from stack import client
+from steps import Problem, say, step
+
+PATIENCE = 60  # seconds; the slowest part is the first call of each function
+ACKNOWLEDGED = 13  # bytes of a datagram that come back when it is durable
+
+
+def show(addresses, path):
+    """Raises a Problem unless every expected point is in the table and nothing went astray."""
+    demo = json.loads(path.read_text())
+    cloud = addresses["AWS_ENDPOINT_URL"]
+    table = boto3.resource("dynamodb", endpoint_url=cloud).Table(addresses["PULSE_TABLE"])
+    queues = client("sqs", cloud)
+
+    with step(f"send {len(demo['messages'])} messages"):
+        for message in demo["messages"]:
+            SEND[message["network"]](addresses, message)
+
+    points = wait_for(demo["expected"], table, queues, addresses)
+    print_table(points)
+    say(f"all {len(demo['expected'])} expected points are there; quarantine and dead letters are empty")
+
+
+def send_sigfox(addresses, message):
+    request = urllib.request.Request(
+        f"{addresses['API_URL']}/sigfox/{message['profile']}/uplink",
+        data=json.dumps(message["body"]).encode(),
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {addresses['CALLBACK_SECRET']}"},
+    )
+    try:
+        urllib.request.urlopen(request, timeout=30).close()
+    except urllib.error.HTTPError as error:
+        raise Problem(f"the callback answered {error.code}: {error.read(300).decode(errors='replace')}") from error
+
+
+def send_nbiot(addresses, message):
+    host, port = addresses["NBIOT_ADDR"].rsplit(":", 1)
+    datagram = bytes.fromhex(message["hex"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as meter:
+        meter.connect((host, int(port)))
+        meter.settimeout(2)
+        # As a meter does: once more when no acknowledgement came, and not for ever.
+        for _ in range(5):
+            meter.send(datagram)
+            try:
+                if meter.recv(64) == datagram[:ACKNOWLEDGED]:
+                    return
+            except (TimeoutError, ConnectionRefusedError):
+                continue
+    raise Problem(f"the bridge acknowledged none of five datagrams of {message['profile']}")
+
+
+SEND = {"sigfox": send_sigfox, "nbiot": send_nbiot}
+
+
+def wait_for(expected, table, queues, addresses):
+    """Waits until every expected point is there; says how far it is; gives up when one went astray."""
+    with step("wait for the pulses"):
+        deadline = time.monotonic() + PATIENCE
+        shown = None
+        while True:
+            points = points_of(table)
+            missing = [each for each in expected if not any(matches(each, point) for point in points)]
+            shown = progress(shown, len(expected) - len(missing), len(expected))
+            check_nothing_astray(queues, addresses)
+            if not missing:
+                return points
+            if time.monotonic() > deadline:
+                lines = "\n".join(f"  {json.dumps(each)}" for each in missing)
+                raise Problem(f"after {PATIENCE} s these points are still missing:\n{lines}\nsee {addresses['LOGS']}")
+            time.sleep(0.2)
+
+
+def progress(before, there, total):
+    """On a terminal every change is shown on the step's line."""
+    if there != before and sys.stderr.isatty():
+        print(f"{there}/{total} ", end="", file=sys.stderr, flush=True)
+    return there
+
+
+def points_of(table):
+    """The points of all items, one dictionary each. The table is small: a scan in one page."""
+    points = []
+    for item in table.scan(ConsistentRead=True)["Items"]:
+        for channel, of_channel in item["channels"].items():
+            for point in of_channel:
+                points.append(
+                    point
+                    | {"device": item["device"], "codec": f"{item['codec']} v{item['codec_version']}"}
+                    | {"channel": channel, "uplink": item["uplink"]}
+                )
+    return points
+
+
+def matches(expected, point):
+    return all(point.get(key) == value for key, value in expected.items())
+
+
+def check_nothing_astray(queues, addresses):
+    for key in addresses:
+        if key == "QUARANTINE_QUEUE_URL" or key.endswith("_DEAD_LETTERS_URL"):
+            for message in queues.receive_message(QueueUrl=addresses[key]).get("Messages", []):
+                raise Problem(f"a message went astray, to {key.removesuffix('_URL')}: {message['Body'][:500]}")
+
+
+def print_table(points):
+    rows = [("device", "time", "channel", "index", "codec")]
+    for point in sorted(points, key=lambda point: (point["device"], point["channel"], point["uplink"], -order(point))):
+        at = point.get("at") or f"-{point['logs_before']} logs"
+        rows.append((point["device"], at, point["channel"], str(point.get("index", "")), point["codec"]))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    print()
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print(flush=True)
+
+
+def order(point):
+    """Within an uplink: the present first, then ever further into the past."""
+    return -int(point.get("logs_before", 0))
