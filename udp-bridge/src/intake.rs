@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shared::at::At;
 use shared::envelope;
@@ -10,6 +10,7 @@ use shared::ports::StreamRecord;
 use shared::uplink::{Kind, Payload, TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Sender;
+use tokio::time::sleep;
 
 use crate::arrivals::Arrivals;
 use crate::config::Listener;
@@ -18,6 +19,8 @@ use crate::tally::Tally;
 
 /// The longest datagram taken. NB-IoT carries at most 1,600 bytes in one packet.
 const MAX_DATAGRAM: usize = 2048;
+
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(5);
 
 /// A record that is not durable yet, and whom to tell once it is.
 #[derive(Debug)]
@@ -53,9 +56,11 @@ pub async fn receive(listener: Listener, socket: Arc<UdpSocket>, queue: Sender<P
     loop {
         let (len, peer) = match socket.recv_from(&mut buffer).await {
             Ok(received) => received,
-            // An ICMP answer to an earlier acknowledgement is reported here; it says nothing about the next datagram.
+            // Some systems report an ICMP answer to an earlier acknowledgement here, which says nothing about the next
+            // datagram. An error that stays must not keep a processor busy.
             Err(e) => {
                 tracing::debug!(reason = %e, "not received");
+                sleep(PAUSE_AFTER_ERROR).await;
                 continue;
             }
         };
