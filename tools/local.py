@@ -96,7 +96,7 @@ def run(directory):
 def demo():
     from demo import show  # beside this file
 
-    with stack(LOCAL / "demo") as addresses:
+    with locked("demo"), stack(LOCAL / "demo") as addresses:
         show(addresses, ROOT / "events" / "demo.json")
 
 

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from steps import LOCAL, ROOT, Problem, command, step, write_private
+from steps import LOCAL, ROOT, Problem, command, locked, step, write_private
 
 TOOLS = LOCAL / "tools"
 STACK = "pulsegate-local"  # as in samconfig.toml, [local]
@@ -62,6 +62,11 @@ def stack(directory):
 
 def start(directory):
     """Starts everything and returns its addresses, which are also in the directory's file `env`."""
+    with locked("build"):  # a build clears away what would be deployed here
+        return start_built(directory)
+
+
+def start_built(directory):
     template = ROOT / ".aws-sam" / "build" / "template.yaml"
     bridge = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "udp-bridge"
     for needed in (template, bridge):
