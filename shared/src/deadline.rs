@@ -13,3 +13,10 @@ pub fn before(lambda_deadline: u64) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Instant::now() + Duration::from_millis(lambda_deadline).saturating_sub(now).saturating_sub(MARGIN)
 }
+
+/// The moment by which a step has to be over, so that the ones that need it done still have a third of the time. A step
+/// that used all of it would fail them as well, and with them everything that it had achieved.
+pub fn leaving_time(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) * 2 / 3
+}

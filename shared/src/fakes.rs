@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::ports::{Item, Queue, Refused, Stream, StreamRecord, Table};
 
@@ -50,8 +50,8 @@ impl FakeQueue {
 }
 
 impl Queue for FakeQueue {
-    async fn send(&self, bodies: &[String], _: Instant) -> Refused {
-        if self.down {
+    async fn send(&self, bodies: &[String], deadline: Instant) -> Refused {
+        if self.down || Instant::now() >= deadline {
             return (0..bodies.len()).collect();
         }
         lock(&self.sent).extend_from_slice(bodies);
@@ -87,7 +87,7 @@ impl FakeTable {
 }
 
 impl Table for FakeTable {
-    async fn put(&self, items: &[Item], _: Instant) -> Refused {
+    async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
         let mut refused = Refused::new();
         for (position, item) in items.iter().enumerate() {
             let key = (text(item, "device"), text(item, "uplink"));
@@ -96,6 +96,10 @@ impl Table for FakeTable {
             } else {
                 lock(&self.items).insert(key, item.clone());
             }
+        }
+        if !refused.is_empty() {
+            // As the real one does, which sends again what was refused until then.
+            sleep_until(deadline).await;
         }
         refused
     }

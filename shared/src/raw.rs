@@ -1,13 +1,12 @@
 //! The stage both `raw-*` functions run: store each uplink under its natural key, and only then publish it.
 
-use std::collections::BTreeSet;
-
 use tokio::time::Instant;
 
-use crate::batch::{self, Opened, Outcome, Record};
-use crate::envelope;
-use crate::ports::{Queue, Table};
+use crate::batch::{self, Opened, Outcome, Piece, Record};
+use crate::ports::{Queue, Refused, Table};
 use crate::telemetry::Counts;
+use crate::uplink::Uplink;
+use crate::{deadline, envelope};
 
 /// What the stage writes to.
 #[derive(Debug)]
@@ -28,19 +27,10 @@ impl<T: Table, Q: Queue> RawStage<T, Q> {
     /// effect.
     pub async fn run(&self, stage: &'static str, records: &[Record], deadline: Instant) -> Outcome {
         let Opened { uplinks, unreadable } = batch::open(records, stage);
-
-        let items: Vec<_> = uplinks.iter().map(|uplink| uplink.piece.raw_item(self.retention_days)).collect();
-        let unstored = self.table.put(&items, deadline).await;
-
-        // Only what is stored is published: nobody is to see an uplink that the raw table could yet lose.
-        let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !unstored.contains(position)).collect();
-        let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position].piece));
-        let (bodies, members): (Vec<_>, Vec<_>) = messages.into_iter().map(|m| (m.body, m.members)).unzip();
-        let unsent = self.pulse.send(&bodies, deadline).await;
-        let unpublished = unsent.iter().flat_map(|&message| stored[members[message].clone()].iter().copied());
-
-        let given_back: BTreeSet<usize> = unstored.iter().copied().chain(unpublished).collect();
-        let unquarantined = batch::quarantine(&self.quarantine, &unreadable, deadline).await;
+        let (given_back, unquarantined) = tokio::join!(
+            self.store_and_publish(&uplinks, deadline),
+            batch::quarantine(&self.quarantine, &unreadable, deadline),
+        );
 
         let mut failed = batch::records_of(&uplinks, &given_back);
         failed.extend(batch::records_of(&unreadable, &unquarantined));
@@ -53,6 +43,20 @@ impl<T: Table, Q: Queue> RawStage<T, Q> {
         };
         Outcome { failed, counts }
     }
+
+    /// The answer tells positions among `uplinks`. Only what is stored is published: nobody is to see an uplink that the
+    /// raw table could yet lose.
+    async fn store_and_publish(&self, uplinks: &[Piece<Uplink>], deadline: Instant) -> Refused {
+        let items: Vec<_> = uplinks.iter().map(|uplink| uplink.piece.raw_item(self.retention_days)).collect();
+        let unstored = self.table.put(&items, deadline::leaving_time(deadline)).await;
+
+        let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !unstored.contains(position)).collect();
+        let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position].piece));
+        let (bodies, members): (Vec<_>, Vec<_>) = messages.into_iter().map(|m| (m.body, m.members)).unzip();
+        let unsent = self.pulse.send(&bodies, deadline).await;
+        let unpublished = unsent.iter().flat_map(|&message| stored[members[message].clone()].iter().copied());
+        unstored.iter().copied().chain(unpublished).collect()
+    }
 }
 
 #[cfg(test)]
@@ -64,7 +68,6 @@ mod tests {
     use super::*;
     use crate::batch::Failed;
     use crate::fakes::{FakeQueue, FakeTable};
-    use crate::uplink::Uplink;
     use crate::uplink::tests::any_uplink;
 
     const BAD: usize = 3;
@@ -98,7 +101,7 @@ mod tests {
         stage.run("raw-test", records, Instant::now() + Duration::from_secs(1)).await
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn of_ten_with_one_unreadable_nine_are_stored_and_one_is_quarantined_and_none_comes_back() {
         let stage = stage();
         let outcome = run(&stage, &ten()).await;
@@ -109,7 +112,7 @@ mod tests {
         assert!(stage.quarantine.sent()[0].contains(r#""record":{"text":"noise"}"#));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_the_table_refuses_comes_back_and_is_not_published() {
         let stage = RawStage { table: FakeTable::refusing(["sigfox:2", "sigfox:7"]), ..stage() };
         let outcome = run(&stage, &ten()).await;
@@ -118,20 +121,20 @@ mod tests {
         assert_eq!(envelope::unpack(stage.pulse.sent()[0].as_bytes()).unwrap().uplinks.len(), 7);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_be_published_comes_back() {
         let stage = RawStage { pulse: FakeQueue::down(), ..stage() };
         let outcome = run(&stage, &ten()).await;
         assert_eq!(outcome.failed, (0..10).filter(|&record| record != BAD).collect());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_be_quarantined_comes_back() {
         let stage = RawStage { quarantine: FakeQueue::down(), ..stage() };
         assert_eq!(run(&stage, &ten()).await.failed, Failed::from([BAD]));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_empty_batch_asks_nothing_of_anybody() {
         let stage =
             RawStage { table: FakeTable::down(), pulse: FakeQueue::down(), quarantine: FakeQueue::down(), ..stage() };

@@ -83,8 +83,8 @@ async fn run(records: &[Record], stage: &PulseStage<impl Table, impl Queue>, dea
             Err(reason) => unreadable.push(Piece { record, piece: undecodable(&uplink, &reason) }),
         }
     }
-    let unstored = stage.table.put(&items, deadline).await;
-    let unquarantined = batch::quarantine(&stage.quarantine, &unreadable, deadline).await;
+    let (unstored, unquarantined) =
+        tokio::join!(stage.table.put(&items, deadline), batch::quarantine(&stage.quarantine, &unreadable, deadline),);
 
     let mut failed = batch::records_of(&decoded, &unstored);
     failed.extend(batch::records_of(&unreadable, &unquarantined));
@@ -146,7 +146,7 @@ mod tests {
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn of_ten_with_one_undecodable_nine_are_stored_one_is_quarantined_and_none_comes_back() {
         let stage = stage(FakeTable::default(), FakeQueue::default());
         assert_eq!(failed(ten(), &stage).await, [""; 0]);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(1)));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_quarantined_record_can_be_sent_again_as_it_is() {
         let stage = stage(FakeTable::default(), FakeQueue::default());
         failed(ten(), &stage).await;
@@ -165,20 +165,20 @@ mod tests {
         assert_eq!(envelope::unpack(record.as_bytes()).unwrap().uplinks.len(), 1);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn exactly_what_the_table_refuses_comes_back() {
         let stage = stage(FakeTable::refusing(["sigfox:2", "sigfox:7"]), FakeQueue::default());
         assert_eq!(failed(ten(), &stage).await, ["id-2", "id-7"]);
         assert_eq!(stage.table.len(), 7);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_be_quarantined_comes_back() {
         let stage = stage(FakeTable::default(), FakeQueue::down());
         assert_eq!(failed(ten(), &stage).await, ["id-3"]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_undecodable_uplink_does_not_hold_up_its_neighbours_in_the_same_message() {
         let stage = stage(FakeTable::default(), FakeQueue::default());
         let message = format!(r#"{{"v":1,"uplinks":[{},{}]}}"#, uplink(1, KEEP_ALIVE), uplink(2, DATA));
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(stage.quarantine.sent().len(), 2);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_same_batch_twice_leaves_the_table_as_it_was() {
         let stage = stage(FakeTable::default(), FakeQueue::default());
         failed(ten(), &stage).await;
