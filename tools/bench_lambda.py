@@ -17,13 +17,12 @@ import re
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
-from local import check_machine, forget_callers_account
-from stack import MARK, STACK, TOOLS, architecture, clean_environment, client, free_port, spawn, stack, until
+from local import check_machine, forget_callers_account, install_tools
+from stack import MARK, STACK, architecture, clean_environment, client, free_port, spawn, stack, until
 from steps import LOCAL, ROOT, Problem, locked, say, step
 
 # Each has its event in events/, under the same name in lower case with hyphens.
@@ -46,12 +45,12 @@ REPORT = re.compile(r"^REPORT RequestId: .*?\tDuration: ([\d.]+) ms\tBilled Dura
 
 def main():
     args = arguments()
-    use_pinned_tools()
     forget_callers_account()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         check_machine()
+        install_tools()
         load = os.getloadavg()[0]
         with locked("bench"), stack(DIRECTORY) as addresses:
             pause_event_sources(addresses)
@@ -60,7 +59,9 @@ def main():
     except Problem as problem:
         say(f"\nfailed: {problem}")
         if problem.log:
-            say(f"its log: {problem.log}")
+            say(f"its log: {problem.log}\nthe end of it:")
+            lines = problem.log.read_text(errors="replace").splitlines()[-10:]
+            say("\n".join("  | " + line for line in lines))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -80,16 +81,6 @@ def arguments():
     return args
 
 
-def use_pinned_tools():
-    """Installs them where they are missing, and goes on in the Python that has boto3."""
-    installed = subprocess.run([sys.executable, ROOT / "tools" / "local.py", "tools"])
-    if installed.returncode:
-        sys.exit(installed.returncode)  # it has said why
-    python = TOOLS / "sam" / "bin" / "python"
-    if Path(sys.executable) != python:
-        os.execv(python, [str(python), __file__, *sys.argv[1:]])
-
-
 def pause_event_sources(addresses):
     """What the measured function sends must not set the local cloud's own functions to work beside it."""
     functions = client("lambda", addresses["AWS_ENDPOINT_URL"])
@@ -105,7 +96,7 @@ def measure(name, starts, addresses):
     log = DIRECTORY / "logs" / f"{name}.log"
     inits, firsts = [], []
     with step(f"measure {name}"):
-        for number in range(1, starts + 1):
+        for number in range(starts + 1):
             calls = 1 + WARM_UP_CALLS + WARM_CALLS if number == starts else 1
             with emulator(program, configuration, addresses, log) as (url, process):
                 for _ in range(calls):
@@ -119,8 +110,9 @@ def measure(name, starts, addresses):
         "name": name,
         "binary": program.stat().st_size / 1e6,
         "memory": memory,
-        "inits": inits,
-        "firsts": firsts,
+        # Without the very first: it finds nothing in the machine's file cache, and the local cloud asleep.
+        "inits": inits[1:],
+        "firsts": firsts[1:],
         "durations": durations[warm],
         "billed": billed[warm],
     }
@@ -221,7 +213,7 @@ def reported(log, calls):
     text = log.read_text(errors="replace")
     inits, reports = INIT.findall(text), REPORT.findall(text)
     if len(inits) != 1 or len(reports) != calls:
-        raise Problem(f"expected one report of an init and {calls} of calls, found {len(inits)} and {len(reports)}", log)
+        raise Problem(f"the emulator reported {len(inits)} inits (not 1) and {len(reports)} calls (not {calls})", log)
     return float(inits[0]), [float(duration) for duration, _ in reports], [int(billed) for _, billed in reports]
 
 
@@ -237,8 +229,8 @@ def print_report(rows, starts, load):
         print(f"| {' | '.join(cells)} |")
     print("\nThree numbers: least / median / most. First call: the one after the init, without it.\n")
     print(f"- Limits: binary under {MAX_BINARY_MB} MB, median init under {MAX_INIT_MS} ms. {verdict(rows)}")
-    print("- Binary and memory hold for AWS, too.")
-    print("- Times are of this machine and its local cloud: only their ratios mean something elsewhere.")
+    print("- The binary is what AWS gets, too; memory there has TLS on top.")
+    print("- Times are of this machine and its local cloud, without TLS: only their ratios hold elsewhere.")
 
 
 def verdict(rows):
@@ -256,8 +248,9 @@ def spread(values, digits):
 def machine():
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024 / 1e9
+    kernel = ".".join(platform.release().split(".")[:2])
     cores, model = len(os.sched_getaffinity(0)), cpu[1] if cpu else platform.machine()
-    return f"{cores} cores of {model}, {memory:.0f} GB of memory, Linux {platform.release()}"
+    return f"{cores} cores of {model}, {memory:.0f} GB of memory, Linux {kernel}"
 
 
 if __name__ == "__main__":

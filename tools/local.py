@@ -136,7 +136,7 @@ def install_tools():
     # From here on in the Python that has boto3.
     python = TOOLS / "sam" / "bin" / "python"
     if Path(sys.executable) != python:
-        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+        os.execv(python, [str(python), *sys.argv])
 
 
 def validate():
