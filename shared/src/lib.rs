@@ -14,7 +14,7 @@
 //! - [`profile`], [`codec`]: which device speaks which format, and what its bytes say.
 //! - [`pulse`]: the item that holds all points of one uplink.
 //! - [`quarantine`]: what can never be read, whole and with its reason.
-//! - [`ports`]: one verb each in front of AWS; their docs are the contract. [`fakes`] fail on purpose.
+//! - [`ports`]: one verb each in front of AWS; their docs are the contract. `fakes` fail on purpose.
 //! - [`aws`]: the adapters. With the `main.rs` files the only place that names an AWS SDK.
 //! - [`telemetry`]: JSON logs and CloudWatch embedded metrics.
 

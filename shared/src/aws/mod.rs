@@ -6,9 +6,9 @@
 //!
 //! # Layout
 //!
-//! - [`table`], [`queue`], [`stream`]: the three ports.
-//! - [`secret`]: reads a secret at start.
-//! - [`resend`]: the loop they share.
+//! - `table`, `queue`, `stream`: the three ports.
+//! - `secret`: reads a secret at start.
+//! - `resend`: the loop they share.
 
 use std::time::Duration;
 
