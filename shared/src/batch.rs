@@ -11,19 +11,19 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use tokio::time::Instant;
 
-use crate::envelope;
 use crate::ports::{Queue, Refused};
 use crate::quarantine::Quarantined;
 use crate::telemetry::Counts;
 use crate::uplink::Uplink;
+use crate::{aggregate, envelope};
 
 /// One record of an invocation, whichever service brought it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// What the answer names it by: a message ID or a sequence number.
     id: String,
-    /// What was sent.
-    pub body: Vec<u8>,
+    /// What was sent: one envelope, or those of an aggregated Kinesis record.
+    bodies: Vec<Vec<u8>>,
 }
 
 /// Positions of the records that are to come back.
@@ -64,7 +64,7 @@ pub struct NoId(usize);
 impl Record {
     /// A record with an ID to answer by.
     pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self { id: id.into(), body: body.into() }
+        Self { id: id.into(), bodies: vec![body.into()] }
     }
 
     /// What the answer names it by.
@@ -78,22 +78,26 @@ impl Record {
 /// # Errors
 /// [`NoId`].
 pub fn from_sqs(event: SqsEvent) -> Result<Vec<Record>, NoId> {
-    named(event.records.into_iter().map(|r| (r.message_id, r.body.unwrap_or_default().into_bytes())))
+    named(event.records.into_iter().map(|r| (r.message_id, vec![r.body.unwrap_or_default().into_bytes()])))
 }
 
-/// The records of a Kinesis batch, all of one shard, in their order.
+/// The records of a Kinesis batch, all of one shard, in their order. Of an aggregated record every user record is taken,
+/// whatever its hash key: after a reshard, those outside the shard's range are nowhere else.
 ///
 /// # Errors
 /// [`NoId`].
 pub fn from_kinesis(event: KinesisEvent) -> Result<Vec<Record>, NoId> {
-    named(event.records.into_iter().map(|r| (Some(r.kinesis.sequence_number), r.kinesis.data.0)))
+    named(event.records.into_iter().map(|r| {
+        let data = r.kinesis.data.0;
+        (Some(r.kinesis.sequence_number), aggregate::user_records(&data).unwrap_or_else(|| vec![data]))
+    }))
 }
 
-fn named(records: impl Iterator<Item = (Option<String>, Vec<u8>)>) -> Result<Vec<Record>, NoId> {
+fn named(records: impl Iterator<Item = (Option<String>, Vec<Vec<u8>>)>) -> Result<Vec<Record>, NoId> {
     records
         .enumerate()
-        .map(|(position, (id, body))| match id.filter(|id| !id.is_empty()) {
-            Some(id) => Ok(Record { id, body }),
+        .map(|(position, (id, bodies))| match id.filter(|id| !id.is_empty()) {
+            Some(id) => Ok(Record { id, bodies }),
             None => Err(NoId(position)),
         })
         .collect()
@@ -120,7 +124,11 @@ pub fn kinesis_response(records: &[Record], failed: &Failed) -> KinesisEventResp
 /// Opens the envelopes of a batch; `stage` is who says so in quarantine.
 pub fn open(records: &[Record], stage: &'static str) -> Opened {
     let mut opened = Opened::default();
-    for (record, Record { body, .. }) in records.iter().enumerate() {
+    let bodies = records
+        .iter()
+        .enumerate()
+        .flat_map(|(record, Record { bodies, .. })| bodies.iter().map(move |body| (record, body)));
+    for (record, body) in bodies {
         match envelope::unpack(body) {
             Ok(unpacked) => {
                 opened.uplinks.extend(unpacked.uplinks.into_iter().map(|piece| Piece { record, piece }));

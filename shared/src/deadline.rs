@@ -33,17 +33,18 @@ pub fn leaving_time(deadline: Instant) -> Instant {
 mod tests {
     use super::*;
 
-    const NOW: Duration = Duration::from_secs(1_795_176_000);
+    const NOW: Duration = Duration::from_hours(500_000);
+    const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
     #[test]
     fn lambda_tells_a_moment_and_the_local_tools_a_span() {
-        assert_eq!(left(NOW + Duration::from_secs(30), NOW), Duration::from_secs(30));
-        assert_eq!(left(Duration::from_millis(600_000), NOW), Duration::from_mins(10));
+        assert_eq!(left(NOW + HALF_A_MINUTE, NOW), HALF_A_MINUTE);
+        assert_eq!(left(Duration::from_mins(10), NOW), Duration::from_mins(10));
     }
 
     #[test]
     fn a_moment_that_has_passed_leaves_nothing() {
-        assert_eq!(left(NOW - Duration::from_secs(1), NOW), Duration::ZERO);
+        assert_eq!(left(NOW, NOW + HALF_A_MINUTE), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@
 //! - [`device`], [`at`]: whose reading it is, and of when. Types that can only be built by parsing.
 //! - [`uplink`]: one message of a meter, its natural key, and the raw item it is stored as.
 //! - [`envelope`]: uplinks packed into queue messages of at most one billing unit, and unpacked again.
+//! - [`aggregate`]: many of those in one Kinesis record, as Amazon's own producer library does it.
 //! - [`batch`]: what an invocation brings, and the partial answer it gets; the one place for that rule.
 //! - [`deadline`]: how long an invocation may go on.
 //! - [`raw`]: the stage that both `raw-*` functions run: store the uplink, then publish it.
@@ -18,6 +19,7 @@
 //! - [`aws`]: the adapters. With the `main.rs` files the only place that names an AWS SDK.
 //! - [`telemetry`]: JSON logs and CloudWatch embedded metrics.
 
+pub mod aggregate;
 pub mod at;
 pub mod aws;
 pub mod batch;

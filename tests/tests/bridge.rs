@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::config::Settings;
-use shared::envelope;
 use shared::fakes::FakeStream;
+use shared::ports::StreamRecord;
 use shared::uplink::{TimeSource, Uplink};
+use shared::{aggregate, envelope};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -67,9 +68,15 @@ impl Field {
     async fn stop(self) -> Vec<Uplink> {
         let _ = self.stop.send(());
         timeout(PATIENCE, self.bridge).await.expect("the bridge ends").unwrap();
-        let records = self.stream.records();
-        records.iter().flat_map(|record| envelope::unpack(&record.data).unwrap().uplinks).collect()
+        durable(&self.stream)
     }
+}
+
+/// The uplinks in a stream's records.
+fn durable(stream: &FakeStream) -> Vec<Uplink> {
+    let user_records = |record: StreamRecord| aggregate::user_records(&record.data).expect("an aggregated record");
+    let envelopes = stream.records().into_iter().flat_map(user_records);
+    envelopes.flat_map(|envelope| envelope::unpack(&envelope).unwrap().uplinks).collect()
 }
 
 /// A data frame with this frame counter, of PULSE 4 NB-IoT's published example.
@@ -125,6 +132,26 @@ async fn a_datagram_with_a_clock_is_dated_by_it() {
 }
 
 #[tokio::test]
+async fn what_comes_together_goes_into_few_records_each_within_a_billing_unit() {
+    let field = Field::start().await;
+    field.stream.set_held(true);
+    field.send(&datagram(0)).await;
+    field.stream.calls(1).await;
+    for counter in 1..=200 {
+        field.send(&datagram(counter)).await;
+    }
+    field.stream.set_held(false);
+    for _ in 0..=200 {
+        field.acknowledgement().await;
+    }
+    let stream = Arc::clone(&field.stream);
+    assert_eq!(field.stop().await.len(), 201);
+    let records = stream.records();
+    assert!(records.len() < 50, "{} records for 201 datagrams", records.len());
+    assert!(records.iter().all(|record| record.data.len() <= aggregate::MAX_BYTES));
+}
+
+#[tokio::test]
 async fn noise_gets_no_answer_and_holds_nobody_up() {
     let field = Field::start().await;
     for noise in [vec![], vec![0xFF; 15], vec![0x11; 5], vec![0x11; 2049], vec![0x11; 9000]] {
@@ -149,8 +176,7 @@ async fn what_is_in_flight_at_the_end_is_finished_and_acknowledged() {
     stream.set_held(false);
     timeout(PATIENCE, bridge).await.expect("the bridge ends").unwrap();
 
-    let durable: Vec<Uplink> =
-        stream.records().iter().flat_map(|record| envelope::unpack(&record.data).unwrap().uplinks).collect();
+    let durable = durable(&stream);
     let mut acknowledged = 0;
     let mut buffer = [0; 64];
     while let Ok(len) = meter.try_recv(&mut buffer) {

@@ -1,8 +1,11 @@
 //! Collects records into batches, puts these to the stream, and then, only then, acknowledges.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::aggregate::aggregate;
 use shared::ports::{Stream, StreamRecord};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
@@ -13,8 +16,8 @@ use crate::health::Health;
 use crate::intake::{Pending, Reply};
 use crate::tally::Tally;
 
-/// What Kinesis takes in one request.
-const MAX_BATCH: usize = 500;
+/// Datagrams that are put together, into aggregated records of 25 KB: so many are some 3 MB, which one request takes.
+const MAX_BATCH: usize = 10_000;
 
 /// Requests in flight at once. When all are, the queue fills, and what finds no room there is not acknowledged.
 const MAX_IN_FLIGHT: usize = 16;
@@ -72,8 +75,11 @@ impl<S: Stream> Gatherer<S> {
     async fn put(&self, batch: Vec<Pending>) {
         let (records, replies): (Vec<StreamRecord>, Vec<Reply>) =
             batch.into_iter().map(|p| (p.record, p.reply)).unzip();
-        let refused = self.stream.put(&records, Instant::now() + PATIENCE).await;
-        let durable = records.len() - refused.len();
+        let (records, members): (Vec<StreamRecord>, Vec<Range<usize>>) =
+            aggregate(records).into_iter().map(|aggregated| (aggregated.record, aggregated.members)).unzip();
+        let unaccepted = self.stream.put(&records, Instant::now() + PATIENCE).await;
+        let refused: BTreeSet<usize> = unaccepted.iter().flat_map(|&record| members[record].clone()).collect();
+        let durable = replies.len() - refused.len();
         self.health.put(durable > 0);
         self.tally.count(|counts| {
             counts.stored += durable;
