@@ -91,7 +91,7 @@ def start_built(directory):
             )
             repair_concurrency(cloud)
         addresses = addresses_of(cloud)
-        addresses |= start_bridge(directory, bridge, logs / "bridge.log", env, addresses["RAW_STREAM"])
+        addresses |= start_bridge(directory, bridge, logs / "bridge.log", env, addresses)
     except BaseException:
         stop(directory)
         raise
@@ -125,7 +125,7 @@ def start_cloud(directory, log):
     return cloud
 
 
-def start_bridge(directory, program, log, env, stream):
+def start_bridge(directory, program, log, env, addresses):
     with step("start the bridge", log):
         process = spawn(
             [program],
@@ -133,7 +133,9 @@ def start_bridge(directory, program, log, env, stream):
             env
             | {
                 MARK: f"{directory}:bridge",
-                "STREAM_NAME": stream,
+                "STREAM_NAME": addresses["RAW_STREAM"],
+                "SEALED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
+                "MASTER_KEYS_SECRET_ID": addresses["MASTER_KEYS_SECRET_ID"],
                 "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
                 "HEALTH_ADDR": "127.0.0.1:0",
             },
@@ -145,12 +147,13 @@ def start_bridge(directory, program, log, env, stream):
                 with contextlib.suppress(ValueError, AttributeError):  # a line that is not an event
                     event = json.loads(line)
                     if event.get("message") == "listening":
-                        listeners[event["protocol"]] = event["addr"]
-            return listeners.keys() >= {"udp", "http"} and answers(f"http://{listeners['http']}/healthz")
+                        listeners["sealed" if event.get("sealed") else event["protocol"]] = event["addr"]
+            return listeners.keys() >= {"udp", "sealed", "http"} and answers(f"http://{listeners['http']}/healthz")
 
         until(ready, 30, process, log, "the bridge")
     return {
         "NBIOT_ADDR": listeners["udp"],
+        "NBIOT_SEALED_ADDR": listeners["sealed"],
         "BRIDGE_HEALTH_URL": f"http://{listeners['http']}/healthz",
         "BRIDGE_PID": str(process.pid),
     }
@@ -176,6 +179,7 @@ def addresses_of(cloud):
         # The API by its path, since not every machine resolves <api>.execute-api.localhost.
         "API_URL": f"{cloud}/_aws/execute-api/{outputs['ApiId']}",
         "CALLBACK_SECRET": secrets.get_secret_value(SecretId=outputs["CallbackSecretId"])["SecretString"],
+        "MASTER_KEYS_SECRET_ID": outputs["BridgeMasterKeysId"],
         "RAW_TABLE": outputs["RawTable"],
         "PULSE_TABLE": outputs["PulseTable"],
         "RAW_STREAM": outputs["RawStreamName"],

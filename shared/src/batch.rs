@@ -133,7 +133,8 @@ pub fn open(records: &[Record], stage: &'static str) -> Opened {
             Ok(unpacked) => {
                 opened.uplinks.extend(unpacked.uplinks.into_iter().map(|piece| Piece { record, piece }));
                 opened.unreadable.extend(unpacked.unreadable.into_iter().map(|member| {
-                    let piece = Quarantined::new(stage, &member.reason, member.text.as_bytes());
+                    // As an envelope of its own, so that it can be sent again as it is.
+                    let piece = Quarantined::new(stage, &member.reason, envelope::of_text(&member.text).as_bytes());
                     Piece { record, piece }
                 }));
             }
@@ -146,6 +147,9 @@ pub fn open(records: &[Record], stage: &'static str) -> Opened {
 /// Sends what could not be read to quarantine. The answer tells positions among `pieces`.
 pub async fn quarantine(queue: &impl Queue, pieces: &[Piece<Quarantined>], deadline: Instant) -> Refused {
     let messages: Vec<String> = pieces.iter().map(|piece| piece.piece.to_message()).collect();
+    for piece in pieces {
+        piece.piece.log();
+    }
     queue.send(&messages, deadline).await
 }
 

@@ -68,6 +68,18 @@ impl Imei {
     pub fn from_packed(bytes: [u8; 8]) -> Result<Self, DeviceIdError> {
         hex::encode(bytes).parse()
     }
+
+    /// The packed digits, with a zero in front of an IMEI of 15.
+    pub fn packed(self) -> [u8; 8] {
+        let mut rest = self.0;
+        let mut bytes = [0; 8];
+        for byte in bytes.iter_mut().rev() {
+            let two_digits = (rest % 100) as u8;
+            *byte = ((two_digits / 10) << 4) | (two_digits % 10);
+            rest /= 100;
+        }
+        bytes
+    }
 }
 
 impl FromStr for SigfoxId {
@@ -188,6 +200,7 @@ mod tests {
             for id in [DeviceId::Sigfox(SigfoxId(sigfox)), DeviceId::Nbiot(Imei(imei))] {
                 prop_assert_eq!(id.to_string().parse::<DeviceId>(), Ok(id));
             }
+            prop_assert_eq!(Imei::from_packed(Imei(imei).packed()), Ok(Imei(imei)));
         }
 
         #[test]

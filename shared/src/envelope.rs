@@ -76,7 +76,12 @@ pub fn pack<'a>(uplinks: impl IntoIterator<Item = &'a Uplink>) -> Vec<Packed> {
 
 /// The envelope of one uplink.
 pub fn of_one(uplink: &Uplink) -> String {
-    format!("{HEAD}{}{TAIL}", to_json(uplink))
+    of_text(&to_json(uplink))
+}
+
+/// The envelope of one member as it stands, readable or not.
+pub fn of_text(member: &str) -> String {
+    format!("{HEAD}{member}{TAIL}")
 }
 
 /// Opens a message. Fields it does not know are skipped, so that a newer sender may add some.

@@ -7,6 +7,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Serialize;
 
 use crate::codec::Codec;
+use crate::device::DeviceId;
+use crate::uplink::Uplink;
 
 /// A record and why it is here.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +25,12 @@ pub struct Quarantined {
     /// Its version: a later one may well read the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     codec_version: Option<u16>,
+    /// Whose uplink it is, if it came so far as to be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceId>,
+    /// The other half of its natural key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uplink: Option<String>,
     /// The profile it came in under, where the record itself does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<String>,
@@ -46,6 +54,8 @@ impl Quarantined {
             reason: reason.to_string(),
             codec: None,
             codec_version: None,
+            device: None,
+            uplink: None,
             profile: None,
             record: Body::from(record),
         }
@@ -59,6 +69,14 @@ impl Quarantined {
         self
     }
 
+    /// Names the uplink it is.
+    #[must_use]
+    pub fn of(mut self, uplink: &Uplink) -> Self {
+        self.device = Some(uplink.device);
+        self.uplink = Some(uplink.key().to_string());
+        self
+    }
+
     /// Names the profile it came in under.
     #[must_use]
     pub fn under(mut self, profile: &str) -> Self {
@@ -66,26 +84,28 @@ impl Quarantined {
         self
     }
 
+    /// Says so in the log, without the payload.
+    pub fn log(&self) {
+        let Self { stage, reason, codec, profile, uplink, .. } = self;
+        let device = self.device.map(String::from);
+        tracing::warn!(stage, reason, codec, profile, device, uplink, "quarantined");
+    }
+
     /// The message for the quarantine queue.
-    #[expect(
-        clippy::expect_used,
-        clippy::missing_panics_doc,
-        reason = "texts and small numbers, which JSON always holds"
-    )]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "texts and numbers, which JSON always holds")]
     pub fn to_message(&self) -> String {
-        tracing::warn!(stage = self.stage, reason = self.reason, codec = self.codec, "quarantined");
         serde_json::to_string(self).expect("a quarantined record is JSON")
     }
 }
 
 impl From<&[u8]> for Body {
-    /// Text where it can be read as such. SQS takes no other control characters than these three, and neither of the
-    /// last two code points
-    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>), but JSON escapes
-    /// the former.
+    /// Text where it can be read as such, without the characters that SQS does not take
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>) or that JSON writes
+    /// six bytes for: so the message is at most about twice as long as the record.
     fn from(record: &[u8]) -> Self {
+        let odd = |c: char| (c < ' ' && !"\t\n\r".contains(c)) || "\u{FFFE}\u{FFFF}".contains(c);
         match std::str::from_utf8(record) {
-            Ok(text) if !text.contains(['\u{FFFE}', '\u{FFFF}']) => Self::Text(text.to_owned()),
+            Ok(text) if !text.contains(odd) => Self::Text(text.to_owned()),
             _ => Self::Base64(BASE64_STANDARD.encode(record)),
         }
     }
@@ -108,7 +128,8 @@ mod tests {
                 Some(text) => text.as_bytes().to_vec(),
                 None => BASE64_STANDARD.decode(record_out["base64"].as_str().unwrap())?,
             };
-            prop_assert_eq!(bytes, record);
+            prop_assert_eq!(&bytes, &record);
+            prop_assert!(message.len() <= 2 * record.len() + 100);
         }
     }
 

@@ -75,10 +75,10 @@ pub struct Payload(Vec<u8>);
 pub struct Radio {
     /// Received signal strength, dBm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rssi: Option<f64>,
+    pub rssi: Option<Decibels>,
     /// Signal to noise ratio, dB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snr: Option<f64>,
+    pub snr: Option<Decibels>,
     /// The Sigfox base station.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<RadioText>,
@@ -87,7 +87,13 @@ pub struct Radio {
     pub signal_quality: Option<u8>,
 }
 
-/// A short printable text out of a network's metadata.
+/// A level or a ratio of levels, to the hundredth, at most 1,000 either way. No radio measures more, and one number that
+/// DynamoDB cannot hold (beyond 1E+126 or closer to zero than 1E-130) fails the write of everything beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Decibels(f64);
+
+/// A short text of letters, digits, spaces and `-_.:` out of a network's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RadioText(String);
@@ -104,8 +110,11 @@ pub enum UplinkError {
     /// Longer than [`MAX_PAYLOAD`].
     #[error("a payload of {0} bytes is longer than {MAX_PAYLOAD}")]
     TooLong(usize),
-    /// Not short and printable.
-    #[error("radio metadata is not a printable text of at most {MAX_RADIO_TEXT} characters")]
+    /// Not a level.
+    #[error("{0} is not a level in decibels")]
+    Decibels(f64),
+    /// Not short and plain.
+    #[error("radio metadata is not a plain text of at most {MAX_RADIO_TEXT} characters")]
     RadioText,
 }
 
@@ -213,6 +222,25 @@ impl Radio {
     }
 }
 
+impl TryFrom<f64> for Decibels {
+    type Error = UplinkError;
+
+    fn try_from(level: f64) -> Result<Self, UplinkError> {
+        // Not so for NaN either.
+        if level.abs() <= 1000.0 {
+            Ok(Self((level * 100.0).round() / 100.0))
+        } else {
+            Err(UplinkError::Decibels(level))
+        }
+    }
+}
+
+impl From<Decibels> for f64 {
+    fn from(level: Decibels) -> Self {
+        level.0
+    }
+}
+
 impl FromStr for ProfileName {
     type Err = UplinkError;
 
@@ -227,7 +255,8 @@ impl FromStr for RadioText {
     type Err = UplinkError;
 
     fn from_str(text: &str) -> Result<Self, UplinkError> {
-        let valid = text.len() <= MAX_RADIO_TEXT && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        let valid =
+            text.len() <= MAX_RADIO_TEXT && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.: ".contains(&b));
         if valid { Ok(Self(text.to_owned())) } else { Err(UplinkError::RadioText) }
     }
 }
@@ -286,13 +315,23 @@ pub(crate) mod tests {
                 profile: "adeunis-pulse-v4".parse().unwrap(),
                 payload: Payload::from_bytes(&payload).unwrap(),
                 radio: Radio {
-                    rssi: rssi.map(|rssi| f64::from(rssi) / 100.0),
+                    rssi: rssi.map(|rssi| (f64::from(rssi) / 100.0).try_into().unwrap()),
                     snr: None,
                     station: station.map(|station| station.parse().unwrap()),
                     signal_quality,
                 },
             },
         )
+    }
+
+    #[test]
+    fn a_level_that_the_database_could_not_hold_is_none() {
+        assert_eq!(Decibels::try_from(-123.456).map(f64::from), Ok(-123.46));
+        assert_eq!(Decibels::try_from(1e-200).map(f64::from), Ok(0.0));
+        for level in [1e300, f64::INFINITY, f64::NAN] {
+            assert!(Decibels::try_from(level).is_err(), "{level}");
+        }
+        assert!(serde_json::from_str::<Radio>(r#"{"rssi":1e300}"#).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
 //!
-//! The tests themselves are in `tests/`: `template` and `events` and `bridge` run without a local cloud, `e2e` with one.
+//! The tests themselves are in `tests/`: `template`, `path`, `bridge` and `contracts` run without a local cloud, `e2e` with one.
 
 pub mod contracts;
 pub mod events;

@@ -42,9 +42,9 @@ impl Field {
             Some(value.to_owned())
         }))
         .unwrap();
-        let sockets = Sockets::bind(&config).await.unwrap();
+        let sockets = Sockets::bind(&config, None).await.unwrap();
         let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        meter.connect(sockets.udp[0].1.local_addr().unwrap()).await.unwrap();
+        meter.connect(sockets.udp[0].socket.local_addr().unwrap()).await.unwrap();
         let http = sockets.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stream = Arc::new(FakeStream::default());

@@ -120,6 +120,40 @@ fn each_function_may_touch_exactly_what_its_settings_name() {
 }
 
 #[test]
+fn each_action_is_granted_on_resources_of_its_service() {
+    let template = Template::read();
+    for name in functions().into_keys() {
+        for statement in statements(&template, name, "Code") {
+            for action in list(&statement["Action"]) {
+                let service = action.as_str().unwrap().split(':').next().unwrap();
+                for resource in list(&statement["Resource"]) {
+                    let kind = template.resource(target(resource))["Type"].as_str().unwrap().to_lowercase();
+                    assert!(kind.starts_with(&format!("aws::{service}::")), "{name}: {action} on {resource}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_each_stage_sends_is_what_the_next_one_of_its_network_is_fed_with() {
+    let template = Template::read();
+    let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
+    let fed_from = |function: &str| {
+        let mapping = mappings.iter().find(|(_, mapping)| target(&mapping["FunctionName"]) == function).unwrap().1;
+        target(&mapping["EventSourceArn"]).to_owned()
+    };
+    let sends_to = |function: &str, setting: &str| {
+        let properties = &template.resource(function)["Properties"];
+        target(&properties["Environment"]["Variables"][setting]).to_owned()
+    };
+    assert_eq!(sends_to("SigfoxCallback", "RAW_QUEUE_URL"), fed_from("RawSigfox"));
+    assert_eq!(sends_to("RawSigfox", "PULSE_QUEUE_URL"), fed_from("PulseSigfox"));
+    assert_eq!(sends_to("RawNbiot", "PULSE_QUEUE_URL"), fed_from("PulseNbiot"));
+    assert_ne!(fed_from("PulseSigfox"), fed_from("PulseNbiot"));
+}
+
+#[test]
 fn the_adapters_make_no_request_but_those_they_say() {
     for (file, actions) in [
         ("table", DynamoTable::ACTIONS),
@@ -208,7 +242,9 @@ fn both_tables_have_the_keys_the_items_have_and_are_kept() {
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
         assert_eq!(keys, ["device", "uplink"], "{name}");
-        assert_eq!((&table["DeletionPolicy"], &table["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")));
+        // Not "Retain": what a failed creation left behind would fail the next one.
+        assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
+        assert_eq!(table["UpdateReplacePolicy"], "Retain", "{name}");
         assert_eq!(
             table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true,
             "{name}"

@@ -15,23 +15,28 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Since when the stream has refused everything, if it does.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Option<Instant>>);
+pub struct Health(Mutex<Option<Failing>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    since: Instant,
+    /// Without traffic nothing is known: an old refusal must not keep the bridge out of a load balancer for ever.
+    last: Instant,
+}
 
 impl Health {
     /// Takes note of a put: whether anything of it was accepted.
     pub fn put(&self, accepted: bool) {
-        let mut failing_since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if accepted {
-            *failing_since = None;
-        } else {
-            failing_since.get_or_insert_with(Instant::now);
-        }
+        let last = Instant::now();
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = failing.map_or(last, |failing| failing.since);
+        *failing = (!accepted).then_some(Failing { since, last });
     }
 
     fn status(&self) -> (StatusCode, &'static str) {
-        let failing_since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match failing_since {
-            Some(since) if since.elapsed() > PATIENCE => {
+        let failing = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match failing {
+            Some(Failing { since, last }) if since.elapsed() > PATIENCE && last.elapsed() <= PATIENCE => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the stream has accepted nothing for over a minute\n")
             }
             _ => (StatusCode::OK, "ok\n"),
@@ -61,6 +66,14 @@ mod tests {
         health.put(false);
         assert_eq!(health.status().0, StatusCode::SERVICE_UNAVAILABLE);
         health.put(true);
+        assert_eq!(health.status().0, StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bridge_that_nobody_sends_anything_is_well_again() {
+        let health = Health::default();
+        health.put(false);
+        tokio::time::advance(PATIENCE * 2).await;
         assert_eq!(health.status().0, StatusCode::OK);
     }
 }

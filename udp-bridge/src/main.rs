@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use shared::aws::{self, KinesisStream};
+use shared::aws::{self, KinesisStream, SecretStore};
 use shared::config::{Settings, environment, or_exit};
 use shared::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::{Config, HELP};
+use udp_bridge::protocol::sealed::MasterKeys;
 use udp_bridge::server::{self, Sockets};
 
 #[tokio::main]
@@ -28,8 +29,16 @@ async fn main() -> ExitCode {
     }
     telemetry::init(environment("LOG_LEVEL").as_deref());
     let config = or_exit(Config::from_settings(&Settings::new(&environment)));
-    let sockets = or_exit(Sockets::bind(&config).await);
-    let stream = KinesisStream::new(&aws::sdk_config().await, &config.stream);
+    let sdk = aws::sdk_config().await;
+    let keys = match &config.sealed {
+        Some(sealed) => {
+            let text = or_exit(SecretStore::new(&sdk).read(&sealed.master_keys_secret).await);
+            Some(or_exit(text.parse::<MasterKeys>()))
+        }
+        None => None,
+    };
+    let sockets = or_exit(Sockets::bind(&config, keys.as_ref()).await);
+    let stream = KinesisStream::new(&sdk, &config.stream);
     let mut terminate = or_exit(signal(SignalKind::terminate()));
     let stop = async move {
         tokio::select! {

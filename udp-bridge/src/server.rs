@@ -11,10 +11,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::config::{Config, Listener, Pace};
+use crate::config::{Config, Pace};
 use crate::gather::{self, Gatherer};
 use crate::health::{self, Health};
-use crate::intake;
+use crate::intake::{self, Listener};
+use crate::protocol::sealed::MasterKeys;
+use crate::protocol::{self, Protocol};
 use crate::tally::Tally;
 
 /// Records that wait for a request: some twenty seconds' worth of a fleet of 3.6 million, in under 20 MB.
@@ -27,7 +29,7 @@ const REPORT_EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Sockets {
     /// For datagrams.
-    pub udp: Vec<(Listener, Arc<UdpSocket>)>,
+    pub udp: Vec<Listener>,
     /// For `/healthz`.
     pub http: TcpListener,
 }
@@ -42,24 +44,33 @@ pub struct BindError {
 }
 
 impl Sockets {
-    /// Binds every address of the configuration, and logs which they are: port 0 asks for a free one.
+    /// Binds every address of the configuration, and logs which they are: port 0 asks for a free one. `keys` are there if
+    /// the configuration names a sealed listener.
     ///
     /// # Errors
     /// [`BindError`] naming the address.
-    pub async fn bind(config: &Config) -> Result<Self, BindError> {
-        let failed = |addr| move |source| BindError { addr, source };
+    pub async fn bind(config: &Config, keys: Option<&MasterKeys>) -> Result<Self, BindError> {
+        let trusted = config.trusted.iter().filter_map(|at| Some((at, Protocol::Trusted(protocol::of(at.profile)?))));
+        let sealed = config.sealed.iter().flat_map(|sealed| &sealed.listeners);
+        let sealed = sealed.filter_map(|at| Some((at, Protocol::Sealed(keys?.clone()))));
         let mut udp = Vec::new();
-        for listener in &config.listeners {
-            let socket = UdpSocket::bind(listener.addr).await.map_err(failed(listener.addr))?;
-            let addr = socket.local_addr().map_err(failed(listener.addr))?;
-            tracing::info!(protocol = "udp", profile = listener.profile.name, %addr, "listening");
-            udp.push((*listener, Arc::new(socket)));
+        for (at, protocol) in trusted.chain(sealed) {
+            let (socket, addr) = bind_udp(at.addr).await.map_err(|source| BindError { addr: at.addr, source })?;
+            let sealed = matches!(protocol, Protocol::Sealed(_));
+            tracing::info!(protocol = "udp", profile = at.profile.name, sealed, %addr, "listening");
+            udp.push(Listener { profile: at.profile, protocol, socket: Arc::new(socket) });
         }
-        let http = TcpListener::bind(config.health).await.map_err(failed(config.health))?;
-        let addr = http.local_addr().map_err(failed(config.health))?;
-        tracing::info!(protocol = "http", %addr, "listening");
+        let failed = |source| BindError { addr: config.health, source };
+        let http = TcpListener::bind(config.health).await.map_err(failed)?;
+        tracing::info!(protocol = "http", addr = %http.local_addr().map_err(failed)?, "listening");
         Ok(Self { udp, http })
     }
+}
+
+async fn bind_udp(addr: SocketAddr) -> std::io::Result<(UdpSocket, SocketAddr)> {
+    let socket = UdpSocket::bind(addr).await?;
+    let addr = socket.local_addr()?;
+    Ok((socket, addr))
 }
 
 /// Works until `stop`, then takes no more datagrams, and ends when those it has are acknowledged, or when `pace.drain`
@@ -76,8 +87,8 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     background.spawn(health::serve(sockets.http, Arc::clone(&health)));
     background.spawn(report(Arc::clone(&tally)));
     let mut intakes = JoinSet::new();
-    for (listener, socket) in sockets.udp {
-        intakes.spawn(intake::receive(listener, socket, sender.clone(), Arc::clone(&tally)));
+    for listener in sockets.udp {
+        intakes.spawn(intake::receive(listener, sender.clone(), Arc::clone(&tally)));
     }
     drop(sender);
     let gatherer = Gatherer { stream, linger: pace.linger, health, tally: Arc::clone(&tally) };

@@ -100,7 +100,7 @@ async fn run(records: &[Record], stage: &PulseStage<impl Table, impl Queue>, dea
 
 /// Quarantines the one uplink, as a message that can be sent to this function again as it is.
 fn undecodable(uplink: &Uplink, reason: &pulse::NoPulses) -> Quarantined {
-    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).by(reason.codec())
+    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
 }
 
 #[cfg(test)]
@@ -154,6 +154,10 @@ mod tests {
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
         assert_eq!(quarantined["reason"], "frame code 0x30 is not known to this codec (adeunis-pulse-v4 1)");
         assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(1)));
+        assert_eq!(
+            (&quarantined["device"], &quarantined["uplink"]),
+            (&json!("sigfox:3"), &json!("2026-11-20T12:00:00Z#00001"))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -163,6 +167,18 @@ mod tests {
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
         let record = quarantined["record"]["text"].as_str().unwrap();
         assert_eq!(envelope::unpack(record.as_bytes()).unwrap().uplinks.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_that_newer_code_may_read_is_quarantined_so_that_it_can_be_sent_again() {
+        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let member = uplink(1, DATA).replace(r#""kind":"data""#, r#""kind":"from-the-future""#);
+        let message = format!(r#"{{"v":1,"uplinks":[{},{member}]}}"#, uplink(2, DATA));
+        failed(event(&[message]), &stage).await;
+        assert_eq!(stage.table.len(), 1);
+        let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
+        let record = quarantined["record"]["text"].as_str().unwrap();
+        assert_eq!(envelope::unpack(record.as_bytes()).unwrap().unreadable[0].text, member);
     }
 
     #[tokio::test(start_paused = true)]

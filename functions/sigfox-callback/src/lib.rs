@@ -29,8 +29,8 @@ use auth::{Authenticated, Secret};
 /// Who counts, and who says in quarantine why a record is there.
 const STAGE: &str = "sigfox-callback";
 
-/// The longest body taken. A callback has under 1 KB; this leaves room for 2,000 in one, and still fits, base64 and
-/// all, into one message of the quarantine queue (1 MiB).
+/// The longest body taken. A callback has under 1 KB; this leaves room for hundreds in one, and still fits, escaped, into
+/// one message of the quarantine queue (1 MiB).
 const MAX_BODY: usize = 256 * 1024;
 
 /// The settings of the function.
@@ -125,6 +125,7 @@ async fn keep(admitted: &Admitted<'_>, callback: &Callback<impl Queue>, deadline
         }
         Err(reason) => {
             let record = Quarantined::new(STAGE, &reason, admitted.body).under(admitted.profile.name);
+            record.log();
             (&callback.quarantine, record.to_message(), Counts { quarantined: 1, ..Counts::default() })
         }
     };

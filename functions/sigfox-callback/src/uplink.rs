@@ -44,10 +44,10 @@ pub fn from_variables(variables: &Variables, profile: &Profile) -> Result<Uplink
 
 /// Metadata that cannot be read is left out: it is no reason to hold an uplink back.
 fn radio(variables: &Variables) -> Radio {
-    let number = |name| variables.text(name)?.parse().ok().filter(|number: &f64| number.is_finite());
+    let level = |name| variables.text(name)?.parse::<f64>().ok()?.try_into().ok();
     Radio {
-        rssi: number("rssi"),
-        snr: number("snr"),
+        rssi: level("rssi"),
+        snr: level("snr"),
         station: variables.text("station").and_then(|station| station.parse().ok()),
         signal_quality: None,
     }

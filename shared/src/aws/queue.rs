@@ -1,16 +1,17 @@
 //! [`Queue`] on SQS.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry, SendMessageBatchResultEntry};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::resend::{Undone, all_undone, until_accepted};
+use super::resend::{Undone, all_undone, cut, until_accepted};
 use crate::ports::{Queue, Refused};
 
-/// What SQS takes in one request. Ten of our messages, 64 KiB each, are well under its 1 MiB.
+/// What SQS takes in one request: this many messages, and this many bytes.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
 const MAX_BATCH: usize = 10;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Requests in flight at once.
 const CONCURRENCY: usize = 4;
@@ -34,7 +35,7 @@ impl SqsQueue {
     async fn request(&self, bodies: &[String], pending: Vec<usize>) -> Undone {
         let entries = pending.iter().map(|&position| entry(position, &bodies[position])).collect();
         match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
-            Ok(answer) => undone(answer.failed(), &pending),
+            Ok(answer) => undone(answer.successful(), answer.failed(), &pending),
             Err(e) => all_undone(pending, &e),
         }
     }
@@ -42,9 +43,7 @@ impl SqsQueue {
 
 impl Queue for SqsQueue {
     async fn send(&self, bodies: &[String], deadline: Instant) -> Refused {
-        let positions: Vec<usize> = (0..bodies.len()).collect();
-        let batches: Vec<Vec<usize>> = positions.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
-        stream::iter(batches)
+        stream::iter(cut(bodies.iter().map(String::len), MAX_BATCH, MAX_BYTES))
             .map(|batch| until_accepted(batch, deadline, |pending| self.request(bodies, pending)))
             .buffer_unordered(CONCURRENCY)
             .concat()
@@ -57,24 +56,26 @@ fn entry(position: usize, body: &str) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body).build().expect("ID and body")
 }
 
-/// Entries are named by their positions. One with a name that was never given would mean that the answer cannot be
-/// trusted, so everything is sent again.
-fn undone(failed: &[BatchResultErrorEntry], pending: &[usize]) -> Undone {
-    let mut undone = Undone::default();
+/// Durable is what the answer names as such, and nothing else. Entries are named by their positions.
+fn undone(successful: &[SendMessageBatchResultEntry], failed: &[BatchResultErrorEntry], pending: &[usize]) -> Undone {
+    let position = |id: &str| id.parse().ok().filter(|position| pending.contains(position));
     for entry in failed {
         tracing::warn!(code = entry.code(), message = entry.message(), "message refused");
-        match entry.id().parse() {
-            Ok(position) if pending.contains(&position) && entry.sender_fault() => undone.never.push(position),
-            Ok(position) if pending.contains(&position) => undone.again.push(position),
-            _ => return Undone { again: pending.to_vec(), never: vec![] },
-        }
     }
-    undone
+    let sent: Vec<usize> = successful.iter().filter_map(|entry| position(entry.id())).collect();
+    let never: Vec<usize> =
+        failed.iter().filter(|entry| entry.sender_fault()).filter_map(|entry| position(entry.id())).collect();
+    let again = pending.iter().copied().filter(|position| !sent.contains(position) && !never.contains(position));
+    Undone { again: again.collect(), never, ..Undone::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sent(id: &str) -> SendMessageBatchResultEntry {
+        SendMessageBatchResultEntry::builder().id(id).message_id("m").md5_of_message_body("d").build().unwrap()
+    }
 
     fn failed(id: &str, sender_fault: bool) -> BatchResultErrorEntry {
         BatchResultErrorEntry::builder().id(id).sender_fault(sender_fault).code("InternalError").build().unwrap()
@@ -82,13 +83,13 @@ mod tests {
 
     #[test]
     fn the_senders_own_fault_is_final_and_any_other_is_not() {
-        let answer = [failed("4", false), failed("7", true)];
-        assert_eq!(undone(&answer, &[4, 5, 7]), Undone { again: vec![4], never: vec![7] });
-        assert_eq!(undone(&[], &[4, 5, 7]), Undone::default());
+        let undone = undone(&[sent("5")], &[failed("4", false), failed("7", true)], &[4, 5, 7]);
+        assert_eq!(undone, Undone { again: vec![4], never: vec![7], ..Undone::default() });
     }
 
     #[test]
-    fn an_answer_about_messages_that_were_never_sent_is_not_believed() {
-        assert_eq!(undone(&[failed("9", false)], &[4, 5]), Undone { again: vec![4, 5], never: vec![] });
+    fn what_the_answer_does_not_name_is_not_durable() {
+        assert_eq!(undone(&[sent("4")], &[], &[4, 5]).again, [5]);
+        assert_eq!(undone(&[sent("9")], &[failed("x", true)], &[4, 5]).again, [4, 5]);
     }
 }

@@ -5,7 +5,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use tokio::time::Instant;
 
-use super::resend::{Undone, all_undone, until_accepted};
+use super::resend::{Undone, all_undone, cut, until_accepted};
 use crate::ports::{Refused, Stream, StreamRecord};
 
 /// What Kinesis takes in one `PutRecords`: this many records, and this many bytes with their keys.
@@ -42,7 +42,8 @@ impl KinesisStream {
 impl Stream for KinesisStream {
     async fn put(&self, records: &[StreamRecord], deadline: Instant) -> Refused {
         let mut refused = Refused::new();
-        for request in requests(records) {
+        let sizes = records.iter().map(|record| record.partition_key.len() + record.data.len());
+        for request in cut(sizes, MAX_RECORDS, MAX_BYTES) {
             refused.extend(until_accepted(request, deadline, |pending| self.request(records, pending)).await);
         }
         refused
@@ -58,32 +59,14 @@ fn entry(record: &StreamRecord) -> PutRecordsRequestEntry {
         .expect("key and data")
 }
 
-/// Positions of the records, cut where a request would get too large.
-fn requests(records: &[StreamRecord]) -> Vec<Vec<usize>> {
-    let mut requests: Vec<Vec<usize>> = Vec::new();
-    let mut room = 0;
-    for (position, record) in records.iter().enumerate() {
-        let bytes = record.data.len() + record.partition_key.len();
-        match requests.last_mut() {
-            Some(request) if request.len() < MAX_RECORDS && bytes <= room => request.push(position),
-            _ => {
-                requests.push(vec![position]);
-                room = MAX_BYTES;
-            }
-        }
-        room = room.saturating_sub(bytes);
-    }
-    requests
-}
-
 /// The answer has an entry for every record, in their order. Any other number of them cannot be trusted, so everything
 /// is sent again.
 fn undone(entries: &[PutRecordsResultEntry], pending: &[usize]) -> Undone {
     if entries.len() != pending.len() {
-        return Undone { again: pending.to_vec(), never: vec![] };
+        return Undone { again: pending.to_vec(), ..Undone::default() };
     }
     let refused = |(&position, entry): (&usize, &PutRecordsResultEntry)| entry.error_code().map(|_| position);
-    Undone { again: pending.iter().zip(entries).filter_map(refused).collect(), never: vec![] }
+    Undone { again: pending.iter().zip(entries).filter_map(refused).collect(), ..Undone::default() }
 }
 
 #[cfg(test)]
@@ -106,14 +89,5 @@ mod tests {
     #[test]
     fn an_answer_of_another_length_is_not_believed() {
         assert_eq!(undone(&[accepted()], &[3, 5]).again, [3, 5]);
-    }
-
-    #[test]
-    fn a_request_is_cut_by_number_and_by_bytes() {
-        let record = |len| StreamRecord { partition_key: String::new(), data: vec![0; len] };
-        let lengths = |records: &[StreamRecord]| requests(records).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(lengths(&vec![record(1); 1001]), [500, 500, 1]);
-        assert_eq!(lengths(&vec![record(MAX_BYTES / 2); 3]), [2, 1]);
-        assert_eq!(lengths(&[]), [0_usize; 0]);
     }
 }

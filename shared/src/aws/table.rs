@@ -98,7 +98,7 @@ fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[At
         pending.iter().copied().find(|&position| key(&items[position]) == key(item))
     };
     let positions: Option<Vec<usize>> = unprocessed.iter().map(position).collect();
-    Undone { again: positions.unwrap_or_else(|| pending.to_vec()), never: vec![] }
+    Undone { again: positions.unwrap_or_else(|| pending.to_vec()), ..Undone::default() }
 }
 
 #[cfg(test)]

@@ -85,8 +85,13 @@ async fn a_table_that_throttles_is_tried_until_shortly_before_the_deadline_and_t
 async fn a_message_refused_as_the_services_fault_is_sent_again_and_one_refused_as_ours_is_given_back() {
     let answer = |before, _: &Value| {
         let entry = |id: &str, sender| json!({"Id": id, "SenderFault": sender, "Code": "X", "Message": "why"});
-        let failed = if before == 0 { json!([entry("1", false), entry("2", true)]) } else { json!([]) };
-        (200, json!({"Successful": [], "Failed": failed}))
+        let sent = |id: &str| json!({"Id": id, "MessageId": "m", "MD5OfMessageBody": "d"});
+        let answer = if before == 0 {
+            json!({"Successful": [sent("0")], "Failed": [entry("1", false), entry("2", true)]})
+        } else {
+            json!({"Successful": [sent("1")]})
+        };
+        (200, answer)
     };
     let (config, requests) = answering(answer);
     assert_eq!(SqsQueue::new(&config, "https://sqs/q").send(&bodies(3), soon()).await, Refused::from([2]));
@@ -94,6 +99,19 @@ async fn a_message_refused_as_the_services_fault_is_sent_again_and_one_refused_a
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[1]["Entries"].as_array().unwrap().len(), 1);
     assert_eq!(requests[1]["Entries"][0]["MessageBody"], "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_item_that_the_table_cannot_hold_does_not_hold_back_its_neighbours() {
+    let answer = |_, request: &Value| {
+        let puts = request["RequestItems"]["t"].as_array().unwrap();
+        let bad = puts.iter().any(|put| put["PutRequest"]["Item"]["uplink"]["S"] == "1");
+        let refused = json!({"__type": "com.amazon.coral.validate#ValidationException", "message": "too big a number"});
+        if bad { (400, refused) } else { (200, json!({"UnprocessedItems": {}})) }
+    };
+    let (config, requests) = answering(answer);
+    assert_eq!(DynamoTable::new(&config, "t").put(&items(3), soon()).await, Refused::from([1]));
+    assert_eq!(requests.lock().unwrap().len(), 1 + 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -108,8 +108,9 @@ pub fn split_nbiot(datagram: &[u8]) -> Result<(NbiotHeader, &[u8]), Undecodable>
 /// The time a V4 frame ends with, where it has one and its clock was set. Read by the bridge too: it is the time of
 /// the uplink.
 pub fn v4_clock(frame: &[u8]) -> Option<At> {
-    let (_, clock) = cut_clock(frame, *frame.get(1)?, Generation::V4).ok()?;
-    clock?.time()
+    // Codes of the frames that end with one; in any other the bit says nothing.
+    let &[0x30 | 0x46 | 0x47 | 0x5A | 0x5B, status, _, _, _, _, ..] = frame else { return None };
+    cut_clock(frame, status, Generation::V4).ok()?.1?.time()
 }
 
 fn decode(frame: &[u8], generation: Generation) -> Result<Reading, Undecodable> {
@@ -181,7 +182,7 @@ fn history(mut cursor: Cursor<'_>, channel: Channel, reading: &mut Reading) -> R
 
     let mut count = cursor.u32_be()?;
     let mut points = now(count);
-    for logs_before in 1.. {
+    for logs_before in 1..=u16::MAX {
         if cursor.left() == 0 {
             break;
         }
@@ -192,6 +193,7 @@ fn history(mut cursor: Cursor<'_>, channel: Channel, reading: &mut Reading) -> R
         count = count.wrapping_sub(u32::from(step));
         points.push(Index { logs_before, count });
     }
+    cursor.finish()?;
     reading.channels.insert(channel, points);
     Ok(())
 }
@@ -252,6 +254,19 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_ends_with_something_else_has_no_clock() {
+        for frame in ["3384010141", "20840102030405060708", "4684", ""] {
+            assert_eq!(v4_clock(&hex::decode(frame).unwrap()), None, "{frame}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_more_logs_than_can_be_counted_is_refused() {
+        let frame = [hex::decode("5a2000000001").unwrap(), vec![0; 2 * 70_000]].concat();
+        assert!(matches!((V4.decode)(&frame), Err(Undecodable::TooLong(_))));
+    }
+
+    #[test]
     fn a_clock_that_nobody_set_tells_no_time() {
         let reading = (V4.decode)(&hex::decode("46840000009f000000020000003c").unwrap()).unwrap();
         assert_eq!(reading.clock, None);
@@ -290,7 +305,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
+        fn no_bytes_panic(
+            header in prop_oneof![Just(""), Just("11223344556677880300000026")],
+            code in prop_oneof![Just(0x46), Just(0x5A), Just(0x5B), any::<u8>()],
+            tail: Vec<u8>,
+        ) {
+            let mut bytes = hex::decode(header)?;
+            bytes.push(code);
+            bytes.extend(tail);
             for codec in [&V3, &V4, &NBIOT] {
                 let _ = (codec.decode)(&bytes);
             }

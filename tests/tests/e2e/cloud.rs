@@ -6,9 +6,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
-use shared::aws;
+use shared::aws::{self, SecretStore};
+use shared::device::Imei;
 use shared::ports::Item;
 use tokio::time::{Instant, sleep};
+use udp_bridge::protocol::sealed::{DeviceKey, Header, MasterKeys};
 
 /// Longer than anything here takes; a test that waits for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -63,27 +65,35 @@ impl Cloud {
         self.post(&format!("/sigfox/{profile}/uplink"), Some(&bearer), body.to_string().as_bytes()).status
     }
 
-    /// Sends a datagram as a meter does: again and again until it is acknowledged.
+    /// Sends a datagram in the clear.
     pub fn datagram(&self, bytes: &[u8]) -> Vec<u8> {
-        let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
-        meter.connect(self.address("NBIOT_ADDR")).unwrap();
-        meter.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut buffer = [0; 64];
-        for _ in 0..5 {
-            meter.send(bytes).unwrap();
-            if let Ok(len) = meter.recv(&mut buffer) {
-                return buffer[..len].to_vec();
-            }
-        }
-        panic!("not acknowledged: {}", hex::encode(bytes));
+        exchange(&self.address("NBIOT_ADDR"), bytes)
+    }
+
+    /// Sends a sealed datagram.
+    pub fn sealed_datagram(&self, bytes: &[u8]) -> Vec<u8> {
+        exchange(&self.address("NBIOT_SEALED_ADDR"), bytes)
+    }
+
+    /// The key of a meter, as it is given one.
+    pub async fn device_key(&self, imei: Imei) -> DeviceKey {
+        let secret = SecretStore::new(&self.config).read(&self.address("MASTER_KEYS_SECRET_ID")).await.unwrap();
+        secret.parse::<MasterKeys>().unwrap().device_key(1, imei).unwrap()
     }
 
     /// Sends a message of `events/demo.json`.
-    pub fn send(&self, message: &Value) {
+    pub async fn send(&self, message: &Value) {
         if message["network"] == "sigfox" {
             assert_eq!(self.callback(message["profile"].as_str().unwrap(), &message["body"]), 204);
+        } else if let Some(hex) = message["hex"].as_str() {
+            self.datagram(&hex::decode(hex).unwrap());
         } else {
-            self.datagram(&hex::decode(message["hex"].as_str().unwrap()).unwrap());
+            let sealed = &message["sealed"];
+            let imei: Imei = sealed["imei"].as_str().unwrap().parse().unwrap();
+            let number = |name: &str| sealed[name].as_u64().and_then(|number| number.try_into().ok()).unwrap();
+            let header = Header { key_id: 1, imei, counter: number("counter"), time: number("time") };
+            let payload = hex::decode(sealed["payload"].as_str().unwrap()).unwrap();
+            self.sealed_datagram(&self.device_key(imei).await.seal_uplink(header, &payload));
         }
     }
 
@@ -141,6 +151,21 @@ impl Cloud {
             until(queue, async || self.waiting(queue).await == 0).await;
         }
     }
+}
+
+/// Sends a datagram as a meter does: again and again until it is acknowledged.
+fn exchange(addr: &str, bytes: &[u8]) -> Vec<u8> {
+    let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
+    meter.connect(addr).unwrap();
+    meter.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut buffer = [0; 64];
+    for _ in 0..5 {
+        meter.send(bytes).unwrap();
+        if let Ok(len) = meter.recv(&mut buffer) {
+            return buffer[..len].to_vec();
+        }
+    }
+    panic!("not acknowledged: {}", hex::encode(bytes));
 }
 
 /// Waits for a condition, which `what` names should it never hold.

@@ -19,7 +19,7 @@ use crate::cloud::{Cloud, text, until};
 
 pub async fn real_messages_of_both_networks_arrive_as_the_published_indexes(cloud: Cloud) {
     for message in events::demo_messages() {
-        cloud.send(&message);
+        cloud.send(&message).await;
     }
     for point in events::demo_expected() {
         let arrived = async || cloud.pulses().await.iter().any(|item| events::holds(item, &point));
@@ -31,7 +31,7 @@ pub async fn the_same_messages_again_leave_the_tables_byte_identical(cloud: Clou
     cloud.settled().await;
     let before = [cloud.items("RAW_TABLE").await, cloud.items("PULSE_TABLE").await];
     for message in events::demo_messages() {
-        cloud.send(&message);
+        cloud.send(&message).await;
     }
     // These went in last, so when they are out, all others are, or are in a queue.
     let marker = "sigfox:E2E1";

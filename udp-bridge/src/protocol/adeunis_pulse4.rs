@@ -16,6 +16,7 @@ pub(super) fn open(datagram: &[u8]) -> Result<Opened, Refusal> {
         clock: v4_clock(frame),
         sequence: Some(header.frame_counter),
         radio: Radio { signal_quality: Some(header.signal_quality), ..Radio::default() },
+        payload: datagram.to_vec(),
         acknowledgement: datagram[..NBIOT_HEADER_LEN].to_vec(),
     })
 }
