@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use udp_bridge::config::Config;
+use udp_bridge::protocol::Protocol;
+use udp_bridge::protocol::sealed::{Header, MasterKeys};
 use udp_bridge::server::{self, Sockets};
 
 /// Longer than anything here takes; a test that waits for so long has failed.
@@ -24,6 +26,7 @@ const ACKNOWLEDGEMENT_LEN: usize = 13;
 struct Field {
     stream: Arc<FakeStream>,
     meter: UdpSocket,
+    sealed: std::net::SocketAddr,
     http: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     bridge: JoinHandle<()>,
@@ -33,8 +36,8 @@ impl Field {
     async fn start() -> Self {
         let config = Config::from_settings(&Settings::new(&|name| {
             let value = match name {
-                "STREAM_NAME" => "unused",
-                "TRUSTED_LISTENERS" => "adeunis-pulse4-nbiot=127.0.0.1:0",
+                "STREAM_NAME" | "MASTER_KEYS_SECRET_ID" => "unused",
+                "TRUSTED_LISTENERS" | "SEALED_LISTENERS" => "adeunis-pulse4-nbiot=127.0.0.1:0",
                 "HEALTH_ADDR" => "127.0.0.1:0",
                 "LINGER_MS" => "5",
                 _ => return None,
@@ -42,16 +45,21 @@ impl Field {
             Some(value.to_owned())
         }))
         .unwrap();
-        let sockets = Sockets::bind(&config, None).await.unwrap();
+        let sockets = Sockets::bind(&config, Some(&keys())).await.unwrap();
+        let address = |sealed| {
+            let listener = sockets.udp.iter().find(|at| matches!(at.protocol, Protocol::Sealed(_)) == sealed).unwrap();
+            listener.socket.local_addr().unwrap()
+        };
+        let sealed = address(true);
         let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        meter.connect(sockets.udp[0].socket.local_addr().unwrap()).await.unwrap();
+        meter.connect(address(false)).await.unwrap();
         let http = sockets.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stream = Arc::new(FakeStream::default());
         let bridge = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, async {
             let _ = stopped.await;
         }));
-        Self { stream, meter, http, stop, bridge }
+        Self { stream, meter, sealed, http, stop, bridge }
     }
 
     async fn send(&self, datagram: &[u8]) {
@@ -70,6 +78,17 @@ impl Field {
         timeout(PATIENCE, self.bridge).await.expect("the bridge ends").unwrap();
         durable(&self.stream)
     }
+}
+
+fn keys() -> MasterKeys {
+    r#"{"1": "a master key for tests, of enough characters"}"#.parse().unwrap()
+}
+
+/// A data frame in an envelope with this counter.
+fn sealed(counter: u32) -> Vec<u8> {
+    let imei = "1122334455667788".parse().unwrap();
+    let header = Header { key_id: 1, imei, counter, time: 1_795_176_000 };
+    keys().device_key(1, imei).unwrap().seal_uplink(header, &datagram(38))
 }
 
 /// The uplinks in a stream's records.
@@ -185,6 +204,46 @@ async fn what_is_in_flight_at_the_end_is_finished_and_acknowledged() {
         acknowledged += 1;
     }
     assert!(acknowledged > 0 && acknowledged == durable.len());
+}
+
+#[tokio::test]
+async fn a_sealed_datagram_is_acknowledged_and_its_payload_is_what_is_kept() {
+    let field = Field::start().await;
+    field.meter.connect(field.sealed).await.unwrap();
+    field.send(&sealed(7)).await;
+    let acknowledgement = field.acknowledgement().await;
+    assert_eq!((acknowledgement[0], &acknowledgement[1..14]), (0x81, &sealed(7)[1..14]));
+    let uplinks = field.stop().await;
+    assert_eq!(uplinks[0].key().to_string(), "2026-11-20T12:00:00Z#00007");
+    assert_eq!((uplinks[0].time_source, uplinks[0].payload.bytes()), (TimeSource::Device, datagram(38).as_slice()));
+}
+
+#[tokio::test]
+async fn strangers_get_no_answer_and_store_nothing_and_the_meter_beside_them_is_acknowledged() {
+    let field = Field::start().await;
+    field.meter.connect(field.sealed).await.unwrap();
+    let mut forged = sealed(1);
+    forged[18] ^= 1;
+    let truncated = sealed(2)[..25].to_vec();
+    for stranger in [forged, truncated, datagram(38), vec![], vec![0x01; 26], vec![0xFF; 2049]] {
+        field.send(&stranger).await;
+    }
+    field.send(&sealed(3)).await;
+    // Were any of the others answered, that would have come first.
+    assert_eq!(field.acknowledgement().await[1..14], sealed(3)[1..14]);
+    assert_eq!(field.stop().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_recorded_datagram_sent_again_is_the_same_message() {
+    let field = Field::start().await;
+    field.meter.connect(field.sealed).await.unwrap();
+    for _ in 0..2 {
+        field.send(&sealed(7)).await;
+        field.acknowledgement().await;
+    }
+    let uplinks = field.stop().await;
+    assert_eq!(uplinks[0], uplinks[1]);
 }
 
 #[tokio::test]

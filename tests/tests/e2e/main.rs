@@ -57,6 +57,7 @@ fn trials() -> Vec<Trial> {
         of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
         the_real_adapters_keep_the_contracts,
         every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
+        every_datagram_acknowledged_before_a_kill_is_in_the_table,
         a_queue_that_is_gone_is_answered_503,
     ]
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{
@@ -166,8 +166,19 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     .await;
 }
 
-/// A bridge of the test's own on the stack's stream gets SIGTERM while a thousand datagrams are on their way.
 pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud: Cloud) {
+    let status = stop_a_busy_bridge(&cloud, "TERM", "490154203237534").await;
+    assert!(status.success(), "{status}");
+}
+
+pub async fn every_datagram_acknowledged_before_a_kill_is_in_the_table(cloud: Cloud) {
+    let status = stop_a_busy_bridge(&cloud, "KILL", "490154203237542").await;
+    assert!(!status.success());
+}
+
+/// A bridge of the test's own on the stack's stream gets a signal while a thousand datagrams are on their way. What of
+/// them it has acknowledged has to come out.
+async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStatus {
     const DATAGRAMS: u32 = 1_000;
     const LEN: usize = 13;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
@@ -192,7 +203,7 @@ pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud:
     let listener = std::thread::spawn(move || {
         let mut acknowledged = BTreeSet::new();
         let mut buffer = [0; 64];
-        listening.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        listening.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
         while let Ok(len) = listening.recv(&mut buffer) {
             acknowledged.insert(buffer[..len].to_vec());
             let _ = first.send(());
@@ -200,23 +211,23 @@ pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud:
         acknowledged
     });
     for counter in 0..DATAGRAMS {
-        let datagram = format!("0490154203237534{}{counter:08x}46800000009f00000002", "03");
+        let datagram = format!("0{imei}03{counter:08x}46800000009f00000002");
         // Once the bridge has closed its socket, the kernel says so; a meter would not know.
         let _ = meter.send(&hex::decode(datagram).unwrap());
         if counter == DATAGRAMS / 2 {
             // The first acknowledgement shows that the pipe is full; the rest is in flight now.
             pipe_is_full.recv_timeout(Duration::from_secs(20)).unwrap();
-            Command::new("kill").arg(bridge.id().to_string()).status().unwrap();
+            Command::new("kill").arg(format!("-{signal}")).arg(bridge.id().to_string()).status().unwrap();
         }
     }
     let status = tokio::task::spawn_blocking(move || bridge.wait().unwrap()).await.unwrap();
-    assert!(status.success(), "{status}: {:?}", rest.join());
+    rest.join().unwrap();
     let acknowledged = listener.join().unwrap();
     println!("{} of {DATAGRAMS} acknowledged", acknowledged.len());
     assert!(acknowledged.iter().all(|header| header.len() == LEN));
 
     let missing = async || {
-        let items = cloud.items_of("RAW_TABLE", "nbiot:490154203237534").await;
+        let items = cloud.items_of("RAW_TABLE", &format!("nbiot:{imei}")).await;
         let stored: BTreeSet<Vec<u8>> = items
             .iter()
             .filter_map(|item| match item.inner().get("payload") {
@@ -227,6 +238,7 @@ pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud:
         acknowledged.difference(&stored).count()
     };
     until("every acknowledged datagram in the table", async || missing().await == 0).await;
+    status
 }
 
 pub async fn a_queue_that_is_gone_is_answered_503(cloud: Cloud) {
