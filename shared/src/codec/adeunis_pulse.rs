@@ -32,7 +32,7 @@
 //! `adeunis-codecs-lib` 1.3.0 and in TheThingsNetwork/lorawan-devices, `vendor/adeunis/` (`pulse_lib.js`,
 //! `pulse_nbiot_lib.js`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::Cursor;
 use super::{Channel, Codec, Flag, Index, Reading, Undecodable};
@@ -115,7 +115,8 @@ pub fn v4_clock(frame: &[u8]) -> Option<At> {
 
 fn decode(frame: &[u8], generation: Generation) -> Result<Reading, Undecodable> {
     let mut head = Cursor::new(frame);
-    let (code, status) = (head.u8()?, head.u8()?);
+    let kind = Frame::of(head.u8()?)?;
+    let status = head.u8()?;
     let (body, clock) = cut_clock(frame, status, generation)?;
     let mut reading = Reading { flags: flags(status, generation), ..Reading::default() };
     reading.clock = clock.and_then(Clock::time);
@@ -125,17 +126,32 @@ fn decode(frame: &[u8], generation: Generation) -> Result<Reading, Undecodable> 
 
     let mut cursor = Cursor::new(body);
     cursor.array::<2>()?;
-    match code {
-        0x46 => {
+    match kind {
+        Frame::Data => {
             let (a, b) = (cursor.u32_be()?, cursor.u32_be()?);
             cursor.finish()?;
             reading.channels = BTreeMap::from([(Channel::A, now(a)), (Channel::B, now(b))]);
         }
-        0x5A => history(cursor, Channel::A, &mut reading)?,
-        0x5B => history(cursor, Channel::B, &mut reading)?,
-        unknown => return Err(Undecodable::UnknownFrame(unknown)),
+        Frame::History(channel) => history(cursor, channel, &mut reading)?,
     }
     Ok(reading)
+}
+
+/// What a frame is, by its code.
+enum Frame {
+    Data,
+    History(Channel),
+}
+
+impl Frame {
+    fn of(code: u8) -> Result<Self, Undecodable> {
+        match code {
+            0x46 => Ok(Self::Data),
+            0x5A => Ok(Self::History(Channel::A)),
+            0x5B => Ok(Self::History(Channel::B)),
+            unknown => Err(Undecodable::UnknownFrame(unknown)),
+        }
+    }
 }
 
 /// Cuts the clock off the frame's end when the status says that it is there.
@@ -158,7 +174,7 @@ impl Clock {
     }
 }
 
-fn flags(status: u8, generation: Generation) -> std::collections::BTreeSet<Flag> {
+fn flags(status: u8, generation: Generation) -> BTreeSet<Flag> {
     let v3 = |bit| if generation == Generation::V3 { bit } else { 0 };
     [
         (LOW_BATTERY, Flag::LowBattery),
@@ -299,6 +315,7 @@ mod tests {
         assert_eq!(refused(&V4, "46800000009f0000000200"), Undecodable::TooLong(1));
         assert_eq!(refused(&V4, "5a200000012700"), Undecodable::TooShort(7));
         assert_eq!(refused(&V4, "30e0150400030002000100"), Undecodable::UnknownFrame(0x30));
+        assert_eq!(refused(&V4, "3384010141"), Undecodable::UnknownFrame(0x33));
         assert_eq!(refused(&NBIOT, "11223344556677880300000026"), Undecodable::TooShort(13));
         assert_eq!(Undecodable::UnknownFrame(0x30).to_string(), "frame code 0x30 is not known to this codec");
     }
