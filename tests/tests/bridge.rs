@@ -246,11 +246,30 @@ async fn a_recorded_datagram_sent_again_is_the_same_message() {
     assert_eq!(uplinks[0], uplinks[1]);
 }
 
+/// The status of a path of the bridge's own.
+async fn status(http: std::net::SocketAddr, path: &str) -> u16 {
+    let url = format!("http://{http}{path}");
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    tokio::task::spawn_blocking(move || agent.get(&url).call().unwrap().status().as_u16()).await.unwrap()
+}
+
 #[tokio::test]
-async fn healthz_answers_200() {
+async fn a_bridge_that_is_stopping_is_healthy_but_not_ready() {
     let field = Field::start().await;
-    let url = format!("http://{}/healthz", field.http);
-    let status = tokio::task::spawn_blocking(move || ureq::get(&url).call().unwrap().status()).await.unwrap();
-    assert_eq!(status, 200);
-    field.stop().await;
+    assert_eq!((status(field.http, "/healthz").await, status(field.http, "/readyz").await), (200, 200));
+    field.stream.set_held(true);
+    field.send(&datagram(38)).await;
+    field.stream.calls(1).await;
+    let Field { stream, http, stop, bridge, .. } = field;
+    stop.send(()).unwrap();
+    timeout(PATIENCE, async {
+        while status(http, "/readyz").await != 503 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it says so");
+    assert_eq!(status(http, "/healthz").await, 200);
+    stream.set_held(false);
+    timeout(PATIENCE, bridge).await.expect("the bridge ends").unwrap();
 }

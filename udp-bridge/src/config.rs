@@ -22,9 +22,10 @@ It takes no arguments but --help and --version. Settings are environment variabl
   MASTER_KEYS_SECRET_ID  name or ARN of the secret with the master keys, {\"1\": \"KEY\", ...} (required with sealed ones)
   TRUSTED_LISTENERS      the same, in the clear. Whoever reaches such an address can send in any meter's name: open it to
                          a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011
-  HEALTH_ADDR            address of GET /healthz (default 0.0.0.0:8080)
+  HEALTH_ADDR            address of GET /healthz and /readyz (default 0.0.0.0:8080)
   LINGER_MS              how long a datagram waits for others to share a request with (default 200)
-  DRAIN_SECONDS          how long it may take to finish after SIGTERM (default 25, under the 30 of ECS)
+  DRAIN_SECONDS          how long it may take to finish after SIGTERM (default 25, under the 30 of ECS); a second one ends
+                         it at once
   LOG_LEVEL              TRACE, DEBUG, INFO, WARN or ERROR (default INFO)
 
 and those of every AWS SDK: AWS_REGION, AWS_ENDPOINT_URL, credentials.

@@ -1,5 +1,7 @@
-//! What `GET /healthz` says: whether what meters send becomes durable.
+//! What `GET /healthz` and `GET /readyz` say: whether what meters send becomes durable, and whether they should send it
+//! here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +15,13 @@ use tokio::time::Instant;
 /// For how long the stream may refuse before the bridge calls itself unwell. Throttling passes in seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Since when the stream has refused everything, if it does.
+/// How the bridge is.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Option<Failing>>);
+pub struct Health {
+    /// Since when the stream has refused everything, if it does.
+    failing: Mutex<Option<Failing>>,
+    stopping: AtomicBool,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Failing {
@@ -28,13 +34,26 @@ impl Health {
     /// Takes note of a put: whether anything of it was accepted.
     pub fn put(&self, accepted: bool) {
         let last = Instant::now();
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let since = failing.map_or(last, |failing| failing.since);
         *failing = (!accepted).then_some(Failing { since, last });
     }
 
+    /// Takes note that no more datagrams are taken: a load balancer should send them elsewhere.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn ready(&self) -> (StatusCode, &'static str) {
+        if self.stopping.load(Ordering::Relaxed) {
+            (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+        } else {
+            self.status()
+        }
+    }
+
     fn status(&self) -> (StatusCode, &'static str) {
-        let failing = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = *self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match failing {
             Some(Failing { since, last }) if since.elapsed() > PATIENCE && last.elapsed() <= PATIENCE => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the stream has accepted nothing for over a minute\n")
@@ -47,7 +66,8 @@ impl Health {
 /// Answers until it is dropped.
 pub async fn serve(listener: TcpListener, health: Arc<Health>) {
     let healthz = get(async |State(health): State<Arc<Health>>| health.status());
-    let routes = Router::new().route("/healthz", healthz).with_state(health);
+    let readyz = get(async |State(health): State<Arc<Health>>| health.ready());
+    let routes = Router::new().route("/healthz", healthz).route("/readyz", readyz).with_state(health);
     if let Err(e) = axum::serve(listener, routes).await {
         tracing::error!(reason = %e, "healthz has stopped answering");
     }

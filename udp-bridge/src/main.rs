@@ -45,6 +45,12 @@ async fn main() -> ExitCode {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
+        // Whoever says it twice does not want to wait.
+        tokio::spawn(async move {
+            terminate.recv().await;
+            tracing::warn!("told to stop a second time: ends at once; what is not durable was not acknowledged");
+            std::process::exit(1);
+        });
     };
     server::run(sockets, stream, config.pace, stop).await;
     ExitCode::SUCCESS

@@ -91,11 +91,12 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
         intakes.spawn(intake::receive(listener, sender.clone(), Arc::clone(&tally)));
     }
     drop(sender);
-    let gatherer = Gatherer { stream, linger: pace.linger, health, tally: Arc::clone(&tally) };
+    let gatherer = Gatherer { stream, linger: pace.linger, health: Arc::clone(&health), tally: Arc::clone(&tally) };
     let gathering = tokio::spawn(gather::run(queue, gatherer));
 
     stop.await;
     tracing::info!("stopping: takes no more datagrams, finishes those it has");
+    health.stop();
     intakes.shutdown().await; // drops the last senders, which closes the queue
     if timeout(pace.drain, gathering).await.is_err() {
         tracing::warn!("not everything became durable in time; none of that was acknowledged");

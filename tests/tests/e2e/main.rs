@@ -58,6 +58,7 @@ fn trials() -> Vec<Trial> {
         the_real_adapters_keep_the_contracts,
         every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
         every_datagram_acknowledged_before_a_kill_is_in_the_table,
+        a_second_sigterm_ends_the_bridge_at_once,
         a_queue_that_is_gone_is_answered_503,
     ]
 }

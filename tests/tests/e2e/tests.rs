@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{
@@ -181,18 +181,7 @@ pub async fn every_datagram_acknowledged_before_a_kill_is_in_the_table(cloud: Cl
 async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStatus {
     const DATAGRAMS: u32 = 1_000;
     const LEN: usize = 13;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
-    let mut bridge = Command::new(target.join("release/udp-bridge"))
-        .env("STREAM_NAME", cloud.address("RAW_STREAM"))
-        .env("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:0")
-        .env("HEALTH_ADDR", "127.0.0.1:0")
-        .env("LINGER_MS", "20")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(bridge.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let udp = lines.by_ref().find(|line| line.contains(r#""protocol":"udp""#)).unwrap();
-    let addr = serde_json::from_str::<Value>(&udp).unwrap()["addr"].as_str().unwrap().to_owned();
+    let (mut bridge, addr, lines) = start_bridge(&[("STREAM_NAME", &cloud.address("RAW_STREAM"))]);
     let rest = std::thread::spawn(move || lines.collect::<Vec<String>>());
 
     let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -239,6 +228,37 @@ async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStat
     };
     until("every acknowledged datagram in the table", async || missing().await == 0).await;
     status
+}
+
+pub async fn a_second_sigterm_ends_the_bridge_at_once(_: Cloud) {
+    // Nobody listens there, so what it takes stays in flight until the bridge gives up, ten seconds later.
+    let nowhere = [("STREAM_NAME", "none"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
+    let (mut bridge, addr, mut lines) = start_bridge(&nowhere);
+    let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
+    meter.send_to(&hex::decode("1122334455667788030000002646800000009f00000002").unwrap(), addr).unwrap();
+    for (line, signal) in [("request failed", true), ("stopping", true), ("a second time", false)] {
+        assert!(lines.any(|logged| logged.contains(line)), "{line}");
+        if signal {
+            Command::new("kill").arg(bridge.id().to_string()).status().unwrap();
+        }
+    }
+    assert_eq!(bridge.wait().unwrap().code(), Some(1));
+}
+
+/// A bridge of the test's own, the address of its trusted listener, and what it logs from then on.
+fn start_bridge(settings: &[(&str, &str)]) -> (Child, String, impl Iterator<Item = String> + Send + 'static) {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
+    let mut bridge = Command::new(target.join("release/udp-bridge"))
+        .envs([("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:0"), ("HEALTH_ADDR", "127.0.0.1:0")])
+        .env("LINGER_MS", "20")
+        .envs(settings.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(bridge.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let udp = lines.by_ref().find(|line| line.contains(r#""protocol":"udp""#)).unwrap();
+    let addr = serde_json::from_str::<Value>(&udp).unwrap()["addr"].as_str().unwrap().to_owned();
+    (bridge, addr, lines)
 }
 
 pub async fn a_queue_that_is_gone_is_answered_503(cloud: Cloud) {
