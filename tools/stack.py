@@ -137,7 +137,7 @@ def start_bridge(directory, program, log, env, addresses):
                 "SEALED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
                 "MASTER_KEYS_SECRET_ID": addresses["MASTER_KEYS_SECRET_ID"],
                 "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
-                "HEALTH_ADDR": "127.0.0.1:0",
+                "HTTP_ADDR": "127.0.0.1:0",
             },
         )
         listeners = {}

@@ -12,8 +12,6 @@
 //!
 //! Source: <https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md>.
 
-use std::ops::Range;
-
 use md5::{Digest as _, Md5};
 use prost::Message;
 use prost::encoding::{message, string};
@@ -25,16 +23,6 @@ pub const MAX_BYTES: usize = 25 * 1024;
 
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const CHECKSUM_LEN: usize = 16;
-
-/// A record for the stream, and which user records it holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Aggregated {
-    /// The record. Its partition key is its first member's: as good as one by chance, so the records spread over the
-    /// shards. A consumer that kept only members of its own shard's hash range would lose the others; ours keeps all.
-    pub record: StreamRecord,
-    /// Positions in what was aggregated.
-    pub members: Range<usize>,
-}
 
 #[derive(Clone, PartialEq, Message)]
 struct AggregatedRecord {
@@ -57,22 +45,6 @@ struct UserRecord {
     // Field 4, tags, is written by nobody; a reader skips it.
 }
 
-/// Puts records together in their order, into as few as hold them, none longer than [`MAX_BYTES`] unless a single one is.
-pub fn aggregate(records: Vec<StreamRecord>) -> Vec<Aggregated> {
-    let mut aggregated = Vec::new();
-    let mut open = Open::default();
-    for record in records {
-        if !open.has_room_for(&record) {
-            let next = open.members.end;
-            aggregated.extend(open.close());
-            open = Open { members: next..next, ..Open::default() };
-        }
-        open.add(record);
-    }
-    aggregated.extend(open.close());
-    aggregated
-}
-
 /// The user records of an aggregated record; `None` if it is none, which is then a record by itself. A wrong checksum
 /// means the same, as in Amazon's own readers: bytes that only begin like one.
 pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -84,42 +56,53 @@ pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(aggregated.records.into_iter().map(|record| record.data).collect())
 }
 
-/// A record that is being filled.
-#[derive(Default)]
-struct Open {
+/// A record that is being filled, of at most [`MAX_BYTES`] unless a single user record is longer.
+#[derive(Debug, Default)]
+pub struct Aggregator {
     message: AggregatedRecord,
     message_len: usize,
-    members: Range<usize>,
 }
 
-impl Open {
-    fn has_room_for(&self, record: &StreamRecord) -> bool {
+impl Aggregator {
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.message.records.is_empty()
+    }
+
+    /// Whether a user record of this length, under a key of that one, may still come in.
+    pub fn has_room_for(&self, key_len: usize, data_len: usize) -> bool {
         /// Tags, lengths and indexes of a key and a record: six varints, of at most three bytes below 2 MiB.
         const FRAMING: usize = 6 * 3;
-        let with_it = self.message_len + FRAMING + record.partition_key.len() + record.data.len();
-        self.members.is_empty() || MAGIC.len() + with_it + CHECKSUM_LEN <= MAX_BYTES
+        let with_it = self.message_len + FRAMING + key_len + data_len;
+        self.is_empty() || MAGIC.len() + with_it + CHECKSUM_LEN <= MAX_BYTES
     }
 
-    fn add(&mut self, record: StreamRecord) {
+    /// Puts a user record behind the others.
+    pub fn add(&mut self, partition_key: String, data: Vec<u8>) {
         let keys = &mut self.message.partition_key_table;
         // Records with the same key are neighbours if anything, so the last one is the only one worth a look.
-        if keys.last() != Some(&record.partition_key) {
-            self.message_len += string::encoded_len(1, &record.partition_key);
-            keys.push(record.partition_key);
+        if keys.last() != Some(&partition_key) {
+            self.message_len += string::encoded_len(1, &partition_key);
+            keys.push(partition_key);
         }
         let partition_key_index = keys.len() as u64 - 1;
-        let record = UserRecord { partition_key_index, explicit_hash_key_index: None, data: record.data };
+        let record = UserRecord { partition_key_index, explicit_hash_key_index: None, data };
         self.message_len += message::encoded_len(3, &record);
         self.message.records.push(record);
-        self.members.end += 1;
     }
 
-    /// The record, if there is anything in it.
-    fn close(self) -> Option<Aggregated> {
-        let partition_key = self.message.partition_key_table.first()?.clone();
-        let message = self.message.encode_to_vec();
-        let data = [&MAGIC, message.as_slice(), Md5::digest(&message).as_slice()].concat();
-        Some(Aggregated { record: StreamRecord { partition_key, data }, members: self.members })
+    /// The record, if there is anything in it, and an empty aggregator for the next. Its partition key is its first
+    /// member's: as good as one by chance, so the records spread over the shards. A consumer that kept only members of its
+    /// own shard's hash range would lose the others; ours keeps all.
+    pub fn close(&mut self) -> Option<StreamRecord> {
+        let Self { message, message_len } = std::mem::take(self);
+        let partition_key = message.partition_key_table.first()?.clone();
+        let mut data = Vec::with_capacity(MAGIC.len() + message_len + CHECKSUM_LEN);
+        data.extend_from_slice(&MAGIC);
+        message.encode_raw(&mut data);
+        let checksum = Md5::digest(&data[MAGIC.len()..]);
+        data.extend_from_slice(checksum.as_slice());
+        Some(StreamRecord { partition_key, data })
     }
 }
 
@@ -129,8 +112,19 @@ mod tests {
 
     use super::*;
 
-    fn record(key: &str, data: &[u8]) -> StreamRecord {
-        StreamRecord { partition_key: key.to_owned(), data: data.to_vec() }
+    /// Puts user records together, into as few records as hold them.
+    fn aggregate(user_records: &[(&str, Vec<u8>)]) -> Vec<StreamRecord> {
+        let mut open = Aggregator::default();
+        let mut records = Vec::new();
+        for (key, data) in user_records {
+            if !open.has_room_for(key.len(), data.len()) {
+                records.extend(open.close());
+            }
+            open.add((*key).to_owned(), data.clone());
+        }
+        records.extend(open.close());
+        assert_eq!(open.close(), None);
+        records
     }
 
     /// What Amazon's `aws_kinesis_agg` 1.2.3 (from the Python package index) makes of `alpha` under the key `a` and `beta` under the key `b`.
@@ -139,9 +133,8 @@ mod tests {
 
     #[test]
     fn it_is_written_to_the_byte_as_amazons_own_aggregator_writes_it() {
-        let aggregated = aggregate(vec![record("a", b"alpha"), record("b", b"beta")]);
-        assert_eq!(hex::encode(&aggregated[0].record.data), PUBLISHED);
-        assert_eq!((aggregated[0].record.partition_key.as_str(), &aggregated[0].members), ("a", &(0..2)));
+        let records = aggregate(&[("a", b"alpha".to_vec()), ("b", b"beta".to_vec())]);
+        assert_eq!(records, [StreamRecord { partition_key: "a".to_owned(), data: hex::decode(PUBLISHED).unwrap() }]);
     }
 
     #[test]
@@ -163,7 +156,7 @@ mod tests {
 
     #[test]
     fn nothing_is_no_record() {
-        assert_eq!(aggregate(vec![]), []);
+        assert_eq!(aggregate(&[]), []);
     }
 
     proptest! {
@@ -171,24 +164,24 @@ mod tests {
         fn what_was_put_together_comes_apart_in_its_order_and_no_record_is_longer_than_a_unit(
             records in proptest::collection::vec(("[a-c]{1,40}", 0..9_000_usize), 0..60)
         ) {
-            let records: Vec<_> = records.iter().map(|(key, len)| record(key, &vec![0x5A; *len])).collect();
+            let records: Vec<_> = records.iter().map(|(key, len)| (key.as_str(), vec![0x5A; *len])).collect();
             let mut apart = Vec::new();
-            for Aggregated { record, members } in aggregate(records.clone()) {
+            for record in aggregate(&records) {
                 prop_assert!(record.data.len() <= MAX_BYTES);
-                prop_assert_eq!(apart.len()..apart.len() + members.len(), members.clone());
-                prop_assert_eq!(&record.partition_key, &records[members.start].partition_key);
+                prop_assert_eq!(record.partition_key, records[apart.len()].0);
                 apart.extend(user_records(&record.data).unwrap());
             }
-            prop_assert_eq!(apart, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
+            prop_assert_eq!(apart, records.into_iter().map(|(_, data)| data).collect::<Vec<_>>());
         }
 
         #[test]
         fn records_that_would_have_fitted_together_are_not_apart(lens in proptest::collection::vec(0..9_000_usize, 2..60)) {
-            let records: Vec<_> = lens.iter().map(|len| record("key", &vec![0; *len])).collect();
             let slack = 64;
-            for pair in aggregate(records).windows(2) {
-                let next = lens[pair[1].members.start];
-                prop_assert!(pair[0].record.data.len() + next + slack > MAX_BYTES);
+            let mut next = 0;
+            let records = aggregate(&lens.iter().map(|len| ("key", vec![0; *len])).collect::<Vec<_>>());
+            for record in &records[..records.len() - 1] {
+                next += user_records(&record.data).unwrap().len();
+                prop_assert!(record.data.len() + lens[next] + slack > MAX_BYTES);
             }
         }
 

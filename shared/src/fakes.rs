@@ -133,13 +133,13 @@ impl FakeStream {
 }
 
 impl Stream for Arc<FakeStream> {
-    async fn put(&self, records: &[StreamRecord], _: Instant) -> Refused {
+    async fn put(&self, records: &[&StreamRecord], _: Instant) -> Refused {
         self.state.send_modify(|state| state.calls += 1);
         self.until(|state| !state.held).await;
         if self.state.borrow().down {
             return (0..records.len()).collect();
         }
-        lock(&self.records).extend_from_slice(records);
+        lock(&self.records).extend(records.iter().copied().cloned());
         Refused::new()
     }
 }

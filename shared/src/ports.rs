@@ -1,9 +1,9 @@
 //! One verb each in front of AWS. What an adapter promises stands here; `aws` keeps it, `fakes` break it on purpose.
 //!
 //! All three verbs follow one rule. They are handed several things and answer with the positions of those that are
-//! **not** durable; an empty answer means that all of them are. They send again what was refused for the moment, and
-//! give up at the deadline at the latest. Whatever is handed over may have been written although it is reported as
-//! refused (an answer can get lost), so every write must be one that can be repeated.
+//! **not** durable; an empty answer means that all of them are. Queue and table send again what was refused for the
+//! moment; all give up at the deadline at the latest. Whatever is handed over may have been written although it is
+//! reported as refused (an answer can get lost), so every write must be one that can be repeated.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -30,10 +30,17 @@ pub trait Table {
     fn put(&self, items: &[Item], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
+/// What Kinesis takes in one `PutRecords`: this many records, and this many bytes with their keys.
+/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>)
+pub const MAX_STREAM_RECORDS: usize = 500;
+/// See [`MAX_STREAM_RECORDS`].
+pub const MAX_STREAM_BYTES: usize = 10 * 1024 * 1024;
+
 /// A stream of records, ordered by partition key.
 pub trait Stream {
-    /// Puts every record. No record, no request.
-    fn put(&self, records: &[StreamRecord], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    /// Puts every record, once: what is refused is the caller's to send again, who knows which meters wait for what was
+    /// accepted meanwhile. No record, no request; more than one request takes are several, one after the other.
+    fn put(&self, records: &[&StreamRecord], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A record for a stream.

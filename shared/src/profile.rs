@@ -5,6 +5,7 @@
 
 use crate::codec::{Codec, adeunis_pulse};
 use crate::device::Network;
+use crate::uplink::ProfileName;
 
 /// A kind of device.
 #[derive(Debug)]
@@ -18,6 +19,13 @@ pub struct Profile {
     /// Seconds between two logs of a history frame, where all its devices are set alike. Without it, the points of a
     /// history keep their order and distance in logs, and get no time: a period is never guessed.
     pub log_period: Option<u32>,
+}
+
+impl Profile {
+    /// Its name, as an uplink carries it.
+    pub fn uplink_name(&self) -> ProfileName {
+        ProfileName::of_profile(self.name)
+    }
 }
 
 const HOUR: u32 = 3600;
@@ -44,7 +52,6 @@ pub fn find(network: Network, name: &str) -> Option<&'static Profile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uplink::ProfileName;
 
     #[test]
     fn every_profile_has_a_valid_name_of_its_own() {

@@ -1,9 +1,11 @@
 //! JSON logs, and counters as CloudWatch embedded metrics.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tracing::Level;
 
 /// What became of what an invocation brought. `received` is the sum of the others: nothing is lost silently.
@@ -22,24 +24,60 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Writes the counters to standard output, as one line in CloudWatch's embedded metric format, under a dimension
-    /// that names the part that counted.
+    /// Writes the counters as [`emit`] does.
     /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>)
     pub fn emit(&self, part: &str) {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        println!("{}", self.line(part, since_1970.as_millis()));
+        emit(part, &[("Count", &json!(self))], &json!({}));
     }
+}
 
-    fn line(&self, part: &str, timestamp: u128) -> Value {
-        const NAMES: [&str; 5] = ["received", "stored", "quarantined", "given_back", "refused"];
-        let metrics: Vec<Value> = NAMES.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
-        let mut line = json!(self);
-        line["part"] = part.into();
-        line["_aws"] = json!({
-            "Timestamp": u64::try_from(timestamp).unwrap_or(u64::MAX),
-            "CloudWatchMetrics": [{"Namespace": "Pulsegate", "Dimensions": [["part"]], "Metrics": metrics}],
-        });
-        line
+/// Writes metrics to standard output, as one line in CloudWatch's embedded metric format, under a dimension that names
+/// the part that measured: objects of names and values, each with the unit of its values. A value is a number, or
+/// `{"Values": [...], "Counts": [...]}`. `properties` stand beside them, to be found in the log, and are no metrics.
+pub fn emit(part: &str, metrics: &[(&str, &Value)], properties: &Value) {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    println!("{}", line(part, since_1970.as_millis(), metrics, properties));
+}
+
+fn line(part: &str, timestamp: u128, metrics: &[(&str, &Value)], properties: &Value) -> Value {
+    let mut line = properties.clone();
+    let mut directives = Vec::new();
+    for (unit, values) in metrics {
+        for (name, value) in values.as_object().into_iter().flatten() {
+            directives.push(json!({"Name": name, "Unit": unit}));
+            line[name] = value.clone();
+        }
+    }
+    line["part"] = part.into();
+    line["_aws"] = json!({
+        "Timestamp": u64::try_from(timestamp).unwrap_or(u64::MAX),
+        "CloudWatchMetrics": [{"Namespace": "Pulsegate", "Dimensions": [["part"]], "Metrics": directives}],
+    });
+    line
+}
+
+/// Lets one through a minute and counts the others: what comes by the thousand must not flood the log.
+#[derive(Debug, Default)]
+pub struct Seldom(Mutex<Passed>);
+
+#[derive(Debug, Default)]
+struct Passed {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Seldom {
+    const PERIOD: Duration = Duration::from_mins(1);
+
+    /// Whether this one goes through, and how many did not since the last that did.
+    pub fn due(&self) -> Option<u64> {
+        let mut passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if passed.last.is_some_and(|last| last.elapsed() < Self::PERIOD) {
+            passed.suppressed += 1;
+            return None;
+        }
+        passed.last = Some(Instant::now());
+        Some(std::mem::take(&mut passed.suppressed))
     }
 }
 
@@ -56,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_counter_is_a_metric_with_a_value_beside_it() {
-        let line = Counts { received: 3, stored: 2, quarantined: 1, ..Counts::default() }.line("raw-sigfox", 7);
+        let counts = Counts { received: 3, stored: 2, quarantined: 1, ..Counts::default() };
+        let line = line("raw-sigfox", 7, &[("Count", &json!(counts))], &json!({}));
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         let fields = serde_json::to_value(Counts::default()).unwrap();
         assert_eq!(directive["Metrics"].as_array().unwrap().len(), fields.as_object().unwrap().len());
@@ -64,5 +103,13 @@ mod tests {
             assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}");
         }
         assert_eq!((&line["part"], &line["received"]), (&json!("raw-sigfox"), &json!(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_a_minute_goes_through_and_tells_how_many_did_not() {
+        let seldom = Seldom::default();
+        assert_eq!((seldom.due(), seldom.due(), seldom.due()), (Some(0), None, None));
+        tokio::time::advance(Seldom::PERIOD).await;
+        assert_eq!((seldom.due(), seldom.due()), (Some(2), None));
     }
 }

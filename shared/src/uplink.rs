@@ -1,5 +1,6 @@
 //! One message of a meter, the key it is stored under, and the raw item.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,7 +64,7 @@ pub enum TimeSource {
 /// The name of a device profile: lower-case letters, digits and hyphens, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ProfileName(String);
+pub struct ProfileName(Cow<'static, str>);
 
 /// An uplink's bytes, at most [`MAX_PAYLOAD`]. In messages they are lower-case hex, as in the Sigfox back end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -247,7 +248,11 @@ impl FromStr for ProfileName {
     fn from_str(text: &str) -> Result<Self, UplinkError> {
         let valid = (1..=64).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if valid { Ok(Self(text.to_owned())) } else { Err(UplinkError::Profile(text.chars().take(64).collect())) }
+        if valid {
+            Ok(Self(Cow::Owned(text.to_owned())))
+        } else {
+            Err(UplinkError::Profile(text.chars().take(64).collect()))
+        }
     }
 }
 
@@ -262,6 +267,11 @@ impl FromStr for RadioText {
 }
 
 impl ProfileName {
+    /// The name of a profile there is; a test holds those to the rule.
+    pub(crate) const fn of_profile(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -287,7 +297,7 @@ macro_rules! as_text {
     };
 }
 
-as_text!(ProfileName, name => name.0);
+as_text!(ProfileName, name => name.0.into_owned());
 as_text!(RadioText, text => text.0);
 as_text!(Payload, payload => hex::encode(payload.0));
 

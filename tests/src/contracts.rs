@@ -47,7 +47,7 @@ pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(strea
     assert!(stream.put(&[], soon()).await.is_empty());
     let record = |n: u32| StreamRecord { partition_key: format!("device-{n}"), data: n.to_be_bytes().to_vec() };
     let records: Vec<StreamRecord> = (0..1_001).map(record).collect();
-    assert!(stream.put(&records, soon()).await.is_empty());
+    assert!(stream.put(&records.iter().collect::<Vec<_>>(), soon()).await.is_empty());
     let mut received = all().await;
     received.sort();
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());

@@ -12,10 +12,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use udp_bridge::config::Config;
-use udp_bridge::protocol::Protocol;
+use udp_bridge::config::{Config, Pace};
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
-use udp_bridge::server::{self, Sockets};
+use udp_bridge::protocol::{Protocol, Trust};
+use udp_bridge::server::{self, Listener, Sockets};
 
 /// Longer than anything here takes; a test that waits for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,6 +27,8 @@ struct Field {
     stream: Arc<FakeStream>,
     meter: UdpSocket,
     sealed: std::net::SocketAddr,
+    coap: std::net::SocketAddr,
+    coap_trusted: std::net::SocketAddr,
     http: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     bridge: JoinHandle<()>,
@@ -34,32 +36,40 @@ struct Field {
 
 impl Field {
     async fn start() -> Self {
-        let config = Config::from_settings(&Settings::new(&|name| {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Pace)) -> Self {
+        let mut config = Config::from_settings(&Settings::new(&|name| {
             let value = match name {
                 "STREAM_NAME" | "MASTER_KEYS_SECRET_ID" => "unused",
                 "TRUSTED_LISTENERS" | "SEALED_LISTENERS" => "adeunis-pulse4-nbiot=127.0.0.1:0",
-                "HEALTH_ADDR" => "127.0.0.1:0",
+                "COAP_LISTENERS" | "COAP_TRUSTED_LISTENERS" | "HTTP_ADDR" => "127.0.0.1:0",
                 "LINGER_MS" => "5",
                 _ => return None,
             };
             Some(value.to_owned())
         }))
         .unwrap();
-        let sockets = Sockets::bind(&config, Some(&keys())).await.unwrap();
-        let address = |sealed| {
-            let listener = sockets.udp.iter().find(|at| matches!(at.protocol, Protocol::Sealed(_)) == sealed).unwrap();
-            listener.socket.local_addr().unwrap()
+        change(&mut config.pace);
+        let sockets = Sockets::bind(config.http, config.listeners(Some(&keys()))).await.unwrap();
+        let address = |coap, sealed| {
+            let wanted = |at: &&Listener| {
+                matches!(at.protocol, Protocol::Coap(_)) == coap
+                    && matches!(at.protocol.trust(), Trust::Sealed(_)) == sealed
+            };
+            sockets.udp.iter().find(wanted).unwrap().local_addr().unwrap()
         };
-        let sealed = address(true);
+        let (sealed, coap, coap_trusted) = (address(false, true), address(true, true), address(true, false));
         let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        meter.connect(address(false)).await.unwrap();
+        meter.connect(address(false, false)).await.unwrap();
         let http = sockets.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stream = Arc::new(FakeStream::default());
         let bridge = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, async {
             let _ = stopped.await;
         }));
-        Self { stream, meter, sealed, http, stop, bridge }
+        Self { stream, meter, sealed, coap, coap_trusted, http, stop, bridge }
     }
 
     async fn send(&self, datagram: &[u8]) {
@@ -114,17 +124,46 @@ async fn a_durable_datagram_is_acknowledged_by_its_own_header() {
 }
 
 #[tokio::test]
-async fn what_the_stream_refuses_is_not_acknowledged_and_is_when_it_comes_again() {
+async fn what_the_stream_refuses_is_acknowledged_only_when_it_has_accepted_it_after_all() {
     let field = Field::start().await;
     field.stream.set_down(true);
     field.send(&datagram(1)).await;
-    field.stream.calls(1).await;
+    field.stream.calls(3).await;
+    assert!(field.meter.try_recv(&mut [0; 64]).is_err());
+    field.stream.set_down(false);
+    assert_eq!(field.acknowledgement().await, datagram(1)[..ACKNOWLEDGEMENT_LEN]);
+    assert_eq!(field.stop().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_stream_refuses_for_long_is_given_back_and_acknowledged_when_it_comes_again() {
+    let field = Field::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
+    field.stream.set_down(true);
+    field.send(&datagram(1)).await;
+    until(async || metric(field.http, "given_back_total").await == 1).await;
     field.stream.set_down(false);
     field.send(&datagram(2)).await;
     // Were the first acknowledged, that would have come first.
     assert_eq!(field.acknowledgement().await, datagram(2)[..ACKNOWLEDGEMENT_LEN]);
     field.send(&datagram(1)).await;
     assert_eq!(field.acknowledgement().await, datagram(1)[..ACKNOWLEDGEMENT_LEN]);
+    assert_eq!(field.stop().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_held_is_not_read_and_not_lost_while_the_kernel_holds_it() {
+    let field = Field::start_with(|pace| pace.hold = 1).await;
+    field.stream.set_held(true);
+    field.send(&datagram(1)).await;
+    field.stream.calls(1).await;
+    until(async || metric(field.http, "paused_total").await > 0).await;
+    field.send(&datagram(2)).await;
+    until(async || metric(field.http, "paused_total").await > 50).await;
+    assert_eq!(metric(field.http, "received_total").await, 1);
+    field.stream.set_held(false);
+    for counter in [1, 2] {
+        assert_eq!(field.acknowledgement().await, datagram(counter)[..ACKNOWLEDGEMENT_LEN]);
+    }
     assert_eq!(field.stop().await.len(), 2);
 }
 
@@ -246,11 +285,37 @@ async fn a_recorded_datagram_sent_again_is_the_same_message() {
     assert_eq!(uplinks[0], uplinks[1]);
 }
 
-/// The status of a path of the bridge's own.
-async fn status(http: std::net::SocketAddr, path: &str) -> u16 {
+/// The status and the text of a path of the bridge's own.
+async fn get(http: std::net::SocketAddr, path: &str) -> (u16, String) {
     let url = format!("http://{http}{path}");
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    tokio::task::spawn_blocking(move || agent.get(&url).call().unwrap().status().as_u16()).await.unwrap()
+    let get = move || {
+        let mut answer = agent.get(&url).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    tokio::task::spawn_blocking(get).await.unwrap()
+}
+
+async fn status(http: std::net::SocketAddr, path: &str) -> u16 {
+    get(http, path).await.0
+}
+
+/// A counter of `GET /metrics`; zero if it is not there (yet).
+async fn metric(http: std::net::SocketAddr, name: &str) -> u64 {
+    let (_, text) = get(http, "/metrics").await;
+    let value =
+        text.lines().find_map(|line| line.strip_prefix("pulsegate_bridge_")?.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Asks until it is so.
+async fn until(condition: impl AsyncFn() -> bool) {
+    let so = async {
+        while !condition().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, so).await.expect("it becomes so");
 }
 
 #[tokio::test]
@@ -262,14 +327,105 @@ async fn a_bridge_that_is_stopping_is_healthy_but_not_ready() {
     field.stream.calls(1).await;
     let Field { stream, http, stop, bridge, .. } = field;
     stop.send(()).unwrap();
-    timeout(PATIENCE, async {
-        while status(http, "/readyz").await != 503 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("it says so");
+    until(async || status(http, "/readyz").await == 503).await;
     assert_eq!(status(http, "/healthz").await, 200);
     stream.set_held(false);
     timeout(PATIENCE, bridge).await.expect("the bridge ends").unwrap();
+}
+
+#[tokio::test]
+async fn every_datagram_is_counted_once_by_what_became_of_it() {
+    let field = Field::start().await;
+    field.meter.connect(field.sealed).await.unwrap();
+    let mut forged = sealed(1);
+    forged[18] ^= 1;
+    for stranger in [forged.clone(), forged, vec![], vec![0x02; 30], vec![0xFF; 2049]] {
+        field.send(&stranger).await;
+    }
+    for counter in 2..5 {
+        field.send(&sealed(counter)).await;
+        field.acknowledgement().await;
+    }
+    let expected = [
+        ("received_total", 8),
+        ("authenticated_total", 3),
+        ("durable_total", 3),
+        ("acknowledged_total", 3),
+        ("given_back_total", 0),
+        ("in_flight", 0),
+        ("held_bytes", 0),
+        ("kernel_dropped_total", 0),
+        ("refused_total{reason=\"unproven\"}", 2),
+        ("refused_total{reason=\"too-short\"}", 1),
+        ("refused_total{reason=\"version\"}", 1),
+        ("refused_total{reason=\"too-long\"}", 1),
+    ];
+    for (name, count) in expected {
+        assert_eq!(metric(field.http, name).await, count, "{name}");
+    }
+    let (_, text) = get(field.http, "/metrics").await;
+    for histogram in ["put_seconds_bucket", "put_records_bucket", "put_bytes_bucket"] {
+        assert!(text.contains(histogram), "{histogram}");
+    }
+    field.stop().await;
+}
+
+/// `POST /adeunis-pulse4-nbiot` in CoAP, confirmable or not, with the token aabb.
+fn post(confirmable: bool, message_id: u16, payload: &[u8]) -> Vec<u8> {
+    let head = [if confirmable { 0x42 } else { 0x52 }, 0x02];
+    let path = b"adeunis-pulse4-nbiot";
+    // Option 11 (Uri-Path) of 13 + 7 bytes.
+    [&head, &message_id.to_be_bytes()[..], &[0xAA, 0xBB], &[0xBD, 7], path, &[0xFF], payload].concat()
+}
+
+#[tokio::test]
+async fn a_coap_request_is_answered_in_its_acknowledgement_once_it_is_durable() {
+    let field = Field::start().await;
+    field.meter.connect(field.coap_trusted).await.unwrap();
+    field.send(&post(true, 0x1234, &datagram(38))).await;
+    let expected = [&[0x62, 0x44, 0x12, 0x34, 0xAA, 0xBB, 0xFF], &datagram(38)[..ACKNOWLEDGEMENT_LEN]].concat();
+    assert_eq!(field.acknowledgement().await, expected);
+    field.send(&post(false, 0x1235, &datagram(39))).await;
+    let answer = field.acknowledgement().await;
+    assert_eq!((&answer[..2], &answer[4..7]), (&[0x52, 0x44][..], &[0xAA, 0xBB, 0xFF][..]));
+    assert_eq!(field.stop().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_sealed_coap_request_is_answered_with_the_sealed_acknowledgement_and_an_unsealed_one_not_at_all() {
+    let field = Field::start().await;
+    field.meter.connect(field.coap).await.unwrap();
+    field.send(&post(true, 1, &datagram(38))).await;
+    field.send(&post(true, 2, &sealed(7))).await;
+    let answer = field.acknowledgement().await;
+    assert_eq!(answer[..7], [0x62, 0x44, 0, 2, 0xAA, 0xBB, 0xFF]);
+    assert_eq!((answer[7], &answer[8..21]), (0x81, &sealed(7)[1..14]));
+    assert_eq!(field.stop().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_coap_request_that_takes_long_is_acknowledged_empty_and_answered_until_the_answer_arrives() {
+    let field = Field::start().await;
+    field.meter.connect(field.coap_trusted).await.unwrap();
+    field.stream.set_held(true);
+    field.send(&post(true, 0x1234, &datagram(38))).await;
+    assert_eq!(field.acknowledgement().await, [0x60, 0x00, 0x12, 0x34]);
+    field.stream.set_held(false);
+    let answer = field.acknowledgement().await;
+    assert_eq!((&answer[..2], &answer[4..7]), (&[0x42, 0x44][..], &[0xAA, 0xBB, 0xFF][..]));
+    // Not acknowledged, so it comes again; acknowledged, it is settled.
+    assert_eq!(field.acknowledgement().await, answer);
+    field.send(&[0x60, 0x00, answer[2], answer[3]]).await;
+    until(async || metric(field.http, "settled_total").await == 1).await;
+    assert_eq!(field.stop().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_coap_request_that_the_stream_refuses_is_answered_5_03() {
+    let field = Field::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
+    field.meter.connect(field.coap_trusted).await.unwrap();
+    field.stream.set_down(true);
+    field.send(&post(true, 0x1234, &datagram(38))).await;
+    assert_eq!(field.acknowledgement().await, [0x62, 0xA3, 0x12, 0x34, 0xAA, 0xBB]);
+    assert_eq!(field.stop().await.len(), 0);
 }

@@ -1,6 +1,6 @@
 //! The settings, checked whole at start.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use shared::config::{ConfigError, Settings};
 use shared::device::Network;
 use shared::profile::{self, Profile};
 
-use crate::protocol;
+use crate::protocol::sealed::MasterKeys;
+use crate::protocol::{self, Protocol, Trust};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -19,11 +20,17 @@ It takes no arguments but --help and --version. Settings are environment variabl
   STREAM_NAME            the Kinesis stream (required)
   SEALED_LISTENERS       PROFILE=ADDRESS[,PROFILE=ADDRESS...]: where the datagrams of a device profile come in, each in
                          a sealed envelope, which proves its sender. Example: adeunis-pulse4-nbiot=0.0.0.0:7010
-  MASTER_KEYS_SECRET_ID  name or ARN of the secret with the master keys, {\"1\": \"KEY\", ...} (required with sealed ones)
-  TRUSTED_LISTENERS      the same, in the clear. Whoever reaches such an address can send in any meter's name: open it to
-                         a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011
-  HEALTH_ADDR            address of GET /healthz and /readyz (default 0.0.0.0:8080)
+  COAP_LISTENERS         ADDRESS[,ADDRESS...]: where CoAP requests come in, POST /PROFILE, each with a sealed envelope as
+                         its payload. Example: 0.0.0.0:5683
+  MASTER_KEYS_SECRET_ID  name or ARN of the secret with the master keys, {\"1\": \"KEY\", ...} (required with either)
+  TRUSTED_LISTENERS      as SEALED_LISTENERS, but in the clear. Whoever reaches such an address can send in any meter's
+                         name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011
+  COAP_TRUSTED_LISTENERS as COAP_LISTENERS, but in the clear
+  ACKNOWLEDGE            whether datagrams are acknowledged, true or false (default true; CoAP always is)
+  HTTP_ADDR              address of GET /healthz, /readyz and /metrics (default 0.0.0.0:8080)
   LINGER_MS              how long a datagram waits for others to share a request with (default 200)
+  HOLD_MB                how much may be held that is not durable yet; then the sockets are no longer read (default 16).
+                         The process takes up to three times as much
   DRAIN_SECONDS          how long it may take to finish after SIGTERM (default 25, under the 30 of ECS); a second one ends
                          it at once
   LOG_LEVEL              TRACE, DEBUG, INFO, WARN or ERROR (default INFO)
@@ -36,32 +43,30 @@ and those of every AWS SDK: AWS_REGION, AWS_ENDPOINT_URL, credentials.
 pub struct Config {
     /// `STREAM_NAME`.
     pub stream: String,
-    /// `SEALED_LISTENERS`, if there are any.
-    pub sealed: Option<Sealed>,
-    /// `TRUSTED_LISTENERS`.
-    pub trusted: Vec<Address>,
-    /// `HEALTH_ADDR`.
-    pub health: SocketAddr,
-    /// How it takes its time.
+    /// `MASTER_KEYS_SECRET_ID`: there if any listener is sealed.
+    pub master_keys_secret: Option<String>,
+    /// `HTTP_ADDR`.
+    pub http: SocketAddr,
+    /// How it takes its time and its room.
     pub pace: Pace,
+    sealed: Vec<Address>,
+    trusted: Vec<Address>,
+    coap: Vec<SocketAddr>,
+    coap_trusted: Vec<SocketAddr>,
+    acknowledge: bool,
 }
 
-/// Listeners whose datagrams prove their senders, and what they do it by.
-#[derive(Debug)]
-pub struct Sealed {
-    /// Where they come in.
-    pub listeners: Vec<Address>,
-    /// `MASTER_KEYS_SECRET_ID`.
-    pub master_keys_secret: String,
-}
-
-/// How long things may take.
+/// How much things may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// `LINGER_MS`.
     pub linger: Duration,
     /// `DRAIN_SECONDS`.
     pub drain: Duration,
+    /// `HOLD_MB`, in bytes.
+    pub hold: usize,
+    /// For how long a datagram is tried to be put. By then its meter has sent it again. No setting, but tests are impatient.
+    pub patience: Duration,
 }
 
 /// Where the datagrams of one profile come in.
@@ -93,36 +98,78 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
-        const DEFAULT_HEALTH: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 8080);
-        let stream = settings.required("STREAM_NAME")?;
-        let trusted = settings.optional::<Addresses>("TRUSTED_LISTENERS")?.unwrap_or_default().0;
-        let sealed = match settings.optional::<Addresses>("SEALED_LISTENERS")? {
-            Some(Addresses(listeners)) => {
-                Some(Sealed { listeners, master_keys_secret: settings.required("MASTER_KEYS_SECRET_ID")? })
-            }
-            None if trusted.is_empty() => return Err(ConfigError::Missing("SEALED_LISTENERS")),
-            None => None,
-        };
-        Ok(Self {
-            stream,
-            sealed,
-            trusted,
-            health: settings.optional("HEALTH_ADDR")?.unwrap_or(DEFAULT_HEALTH),
+        const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
+        let config = Self {
+            stream: settings.required("STREAM_NAME")?,
+            sealed: settings.optional("SEALED_LISTENERS")?.unwrap_or(List(vec![])).0,
+            trusted: settings.optional("TRUSTED_LISTENERS")?.unwrap_or(List(vec![])).0,
+            coap: settings.optional("COAP_LISTENERS")?.unwrap_or(List(vec![])).0,
+            coap_trusted: settings.optional("COAP_TRUSTED_LISTENERS")?.unwrap_or(List(vec![])).0,
+            acknowledge: settings.optional("ACKNOWLEDGE")?.unwrap_or(true),
+            master_keys_secret: settings.optional("MASTER_KEYS_SECRET_ID")?,
+            http: settings.optional("HTTP_ADDR")?.unwrap_or(DEFAULT_HTTP),
             pace: Pace {
                 linger: Duration::from_millis(settings.optional("LINGER_MS")?.unwrap_or(200)),
                 drain: Duration::from_secs(settings.optional("DRAIN_SECONDS")?.unwrap_or(25)),
+                hold: settings.optional::<Megabytes>("HOLD_MB")?.unwrap_or(Megabytes(16)).bytes(),
+                patience: Duration::from_secs(10),
             },
-        })
+        };
+        if config.needs_keys() && config.master_keys_secret.is_none() {
+            return Err(ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
+        }
+        if !config.needs_keys() && config.trusted.is_empty() && config.coap_trusted.is_empty() {
+            return Err(ConfigError::Missing("SEALED_LISTENERS"));
+        }
+        Ok(config)
+    }
+
+    /// Whether a listener is sealed.
+    pub fn needs_keys(&self) -> bool {
+        !(self.sealed.is_empty() && self.coap.is_empty())
+    }
+
+    /// Where datagrams come in, and how they are read there. `keys` are there if a listener needs them.
+    pub fn listeners(&self, keys: Option<&MasterKeys>) -> Vec<(SocketAddr, Protocol)> {
+        let sealed = keys.map(|keys| Trust::Sealed(keys.clone()));
+        let datagram = |at: &Address, trust| {
+            (at.addr, Protocol::Datagram { profile: at.profile, trust, acknowledge: self.acknowledge })
+        };
+        let mut listeners = Vec::new();
+        if let Some(sealed) = sealed {
+            listeners.extend(self.sealed.iter().map(|at| datagram(at, sealed.clone())));
+            listeners.extend(self.coap.iter().map(|&addr| (addr, Protocol::Coap(sealed.clone()))));
+        }
+        listeners.extend(self.trusted.iter().map(|at| datagram(at, Trust::InTheClear)));
+        listeners.extend(self.coap_trusted.iter().map(|&addr| (addr, Protocol::Coap(Trust::InTheClear))));
+        listeners
     }
 }
 
-#[derive(Default)]
-struct Addresses(Vec<Address>);
+/// Megabytes, one at least.
+struct Megabytes(usize);
 
-impl FromStr for Addresses {
-    type Err = ListenerError;
+impl Megabytes {
+    fn bytes(self) -> usize {
+        self.0.saturating_mul(1024 * 1024)
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self, ListenerError> {
+impl FromStr for Megabytes {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.parse::<std::num::NonZeroUsize>()?.get()))
+    }
+}
+
+/// Several, with commas between them.
+struct List<T>(Vec<T>);
+
+impl<T: FromStr> FromStr for List<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
         text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -133,7 +180,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, ListenerError> {
         let (name, addr) = text.split_once('=').ok_or_else(|| ListenerError::Form(text.to_owned()))?;
         let profile = profile::find(Network::Nbiot, name)
-            .filter(|profile| protocol::of(profile).is_some())
+            .filter(|profile| protocol::vendor_of(profile).is_some())
             .ok_or_else(|| ListenerError::Profile(name.to_owned()))?;
         let addr = addr.parse().map_err(|_| ListenerError::Address(addr.to_owned()))?;
         Ok(Self { profile, addr })
@@ -141,7 +188,7 @@ impl FromStr for Address {
 }
 
 fn known_profiles() -> String {
-    let known = profile::PROFILES.iter().filter(|profile| protocol::of(profile).is_some());
+    let known = profile::PROFILES.iter().filter(|profile| protocol::vendor_of(profile).is_some());
     known.map(|profile| profile.name).collect::<Vec<_>>().join(", ")
 }
 
@@ -162,14 +209,20 @@ mod tests {
         let config = read(&[
             ("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:7011, adeunis-pulse4-nbiot-1h=[::1]:7012"),
             ("SEALED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:7010"),
+            ("COAP_LISTENERS", "127.0.0.1:5683,[::1]:5683"),
+            ("COAP_TRUSTED_LISTENERS", "127.0.0.1:5684"),
             ("MASTER_KEYS_SECRET_ID", "keys"),
         ]);
         let config = config.unwrap();
         assert_eq!(config.trusted[0].profile.name, "adeunis-pulse4-nbiot");
         assert_eq!(config.trusted[1].addr, "[::1]:7012".parse().unwrap());
-        assert_eq!(config.sealed.unwrap().listeners[0].addr, "127.0.0.1:7010".parse().unwrap());
-        assert_eq!(config.health, "0.0.0.0:8080".parse().unwrap());
-        assert_eq!(config.pace.linger, Duration::from_millis(200));
+        assert_eq!(config.sealed[0].addr, "127.0.0.1:7010".parse().unwrap());
+        assert_eq!(config.http, "0.0.0.0:8080".parse().unwrap());
+        assert_eq!((config.pace.linger, config.pace.hold), (Duration::from_millis(200), 16 * 1024 * 1024));
+        let keys = r#"{"1": "a master key for tests, of enough characters"}"#.parse().unwrap();
+        let sealed = |(_, protocol): &(_, Protocol)| matches!(protocol.trust(), Trust::Sealed(_));
+        let listeners = config.listeners(Some(&keys));
+        assert_eq!((listeners.len(), listeners.iter().filter(|at| sealed(at)).count()), (6, 3));
     }
 
     #[test]
@@ -187,6 +240,14 @@ mod tests {
         assert_eq!(read(&[]).unwrap_err(), ConfigError::Missing("SEALED_LISTENERS"));
         let sealed = ("SEALED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:7010");
         assert_eq!(read(&[sealed]).unwrap_err(), ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
+        let coap = ("COAP_LISTENERS", "127.0.0.1:5683");
+        assert_eq!(read(&[coap]).unwrap_err(), ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
+    }
+
+    #[test]
+    fn no_room_at_all_is_refused() {
+        let settings = [("COAP_TRUSTED_LISTENERS", "127.0.0.1:5683"), ("HOLD_MB", "0")];
+        assert!(read(&settings).unwrap_err().to_string().contains("HOLD_MB"));
     }
 
     #[test]
@@ -195,14 +256,16 @@ mod tests {
         let look_up = |name: &'static str| {
             asked.borrow_mut().push(name);
             let value = match name {
-                "HEALTH_ADDR" => "127.0.0.1:1",
+                "HTTP_ADDR" => "127.0.0.1:1",
+                "ACKNOWLEDGE" => "true",
+                _ if name.starts_with("COAP") => "127.0.0.1:4",
                 _ if name.ends_with("LISTENERS") => "adeunis-pulse4-nbiot=127.0.0.1:2",
                 _ => "3",
             };
             Some(value.to_owned())
         };
         Config::from_settings(&Settings::new(&look_up)).unwrap();
-        assert_eq!(asked.borrow().len(), 7);
+        assert_eq!(asked.borrow().len(), 11);
         for name in asked.borrow().iter() {
             assert!(HELP.contains(name), "{name}");
         }

@@ -1,122 +1,145 @@
-//! Receives datagrams and hands on those that are somebody's.
+//! Receives datagrams, and puts those that are somebody's together into packs for the stream.
+//!
+//! Each socket has a thread of its own. It is not a task among others: a thread that sleeps costs nothing while datagrams
+//! pile up, whereas a runtime would be woken for every single one.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shared::at::At;
 use shared::envelope;
-use shared::ports::StreamRecord;
-use shared::profile::Profile;
-use shared::uplink::{Kind, Payload, TimeSource, Uplink};
-use tokio::net::UdpSocket;
-use tokio::sync::mpsc::Sender;
-use tokio::time::sleep;
+use shared::uplink::{Kind, ProfileName, TimeSource, Uplink};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
 
+use crate::answer::{Deferral, Reply};
 use crate::arrivals::Arrivals;
-use crate::protocol::{Opened, Protocol, Refusal};
-use crate::tally::Tally;
+use crate::counters::Counters;
+use crate::hold::Hold;
+use crate::pack::{Filling, Pack};
+use crate::protocol::{Heard, Opened, Protocol, Refusal};
+use crate::separate::Separate;
+use crate::socket::{BATCH, Inbox, MAX_DATAGRAM, Socket};
 
-/// The longest datagram taken. NB-IoT carries at most 1,600 bytes in one packet.
-const MAX_DATAGRAM: usize = 2048;
+/// After a batch that was not full, this is slept before the next look. At full rate a hundred datagrams are received by
+/// two system calls instead of by dozens; to a meter, whose radio takes seconds, it is nothing.
+const COALESCE: Duration = Duration::from_millis(1);
 
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(5);
+/// How often a thread that waits looks whether it is to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// Where the datagrams of one profile come in.
+/// A socket that is listened on, and what all of its threads share.
 #[derive(Debug)]
-pub struct Listener {
-    /// What sends them.
-    pub profile: &'static Profile,
-    /// How they are read.
+pub struct Intake {
+    /// How datagrams are read.
     pub protocol: Protocol,
-    /// Where.
-    pub socket: Arc<UdpSocket>,
+    /// Where they come in.
+    pub socket: Arc<Socket>,
+    /// When those without a time came first; one memory for all sockets of the listener, since a meter that sends again
+    /// may come in at another.
+    pub arrivals: Arc<Mutex<Arrivals>>,
+    /// How long a datagram waits for others.
+    pub linger: Duration,
+    /// Where packs go.
+    pub packs: UnboundedSender<Pack>,
+    /// What the bridge holds, and may hold.
+    pub hold: Arc<Hold>,
+    /// Told of every datagram.
+    pub counters: Arc<Counters>,
+    /// Told of every separate response that has arrived.
+    pub separate: Arc<Separate>,
+    /// Where what has to happen later is waited for.
+    pub runtime: Handle,
 }
 
-/// A record that is not durable yet, and whom to tell once it is.
-#[derive(Debug)]
-pub struct Pending {
-    /// For the stream.
-    pub record: StreamRecord,
-    /// For the meter, afterwards.
-    pub reply: Reply,
-}
-
-/// An acknowledgement and where it goes.
-#[derive(Debug)]
-pub struct Reply {
-    acknowledgement: Vec<u8>,
-    socket: Arc<UdpSocket>,
-    peer: SocketAddr,
-}
-
-impl Reply {
-    /// Acknowledges. A datagram back that gets lost is no different from one that cannot be sent: the meter repeats.
-    pub async fn send(&self) {
-        if let Err(e) = self.socket.send_to(&self.acknowledgement, self.peer).await {
-            tracing::debug!(reason = %e, "acknowledgement not sent");
-        }
-    }
-}
-
-/// Receives until it is dropped. What finds no room in the queue is not acknowledged, and counted.
-pub async fn receive(listener: Listener, queue: Sender<Pending>, tally: Arc<Tally>) {
-    let mut arrivals = Arrivals::new(now());
-    // One byte more than is taken, so that a datagram that was cut off can be told from one that just fits.
-    let mut buffer = [0; MAX_DATAGRAM + 1];
-    loop {
-        let (len, peer) = match listener.socket.recv_from(&mut buffer).await {
-            Ok(received) => received,
-            // Some systems report an ICMP answer to an earlier acknowledgement here, which says nothing about the next
-            // datagram. An error that stays must not keep a processor busy.
-            Err(e) => {
-                tracing::debug!(reason = %e, "not received");
-                sleep(PAUSE_AFTER_ERROR).await;
+impl Intake {
+    /// Receives until told to stop, and then until nothing is left that the kernel has already taken.
+    pub fn run(self, stop: &AtomicBool) {
+        let mut inbox = Inbox::new();
+        let mut filling = Filling::new(Arc::clone(&self.socket));
+        loop {
+            let stopping = stop.load(Ordering::Relaxed);
+            if self.hold.is_full() && !stopping {
+                // Back-pressure: what is not read now waits in the kernel, which drops and counts what it cannot hold.
+                self.flush(&mut filling);
+                self.counters.paused.inc();
+                std::thread::sleep(COALESCE);
                 continue;
             }
-        };
-        tally.count(|counts| counts.received += 1);
-        match record(&listener, &buffer[..len], &mut arrivals) {
-            Ok((record, acknowledgement)) => {
-                let reply = Reply { acknowledgement, socket: Arc::clone(&listener.socket), peer };
-                if queue.try_send(Pending { record, reply }).is_err() {
-                    tally.count(|counts| counts.given_back += 1);
+            if let Err(e) = self.socket.receive(&mut inbox) {
+                tracing::debug!(reason = %e, "not received");
+            }
+            self.counters.received.inc_by(inbox.len() as u64);
+            for (datagram, sender) in inbox.datagrams() {
+                self.take(datagram, sender, &mut filling);
+            }
+            let left = filling.since().map_or(LOOK_UP, |since| self.linger.saturating_sub(since.elapsed()));
+            if left.is_zero() || stopping {
+                self.flush(&mut filling);
+            }
+            match inbox.len() {
+                BATCH => {}
+                _ if stopping => return,
+                0 => self.socket.wait(left.clamp(COALESCE, LOOK_UP)),
+                _ => std::thread::sleep(COALESCE),
+            }
+        }
+    }
+
+    fn take(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling) {
+        let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.hear(datagram) };
+        match heard {
+            Ok(Heard::Uplink(profile, opened, answer)) => {
+                self.counters.authenticated.inc();
+                let uplink = self.uplink(profile.uplink_name(), opened);
+                let (key, body) = (uplink.device.to_string(), envelope::of_one(&uplink).into_bytes());
+                if !filling.has_room_for(key.len(), body.len()) {
+                    self.flush(filling);
                 }
+                filling.add(key, body, sender.map(|peer| Reply { peer, answer }));
             }
-            // Whoever floods us with noise must not flood the log as well: the counter tells.
-            Err(refusal) => {
-                tracing::debug!(reason = %refusal, len, "refused");
-                tally.count(|counts| counts.refused += 1);
+            Ok(Heard::Settled(message_id)) => {
+                self.counters.settled.inc();
+                sender.inspect(|&peer| self.separate.settle(peer, message_id));
             }
+            Ok(Heard::Wrong(refusal, answer)) => {
+                self.counters.refuse(&refusal, datagram.len());
+                sender.inspect(|&peer| {
+                    self.socket.send(&[(peer, &answer)]);
+                });
+            }
+            Err(refusal) => self.counters.refuse(&refusal, datagram.len()),
+        }
+    }
+
+    fn uplink(&self, profile: ProfileName, opened: Opened) -> Uplink {
+        let Opened { device, clock, sequence, radio, payload, .. } = opened;
+        let (at, time_source) = match clock {
+            Some(clock) => (clock, TimeSource::Device),
+            None => (self.first_arrival(payload.bytes()), TimeSource::Network),
+        };
+        Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
+    }
+
+    fn first_arrival(&self, payload: &[u8]) -> At {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, now())
+    }
+
+    fn flush(&self, filling: &mut Filling) {
+        if let Some(mut pack) = filling.close() {
+            pack.deferral = Deferral::start(&pack, &self.runtime);
+            self.hold.take(pack.weight());
+            self.counters.in_flight.inc_by(pack.datagrams().try_into().unwrap_or(i64::MAX));
+            // The other end lives longer than this thread; were it gone, nothing would be acknowledged.
+            let _ = self.packs.send(pack);
         }
     }
 }
 
-fn record(listener: &Listener, datagram: &[u8], arrivals: &mut Arrivals) -> Result<(StreamRecord, Vec<u8>), Refusal> {
-    if datagram.len() > MAX_DATAGRAM {
-        return Err(shared::uplink::UplinkError::TooLong(datagram.len()).into());
-    }
-    let Opened { device, clock, sequence, radio, payload, acknowledgement } = listener.protocol.open(datagram)?;
-    let (at, time_source) = match clock {
-        Some(clock) => (clock, TimeSource::Device),
-        None => (arrivals.first(datagram, now()), TimeSource::Network),
-    };
-    let uplink = Uplink {
-        device,
-        kind: Kind::Data,
-        at,
-        time_source,
-        sequence,
-        profile: listener.profile.name.parse()?,
-        payload: Payload::from_bytes(&payload)?,
-        radio,
-    };
-    // The device is the partition key, so its uplinks keep their order and the fleet spreads over the shards.
-    let record = StreamRecord { partition_key: device.to_string(), data: envelope::of_one(&uplink).into_bytes() };
-    Ok((record, acknowledgement))
-}
-
-fn now() -> At {
+/// The bridge's own time.
+pub fn now() -> At {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).ok().and_then(|seconds| At::from_unix(seconds).ok()).unwrap_or(At::EPOCH)
 }

@@ -30,14 +30,11 @@ async fn main() -> ExitCode {
     telemetry::init(environment("LOG_LEVEL").as_deref());
     let config = or_exit(Config::from_settings(&Settings::new(&environment)));
     let sdk = aws::sdk_config().await;
-    let keys = match &config.sealed {
-        Some(sealed) => {
-            let text = or_exit(SecretStore::new(&sdk).read(&sealed.master_keys_secret).await);
-            Some(or_exit(text.parse::<MasterKeys>()))
-        }
+    let keys = match config.master_keys_secret.as_ref().filter(|_| config.needs_keys()) {
+        Some(secret) => Some(or_exit(or_exit(SecretStore::new(&sdk).read(secret).await).parse::<MasterKeys>())),
         None => None,
     };
-    let sockets = or_exit(Sockets::bind(&config, keys.as_ref()).await);
+    let sockets = or_exit(Sockets::bind(config.http, config.listeners(keys.as_ref())).await);
     let stream = KinesisStream::new(&sdk, &config.stream);
     let mut terminate = or_exit(signal(SignalKind::terminate()));
     let stop = async move {

@@ -2,25 +2,28 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::ports::Stream;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::config::{Config, Pace};
-use crate::gather::{self, Gatherer};
-use crate::health::{self, Health};
-use crate::intake::{self, Listener};
-use crate::protocol::sealed::MasterKeys;
-use crate::protocol::{self, Protocol};
-use crate::tally::Tally;
-
-/// Records that wait for a request: some twenty seconds' worth of a fleet of 3.6 million, in under 20 MB.
-const MAX_WAITING: usize = 20_000;
+use crate::arrivals::Arrivals;
+use crate::config::Pace;
+use crate::counters::Counters;
+use crate::hold::Hold;
+use crate::http::{self, Health};
+use crate::intake::{Intake, now};
+use crate::kernel::Kernel;
+use crate::protocol::{Protocol, Trust};
+use crate::put::{self, Putter};
+use crate::separate::Separate;
+use crate::socket::Socket;
 
 /// How often the counters are written out.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
@@ -30,8 +33,17 @@ const REPORT_EVERY: Duration = Duration::from_mins(1);
 pub struct Sockets {
     /// For datagrams.
     pub udp: Vec<Listener>,
-    /// For `/healthz`.
+    /// For `/healthz`, `/readyz` and `/metrics`.
     pub http: TcpListener,
+}
+
+/// An address at which datagrams come in.
+#[derive(Debug)]
+pub struct Listener {
+    /// How they are read.
+    pub protocol: Protocol,
+    /// All sockets of the address.
+    pub sockets: Vec<Arc<Socket>>,
 }
 
 /// An address that cannot be listened on.
@@ -44,33 +56,44 @@ pub struct BindError {
 }
 
 impl Sockets {
-    /// Binds every address of the configuration, and logs which they are: port 0 asks for a free one. `keys` are there if
-    /// the configuration names a sealed listener.
+    /// Binds every address of the configuration, and logs which they are: port 0 asks for a free one.
     ///
     /// # Errors
     /// [`BindError`] naming the address.
-    pub async fn bind(config: &Config, keys: Option<&MasterKeys>) -> Result<Self, BindError> {
-        let trusted = config.trusted.iter().filter_map(|at| Some((at, Protocol::Trusted(protocol::of(at.profile)?))));
-        let sealed = config.sealed.iter().flat_map(|sealed| &sealed.listeners);
-        let sealed = sealed.filter_map(|at| Some((at, Protocol::Sealed(keys?.clone()))));
-        let mut udp = Vec::new();
-        for (at, protocol) in trusted.chain(sealed) {
-            let (socket, addr) = bind_udp(at.addr).await.map_err(|source| BindError { addr: at.addr, source })?;
-            let sealed = matches!(protocol, Protocol::Sealed(_));
-            tracing::info!(protocol = "udp", profile = at.profile.name, sealed, %addr, "listening");
-            udp.push(Listener { profile: at.profile, protocol, socket: Arc::new(socket) });
-        }
-        let failed = |source| BindError { addr: config.health, source };
-        let http = TcpListener::bind(config.health).await.map_err(failed)?;
+    pub async fn bind(health: SocketAddr, listeners: Vec<(SocketAddr, Protocol)>) -> Result<Self, BindError> {
+        let udp = listeners
+            .into_iter()
+            .map(|(addr, protocol)| Listener::bind(addr, protocol).map_err(|source| BindError { addr, source }));
+        let udp = udp.collect::<Result<_, _>>()?;
+        let failed = |source| BindError { addr: health, source };
+        let http = TcpListener::bind(health).await.map_err(failed)?;
         tracing::info!(protocol = "http", addr = %http.local_addr().map_err(failed)?, "listening");
         Ok(Self { udp, http })
     }
 }
 
-async fn bind_udp(addr: SocketAddr) -> std::io::Result<(UdpSocket, SocketAddr)> {
-    let socket = UdpSocket::bind(addr).await?;
-    let addr = socket.local_addr()?;
-    Ok((socket, addr))
+impl Listener {
+    fn bind(addr: SocketAddr, protocol: Protocol) -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let sockets = Socket::bind(addr, cores)?;
+        let sealed = matches!(protocol.trust(), Trust::Sealed(_));
+        let (name, profile) = match &protocol {
+            Protocol::Datagram { profile, .. } => ("udp", Some(profile.name)),
+            Protocol::Coap(_) => ("coap", None),
+        };
+        let receive_buffer = sockets[0].receive_buffer();
+        let addr = sockets[0].local_addr()?;
+        tracing::info!(protocol = name, profile, sealed, %addr, sockets = cores, receive_buffer, "listening");
+        Ok(Self { protocol, sockets: sockets.into_iter().map(Arc::new).collect() })
+    }
+
+    /// The address, as the system has it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.sockets[0].local_addr()
+    }
 }
 
 /// Works until `stop`, then takes no more datagrams, and ends when those it has are acknowledged, or when `pace.drain`
@@ -81,34 +104,67 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     pace: Pace,
     stop: impl Future<Output = ()>,
 ) {
-    let (health, tally) = (Arc::new(Health::default()), Arc::new(Tally::default()));
-    let (sender, queue) = mpsc::channel(MAX_WAITING);
+    let hold = Arc::new(Hold::new(pace.hold));
+    let kernel = Kernel::new(sockets.udp.iter().flat_map(|listener| &listener.sockets).filter_map(|at| at.inode()));
+    let counters = Arc::new(Counters::new(Arc::clone(&hold), kernel));
+    let health = Arc::new(Health::default());
+    let separate = Arc::new(Separate::new(Handle::current()));
     let mut background = JoinSet::new();
-    background.spawn(health::serve(sockets.http, Arc::clone(&health)));
-    background.spawn(report(Arc::clone(&tally)));
+    background.spawn(http::serve(sockets.http, Arc::clone(&health), Arc::clone(&counters)));
+    background.spawn(report(Arc::clone(&counters)));
+
+    let (packs, waiting) = mpsc::unbounded_channel(); // `hold` bounds it
+    let stopped = Arc::new(AtomicBool::new(false));
+    let _stop_at_the_end = StopOnDrop(Arc::clone(&stopped));
     let mut intakes = JoinSet::new();
-    for listener in sockets.udp {
-        intakes.spawn(intake::receive(listener, sender.clone(), Arc::clone(&tally)));
+    for Listener { protocol, sockets } in sockets.udp {
+        let arrivals = Arc::new(Mutex::new(Arrivals::new(now())));
+        for socket in sockets {
+            let intake = Intake {
+                protocol: protocol.clone(),
+                socket,
+                arrivals: Arc::clone(&arrivals),
+                linger: pace.linger,
+                packs: packs.clone(),
+                hold: Arc::clone(&hold),
+                counters: Arc::clone(&counters),
+                separate: Arc::clone(&separate),
+                runtime: Handle::current(),
+            };
+            let stopped = Arc::clone(&stopped);
+            intakes.spawn_blocking(move || intake.run(&stopped));
+        }
     }
-    drop(sender);
-    let gatherer = Gatherer { stream, linger: pace.linger, health: Arc::clone(&health), tally: Arc::clone(&tally) };
-    let gathering = tokio::spawn(gather::run(queue, gatherer));
+    drop(packs);
+    let putter = Putter { stream, pace, health: Arc::clone(&health), counters: Arc::clone(&counters), hold, separate };
+    let putting = tokio::spawn(put::run(waiting, putter));
 
     stop.await;
     tracing::info!("stopping: takes no more datagrams, finishes those it has");
     health.stop();
-    intakes.shutdown().await; // drops the last senders, which closes the queue
-    if timeout(pace.drain, gathering).await.is_err() {
+    stopped.store(true, Ordering::Relaxed);
+    // The threads end soon, and with the last of them the packs.
+    if timeout(pace.drain, putting).await.is_err() {
         tracing::warn!("not everything became durable in time; none of that was acknowledged");
     }
-    tally.report();
+    counters.report();
     tracing::info!("stopped");
 }
 
-async fn report(tally: Arc<Tally>) {
+/// A thread cannot be dropped as a task can, so it is told.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn report(counters: Arc<Counters>) {
     let mut ticks = interval(REPORT_EVERY);
+    ticks.tick().await; // the first comes at once
     loop {
         ticks.tick().await;
-        tally.report();
+        counters.report();
     }
 }

@@ -1,24 +1,24 @@
 //! [`Stream`] on Kinesis.
 
+use std::fmt::Display;
+use std::sync::Arc;
+
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::resend::{Undone, all_undone, cut, until_accepted};
-use crate::ports::{Refused, Stream, StreamRecord};
-
-/// What Kinesis takes in one `PutRecords`: this many records, and this many bytes with their keys.
-/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>; the limit was 5 MiB until 2025 and
-/// still is in some emulators, and a request of that size is filled by 500 records of 10 KB, far more than ours.)
-const MAX_RECORDS: usize = 500;
-const MAX_BYTES: usize = 5 * 1024 * 1024;
+use super::resend::cut;
+use crate::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream, StreamRecord};
+use crate::telemetry::Seldom;
 
 /// A Kinesis data stream.
 #[derive(Debug, Clone)]
 pub struct KinesisStream {
     client: Client,
     name: String,
+    failures: Arc<Seldom>,
 }
 
 impl KinesisStream {
@@ -27,24 +27,40 @@ impl KinesisStream {
 
     /// The stream of this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: Client::new(config), name: name.into() }
+        Self { client: Client::new(config), name: name.into(), failures: Arc::default() }
     }
 
-    async fn request(&self, records: &[StreamRecord], pending: Vec<usize>) -> Undone {
-        let entries = pending.iter().map(|&position| entry(&records[position])).collect();
+    async fn request(&self, records: &[&StreamRecord], positions: &[usize]) -> Vec<usize> {
+        let entries = positions.iter().map(|&position| entry(records[position])).collect();
         match self.client.put_records().stream_name(&self.name).set_records(Some(entries)).send().await {
-            Ok(answer) => undone(answer.records(), &pending),
-            Err(e) => all_undone(pending, &e),
+            Ok(answer) => {
+                if let Some(entry) = answer.records().iter().find(|entry| entry.error_code().is_some()) {
+                    self.log(&format_args!("{:?}: {:?}", entry.error_code(), entry.error_message()));
+                }
+                refused(answer.records(), positions)
+            }
+            Err(e) => {
+                self.log(&DisplayErrorContext(&e));
+                positions.to_vec()
+            }
+        }
+    }
+
+    /// One line for many: a stream that refuses does so many times a second.
+    fn log(&self, error: &dyn Display) {
+        if let Some(suppressed) = self.failures.due() {
+            tracing::warn!(stream = self.name, suppressed, %error, "the stream refuses records");
         }
     }
 }
 
 impl Stream for KinesisStream {
-    async fn put(&self, records: &[StreamRecord], deadline: Instant) -> Refused {
+    async fn put(&self, records: &[&StreamRecord], deadline: Instant) -> Refused {
         let mut refused = Refused::new();
         let sizes = records.iter().map(|record| record.partition_key.len() + record.data.len());
-        for request in cut(sizes, MAX_RECORDS, MAX_BYTES) {
-            refused.extend(until_accepted(request, deadline, |pending| self.request(records, pending)).await);
+        for positions in cut(sizes, MAX_STREAM_RECORDS, MAX_STREAM_BYTES) {
+            let answered = timeout_at(deadline, self.request(records, &positions)).await;
+            refused.extend(answered.unwrap_or(positions));
         }
         refused
     }
@@ -59,14 +75,14 @@ fn entry(record: &StreamRecord) -> PutRecordsRequestEntry {
         .expect("key and data")
 }
 
-/// The answer has an entry for every record, in their order. Any other number of them cannot be trusted, so everything
-/// is sent again.
-fn undone(entries: &[PutRecordsResultEntry], pending: &[usize]) -> Undone {
-    if entries.len() != pending.len() {
-        return Undone { again: pending.to_vec(), ..Undone::default() };
+/// The answer has an entry for every record, in their order, with a sequence number if the record was accepted. Anything
+/// else cannot be trusted, and what is not known to be accepted is refused.
+fn refused(entries: &[PutRecordsResultEntry], positions: &[usize]) -> Vec<usize> {
+    if entries.len() != positions.len() {
+        return positions.to_vec();
     }
-    let refused = |(&position, entry): (&usize, &PutRecordsResultEntry)| entry.error_code().map(|_| position);
-    Undone { again: pending.iter().zip(entries).filter_map(refused).collect(), ..Undone::default() }
+    let accepted = |entry: &PutRecordsResultEntry| entry.error_code().is_none() && entry.sequence_number().is_some();
+    positions.iter().zip(entries).filter(|(_, entry)| !accepted(entry)).map(|(&position, _)| position).collect()
 }
 
 #[cfg(test)]
@@ -82,12 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn exactly_the_refused_records_are_sent_again() {
-        assert_eq!(undone(&[accepted(), throttled(), accepted()], &[3, 5, 8]).again, [5]);
+    fn exactly_the_refused_records_are_told() {
+        assert_eq!(refused(&[accepted(), throttled(), accepted()], &[3, 5, 8]), [5]);
     }
 
     #[test]
     fn an_answer_of_another_length_is_not_believed() {
-        assert_eq!(undone(&[accepted()], &[3, 5]).again, [3, 5]);
+        assert_eq!(refused(&[accepted()], &[3, 5]), [3, 5]);
+        assert_eq!(refused(&[accepted(), PutRecordsResultEntry::builder().build()], &[3, 5]), [5]);
     }
 }

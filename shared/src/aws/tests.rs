@@ -122,20 +122,25 @@ async fn a_queue_that_is_not_there_is_not_asked_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_the_stream_throttles_is_sent_again_alone() {
-    let answer = |before, request: &Value| {
+async fn exactly_the_records_that_the_stream_throttles_are_told_and_nothing_is_put_twice() {
+    let answer = |_, request: &Value| {
         let throttled = json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"});
         let taken = json!({"SequenceNumber": "1", "ShardId": "shardId-000000000000"});
         let records = request["Records"].as_array().unwrap().len();
-        let entry = |n| if before == 0 && n == 1 { throttled.clone() } else { taken.clone() };
-        (200, json!({"FailedRecordCount": 0, "Records": (0..records).map(entry).collect::<Vec<_>>()}))
+        let entry = |n| if n == 1 { throttled.clone() } else { taken.clone() };
+        (200, json!({"FailedRecordCount": 1, "Records": (0..records).map(entry).collect::<Vec<_>>()}))
     };
     let (config, requests) = answering(answer);
     let record = |n: u8| StreamRecord { partition_key: format!("device-{n}"), data: vec![n] };
     let records: Vec<StreamRecord> = (0..3).map(record).collect();
-    assert_eq!(KinesisStream::new(&config, "s").put(&records, soon()).await, Refused::new());
-    let requests = requests.lock().unwrap();
-    assert_eq!(requests.len(), 2);
-    assert_eq!(requests[1]["Records"].as_array().unwrap().len(), 1);
-    assert_eq!(requests[1]["Records"][0]["PartitionKey"], "device-1");
+    let records: Vec<&StreamRecord> = records.iter().collect();
+    assert_eq!(KinesisStream::new(&config, "s").put(&records, soon()).await, Refused::from([1]));
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_there_refuses_every_record() {
+    let (config, _) = answering(|_, _| (400, json!({"__type": "ResourceNotFoundException"})));
+    let record = StreamRecord { partition_key: "device".to_owned(), data: vec![1] };
+    assert_eq!(KinesisStream::new(&config, "s").put(&[&record, &record], soon()).await, Refused::from([0, 1]));
 }

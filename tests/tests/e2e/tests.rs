@@ -249,7 +249,7 @@ pub async fn a_second_sigterm_ends_the_bridge_at_once(_: Cloud) {
 fn start_bridge(settings: &[(&str, &str)]) -> (Child, String, impl Iterator<Item = String> + Send + 'static) {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
     let mut bridge = Command::new(target.join("release/udp-bridge"))
-        .envs([("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:0"), ("HEALTH_ADDR", "127.0.0.1:0")])
+        .envs([("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:0"), ("HTTP_ADDR", "127.0.0.1:0")])
         .env("LINGER_MS", "20")
         .envs(settings.iter().copied())
         .stdout(Stdio::piped())

@@ -5,7 +5,7 @@
 
 use shared::codec::adeunis_pulse::{NBIOT_HEADER_LEN, split_nbiot, v4_clock};
 use shared::device::DeviceId;
-use shared::uplink::Radio;
+use shared::uplink::{Payload, Radio};
 
 use super::{Opened, Refusal};
 
@@ -16,7 +16,7 @@ pub(super) fn open(datagram: &[u8]) -> Result<Opened, Refusal> {
         clock: v4_clock(frame),
         sequence: Some(header.frame_counter),
         radio: Radio { signal_quality: Some(header.signal_quality), ..Radio::default() },
-        payload: datagram.to_vec(),
+        payload: Payload::from_bytes(datagram)?,
         acknowledgement: datagram[..NBIOT_HEADER_LEN].to_vec(),
     })
 }

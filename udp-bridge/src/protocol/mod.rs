@@ -1,56 +1,97 @@
-//! What a datagram is: whose uplink, and how to acknowledge it.
+//! What a datagram is: whose uplink, and how its sender is told that it is durable.
 //!
 //! - [`sealed`]: the envelope that proves its sender.
 //! - Each vendor's own form, in the clear, for listeners that are declared as trusted: a file each.
+//! - [`coap`]: either of them as the payload of a CoAP request.
 
 use shared::at::At;
 use shared::codec::Undecodable;
 use shared::device::DeviceId;
 use shared::profile::Profile;
-use shared::uplink::{Radio, UplinkError};
+use shared::uplink::{Payload, Radio, UplinkError};
 
 mod adeunis_pulse4;
+pub mod coap;
 pub mod sealed;
 
+use coap::Exchange;
 use sealed::MasterKeys;
+
+use crate::socket::MAX_DATAGRAM;
+
+/// Why a sender is believed to be who it says.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Each uplink is sealed.
+    Sealed(MasterKeys),
+    /// Whoever reaches the listener is believed; uplinks are in their vendor's form.
+    InTheClear,
+}
 
 /// How the datagrams of a listener are read.
 #[derive(Debug, Clone)]
 pub enum Protocol {
-    /// Each proves its sender.
-    Sealed(MasterKeys),
-    /// In a vendor's form, believed.
-    Trusted(Vendor),
+    /// A datagram is an uplink of the profile.
+    Datagram {
+        /// Whose.
+        profile: &'static Profile,
+        /// And why.
+        trust: Trust,
+        /// Whether it is acknowledged. Some meters do not listen.
+        acknowledge: bool,
+    },
+    /// A datagram is a CoAP message, whose path names the profile.
+    Coap(Trust),
 }
 
-/// Reads a vendor's datagram.
-pub type Vendor = fn(&[u8]) -> Result<Opened, Refusal>;
+/// What has come in.
+#[derive(Debug)]
+pub enum Heard {
+    /// An uplink, and how its sender is told.
+    Uplink(&'static Profile, Opened, Answer),
+    /// Not an uplink, and answered at once.
+    Wrong(Refusal, Vec<u8>),
+    /// The sender has our separate response of that message ID.
+    Settled(u16),
+}
 
-/// What a datagram's head tells. What is behind it is not looked at: that is the codec's work, later.
+/// What an uplink's sender is told.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// This, once it is durable. Nothing if it is empty.
+    Datagram(Vec<u8>),
+    /// What CoAP asks for.
+    Coap(Box<Exchange>),
+}
+
+/// What an uplink's head tells. What is behind it is not looked at: that is the codec's work, later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
     /// Who sent it.
     pub device: DeviceId,
-    /// The device's own time, where the datagram carries it.
+    /// The device's own time, where it carries it.
     pub clock: Option<At>,
     /// The device's message counter, where it has one.
     pub sequence: Option<u32>,
     /// What it says of its reception.
     pub radio: Radio,
     /// What the codec is to read.
-    pub payload: Vec<u8>,
+    pub payload: Payload,
     /// Sent back once the uplink is durable. Never longer than the datagram: an address can be forged, and nobody is to
     /// be flooded by way of us.
     pub acknowledgement: Vec<u8>,
 }
 
-/// The datagram is turned away: nothing says, or proves, whose it is. It gets no answer.
+/// The datagram is turned away. Nothing that has not proved whose it is gets an answer.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum Refusal {
     /// No head, in a vendor's form.
     #[error(transparent)]
     Head(#[from] Undecodable),
-    /// Longer than any uplink.
+    /// Longer than any datagram that is taken; what came of it is cut off.
+    #[error("longer than {MAX_DATAGRAM} bytes")]
+    TooLong,
+    /// No payload of an uplink.
     #[error(transparent)]
     Payload(#[from] UplinkError),
     /// Shorter than an empty sealed envelope.
@@ -65,23 +106,99 @@ pub enum Refusal {
     /// It does not say when it was sealed.
     #[error("a sealed uplink has to carry the meter's time")]
     NoTime,
+    /// Not a message of CoAP version 1 that a server could be sent.
+    #[error("not a CoAP request")]
+    NotCoap,
+    /// Its path is not one profile's name.
+    #[error("the path is not that of a profile whose payload can be read")]
+    Path,
+    /// Something other than POST.
+    #[error("the method is not POST")]
+    Method,
+    /// A critical option this code does not know.
+    #[error("option {0} is critical and not known")]
+    CriticalOption(u16),
 }
 
-impl Protocol {
-    /// Reads the head of a datagram.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn open(&self, datagram: &[u8]) -> Result<Opened, Refusal> {
+impl Refusal {
+    /// Every reason by which refusals are counted.
+    pub const REASONS: [&str; 10] = [
+        "head",
+        "too-long",
+        "too-short",
+        "version",
+        "unproven",
+        "no-time",
+        "not-coap",
+        "path",
+        "method",
+        "critical-option",
+    ];
+
+    /// The reason it is counted by.
+    pub fn reason(&self) -> &'static str {
         match self {
-            Self::Sealed(keys) => sealed::open(datagram, keys),
-            Self::Trusted(vendor) => vendor(datagram),
+            Self::Head(_) => "head",
+            Self::TooLong | Self::Payload(_) => "too-long",
+            Self::TooShort => "too-short",
+            Self::Version(_) => "version",
+            Self::Unproven => "unproven",
+            Self::NoTime => "no-time",
+            Self::NotCoap => "not-coap",
+            Self::Path => "path",
+            Self::Method => "method",
+            Self::CriticalOption(_) => "critical-option",
         }
     }
 }
 
+impl Protocol {
+    /// Reads a datagram.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it gets no answer.
+    pub fn hear(&self, datagram: &[u8]) -> Result<Heard, Refusal> {
+        match self {
+            Self::Datagram { profile, trust, acknowledge } => {
+                let mut opened = trust.open(profile, datagram, *acknowledge)?;
+                let answer = Answer::Datagram(std::mem::take(&mut opened.acknowledgement));
+                Ok(Heard::Uplink(profile, opened, answer))
+            }
+            Self::Coap(trust) => coap::hear(datagram, trust),
+        }
+    }
+
+    /// Why its senders are believed.
+    pub fn trust(&self) -> &Trust {
+        match self {
+            Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
+        }
+    }
+}
+
+impl Trust {
+    fn open(&self, profile: &Profile, uplink: &[u8], acknowledge: bool) -> Result<Opened, Refusal> {
+        match self {
+            Self::Sealed(keys) => {
+                let sealed = sealed::open(uplink, keys)?;
+                sealed.opened(if acknowledge { sealed.acknowledgement() } else { vec![] })
+            }
+            Self::InTheClear => {
+                let mut opened = vendor_of(profile).ok_or(Refusal::Path)?(uplink)?;
+                if !acknowledge {
+                    opened.acknowledgement.clear();
+                }
+                Ok(opened)
+            }
+        }
+    }
+}
+
+/// Reads a vendor's datagram.
+pub type Vendor = fn(&[u8]) -> Result<Opened, Refusal>;
+
 /// How a vendor's own datagrams of a profile are read; `None` for a profile that has none.
-pub fn of(profile: &Profile) -> Option<Vendor> {
+pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
     match profile.codec.name {
         "adeunis-pulse4-nbiot" => Some(adeunis_pulse4::open),
         _ => None,

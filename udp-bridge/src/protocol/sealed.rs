@@ -21,7 +21,7 @@ use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::hmac::{self, HMAC_SHA256};
 use shared::at::At;
 use shared::device::{DeviceId, Imei};
-use shared::uplink::Radio;
+use shared::uplink::{Payload, Radio};
 use subtle::ConstantTimeEq as _;
 
 use super::{Opened, Refusal};
@@ -129,8 +129,15 @@ impl DeviceKey {
     }
 }
 
-/// Reads a datagram and proves its sender.
-pub(super) fn open(datagram: &[u8], keys: &MasterKeys) -> Result<Opened, Refusal> {
+/// A datagram whose sender has proved itself.
+pub(super) struct Sealed<'a> {
+    header: Header,
+    payload: &'a [u8],
+    key: DeviceKey,
+}
+
+/// Proves a datagram's sender.
+pub(super) fn open<'a>(datagram: &'a [u8], keys: &MasterKeys) -> Result<Sealed<'a>, Refusal> {
     let (sealed, tag) = datagram.split_last_chunk::<TAG_LEN>().ok_or(Refusal::TooShort)?;
     let (header, payload) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(Refusal::TooShort)?;
     let [version, key_id, imei @ .., c0, c1, c2, c3, t0, t1, t2, t3] = *header;
@@ -142,19 +149,30 @@ pub(super) fn open(datagram: &[u8], keys: &MasterKeys) -> Result<Opened, Refusal
     if !bool::from(key.tag(sealed).ct_eq(tag)) {
         return Err(Refusal::Unproven);
     }
-    let counter = u32::from_be_bytes([c0, c1, c2, c3]);
-    // The time is part of the key that the uplink is stored under. Were it the bridge's own, a datagram that somebody
-    // recorded and sends again would be another uplink.
-    let clock = At::from_unix(u32::from_be_bytes([t0, t1, t2, t3]).into()).ok().filter(|&at| at != At::EPOCH);
-    let acknowledgement = key.seal(ACKNOWLEDGEMENT, Header { key_id, imei, counter, time: now() }, &[]);
-    Ok(Opened {
-        device: DeviceId::Nbiot(imei),
-        clock: Some(clock.ok_or(Refusal::NoTime)?),
-        sequence: Some(counter),
-        radio: Radio::default(),
-        payload: payload.to_vec(),
-        acknowledgement,
-    })
+    let (counter, time) = (u32::from_be_bytes([c0, c1, c2, c3]), u32::from_be_bytes([t0, t1, t2, t3]));
+    Ok(Sealed { header: Header { key_id, imei, counter, time }, payload, key })
+}
+
+impl Sealed<'_> {
+    /// Tells the meter that its uplink is durable, and by the bridge's clock when it came.
+    pub(super) fn acknowledgement(&self) -> Vec<u8> {
+        self.key.seal(ACKNOWLEDGEMENT, Header { time: now(), ..self.header }, &[])
+    }
+
+    /// The uplink, with that acknowledgement.
+    pub(super) fn opened(&self, acknowledgement: Vec<u8>) -> Result<Opened, Refusal> {
+        // The time is part of the key that the uplink is stored under. Were it the bridge's own, a datagram that somebody
+        // recorded and sends again would be another uplink.
+        let clock = At::from_unix(self.header.time.into()).ok().filter(|&at| at != At::EPOCH);
+        Ok(Opened {
+            device: DeviceId::Nbiot(self.header.imei),
+            clock: Some(clock.ok_or(Refusal::NoTime)?),
+            sequence: Some(self.header.counter),
+            radio: Radio::default(),
+            payload: Payload::from_bytes(self.payload)?,
+            acknowledgement,
+        })
+    }
 }
 
 /// A meter whose clock is off can set it by this.
@@ -182,6 +200,12 @@ mod tests {
         KEYS.parse().unwrap()
     }
 
+    /// Opens a datagram as a listener does.
+    fn open(datagram: &[u8], keys: &MasterKeys) -> Result<Opened, Refusal> {
+        let sealed = super::open(datagram, keys)?;
+        sealed.opened(sealed.acknowledgement())
+    }
+
     fn example() -> Vec<u8> {
         hex::decode(EXAMPLE).unwrap()
     }
@@ -191,7 +215,7 @@ mod tests {
         let opened = open(&example(), &keys()).unwrap();
         assert_eq!(opened.device.to_string(), "nbiot:490154203237518");
         assert_eq!((opened.sequence, opened.clock), (Some(7), "2026-11-20T12:00:00Z".parse().ok()));
-        assert_eq!(hex::encode(opened.payload), "0490154203237518020000000746800000009f00000002");
+        assert_eq!(hex::encode(opened.payload.bytes()), "0490154203237518020000000746800000009f00000002");
     }
 
     /// The header of the example.
@@ -207,8 +231,8 @@ mod tests {
     fn the_worked_example_is_sealed_with_the_worked_device_key() {
         let key = DeviceKey(hmac::Key::new(HMAC_SHA256, &hex::decode(DEVICE_KEY).unwrap()));
         let payload = open(&example(), &keys()).unwrap().payload;
-        assert_eq!(key.seal_uplink(header(), &payload), example());
-        assert_eq!(device_key().seal_uplink(header(), &payload), example());
+        assert_eq!(key.seal_uplink(header(), payload.bytes()), example());
+        assert_eq!(device_key().seal_uplink(header(), payload.bytes()), example());
         let acknowledgement = key.seal(ACKNOWLEDGEMENT, Header { time: 1_795_176_002, ..header() }, &[]);
         assert_eq!(hex::encode(acknowledgement), EXAMPLE_ACKNOWLEDGEMENT);
     }

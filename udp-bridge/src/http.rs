@@ -1,5 +1,5 @@
-//! What `GET /healthz` and `GET /readyz` say: whether what meters send becomes durable, and whether they should send it
-//! here.
+//! What the bridge says of itself: `GET /healthz`, whether what meters send becomes durable; `GET /readyz`, whether they
+//! should send it here; `GET /metrics`, what became of every datagram.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use crate::counters::Counters;
+
 /// For how long the stream may refuse before the bridge calls itself unwell. Throttling passes in seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The text format that Prometheus prefers.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How the bridge is.
 #[derive(Debug, Default)]
@@ -64,12 +70,14 @@ impl Health {
 }
 
 /// Answers until it is dropped.
-pub async fn serve(listener: TcpListener, health: Arc<Health>) {
+pub async fn serve(listener: TcpListener, health: Arc<Health>, counters: Arc<Counters>) {
     let healthz = get(async |State(health): State<Arc<Health>>| health.status());
     let readyz = get(async |State(health): State<Arc<Health>>| health.ready());
-    let routes = Router::new().route("/healthz", healthz).route("/readyz", readyz).with_state(health);
+    let metrics = get(async move || ([(CONTENT_TYPE, OPEN_METRICS)], counters.prometheus()));
+    let routes =
+        Router::new().route("/healthz", healthz).route("/readyz", readyz).route("/metrics", metrics).with_state(health);
     if let Err(e) = axum::serve(listener, routes).await {
-        tracing::error!(reason = %e, "healthz has stopped answering");
+        tracing::error!(reason = %e, "healthz, readyz and metrics are no longer answered");
     }
 }
 

@@ -1,0 +1,80 @@
+//! CoAP answers that come after their request was acknowledged: sent again until the client acknowledges them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::socket::Socket;
+
+/// RFC 7252, section 4.8.
+const ACK_TIMEOUT: Duration = Duration::from_secs(2);
+const ACK_RANDOM_FACTOR: f64 = 1.5;
+const MAX_RETRANSMIT: u32 = 4;
+
+/// Answers that wait for their acknowledgement. Beyond that they are sent once: a client that misses its answer asks again,
+/// and what it says then is the same uplink.
+const MAX_WAITING: usize = 10_000;
+
+/// The answers that wait.
+#[derive(Debug)]
+pub struct Separate {
+    waiting: Mutex<HashMap<(SocketAddr, u16), oneshot::Sender<()>>>,
+    next_id: AtomicU16,
+    runtime: Handle,
+}
+
+impl Separate {
+    /// None yet. They are sent again by this runtime.
+    pub fn new(runtime: Handle) -> Self {
+        // By chance, as the RFC advises (section 4.4): a client must not take the first answers after a restart for
+        // repeated ones.
+        Self { waiting: Mutex::default(), next_id: AtomicU16::new(fastrand::u16(..)), runtime }
+    }
+
+    /// A message ID for a message of ours.
+    pub fn next_id(&self) -> u16 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends an answer until it is acknowledged, or for long enough.
+    pub fn deliver(self: &Arc<Self>, socket: Arc<Socket>, peer: SocketAddr, message_id: u16, answer: Vec<u8>) {
+        let (settle, settled) = oneshot::channel();
+        if self.waiting().len() >= MAX_WAITING {
+            socket.send(&[(peer, &answer)]);
+            return;
+        }
+        self.waiting().insert((peer, message_id), settle);
+        let this = Arc::clone(self);
+        self.runtime.spawn(async move {
+            send_until(settled, &socket, peer, &answer).await;
+            this.waiting().remove(&(peer, message_id));
+        });
+    }
+
+    /// Takes note that an answer has arrived, or that nobody wants it.
+    pub fn settle(&self, peer: SocketAddr, message_id: u16) {
+        self.waiting().remove(&(peer, message_id)); // which drops the sender, and so wakes the receiver
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<(SocketAddr, u16), oneshot::Sender<()>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn send_until(mut settled: oneshot::Receiver<()>, socket: &Socket, peer: SocketAddr, answer: &[u8]) {
+    let mut pause = ACK_TIMEOUT.mul_f64(1.0 + (ACK_RANDOM_FACTOR - 1.0) * fastrand::f64());
+    for _ in 0..=MAX_RETRANSMIT {
+        socket.send(&[(peer, answer)]);
+        if timeout(pause, &mut settled).await.is_ok() {
+            return;
+        }
+        pause *= 2;
+    }
+    tracing::debug!(%peer, "a separate response was never acknowledged");
+}
