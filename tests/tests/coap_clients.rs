@@ -212,6 +212,17 @@ async fn a_payload_that_names_no_meter_is_answered_400_on_a_trusted_listener() {
 }
 
 #[tokio::test]
+async fn a_stream_that_accepts_nothing_is_answered_503() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        bridge.stream.set_down(true);
+        let Some(said) = client.ask(bridge.coap(), &Request::post(bytes("Uplink"))).await else { continue };
+        assert_refused(&said, "5.03");
+        assert_eq!(bridge.stop().await, []);
+    }
+}
+
+#[tokio::test]
 async fn who_proves_nothing_gets_no_answer_on_a_sealed_listener_whatever_is_asked() {
     let mut forged = bytes("Uplink");
     forged[18] ^= 1;
