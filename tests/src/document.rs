@@ -12,7 +12,7 @@ pub fn text(label: &str) -> String {
 
 /// The bytes of the example under `**label**`. A line's bytes end where two spaces begin a remark.
 pub fn bytes(label: &str) -> Vec<u8> {
-    let digits: String = block(label).iter().flat_map(|line| line.split("  ").next()).collect();
+    let digits: String = block(label).iter().filter_map(|line| line.split("  ").next()).collect();
     hex::decode(digits.replace(' ', "")).unwrap_or_else(|e| panic!("{PAGE}, {label}: {e}"))
 }
 

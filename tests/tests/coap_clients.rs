@@ -62,7 +62,8 @@ impl Client {
         match self {
             Self::Libcoap => {
                 let mut client = libcoap()?;
-                let payload: String = request.payload.iter().map(|byte| format!("%{byte:02x}")).collect();
+                let payload: String =
+                    request.payload.iter().flat_map(|byte| ["%".to_owned(), hex::encode([*byte])]).collect();
                 client.args(["-m", request.method, "-B", request.patience, "-e", &payload]);
                 client.args((!request.confirmable).then_some("-N")).arg(uri);
                 Some(client)
