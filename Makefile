@@ -17,9 +17,12 @@ help: ## list the targets
 
 # --- The local cloud
 
-.PHONY: tools build demo up down
+.PHONY: tools field build demo up down
 tools: prerequisites ## install the pinned tools into .local/tools
 	@$(LOCAL) tools
+
+field: prerequisites ## install the clients that stand for devices in the tests
+	@$(LOCAL) field
 
 build: prerequisites ## build the functions and the bridge
 	@$(LOCAL) build
@@ -52,7 +55,7 @@ python: prerequisites ## do the tools compile?
 clippy: prerequisites ## lints, with warnings as errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-unit: prerequisites ## tests that need no local cloud
+unit: field ## tests that need no local cloud
 	cargo test --locked --workspace
 
 e2e: build ## the deployed template, end to end, in local clouds of the tests' own

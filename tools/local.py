@@ -2,6 +2,7 @@
 """The whole of Pulsegate on this machine: a local cloud, the deployed template and the UDP bridge.
 
     tools     install the pinned tools into .local/tools (nothing to do when they are there)
+    field     install the clients that stand for devices in the tests, those that the machine lacks
     build     build the functions (sam build) and the bridge (cargo build)
     validate  check the template as AWS would (sam validate --lint)
     up        build, start everything and leave it running; the addresses are in .local/env
@@ -24,6 +25,7 @@ import signal
 import sys
 from pathlib import Path
 
+from field import install_clients
 from stack import FIXED, TOOLS, architecture, is_up, stack, start, stop
 from steps import LOCAL, ROOT, Problem, command, locked, say, step
 
@@ -33,7 +35,7 @@ LOGS = LOCAL / "logs"
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in ("tools", "build", "validate", "up", "down", "demo"):
+    for name in ("tools", "field", "build", "validate", "up", "down", "demo"):
         commands.add_parser(name)
     commands.add_parser("run").add_argument("--dir", type=Path, required=True, help="where logs and state go")
     args = parser.parse_args()
@@ -42,7 +44,9 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        if args.command != "down":
+        if args.command in ("tools", "field"):
+            install_field()
+        if args.command not in ("field", "down"):
             check_machine()
             install_tools()
         if args.command in ("build", "up", "demo"):
@@ -117,26 +121,36 @@ def check_machine():
 def install_tools():
     with locked("tools"):
         for name in ("cloud", "sam"):
-            lock, home = ROOT / "tools" / f"requirements-{name}.txt", TOOLS / name
-            stamp = home / "installed"
-            # The path counts because a virtual environment does not work after it was moved.
-            wanted = hashlib.sha256(lock.read_bytes() + f"{home} {sys.version_info[:2]}".encode()).hexdigest()
-            if stamp.exists() and stamp.read_text() == wanted:
-                continue
-            shutil.rmtree(home, ignore_errors=True)
-            log = LOGS / f"tools-{name}.log"
-            with step(f"install the tools of {lock.relative_to(ROOT)}", log):
-                command([sys.executable, "-m", "venv", home], log, os.environ)
-                pip = [home / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
-                # No dependencies but those in the file, which has them all.
-                pip += ["--no-deps", "--require-hashes", "--requirement", lock]
-                command(pip, log, os.environ, append=True)
-            stamp.write_text(wanted)
+            install_requirements(name)
 
     # From here on in the Python that has boto3.
     python = TOOLS / "sam" / "bin" / "python"
     if Path(sys.executable) != python:
         os.execv(python, [str(python), *sys.argv])
+
+
+def install_field():
+    with locked("tools"):
+        install_requirements("field")
+        install_clients()
+
+
+def install_requirements(name):
+    lock, home = ROOT / "tools" / f"requirements-{name}.txt", TOOLS / name
+    stamp = home / "installed"
+    # The path counts because a virtual environment does not work after it was moved.
+    wanted = hashlib.sha256(lock.read_bytes() + f"{home} {sys.version_info[:2]}".encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(home, ignore_errors=True)
+    log = LOGS / f"tools-{name}.log"
+    with step(f"install the tools of {lock.relative_to(ROOT)}", log):
+        command([sys.executable, "-m", "venv", home], log, os.environ)
+        pip = [home / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
+        # No dependencies but those in the file, which has them all.
+        pip += ["--no-deps", "--require-hashes", "--requirement", lock]
+        command(pip, log, os.environ, append=True)
+    stamp.write_text(wanted)
 
 
 def validate():

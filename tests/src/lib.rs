@@ -6,11 +6,19 @@
 //! - [`events`]: the files of `events/`, by name.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
+//! - [`bridge`]: the bridge in the test's own process, in front of a fake stream.
+//! - [`clients`]: what speaks to it: the reference client in C, and clients of others.
+//! - [`relay`]: the network between the two.
+//! - [`document`]: the worked examples of `docs/nbiot-protocol.md`.
 //!
-//! The tests themselves are in `tests/`: `template`, `path`, `bridge` and `contracts` run without a local cloud, `e2e` with one.
+//! The tests themselves are in `tests/`: `e2e` runs with a local cloud, all others without.
 
+pub mod bridge;
+pub mod clients;
 pub mod contracts;
+pub mod document;
 pub mod events;
+pub mod relay;
 pub mod stack;
 pub mod template;
 
