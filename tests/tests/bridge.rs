@@ -3,35 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::Settings;
-use shared::fakes::FakeStream;
-use shared::ports::StreamRecord;
+use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, keys};
+use shared::aggregate;
 use shared::uplink::{TimeSource, Uplink};
-use shared::{aggregate, envelope};
 use tokio::net::UdpSocket;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use udp_bridge::config::{Config, Pace};
-use udp_bridge::protocol::sealed::{Header, MasterKeys};
-use udp_bridge::protocol::{Protocol, Trust};
-use udp_bridge::server::{self, Listener, Sockets};
-
-/// Longer than anything here takes; a test that waits for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use udp_bridge::config::Pace;
+use udp_bridge::protocol::sealed::Header;
 
 const ACKNOWLEDGEMENT_LEN: usize = 13;
 
-/// A running bridge, and a meter that speaks to it.
+/// A running bridge, and a meter that speaks to it: in the clear, unless it connects elsewhere.
 struct Field {
-    stream: Arc<FakeStream>,
+    bridge: Bridge,
     meter: UdpSocket,
-    sealed: std::net::SocketAddr,
-    coap: std::net::SocketAddr,
-    coap_trusted: std::net::SocketAddr,
-    http: std::net::SocketAddr,
-    stop: oneshot::Sender<()>,
-    bridge: JoinHandle<()>,
 }
 
 impl Field {
@@ -40,36 +25,10 @@ impl Field {
     }
 
     async fn start_with(change: impl FnOnce(&mut Pace)) -> Self {
-        let mut config = Config::from_settings(&Settings::new(&|name| {
-            let value = match name {
-                "STREAM_NAME" | "MASTER_KEYS_SECRET_ID" => "unused",
-                "TRUSTED_LISTENERS" | "SEALED_LISTENERS" => "adeunis-pulse4-nbiot=127.0.0.1:0",
-                "COAP_LISTENERS" | "COAP_TRUSTED_LISTENERS" | "HTTP_ADDR" => "127.0.0.1:0",
-                "LINGER_MS" => "5",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        }))
-        .unwrap();
-        change(&mut config.pace);
-        let sockets = Sockets::bind(config.http, config.listeners(Some(&keys()))).await.unwrap();
-        let address = |coap, sealed| {
-            let wanted = |at: &&Listener| {
-                matches!(at.protocol, Protocol::Coap(_)) == coap
-                    && matches!(at.protocol.trust(), Trust::Sealed(_)) == sealed
-            };
-            sockets.udp.iter().find(wanted).unwrap().local_addr().unwrap()
-        };
-        let (sealed, coap, coap_trusted) = (address(false, true), address(true, true), address(true, false));
+        let bridge = Bridge::start_with(change).await;
         let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        meter.connect(address(false, false)).await.unwrap();
-        let http = sockets.http.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let stream = Arc::new(FakeStream::default());
-        let bridge = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, async {
-            let _ = stopped.await;
-        }));
-        Self { stream, meter, sealed, coap, coap_trusted, http, stop, bridge }
+        meter.connect(bridge.trusted).await.unwrap();
+        Self { bridge, meter }
     }
 
     async fn send(&self, datagram: &[u8]) {
@@ -84,14 +43,8 @@ impl Field {
 
     /// Stops the bridge and gives what has become durable.
     async fn stop(self) -> Vec<Uplink> {
-        let _ = self.stop.send(());
-        timeout(PATIENCE, self.bridge).await.expect("the bridge ends").unwrap();
-        durable(&self.stream)
+        self.bridge.stop().await
     }
-}
-
-fn keys() -> MasterKeys {
-    r#"{"1": "a master key for tests, of enough characters"}"#.parse().unwrap()
 }
 
 /// A data frame in an envelope with this counter.
@@ -99,13 +52,6 @@ fn sealed(counter: u32) -> Vec<u8> {
     let imei = "1122334455667788".parse().unwrap();
     let header = Header { key_id: 1, imei, counter, time: 1_795_176_000 };
     keys().device_key(1, imei).unwrap().seal_uplink(header, &datagram(38))
-}
-
-/// The uplinks in a stream's records.
-fn durable(stream: &FakeStream) -> Vec<Uplink> {
-    let user_records = |record: StreamRecord| aggregate::user_records(&record.data).expect("an aggregated record");
-    let envelopes = stream.records().into_iter().flat_map(user_records);
-    envelopes.flat_map(|envelope| envelope::unpack(&envelope).unwrap().uplinks).collect()
 }
 
 /// A data frame with this frame counter, of PULSE 4 NB-IoT's published example.
@@ -126,11 +72,11 @@ async fn a_durable_datagram_is_acknowledged_by_its_own_header() {
 #[tokio::test]
 async fn what_the_stream_refuses_is_acknowledged_only_when_it_has_accepted_it_after_all() {
     let field = Field::start().await;
-    field.stream.set_down(true);
+    field.bridge.stream.set_down(true);
     field.send(&datagram(1)).await;
-    field.stream.calls(3).await;
+    field.bridge.stream.calls(3).await;
     assert!(field.meter.try_recv(&mut [0; 64]).is_err());
-    field.stream.set_down(false);
+    field.bridge.stream.set_down(false);
     assert_eq!(field.acknowledgement().await, datagram(1)[..ACKNOWLEDGEMENT_LEN]);
     assert_eq!(field.stop().await.len(), 1);
 }
@@ -138,10 +84,10 @@ async fn what_the_stream_refuses_is_acknowledged_only_when_it_has_accepted_it_af
 #[tokio::test]
 async fn what_the_stream_refuses_for_long_is_given_back_and_acknowledged_when_it_comes_again() {
     let field = Field::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
-    field.stream.set_down(true);
+    field.bridge.stream.set_down(true);
     field.send(&datagram(1)).await;
-    until(async || metric(field.http, "given_back_total").await == 1).await;
-    field.stream.set_down(false);
+    until(async || metric(field.bridge.http, "given_back_total").await == 1).await;
+    field.bridge.stream.set_down(false);
     field.send(&datagram(2)).await;
     // Were the first acknowledged, that would have come first.
     assert_eq!(field.acknowledgement().await, datagram(2)[..ACKNOWLEDGEMENT_LEN]);
@@ -153,14 +99,14 @@ async fn what_the_stream_refuses_for_long_is_given_back_and_acknowledged_when_it
 #[tokio::test]
 async fn what_cannot_be_held_is_not_read_and_not_lost_while_the_kernel_holds_it() {
     let field = Field::start_with(|pace| pace.hold = 1).await;
-    field.stream.set_held(true);
+    field.bridge.stream.set_held(true);
     field.send(&datagram(1)).await;
-    field.stream.calls(1).await;
-    until(async || metric(field.http, "paused_total").await > 0).await;
+    field.bridge.stream.calls(1).await;
+    until(async || metric(field.bridge.http, "paused_total").await > 0).await;
     field.send(&datagram(2)).await;
-    until(async || metric(field.http, "paused_total").await > 50).await;
-    assert_eq!(metric(field.http, "received_total").await, 1);
-    field.stream.set_held(false);
+    until(async || metric(field.bridge.http, "paused_total").await > 50).await;
+    assert_eq!(metric(field.bridge.http, "received_total").await, 1);
+    field.bridge.stream.set_held(false);
     for counter in [1, 2] {
         assert_eq!(field.acknowledgement().await, datagram(counter)[..ACKNOWLEDGEMENT_LEN]);
     }
@@ -192,17 +138,17 @@ async fn a_datagram_with_a_clock_is_dated_by_it() {
 #[tokio::test]
 async fn what_comes_together_goes_into_few_records_each_within_a_billing_unit() {
     let field = Field::start().await;
-    field.stream.set_held(true);
+    field.bridge.stream.set_held(true);
     field.send(&datagram(0)).await;
-    field.stream.calls(1).await;
+    field.bridge.stream.calls(1).await;
     for counter in 1..=200 {
         field.send(&datagram(counter)).await;
     }
-    field.stream.set_held(false);
+    field.bridge.stream.set_held(false);
     for _ in 0..=200 {
         field.acknowledgement().await;
     }
-    let stream = Arc::clone(&field.stream);
+    let stream = Arc::clone(&field.bridge.stream);
     assert_eq!(field.stop().await.len(), 201);
     let records = stream.records();
     assert!(records.len() < 50, "{} records for 201 datagrams", records.len());
@@ -223,16 +169,16 @@ async fn noise_gets_no_answer_and_holds_nobody_up() {
 #[tokio::test]
 async fn what_is_in_flight_at_the_end_is_finished_and_acknowledged() {
     let field = Field::start().await;
-    field.stream.set_held(true);
+    field.bridge.stream.set_held(true);
     for counter in 0..20 {
         field.send(&datagram(counter)).await;
     }
-    field.stream.calls(1).await;
-    let stream = Arc::clone(&field.stream);
-    let Field { meter, stop, bridge, .. } = field;
-    stop.send(()).unwrap();
+    field.bridge.stream.calls(1).await;
+    let stream = Arc::clone(&field.bridge.stream);
+    let Field { meter, bridge } = field;
+    bridge.stop.send(()).unwrap();
     stream.set_held(false);
-    timeout(PATIENCE, bridge).await.expect("the bridge ends").unwrap();
+    timeout(PATIENCE, bridge.running).await.expect("the bridge ends").unwrap();
 
     let durable = durable(&stream);
     let mut acknowledged = 0;
@@ -248,7 +194,7 @@ async fn what_is_in_flight_at_the_end_is_finished_and_acknowledged() {
 #[tokio::test]
 async fn a_sealed_datagram_is_acknowledged_and_its_payload_is_what_is_kept() {
     let field = Field::start().await;
-    field.meter.connect(field.sealed).await.unwrap();
+    field.meter.connect(field.bridge.sealed).await.unwrap();
     field.send(&sealed(7)).await;
     let acknowledgement = field.acknowledgement().await;
     assert_eq!((acknowledgement[0], &acknowledgement[1..14]), (0x81, &sealed(7)[1..14]));
@@ -260,7 +206,7 @@ async fn a_sealed_datagram_is_acknowledged_and_its_payload_is_what_is_kept() {
 #[tokio::test]
 async fn strangers_get_no_answer_and_store_nothing_and_the_meter_beside_them_is_acknowledged() {
     let field = Field::start().await;
-    field.meter.connect(field.sealed).await.unwrap();
+    field.meter.connect(field.bridge.sealed).await.unwrap();
     let mut forged = sealed(1);
     forged[18] ^= 1;
     let truncated = sealed(2)[..25].to_vec();
@@ -276,7 +222,7 @@ async fn strangers_get_no_answer_and_store_nothing_and_the_meter_beside_them_is_
 #[tokio::test]
 async fn a_recorded_datagram_sent_again_is_the_same_message() {
     let field = Field::start().await;
-    field.meter.connect(field.sealed).await.unwrap();
+    field.meter.connect(field.bridge.sealed).await.unwrap();
     for _ in 0..2 {
         field.send(&sealed(7)).await;
         field.acknowledgement().await;
@@ -321,22 +267,22 @@ async fn until(condition: impl AsyncFn() -> bool) {
 #[tokio::test]
 async fn a_bridge_that_is_stopping_is_healthy_but_not_ready() {
     let field = Field::start().await;
-    assert_eq!((status(field.http, "/healthz").await, status(field.http, "/readyz").await), (200, 200));
-    field.stream.set_held(true);
+    assert_eq!((status(field.bridge.http, "/healthz").await, status(field.bridge.http, "/readyz").await), (200, 200));
+    field.bridge.stream.set_held(true);
     field.send(&datagram(38)).await;
-    field.stream.calls(1).await;
-    let Field { stream, http, stop, bridge, .. } = field;
+    field.bridge.stream.calls(1).await;
+    let Bridge { stream, http, stop, running, .. } = field.bridge;
     stop.send(()).unwrap();
     until(async || status(http, "/readyz").await == 503).await;
     assert_eq!(status(http, "/healthz").await, 200);
     stream.set_held(false);
-    timeout(PATIENCE, bridge).await.expect("the bridge ends").unwrap();
+    timeout(PATIENCE, running).await.expect("the bridge ends").unwrap();
 }
 
 #[tokio::test]
 async fn every_datagram_is_counted_once_by_what_became_of_it() {
     let field = Field::start().await;
-    field.meter.connect(field.sealed).await.unwrap();
+    field.meter.connect(field.bridge.sealed).await.unwrap();
     let mut forged = sealed(1);
     forged[18] ^= 1;
     for stranger in [forged.clone(), forged, vec![], vec![0x02; 30], vec![0xFF; 2049]] {
@@ -361,9 +307,9 @@ async fn every_datagram_is_counted_once_by_what_became_of_it() {
         ("refused_total{reason=\"too-long\"}", 1),
     ];
     for (name, count) in expected {
-        assert_eq!(metric(field.http, name).await, count, "{name}");
+        assert_eq!(metric(field.bridge.http, name).await, count, "{name}");
     }
-    let (_, text) = get(field.http, "/metrics").await;
+    let (_, text) = get(field.bridge.http, "/metrics").await;
     for histogram in ["put_seconds_bucket", "put_records_bucket", "put_bytes_bucket"] {
         assert!(text.contains(histogram), "{histogram}");
     }
@@ -381,7 +327,7 @@ fn post(confirmable: bool, message_id: u16, payload: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_coap_request_is_answered_in_its_acknowledgement_once_it_is_durable() {
     let field = Field::start().await;
-    field.meter.connect(field.coap_trusted).await.unwrap();
+    field.meter.connect(field.bridge.coap_trusted).await.unwrap();
     field.send(&post(true, 0x1234, &datagram(38))).await;
     let expected = [&[0x62, 0x44, 0x12, 0x34, 0xAA, 0xBB, 0xFF], &datagram(38)[..ACKNOWLEDGEMENT_LEN]].concat();
     assert_eq!(field.acknowledgement().await, expected);
@@ -394,7 +340,7 @@ async fn a_coap_request_is_answered_in_its_acknowledgement_once_it_is_durable() 
 #[tokio::test]
 async fn a_sealed_coap_request_is_answered_with_the_sealed_acknowledgement_and_an_unsealed_one_not_at_all() {
     let field = Field::start().await;
-    field.meter.connect(field.coap).await.unwrap();
+    field.meter.connect(field.bridge.coap).await.unwrap();
     field.send(&post(true, 1, &datagram(38))).await;
     field.send(&post(true, 2, &sealed(7))).await;
     let answer = field.acknowledgement().await;
@@ -406,25 +352,25 @@ async fn a_sealed_coap_request_is_answered_with_the_sealed_acknowledgement_and_a
 #[tokio::test]
 async fn a_coap_request_that_takes_long_is_acknowledged_empty_and_answered_until_the_answer_arrives() {
     let field = Field::start().await;
-    field.meter.connect(field.coap_trusted).await.unwrap();
-    field.stream.set_held(true);
+    field.meter.connect(field.bridge.coap_trusted).await.unwrap();
+    field.bridge.stream.set_held(true);
     field.send(&post(true, 0x1234, &datagram(38))).await;
     assert_eq!(field.acknowledgement().await, [0x60, 0x00, 0x12, 0x34]);
-    field.stream.set_held(false);
+    field.bridge.stream.set_held(false);
     let answer = field.acknowledgement().await;
     assert_eq!((&answer[..2], &answer[4..7]), (&[0x42, 0x44][..], &[0xAA, 0xBB, 0xFF][..]));
     // Not acknowledged, so it comes again; acknowledged, it is settled.
     assert_eq!(field.acknowledgement().await, answer);
     field.send(&[0x60, 0x00, answer[2], answer[3]]).await;
-    until(async || metric(field.http, "settled_total").await == 1).await;
+    until(async || metric(field.bridge.http, "settled_total").await == 1).await;
     assert_eq!(field.stop().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_coap_request_that_the_stream_refuses_is_answered_5_03() {
     let field = Field::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
-    field.meter.connect(field.coap_trusted).await.unwrap();
-    field.stream.set_down(true);
+    field.meter.connect(field.bridge.coap_trusted).await.unwrap();
+    field.bridge.stream.set_down(true);
     field.send(&post(true, 0x1234, &datagram(38))).await;
     assert_eq!(field.acknowledgement().await, [0x62, 0xA3, 0x12, 0x34, 0xAA, 0xBB]);
     assert_eq!(field.stop().await.len(), 0);

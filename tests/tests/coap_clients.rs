@@ -126,7 +126,7 @@ fn assert_acknowledges(answer: &Answer) {
 async fn a_confirmable_post_is_answered_piggybacked_by_the_sealed_acknowledgement() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let relay = Relay::start(bridge.coap(), 0).await;
+        let relay = Relay::start(bridge.coap, 0).await;
         let Some(said) = client.ask(relay.addr, &Request::post(bytes("Uplink"))).await else { continue };
         assert_acknowledges(&said);
         assert_eq!(answers(&relay.seen()), [answer(ACK, CHANGED)], "{client:?}");
@@ -140,7 +140,7 @@ async fn a_confirmable_post_is_answered_piggybacked_by_the_sealed_acknowledgemen
 async fn a_confirmable_post_to_a_trusted_listener_is_answered_by_the_vendors_acknowledgement() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let relay = Relay::start(bridge.coap_trusted(), 0).await;
+        let relay = Relay::start(bridge.coap_trusted, 0).await;
         let Some(said) = client.ask(relay.addr, &Request::post(bytes("Payload"))).await else { continue };
         assert_eq!(said, Some((CHANGED.to_owned(), vendors_acknowledgement())), "{client:?}");
         assert_eq!(answers(&relay.seen()), [answer(ACK, CHANGED)], "{client:?}");
@@ -152,7 +152,7 @@ async fn a_confirmable_post_to_a_trusted_listener_is_answered_by_the_vendors_ack
 async fn what_takes_long_is_promised_by_an_empty_ack_and_answered_separately() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let relay = Relay::start(bridge.coap(), 0).await;
+        let relay = Relay::start(bridge.coap, 0).await;
         bridge.stream.set_held(true);
         let Some(command) = client.command(relay.addr, &Request::post(bytes("Uplink"))) else { continue };
         let asking = tokio::spawn(run(command));
@@ -177,7 +177,7 @@ async fn assert_separate(relay: &Relay) {
 async fn a_non_confirmable_post_is_answered_non_confirmable() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let relay = Relay::start(bridge.coap(), 0).await;
+        let relay = Relay::start(bridge.coap, 0).await;
         let request = Request { confirmable: false, ..Request::post(bytes("Uplink")) };
         let Some(said) = client.ask(relay.addr, &request).await else { continue };
         assert_acknowledges(&said);
@@ -190,7 +190,7 @@ async fn a_non_confirmable_post_is_answered_non_confirmable() {
 async fn an_unknown_profile_is_answered_404_and_another_method_405_on_either_listener() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        for (to, payload) in [(bridge.coap(), bytes("Uplink")), (bridge.coap_trusted(), bytes("Payload"))] {
+        for (to, payload) in [(bridge.coap, bytes("Uplink")), (bridge.coap_trusted, bytes("Payload"))] {
             let unknown = Request { path: "acme-1", ..Request::post(payload.clone()) };
             let Some(said) = client.ask(to, &unknown).await else { continue };
             assert_refused(&said, "4.04");
@@ -206,7 +206,7 @@ async fn a_payload_that_names_no_meter_is_answered_400_on_a_trusted_listener() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
         let noise = Request::post(vec![0xFF; 15]);
-        let Some(said) = client.ask(bridge.coap_trusted(), &noise).await else { continue };
+        let Some(said) = client.ask(bridge.coap_trusted, &noise).await else { continue };
         assert_refused(&said, "4.00");
         assert_eq!(bridge.stop().await, []);
     }
@@ -217,7 +217,7 @@ async fn a_stream_that_accepts_nothing_is_answered_503() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
         bridge.stream.set_down(true);
-        let Some(said) = client.ask(bridge.coap(), &Request::post(bytes("Uplink"))).await else { continue };
+        let Some(said) = client.ask(bridge.coap, &Request::post(bytes("Uplink"))).await else { continue };
         assert_refused(&said, "5.03");
         assert_eq!(bridge.stop().await, []);
     }
@@ -229,7 +229,7 @@ async fn who_proves_nothing_gets_no_answer_on_a_sealed_listener_whatever_is_aske
     forged[18] ^= 1;
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let relay = Relay::start(bridge.coap(), 0).await;
+        let relay = Relay::start(bridge.coap, 0).await;
         for (method, path) in [("post", PROFILE), ("put", "acme-1")] {
             for payload in [forged.clone(), bytes("Payload")] {
                 let request = Request { method, confirmable: true, path, payload, patience: IMPATIENT };
@@ -249,7 +249,7 @@ async fn who_proves_nothing_gets_no_answer_on_a_sealed_listener_whatever_is_aske
 async fn the_reference_client_is_acknowledged_at_once_and_later() {
     for held in [false, true] {
         let bridge = Bridge::start().await;
-        let relay = Relay::start(bridge.coap(), 0).await;
+        let relay = Relay::start(bridge.coap, 0).await;
         let Some(mut client) = reference_client() else { return };
         client.args(["--key", &hex::encode(bytes("Device key")), "--time", "1795176000", "--coap", PROFILE]);
         client.args([&relay.addr.ip().to_string(), &relay.addr.port().to_string(), "490154203237518", "7"]);
@@ -272,7 +272,7 @@ async fn the_reference_client_is_acknowledged_at_once_and_later() {
 async fn the_documented_request_is_answered_as_documented_but_for_the_time() {
     let bridge = Bridge::start().await;
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.send_to(&bytes("CoAP request"), bridge.coap()).await.unwrap();
+    meter.send_to(&bytes("CoAP request"), bridge.coap).await.unwrap();
     let (mut buffer, documented) = ([0; 64], bytes("CoAP piggybacked answer"));
     let len = timeout(PATIENCE, meter.recv(&mut buffer)).await.expect("an answer").unwrap();
     let time = documented.len() - 12;
