@@ -4,14 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// 9999-12-31T23:59:59Z. Later years need a fifth digit, and keys would no longer sort by time.
 const MAX_SECONDS: i64 = 253_402_300_799;
 
 /// A moment between 1970 and 9999, in whole seconds. Written as RFC 3339 in UTC: `2026-11-20T12:00:00Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct At(i64);
 
 /// Not a moment this system can hold.
@@ -76,9 +76,9 @@ impl TryFrom<String> for At {
     }
 }
 
-impl From<At> for String {
-    fn from(at: At) -> Self {
-        at.to_string()
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

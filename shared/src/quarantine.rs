@@ -87,7 +87,7 @@ impl Quarantined {
     /// Says so in the log, without the payload.
     pub fn log(&self) {
         let Self { stage, reason, codec, profile, uplink, .. } = self;
-        let device = self.device.map(String::from);
+        let device = self.device.map(|device| device.to_string());
         tracing::warn!(stage, reason, codec, profile, device, uplink, "quarantined");
     }
 

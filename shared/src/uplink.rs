@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
 use crate::at::At;
@@ -62,13 +62,13 @@ pub enum TimeSource {
 }
 
 /// The name of a device profile: lower-case letters, digits and hyphens, at most 64.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ProfileName(Cow<'static, str>);
 
 /// An uplink's bytes, at most [`MAX_PAYLOAD`]. In messages they are lower-case hex, as in the Sigfox back end.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Payload(Vec<u8>);
 
 /// How an uplink was received. All of it may be absent.
@@ -95,8 +95,8 @@ pub struct Radio {
 pub struct Decibels(f64);
 
 /// A short text of letters, digits, spaces and `-_.:` out of a network's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RadioText(String);
 
 /// Not part of an uplink.
@@ -289,17 +289,18 @@ macro_rules! as_text {
             }
         }
 
-        impl From<$type> for String {
-            fn from($value: $type) -> Self {
-                $text
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let $value = self;
+                serializer.serialize_str($text)
             }
         }
     };
 }
 
-as_text!(ProfileName, name => name.0.into_owned());
-as_text!(RadioText, text => text.0);
-as_text!(Payload, payload => hex::encode(payload.0));
+as_text!(ProfileName, name => &name.0);
+as_text!(RadioText, text => &text.0);
+as_text!(Payload, payload => &hex::encode(&payload.0));
 
 #[cfg(test)]
 pub(crate) mod tests {
