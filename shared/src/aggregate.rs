@@ -14,7 +14,7 @@
 
 use md5::{Digest as _, Md5};
 use prost::Message;
-use prost::encoding::{message, string};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, string, uint64};
 
 use crate::ports::StreamRecord;
 
@@ -57,53 +57,65 @@ pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// A record that is being filled, of at most [`MAX_BYTES`] unless a single user record is longer.
+///
+/// All its user records have one partition key, the first one's. Amazon's client library drops a user record whose own key
+/// belongs to another shard than the record came from (it takes it for a leftover of a reshard), so keys of their own would
+/// lose them. Which shard a user record goes to is of no matter: order is not relied on.
 #[derive(Debug, Default)]
 pub struct Aggregator {
-    message: AggregatedRecord,
-    message_len: usize,
+    partition_key: String,
+    data: Vec<u8>,
 }
 
 impl Aggregator {
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.message.records.is_empty()
+        self.data.is_empty()
     }
 
-    /// Whether a user record of this length, under a key of that one, may still come in.
-    pub fn has_room_for(&self, key_len: usize, data_len: usize) -> bool {
-        /// Tags, lengths and indexes of a key and a record: six varints, of at most three bytes below 2 MiB.
-        const FRAMING: usize = 6 * 3;
-        let with_it = self.message_len + FRAMING + key_len + data_len;
-        self.is_empty() || MAGIC.len() + with_it + CHECKSUM_LEN <= MAX_BYTES
+    /// Whether a user record of this length may still come in.
+    pub fn has_room_for(&self, len: usize) -> bool {
+        self.is_empty() || self.data.len() + framed(len) + CHECKSUM_LEN <= MAX_BYTES
     }
 
-    /// Puts a user record behind the others.
-    pub fn add(&mut self, partition_key: String, data: Vec<u8>) {
-        let keys = &mut self.message.partition_key_table;
-        // Records with the same key are neighbours if anything, so the last one is the only one worth a look.
-        if keys.last() != Some(&partition_key) {
-            self.message_len += string::encoded_len(1, &partition_key);
-            keys.push(partition_key);
+    /// Puts a user record behind the others. The key is asked for the first one's only.
+    pub fn add(&mut self, partition_key: impl FnOnce() -> String, user_record: &[u8]) {
+        if self.is_empty() {
+            self.partition_key = partition_key();
+            self.data.reserve(MAX_BYTES);
+            self.data.extend_from_slice(&MAGIC);
+            string::encode(1, &self.partition_key, &mut self.data);
         }
-        let partition_key_index = keys.len() as u64 - 1;
-        let record = UserRecord { partition_key_index, explicit_hash_key_index: None, data };
-        self.message_len += message::encoded_len(3, &record);
-        self.message.records.push(record);
+        encode_key(3, WireType::LengthDelimited, &mut self.data);
+        encode_varint(inner_len(user_record.len()) as u64, &mut self.data);
+        // The index of its key is 0. Protobuf would leave a 0 out, but the field is a required one.
+        uint64::encode(1, &0, &mut self.data);
+        encode_key(3, WireType::LengthDelimited, &mut self.data);
+        encode_varint(user_record.len() as u64, &mut self.data);
+        self.data.extend_from_slice(user_record);
     }
 
-    /// The record, if there is anything in it, and an empty aggregator for the next. Its partition key is its first
-    /// member's: as good as one by chance, so the records spread over the shards. A consumer that kept only members of its
-    /// own shard's hash range would lose the others; ours keeps all.
+    /// The record, if there is anything in it, and an empty aggregator for the next.
     pub fn close(&mut self) -> Option<StreamRecord> {
-        let Self { message, message_len } = std::mem::take(self);
-        let partition_key = message.partition_key_table.first()?.clone();
-        let mut data = Vec::with_capacity(MAGIC.len() + message_len + CHECKSUM_LEN);
-        data.extend_from_slice(&MAGIC);
-        message.encode_raw(&mut data);
+        if self.is_empty() {
+            return None;
+        }
+        let Self { partition_key, mut data } = std::mem::take(self);
         let checksum = Md5::digest(&data[MAGIC.len()..]);
         data.extend_from_slice(checksum.as_slice());
         Some(StreamRecord { partition_key, data })
     }
+}
+
+/// The length of a user record of so many bytes, with its length and the index of its key.
+fn inner_len(len: usize) -> usize {
+    uint64::encoded_len(1, &0) + key_len(3) + encoded_len_varint(len as u64) + len
+}
+
+/// The same, as it stands in a record.
+fn framed(len: usize) -> usize {
+    let inner = inner_len(len);
+    key_len(3) + encoded_len_varint(inner as u64) + inner
 }
 
 #[cfg(test)]
@@ -112,29 +124,28 @@ mod tests {
 
     use super::*;
 
-    /// Puts user records together, into as few records as hold them.
-    fn aggregate(user_records: &[(&str, Vec<u8>)]) -> Vec<StreamRecord> {
+    /// Puts user records together, into as few records as hold them, each under the key of its number.
+    fn aggregate(user_records: &[Vec<u8>]) -> Vec<StreamRecord> {
         let mut open = Aggregator::default();
         let mut records = Vec::new();
-        for (key, data) in user_records {
-            if !open.has_room_for(key.len(), data.len()) {
+        for (number, user_record) in user_records.iter().enumerate() {
+            if !open.has_room_for(user_record.len()) {
                 records.extend(open.close());
             }
-            open.add((*key).to_owned(), data.clone());
+            open.add(|| number.to_string(), user_record);
         }
         records.extend(open.close());
         assert_eq!(open.close(), None);
         records
     }
 
-    /// What Amazon's `aws_kinesis_agg` 1.2.3 (from the Python package index) makes of `alpha` under the key `a` and `beta` under the key `b`.
-    const PUBLISHED: &str =
-        "f3899ac20a01610a01621a0908001a05616c7068611a0808011a04626574618126c510b4bbc34195fa6f9ce2454853";
+    /// What Amazon's `aws_kinesis_agg` 1.2.3 (from the Python package index) makes of `alpha` and `beta` under the key `0`.
+    const PUBLISHED: &str = "f3899ac20a01301a0908001a05616c7068611a0808001a0462657461246748dc1900d35b48ed67d80e89a0c8";
 
     #[test]
     fn it_is_written_to_the_byte_as_amazons_own_aggregator_writes_it() {
-        let records = aggregate(&[("a", b"alpha".to_vec()), ("b", b"beta".to_vec())]);
-        assert_eq!(records, [StreamRecord { partition_key: "a".to_owned(), data: hex::decode(PUBLISHED).unwrap() }]);
+        let records = aggregate(&[b"alpha".to_vec(), b"beta".to_vec()]);
+        assert_eq!(records, [StreamRecord { partition_key: "0".to_owned(), data: hex::decode(PUBLISHED).unwrap() }]);
     }
 
     #[test]
@@ -162,26 +173,25 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_put_together_comes_apart_in_its_order_and_no_record_is_longer_than_a_unit(
-            records in proptest::collection::vec(("[a-c]{1,40}", 0..9_000_usize), 0..60)
+            lens in proptest::collection::vec(0..9_000_usize, 0..60)
         ) {
-            let records: Vec<_> = records.iter().map(|(key, len)| (key.as_str(), vec![0x5A; *len])).collect();
+            let user_records: Vec<Vec<u8>> = lens.iter().map(|len| vec![0x5A; *len]).collect();
             let mut apart = Vec::new();
-            for record in aggregate(&records) {
+            for record in aggregate(&user_records) {
                 prop_assert!(record.data.len() <= MAX_BYTES);
-                prop_assert_eq!(record.partition_key, records[apart.len()].0);
-                apart.extend(user_records(&record.data).unwrap());
+                prop_assert_eq!(record.partition_key, apart.len().to_string());
+                apart.extend(super::user_records(&record.data).unwrap());
             }
-            prop_assert_eq!(apart, records.into_iter().map(|(_, data)| data).collect::<Vec<_>>());
+            prop_assert_eq!(apart, user_records);
         }
 
         #[test]
         fn records_that_would_have_fitted_together_are_not_apart(lens in proptest::collection::vec(0..9_000_usize, 2..60)) {
-            let slack = 64;
             let mut next = 0;
-            let records = aggregate(&lens.iter().map(|len| ("key", vec![0; *len])).collect::<Vec<_>>());
+            let records = aggregate(&lens.iter().map(|len| vec![0; *len]).collect::<Vec<_>>());
             for record in &records[..records.len() - 1] {
                 next += user_records(&record.data).unwrap().len();
-                prop_assert!(record.data.len() + lens[next] + slack > MAX_BYTES);
+                prop_assert!(record.data.len() + framed(lens[next]) > MAX_BYTES);
             }
         }
 

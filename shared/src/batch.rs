@@ -15,15 +15,23 @@ use crate::ports::{Queue, Refused};
 use crate::quarantine::Quarantined;
 use crate::telemetry::Counts;
 use crate::uplink::Uplink;
-use crate::{aggregate, envelope};
+use crate::{aggregate, envelope, record};
 
 /// One record of an invocation, whichever service brought it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// What the answer names it by: a message ID or a sequence number.
     id: String,
-    /// What was sent: one envelope, or those of an aggregated Kinesis record.
-    bodies: Vec<Vec<u8>>,
+    /// What was sent: one envelope, or what was in an aggregated Kinesis record.
+    bodies: Vec<Body>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body {
+    /// See [`envelope`].
+    Envelope(Vec<u8>),
+    /// See [`record`].
+    UserRecord(Vec<u8>),
 }
 
 /// Positions of the records that are to come back.
@@ -64,7 +72,7 @@ pub struct NoId(usize);
 impl Record {
     /// A record with an ID to answer by.
     pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self { id: id.into(), bodies: vec![body.into()] }
+        Self { id: id.into(), bodies: vec![Body::Envelope(body.into())] }
     }
 
     /// What the answer names it by.
@@ -78,7 +86,12 @@ impl Record {
 /// # Errors
 /// [`NoId`].
 pub fn from_sqs(event: SqsEvent) -> Result<Vec<Record>, NoId> {
-    named(event.records.into_iter().map(|r| (r.message_id, vec![r.body.unwrap_or_default().into_bytes()])))
+    named(
+        event
+            .records
+            .into_iter()
+            .map(|r| (r.message_id, vec![Body::Envelope(r.body.unwrap_or_default().into_bytes())])),
+    )
 }
 
 /// The records of a Kinesis batch, all of one shard, in their order. Of an aggregated record every user record is taken,
@@ -89,11 +102,20 @@ pub fn from_sqs(event: SqsEvent) -> Result<Vec<Record>, NoId> {
 pub fn from_kinesis(event: KinesisEvent) -> Result<Vec<Record>, NoId> {
     named(event.records.into_iter().map(|r| {
         let data = r.kinesis.data.0;
-        (Some(r.kinesis.sequence_number), aggregate::user_records(&data).unwrap_or_else(|| vec![data]))
+        let user_records = aggregate::user_records(&data).unwrap_or_else(|| vec![data]);
+        (Some(r.kinesis.sequence_number), user_records.into_iter().map(Body::of_user_record).collect())
     }))
 }
 
-fn named(records: impl Iterator<Item = (Option<String>, Vec<Vec<u8>>)>) -> Result<Vec<Record>, NoId> {
+impl Body {
+    /// An envelope does as well as a record: whoever puts something into the stream by hand writes JSON. The two cannot be
+    /// mistaken for each other, since no record begins with a brace.
+    fn of_user_record(data: Vec<u8>) -> Self {
+        if data.starts_with(b"{") { Self::Envelope(data) } else { Self::UserRecord(data) }
+    }
+}
+
+fn named(records: impl Iterator<Item = (Option<String>, Vec<Body>)>) -> Result<Vec<Record>, NoId> {
     records
         .enumerate()
         .map(|(position, (id, bodies))| match id.filter(|id| !id.is_empty()) {
@@ -129,6 +151,16 @@ pub fn open(records: &[Record], stage: &'static str) -> Opened {
         .enumerate()
         .flat_map(|(record, Record { bodies, .. })| bodies.iter().map(move |body| (record, body)));
     for (record, body) in bodies {
+        let body = match body {
+            Body::Envelope(body) => body,
+            Body::UserRecord(data) => {
+                match record::decode(data) {
+                    Ok(piece) => opened.uplinks.push(Piece { record, piece }),
+                    Err(e) => opened.unreadable.push(Piece { record, piece: Quarantined::new(stage, &e, data) }),
+                }
+                continue;
+            }
+        };
         match envelope::unpack(body) {
             Ok(unpacked) => {
                 opened.uplinks.extend(unpacked.uplinks.into_iter().map(|piece| Piece { record, piece }));

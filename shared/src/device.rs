@@ -66,7 +66,19 @@ impl Imei {
     /// # Errors
     /// [`DeviceIdError::Imei`] when a nibble is not a decimal digit or all are zero.
     pub fn from_packed(bytes: [u8; 8]) -> Result<Self, DeviceIdError> {
-        hex::encode(bytes).parse()
+        let mut number = 0;
+        for nibble in bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 0x0F]) {
+            if nibble > 9 {
+                return Err(DeviceIdError::Imei(hex::encode(bytes)));
+            }
+            number = number * 10 + u64::from(nibble);
+        }
+        Self::try_from(number)
+    }
+
+    /// The digits as one number.
+    pub fn number(self) -> u64 {
+        self.0
     }
 
     /// The packed digits, with a zero in front of an IMEI of 15.
@@ -97,9 +109,34 @@ impl FromStr for Imei {
 
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
         let digits = (15..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        let id = digits.then(|| text.parse().ok()).flatten();
+        let number: Option<u64> = digits.then(|| text.parse().ok()).flatten();
+        number.ok_or_else(|| DeviceIdError::Imei(text.to_owned()))?.try_into()
+    }
+}
+
+impl TryFrom<u64> for Imei {
+    type Error = DeviceIdError;
+
+    fn try_from(number: u64) -> Result<Self, DeviceIdError> {
         // All zeros is what a module reports before it was given its number: one "device" for a whole fleet.
-        id.filter(|&id| id != 0).map(Self).ok_or_else(|| DeviceIdError::Imei(text.to_owned()))
+        if (1..10_u64.pow(16)).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(DeviceIdError::Imei(format!("{number:015}")))
+        }
+    }
+}
+
+impl SigfoxId {
+    /// The ID as a number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<u32> for SigfoxId {
+    fn from(number: u32) -> Self {
+        Self(number)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Uplinks packed into messages, `{"v":1,"uplinks":[...]}`, and unpacked again.
 //!
-//! A request to SQS is billed by 64 KiB, so a message of that size costs what a message with one uplink costs. Kinesis
-//! records hold the same envelope.
+//! A request to SQS is billed by 64 KiB, so a message of that size costs what a message with one uplink costs.
 
 use std::ops::Range;
 

@@ -8,7 +8,8 @@
 //! - [`device`], [`at`]: whose reading it is, and of when. Types that can only be built by parsing.
 //! - [`uplink`]: one message of a meter, its natural key, and the raw item it is stored as.
 //! - [`envelope`]: uplinks packed into queue messages of at most one billing unit, and unpacked again.
-//! - [`aggregate`]: many of those in one Kinesis record, as Amazon's own producer library does it.
+//! - [`record`]: an uplink in the Kinesis stream; [`aggregate`]: many of them in one record, as Amazon's own producer
+//!   library does it.
 //! - [`batch`]: what an invocation brings, and the partial answer it gets; the one place for that rule.
 //! - [`deadline`]: how long an invocation may go on.
 //! - [`raw`]: the stage that both `raw-*` functions run: store the uplink, then publish it.
@@ -35,5 +36,6 @@ pub mod profile;
 pub mod pulse;
 pub mod quarantine;
 pub mod raw;
+pub mod record;
 pub mod telemetry;
 pub mod uplink;

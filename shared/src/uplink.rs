@@ -256,6 +256,13 @@ impl FromStr for ProfileName {
     }
 }
 
+impl RadioText {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for RadioText {
     type Err = UplinkError;
 

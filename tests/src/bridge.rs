@@ -7,7 +7,7 @@ use std::time::Duration;
 use shared::config::Settings;
 use shared::fakes::FakeStream;
 use shared::uplink::Uplink;
-use shared::{aggregate, envelope};
+use shared::{aggregate, record};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -85,8 +85,8 @@ impl Bridge {
 /// The uplinks in a stream's records.
 pub fn durable(stream: &FakeStream) -> Vec<Uplink> {
     let records = stream.records().into_iter();
-    let envelopes = records.flat_map(|record| aggregate::user_records(&record.data).expect("an aggregated record"));
-    envelopes.flat_map(|envelope| envelope::unpack(&envelope).unwrap().uplinks).collect()
+    let uplinks = records.flat_map(|record| aggregate::user_records(&record.data).expect("an aggregated record"));
+    uplinks.map(|uplink| record::decode(&uplink).unwrap()).collect()
 }
 
 /// The bridge's master key: the worked example's.

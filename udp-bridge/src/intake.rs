@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shared::at::At;
-use shared::envelope;
+use shared::record;
 use shared::uplink::{Kind, ProfileName, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -59,6 +59,7 @@ impl Intake {
     pub fn run(self, stop: &AtomicBool) {
         let mut inbox = Inbox::new();
         let mut filling = Filling::new(Arc::clone(&self.socket));
+        let mut scratch = Vec::new();
         loop {
             let stopping = stop.load(Ordering::Relaxed);
             if self.hold.is_full() && !stopping {
@@ -73,7 +74,7 @@ impl Intake {
             }
             self.counters.received.inc_by(inbox.len() as u64);
             for (datagram, sender) in inbox.datagrams() {
-                self.take(datagram, sender, &mut filling);
+                self.take(datagram, sender, &mut filling, &mut scratch);
             }
             let left = filling.since().map_or(LOOK_UP, |since| self.linger.saturating_sub(since.elapsed()));
             if left.is_zero() || stopping {
@@ -88,17 +89,18 @@ impl Intake {
         }
     }
 
-    fn take(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling) {
+    fn take(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
         let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.hear(datagram) };
         match heard {
             Ok(Heard::Uplink(profile, opened, answer)) => {
                 self.counters.authenticated.inc();
                 let uplink = self.uplink(profile.uplink_name(), opened);
-                let (key, body) = (uplink.device.to_string(), envelope::of_one(&uplink).into_bytes());
-                if !filling.has_room_for(key.len(), body.len()) {
+                scratch.clear();
+                record::encode(&uplink, scratch);
+                if !filling.has_room_for(scratch.len()) {
                     self.flush(filling);
                 }
-                filling.add(key, body, sender.map(|peer| Reply { peer, answer }));
+                filling.add(uplink.device, scratch, sender.map(|peer| Reply { peer, answer }));
             }
             Ok(Heard::Settled(message_id)) => {
                 self.counters.settled.inc();

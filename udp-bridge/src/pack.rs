@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use shared::aggregate::Aggregator;
+use shared::device::DeviceId;
 use shared::ports::StreamRecord;
 use tokio::time::Instant;
 
@@ -58,15 +59,16 @@ impl Filling {
         self.since
     }
 
-    /// Whether an uplink of this length, under a key of that one, may still come in.
-    pub fn has_room_for(&self, key_len: usize, body_len: usize) -> bool {
-        self.record.has_room_for(key_len, body_len)
+    /// Whether an uplink's record of this length may still come in.
+    pub fn has_room_for(&self, len: usize) -> bool {
+        self.record.has_room_for(len)
     }
 
-    /// Puts an uplink behind the others. The device is the key, so the fleet spreads over the shards.
-    pub fn add(&mut self, device: String, body: Vec<u8>, reply: Option<Reply>) {
+    /// Puts an uplink's record behind the others. The first one's device is the key, as good as one by chance, so that packs
+    /// spread over the shards.
+    pub fn add(&mut self, device: DeviceId, uplink: &[u8], reply: Option<Reply>) {
         self.since.get_or_insert_with(Instant::now);
-        self.record.add(device, body);
+        self.record.add(|| device.to_string(), uplink);
         self.replies.extend(reply);
         self.datagrams += 1;
     }

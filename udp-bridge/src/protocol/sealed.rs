@@ -116,9 +116,14 @@ impl DeviceKey {
 
     fn seal(&self, version: u8, header: Header, payload: &[u8]) -> Vec<u8> {
         let Header { key_id, imei, counter, time } = header;
-        let mut sealed =
-            [&[version, key_id], &imei.packed()[..], &counter.to_be_bytes(), &time.to_be_bytes(), payload].concat();
-        sealed.extend_from_slice(&self.tag(&sealed));
+        let mut sealed = Vec::with_capacity(HEADER_LEN + payload.len() + TAG_LEN);
+        sealed.extend_from_slice(&[version, key_id]);
+        sealed.extend_from_slice(&imei.packed());
+        sealed.extend_from_slice(&counter.to_be_bytes());
+        sealed.extend_from_slice(&time.to_be_bytes());
+        sealed.extend_from_slice(payload);
+        let tag = self.tag(&sealed);
+        sealed.extend_from_slice(&tag);
         sealed
     }
 
