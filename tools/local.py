@@ -3,6 +3,7 @@
 
     tools     install the pinned tools into .local/tools (nothing to do when they are there)
     build     build the functions (sam build) and the bridge (cargo build)
+    image     build the bridge's container image
     validate  check the template as AWS would (sam validate --lint)
     up        build, start everything and leave it running; the addresses are in .local/env
     down      end exactly what `up` started
@@ -24,6 +25,7 @@ import signal
 import sys
 from pathlib import Path
 
+from image import build_image
 from stack import FIXED, TOOLS, architecture, is_up, stack, start, stop
 from steps import LOCAL, ROOT, Problem, command, locked, say, step
 
@@ -33,7 +35,7 @@ LOGS = LOCAL / "logs"
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in ("tools", "build", "validate", "up", "down", "demo"):
+    for name in ("tools", "build", "image", "validate", "up", "down", "demo"):
         commands.add_parser(name)
     commands.add_parser("run").add_argument("--dir", type=Path, required=True, help="where logs and state go")
     args = parser.parse_args()
@@ -42,12 +44,14 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        if args.command != "down":
+        if args.command not in ("down", "image"):
             check_machine()
             install_tools()
         if args.command in ("build", "up", "demo"):
             build()
-        if args.command == "validate":
+        if args.command == "image":
+            build_image()
+        elif args.command == "validate":
             validate()
         elif args.command == "up":
             up()

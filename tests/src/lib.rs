@@ -7,7 +7,8 @@
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
 //!
-//! The tests themselves are in `tests/`: `template`, `path`, `bridge` and `contracts` run without a local cloud, `e2e` with one.
+//! The tests themselves are in `tests/`: `template`, `template_bridge`, `path`, `bridge` and `contracts` run without a local
+//! cloud, `e2e` with one, and `image` with a Docker engine.
 
 pub mod contracts;
 pub mod events;
