@@ -36,11 +36,17 @@ up: prerequisites ## start everything and leave it running (addresses: .local/en
 down: ## end what `make up` started
 	@$(LOCAL) down
 
+# --- For AWS
+
+.PHONY: bridge-image
+bridge-image: prerequisites ## build the bridge's container image, pulsegate-udp-bridge (needs a Docker engine)
+	@$(LOCAL) image
+
 # --- Tests, in the order in which they are quick to fail
 # All cargo commands name the whole workspace: for a part of it cargo would choose other features of the
 # dependencies, and compile them once more.
 
-.PHONY: test fmt clippy template python unit e2e
+.PHONY: test fmt clippy template python unit e2e image-test
 test: fmt template python clippy unit e2e ## all of the following
 
 fmt: prerequisites ## is the code formatted?
@@ -57,6 +63,9 @@ clippy: prerequisites ## lints, with warnings as errors
 
 unit: field ## tests that need no local cloud
 	cargo test --locked --workspace
+
+image-test: prerequisites ## the bridge's image, run as on AWS (needs a Docker engine; not part of `make test`)
+	cargo test --locked --workspace --test image
 
 e2e: build ## the deployed template, end to end, in local clouds of the tests' own
 	cargo test --locked --workspace --test e2e

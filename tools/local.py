@@ -4,6 +4,7 @@
     tools     install the pinned tools into .local/tools (nothing to do when they are there)
     field     install the clients that stand for devices in the tests, those that the machine lacks
     build     build the functions (sam build) and the bridge (cargo build)
+    image     build the bridge's container image
     validate  check the template as AWS would (sam validate --lint)
     up        build, start everything and leave it running; the addresses are in .local/env
     down      end exactly what `up` started
@@ -26,6 +27,7 @@ import sys
 from pathlib import Path
 
 from field import install_clients
+from image import build_image
 from stack import FIXED, TOOLS, architecture, is_up, stack, start, stop
 from steps import LOCAL, ROOT, Problem, command, locked, say, step
 
@@ -35,7 +37,7 @@ LOGS = LOCAL / "logs"
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in ("tools", "field", "build", "validate", "up", "down", "demo"):
+    for name in ("tools", "field", "build", "image", "validate", "up", "down", "demo"):
         commands.add_parser(name)
     commands.add_parser("run").add_argument("--dir", type=Path, required=True, help="where logs and state go")
     args = parser.parse_args()
@@ -46,12 +48,14 @@ def main():
     try:
         if args.command in ("tools", "field"):
             install_field()
-        if args.command not in ("field", "down"):
+        if args.command not in ("field", "image", "down"):
             check_machine()
             install_tools()
         if args.command in ("build", "up", "demo"):
             build()
-        if args.command == "validate":
+        if args.command == "image":
+            build_image()
+        elif args.command == "validate":
             validate()
         elif args.command == "up":
             up()

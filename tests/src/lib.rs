@@ -11,7 +11,7 @@
 //! - [`relay`]: the network between the two.
 //! - [`document`]: the worked examples of `docs/nbiot-protocol.md`.
 //!
-//! The tests themselves are in `tests/`: `e2e` runs with a local cloud, all others without.
+//! The tests themselves are in `tests/`: `e2e` runs with a local cloud, `image` with a Docker engine, all others without.
 
 pub mod bridge;
 pub mod clients;

@@ -22,24 +22,70 @@ impl Template {
         resource
     }
 
+    /// All resources, whole, by name.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.section("Resources").iter().map(|(name, resource)| (name.as_str(), resource))
+    }
+
     /// The resources of a type, by name.
     pub fn resources_of(&self, kind: &str) -> Vec<(&str, &Value)> {
-        let all = self.0["Resources"].as_object().into_iter().flatten();
-        all.filter(|(_, resource)| resource["Type"] == kind)
-            .map(|(name, resource)| (name.as_str(), &resource["Properties"]))
-            .collect()
+        let of_it = self.resources().filter(|(_, resource)| resource["Type"] == kind);
+        of_it.map(|(name, resource)| (name, &resource["Properties"])).collect()
+    }
+
+    /// A part of the template beside its resources: `Parameters`, `Conditions`, ...
+    pub fn section(&self, name: &str) -> &Map<String, Value> {
+        self.0[name].as_object().unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
     /// The statements of the role that a function's `Role` names.
     pub fn statements(&self, function: &Value) -> Vec<&Value> {
-        let role = self.resource(target(&function["Role"]));
-        let policies = role["Properties"]["Policies"].as_array().into_iter().flatten();
+        self.statements_of(target(&function["Role"]))
+    }
+
+    /// The statements of a role.
+    pub fn statements_of(&self, role: &str) -> Vec<&Value> {
+        let policies = self.resource(role)["Properties"]["Policies"].as_array().into_iter().flatten();
         policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().into_iter().flatten()).collect()
+    }
+
+    /// What a value is where every parameter has its default: a resource is its name, and so is what AWS sets.
+    pub fn text(&self, value: &Value) -> String {
+        let parameter = |name: &str| match &self.section("Parameters").get(name).map(|parameter| &parameter["Default"])
+        {
+            Some(default) => plain(default),
+            None => name.to_owned(),
+        };
+        if let Some(name) = value["Ref"].as_str() {
+            parameter(name)
+        } else if let Some(text) = value["Fn::Sub"].as_str() {
+            let mut parts = text.split("${");
+            let start = parts.next().unwrap_or_default().to_owned();
+            parts
+                .filter_map(|part| part.split_once('}'))
+                .fold(start, |text, (name, rest)| text + &parameter(name) + rest)
+        } else if let Some([map, key, name]) = value["Fn::FindInMap"].as_array().map(Vec::as_slice) {
+            plain(&self.section("Mappings")[&plain(map)][&self.text(key)][&plain(name)])
+        } else {
+            plain(value)
+        }
     }
 }
 
-/// The resource that a `Ref` or a `GetAtt` speaks of.
+/// A value that is written out in the template.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        other => panic!("neither a text nor a number: {other}"),
+    }
+}
+
+/// The resource that a `Ref` or a `GetAtt` speaks of, or the one that a `Select` picks out of such.
 pub fn target(value: &Value) -> &str {
+    if let Some(index) = value["Fn::Select"][0].as_u64() {
+        return target(&value["Fn::Select"][1][usize::try_from(index).unwrap_or_default()]);
+    }
     let name = value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str());
     name.unwrap_or_else(|| panic!("neither a Ref nor a GetAtt: {value}"))
 }
@@ -47,6 +93,15 @@ pub fn target(value: &Value) -> &str {
 /// One value or a list of them, as a list.
 pub fn list(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
+}
+
+/// A list as it is where its conditions hold, or as it is where they do not.
+pub fn given(values: &Value, holds: bool) -> Vec<&Value> {
+    let values = list(values).into_iter().map(|value| match &value["Fn::If"] {
+        Value::Null => value,
+        sides => &sides[if holds { 1 } else { 2 }],
+    });
+    values.filter(|value| value["Ref"] != "AWS::NoValue").collect()
 }
 
 fn to_json(yaml: &Yaml<'_>) -> Value {

@@ -1,0 +1,166 @@
+//! The bridge's container image, run as the task definition runs it: as nobody, with nowhere to write.
+//!
+//! Not part of an ordinary `cargo test`: the static release build takes minutes, and an image that happened to be there
+//! would tell of yesterday's code. `make image-test` builds it first. Without a Docker engine there is nothing to test.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Trial};
+use pulsegate_tests::repository;
+use serde_json::{Value, json};
+
+/// What `make bridge-image` builds.
+const IMAGE: &str = "pulsegate-udp-bridge";
+
+/// Room for the binary to grow to twice its size. A task's start is as long as its image is large.
+const MAX_BYTES: u64 = 20_000_000;
+
+/// Longer than anything here takes; a test that waits for so long has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if !docker(&["info"]).is_ok_and(|answer| answer.status.success()) {
+        println!("skipped: no Docker engine answers `docker info`");
+        return ExitCode::SUCCESS;
+    }
+    if !arguments.list {
+        build();
+    }
+    let trial = |name, test: fn()| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    libtest_mimic::run(
+        &arguments,
+        vec![
+            trial("it_is_small_and_nobodys", it_is_small_and_nobodys),
+            trial("it_reads_its_secret_listens_answers_and_drains", it_reads_its_secret_listens_answers_and_drains),
+        ],
+    )
+    .exit_code()
+}
+
+fn build() {
+    let mut build = Command::new("python3");
+    build.arg(repository("tools/local.py")).arg("image");
+    // What cargo sets for a test: build scripts that look at it would have half of the tree built anew.
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        build.env_remove(name);
+    }
+    assert!(build.status().unwrap().success(), "the image cannot be built");
+}
+
+fn docker(arguments: &[&str]) -> std::io::Result<std::process::Output> {
+    Command::new("docker").args(arguments).output()
+}
+
+fn it_is_small_and_nobodys() {
+    let answer = docker(&["image", "inspect", IMAGE]).unwrap();
+    let image: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let size = image[0]["Size"].as_u64().unwrap();
+    assert!(size < MAX_BYTES, "{size} bytes");
+    let user = image[0]["Config"]["User"].as_str().unwrap();
+    assert!(user.split(':').all(|id| id.parse::<u32>().unwrap() > 0), "{user}");
+}
+
+fn it_reads_its_secret_listens_answers_and_drains() {
+    let mut bridge = Bridge::start(secrets_manager());
+    bridge.listening("udp");
+    let http = bridge.listening("http");
+    assert_eq!(ureq::get(format!("http://{http}/healthz")).call().unwrap().status(), 200);
+    assert!(docker(&["kill", "--signal", "TERM", &bridge.name]).unwrap().status.success());
+    while bridge.line().is_some() {}
+    assert!(bridge.client.wait().unwrap().success());
+}
+
+/// A container, and what it says.
+struct Bridge {
+    name: String,
+    client: Child,
+    lines: Receiver<String>,
+}
+
+impl Bridge {
+    /// Starts one in the host's network, at free ports of loopback. The endpoint has a name, which a static binary has
+    /// to find the address of without the C library's modules for that.
+    fn start(secrets_manager: u16) -> Self {
+        let name = format!("pulsegate-image-test-{}", std::process::id());
+        let endpoint = format!("AWS_ENDPOINT_URL=http://localhost:{secrets_manager}");
+        let environment = [
+            endpoint.as_str(),
+            "AWS_REGION=eu-west-1",
+            "AWS_ACCESS_KEY_ID=test",
+            "AWS_SECRET_ACCESS_KEY=test",
+            "STREAM_NAME=unused",
+            "MASTER_KEYS_SECRET_ID=keys",
+            "SEALED_LISTENERS=adeunis-pulse4-nbiot=127.0.0.1:0",
+            "HTTP_ADDR=127.0.0.1:0",
+        ];
+        let mut client = Command::new("docker")
+            .args(["run", "--rm", "--name", &name, "--network", "host", "--read-only", "--cap-drop", "ALL"])
+            .args(environment.iter().flat_map(|setting| ["--env", setting]))
+            .arg(IMAGE)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(client.stdout.take().unwrap());
+        let (said, lines) = mpsc::channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        Self { name, client, lines }
+    }
+
+    /// Its next line, or none when it has ended.
+    fn line(&self) -> Option<String> {
+        let line = match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),
+        };
+        // The SDK only warns of it, and would start.
+        assert!(!line.contains("no native root CA certificates"), "{line}");
+        Some(line)
+    }
+
+    /// The address of a listener.
+    fn listening(&self, protocol: &str) -> String {
+        loop {
+            let event: Value = serde_json::from_str(&self.line().expect("it runs")).unwrap();
+            if event["message"] == "listening" && event["protocol"] == protocol {
+                return event["addr"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = docker(&["rm", "--force", &self.name]);
+        let _ = self.client.wait();
+    }
+}
+
+/// A Secrets Manager that knows one secret; its port.
+fn secrets_manager() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        client.read(&mut request).unwrap();
+        let keys = json!({"1": "a master key for tests, of enough characters"}).to_string();
+        let body = json!({"SecretString": keys}).to_string();
+        write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        // Whatever else it sends: closed before that is read, the connection would be reset.
+        let _ = std::io::copy(&mut client, &mut std::io::sink());
+    });
+    port
+}
