@@ -24,8 +24,12 @@ const GROUP: usize = 32;
 
 const TICK: Duration = Duration::from_micros(500);
 
-/// Datagrams sent before what has come is looked at: under what fills the buffers of the sockets.
-const MAX_PER_TICK: usize = 1024;
+/// Datagrams in a tick. A fleet that was not given the processor for a while catches up over several ticks: many thousands
+/// of meters that send evenly do not come in one clump, and what came in one would come in one again with each repetition.
+const MAX_PER_TICK: usize = 128;
+
+/// The same of a burst, which is to be a clump. What has come is looked at in between, before it fills the sockets.
+const MAX_PER_TICK_OF_A_BURST: usize = 1024;
 
 /// Longer than an acknowledgement with any downlink seen so far.
 const MAX_ANSWER: usize = 256;
@@ -201,15 +205,17 @@ impl<'a> Run<'a> {
 
     fn run(mut self) -> io::Result<Report> {
         let mut inbox = Inbox::default();
-        while !self.is_over() {
+        loop {
             let now = self.start.elapsed();
             let sent = self.send_new(now)? + self.send_again(now)?;
             self.receive(&mut inbox)?;
-            if sent < MAX_PER_TICK {
+            if self.is_over() {
+                return Ok(self.report);
+            }
+            if self.plan.pattern == Pattern::Uniform || sent < MAX_PER_TICK {
                 std::thread::sleep(TICK);
             }
         }
-        Ok(self.report)
     }
 
     fn is_over(&self) -> bool {
@@ -229,7 +235,11 @@ impl<'a> Run<'a> {
     }
 
     fn send_new(&mut self, now: Duration) -> io::Result<usize> {
-        let due = self.due(now).min(self.report.readings + MAX_PER_TICK as u64);
+        let most = match self.plan.pattern {
+            Pattern::Uniform => MAX_PER_TICK,
+            Pattern::Burst(_) => MAX_PER_TICK_OF_A_BURST,
+        };
+        let due = self.due(now).min(self.report.readings + most as u64);
         let before = self.report.readings;
         while self.report.readings < due {
             let number = self.fleet.next;

@@ -18,6 +18,7 @@
 
 pub mod bare;
 pub mod bench;
+pub mod chaos;
 pub mod child;
 pub mod fleet;
 pub mod meter;

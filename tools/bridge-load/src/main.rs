@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use bridge_load::options::{self, Command};
-use bridge_load::{bare, bench};
+use bridge_load::{bare, bench, chaos};
 
 fn main() -> ExitCode {
     let done = match options::read(lexopt::Parser::from_env()) {
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Bench(options)) => bench::run(&options),
+        Ok(Command::Chaos(options)) => chaos::run(&options),
         Ok(Command::Bare { answers }) => bare::run(answers),
         Err(e) => {
             eprintln!("bridge-load: {e}");

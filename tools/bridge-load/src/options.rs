@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 
-use crate::bench;
 use crate::fleet::Pattern;
+use crate::{bench, chaos};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
 bridge-load: measures the UDP bridge, and breaks it. All on loopback.
 
   bridge-load bench [OPTIONS]   what a datagram costs, at which latency (Markdown)
+  bridge-load chaos [OPTIONS]   a fault at a time, and every acknowledgement held against what is in the stream
   bridge-load bare [--answer]   the least that a program can do with a datagram; what bench compares with
 
 Each takes --help.
@@ -36,6 +37,19 @@ the same beside a loop that receives, proves and answers, and stores nothing.
   --plot FILE         where a picture of it goes (SVG)
 ";
 
+const CHAOS_HELP: &str = "\
+bridge-load chaos: starts bridges, a stand-in for Kinesis, a consumer and a fleet of meters, and breaks one thing after the
+other. In the end no reading may be acknowledged and lost, and no stranger stored or answered; otherwise it exits with 1.
+
+  --bridge FILE       the bridge (default target/release/udp-bridge)
+  --set NAME=VALUE    a setting of the bridge; may be repeated
+  --datagrams N       how many readings, over all rounds; repetitions come on top (default 10000000)
+  --quick             as --datagrams 300000
+  --rate N            readings a second (default 25000)
+  --seed N            what is left to chance comes out the same with the same seed (default: by chance, and printed)
+  --only TEXT         only rounds whose name has this in it
+";
+
 const BARE_HELP: &str = "\
 bridge-load bare: receives datagrams, proves their senders, and counts them, until standard input ends.
 
@@ -49,6 +63,8 @@ pub enum Command {
     Help(&'static str),
     /// Measure.
     Bench(bench::Options),
+    /// Break.
+    Chaos(chaos::Options),
     /// Be measured.
     Bare {
         /// Whether it answers.
@@ -63,6 +79,7 @@ pub enum Command {
 pub fn read(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     match parser.next()? {
         Some(Value(command)) if command == "bench" => bench(&mut parser),
+        Some(Value(command)) if command == "chaos" => chaos(&mut parser),
         Some(Value(command)) if command == "bare" => bare(&mut parser),
         Some(Short('h') | Long("help")) => Ok(Command::Help(HELP)),
         Some(other) => Err(other.unexpected()),
@@ -91,6 +108,25 @@ fn bench(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
         }
     }
     Ok(Command::Bench(options))
+}
+
+fn chaos(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
+    const QUICK: u64 = 300_000;
+    let mut options = chaos::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("bridge") => options.bridge = file(parser)?,
+            Long("set") => options.settings.push(setting(&parser.value()?.string()?)?),
+            Long("datagrams") => options.readings = parser.value()?.parse()?,
+            Long("quick") => options.readings = QUICK,
+            Long("rate") => options.rate = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("only") => options.only = parser.value()?.string()?,
+            Short('h') | Long("help") => return Ok(Command::Help(CHAOS_HELP)),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Chaos(options))
 }
 
 fn bare(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {

@@ -13,7 +13,7 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl StandIn {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn start(delay: Duration, consumer: Option<Sender<Vec<u8>>>, seed: u64) -> io::Result<Self> {
+    pub fn start(delay: Duration, consumer: Option<SyncSender<Vec<u8>>>, seed: u64) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let addr = listener.local_addr()?;

@@ -1,7 +1,7 @@
 //! What a `PutRecords` request brings, and what is answered.
 
 use std::borrow::Cow;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -62,7 +62,7 @@ pub struct Stream(Mutex<State>);
 
 struct State {
     taken: Taken,
-    consumer: Option<Sender<Vec<u8>>>,
+    consumer: Option<SyncSender<Vec<u8>>>,
     rng: Rng,
     requests: u64,
     buffer: Vec<u8>,
@@ -81,7 +81,7 @@ struct Entry<'a> {
 }
 
 impl Stream {
-    pub(super) fn new(consumer: Option<Sender<Vec<u8>>>, seed: u64) -> Self {
+    pub(super) fn new(consumer: Option<SyncSender<Vec<u8>>>, seed: u64) -> Self {
         let (taken, buffer) = (Taken::default(), Vec::new());
         Self(Mutex::new(State { taken, consumer, rng: Rng::with_seed(seed), requests: 0, buffer }))
     }
