@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::{SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -90,12 +90,12 @@ impl Bridge {
 }
 
 impl Child {
-    /// Starts a bare loop.
+    /// Starts a bare loop, which is `program bare`.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn bare(answers: bool) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+    pub fn bare(program: &Path, answers: bool) -> io::Result<Self> {
+        let mut command = Command::new(program);
         command.arg("bare").args(answers.then_some("--answer"));
         Self::start(&mut command)
     }

@@ -259,30 +259,36 @@ impl<'a> Run<'a> {
 
     fn send_again(&mut self, now: Duration) -> io::Result<usize> {
         let (mut sent, mut socket) = (0, 0);
-        for attempts in 0..self.again.len() {
-            while let Some(&(when, number)) = self.again[attempts].front() {
-                if when > now || sent >= MAX_PER_TICK {
-                    break;
-                }
-                self.again[attempts].pop_front();
-                if self.reading(number).settled {
-                    continue;
-                }
-                if attempts == usize::from(self.plan.patience.repetitions) {
-                    self.reading(number).settled = true;
-                    self.report.given_up += 1;
-                    continue;
-                }
-                if self.outbox.is_full() || self.socket(number) != socket {
-                    self.outbox.send(&self.fleet.sockets[socket])?;
-                    socket = self.socket(number);
-                }
-                self.push(number, now);
-                sent += 1;
+        while sent < MAX_PER_TICK
+            && let Some(number) = self.impatient(now)
+        {
+            if self.outbox.is_full() || self.socket(number) != socket {
+                self.outbox.send(&self.fleet.sockets[socket])?;
+                socket = self.socket(number);
             }
+            self.push(number, now);
+            sent += 1;
         }
         self.outbox.send(&self.fleet.sockets[socket])?;
         Ok(sent)
+    }
+
+    /// A reading that is to be repeated now. Those that have been often enough are given up on the way.
+    fn impatient(&mut self, now: Duration) -> Option<u64> {
+        for repetitions in 0..self.again.len() {
+            while let Some(&(_, number)) = self.again[repetitions].front().filter(|(when, _)| *when <= now) {
+                self.again[repetitions].pop_front();
+                if self.reading(number).settled {
+                    continue;
+                }
+                if repetitions < usize::from(self.plan.patience.repetitions) {
+                    return Some(number);
+                }
+                self.reading(number).settled = true;
+                self.report.given_up += 1;
+            }
+        }
+        None
     }
 
     /// Puts a reading into the outbox, and itself down for the next look at it.

@@ -159,3 +159,42 @@ fn setting(text: &str) -> Result<(String, String), lexopt::Error> {
         None => Err(format!("{text:?} is not of the form NAME=VALUE").into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, lexopt::Error> {
+        read(lexopt::Parser::from_args(arguments))
+    }
+
+    #[test]
+    fn options_are_read_and_the_rest_has_defaults() {
+        let Ok(Command::Bench(bench)) = parsed(&["bench", "--rates", "1,2", "--burst=500", "--set", "A=b=c"]) else {
+            panic!("no bench");
+        };
+        assert_eq!((bench.rates, bench.seconds), (vec![1, 2], 10));
+        assert_eq!(bench.pattern, Pattern::Burst(Duration::from_millis(500)));
+        assert_eq!(bench.settings, [("A".to_owned(), "b=c".to_owned())]);
+        let Ok(Command::Chaos(chaos)) = parsed(&["chaos", "--quick", "--seed", "7"]) else { panic!("no chaos") };
+        assert_eq!((chaos.readings, chaos.seed), (300_000, 7));
+        assert!(matches!(parsed(&["bare", "--answer"]), Ok(Command::Bare { answers: true })));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = |arguments: &[&str]| parsed(arguments).unwrap_err().to_string();
+        assert_eq!(wrong(&[]), "no command; see --help");
+        assert!(wrong(&["bench", "--rate", "1"]).contains("--rate"));
+        assert!(wrong(&["bench", "--set", "A"]).contains("NAME=VALUE"));
+        assert!(wrong(&["chaos", "--seed", "x"]).contains('x'));
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        for command in ["bench", "bare", "chaos"] {
+            assert!(matches!(parsed(&[command, "--help"]), Ok(Command::Help(text)) if text.contains(command)));
+            assert!(HELP.contains(command));
+        }
+    }
+}

@@ -38,16 +38,17 @@ fn head(options: &Options) -> String {
 
 fn table(samples: &[Sample]) -> String {
     let mut text = String::from(
-        "| Readings/s | Seconds | Sent | Acknowledged | Repeated | Given up | CPU s per million: user | system | Peak MB | p50 ms \
+        "| Readings/s | Reached | Seconds | Sent | Acknowledged | Repeated | Given up | CPU s per million: user | system | Peak MB | p50 ms \
          | p99 ms | p99.9 ms | First try p99 ms | Records/put | kB/put | User records/record |\n\
-         |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+         |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for sample in samples {
         let (report, taken) = (&sample.report, sample.taken);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.1} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} |",
+            "| {} | {:.0} | {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.1} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} |",
             sample.rate,
+            float(report.readings) / report.sending.as_secs_f64(),
             sample.seconds,
             report.readings,
             report.acknowledged,

@@ -116,7 +116,7 @@ impl<'a> Bench<'a> {
 
     fn start(&self, subject: Subject, stand_in: &StandIn) -> io::Result<Child> {
         let answers = match subject {
-            Subject::Bare { answers } => return Child::bare(answers),
+            Subject::Bare { answers } => return Child::bare(&std::env::current_exe()?, answers),
             Subject::Bridge { answers } => answers,
         };
         let mut settings = self.options.settings.clone();
