@@ -125,7 +125,7 @@ impl Field {
     /// Waits.
     ///
     /// # Errors
-    /// None; it is as good an act as any other.
+    /// None: it has the form of the other acts.
     pub fn pause(&mut self, time: Duration) -> io::Result<()> {
         std::thread::sleep(time);
         Ok(())
@@ -134,7 +134,7 @@ impl Field {
     /// Lets the stream fail for the middle of the time.
     ///
     /// # Errors
-    /// None.
+    /// None, as above.
     pub fn stream(&mut self, fault: Fault, time: Duration) -> io::Result<()> {
         self.pause(time / 5)?;
         self.during(fault, |field| field.pause(time / 2))

@@ -8,7 +8,6 @@
 //! - [`fault`]: what can be wrong with it.
 //! - [`put_records`]: what a request brings, and what is answered.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -144,12 +143,6 @@ impl std::fmt::Display for Hangup {
 }
 
 impl std::error::Error for Hangup {}
-
-impl From<Infallible> for Hangup {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 impl Served {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Hangup> {
