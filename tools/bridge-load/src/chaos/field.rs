@@ -23,8 +23,9 @@ const DELAY: Duration = Duration::from_millis(5);
 
 const LINGER_MS: &str = "20";
 
-/// How long the bridge may take to end; and what is added before it is called late.
-const DRAIN: Duration = Duration::from_secs(3);
+/// How long the bridge may take to end, well under the time in which meters give up; and what is added before it is called
+/// late.
+const DRAIN: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Longer than a bridge that is to end at once takes.

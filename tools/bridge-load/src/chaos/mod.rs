@@ -92,7 +92,7 @@ fn play(round: &Round, readings: u64, rate: u32, fleet: &mut Fleet, field: &mut 
     field.prepare(round)?;
     let plan = plan(field.addresses(), readings, rate, round.arrival);
     let span = Duration::from_secs(readings) / rate;
-    let passes = u32::try_from(span.as_millis() / LONGEST_PASS.as_millis() + 1).unwrap_or(1);
+    let passes = u32::try_from(span.as_millis().div_ceil(LONGEST_PASS.as_millis())).unwrap_or(1).max(1);
     let (report, broken) = std::thread::scope(|scope| {
         let sending = scope.spawn(|| fleet.run(&plan));
         let broken = (0..passes).try_for_each(|_| field.pass(round, span / passes));
