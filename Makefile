@@ -82,10 +82,22 @@ advisories: $(CARGO_DENY) ## known weaknesses of the dependencies (downloads the
 $(CARGO_DENY):
 	cargo install --locked --root $(CARGO_DENY_HOME) --version $(CARGO_DENY_VERSION) cargo-deny
 
+# --- The UDP bridge, measured and broken
+
+.PHONY: bench-bridge chaos load-tools
+bench-bridge: load-tools ## what a datagram costs the bridge, at which latency, and beside a loop that promises nothing
+	target/release/bridge-load bench
+
+chaos: load-tools ## ten million datagrams, a fault at a time; every acknowledgement is held against the stream
+	target/release/bridge-load chaos
+
+load-tools: prerequisites
+	cargo build --release --locked -p bridge-load -p udp-bridge
+
 # --- The rest
 
 .PHONY: bench clean prerequisites
-bench: build ## cold start and duration of each function under AWS's Runtime Interface Emulator
+bench: build bench-bridge ## bench-bridge, and cold start and duration of each function under AWS's own emulator
 	python3 tools/bench_lambda.py
 
 clean: down ## remove everything that was built or installed

@@ -1,0 +1,137 @@
+//! Takes the stream's records apart as the deployed consumer does, and remembers what it has stored.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{io, iter};
+
+use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
+use fixedbitset::FixedBitSet;
+use serde_dynamo::AttributeValue;
+use shared::batch;
+use shared::ports::{Item, Queue, Refused, Table};
+use shared::raw::RawStage;
+use tokio::time::Instant;
+
+use crate::meter::Meters;
+
+/// Records on their way to the consumer, of at most 25 KB. When there are more, the stream gets slow.
+const MAX_WAITING: usize = 4_096;
+
+/// What one invocation takes, as the template sets it.
+const MAX_BATCH: usize = 100;
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What has been stored.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// Readings, by their number.
+    pub readings: FixedBitSet,
+    /// How often one was stored that was there already.
+    pub duplicates: u64,
+    /// Items that no meter has sent, or not like this.
+    pub strangers: u64,
+    /// What could not be read.
+    pub unreadable: u64,
+}
+
+/// The consumer, on a thread of its own. It ends when nobody can send it records any more.
+pub struct Consumer {
+    thread: JoinHandle<io::Result<Stored>>,
+}
+
+impl Consumer {
+    /// Starts it. Of `meters`, only the first so many readings are there.
+    pub fn start(meters: Arc<Meters>, readings: u64) -> (Self, SyncSender<Vec<u8>>) {
+        let (sender, records) = sync_channel(MAX_WAITING);
+        let thread =
+            std::thread::spawn(move || consume(&records, RawTable { meters, readings, stored: Mutex::default() }));
+        (Self { thread }, sender)
+    }
+
+    /// Waits for it to have taken everything, and gives what it has stored.
+    ///
+    /// # Errors
+    /// When a record could not be taken.
+    pub fn stored(self) -> io::Result<Stored> {
+        self.thread.join().map_err(|_| io::Error::other("the consumer panicked"))?
+    }
+}
+
+fn consume(records: &Receiver<Vec<u8>>, table: RawTable) -> io::Result<Stored> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stage = RawStage { table, retention_days: 1, pulse: Nowhere, quarantine: Nowhere };
+    while let Ok(first) = records.recv() {
+        let batch = iter::once(first).chain(records.try_iter().take(MAX_BATCH - 1));
+        let records = batch::from_kinesis(event(batch)).map_err(io::Error::other)?;
+        let outcome = runtime.block_on(stage.run("raw-nbiot", &records, Instant::now() + DEADLINE));
+        stage.table.stored().unreadable += outcome.counts.quarantined as u64;
+    }
+    let stored = stage.table.stored().clone();
+    Ok(stored)
+}
+
+fn event(batch: impl Iterator<Item = Vec<u8>>) -> KinesisEvent {
+    let mut event = KinesisEvent::default();
+    event.records.extend(batch.map(|data| {
+        let mut record = KinesisEventRecord::default();
+        record.kinesis.data.0 = data;
+        "1".clone_into(&mut record.kinesis.sequence_number);
+        record
+    }));
+    event
+}
+
+/// A table that keeps of every item whose it is, and nothing else: millions of them fit.
+struct RawTable {
+    meters: Arc<Meters>,
+    readings: u64,
+    stored: Mutex<Stored>,
+}
+
+impl RawTable {
+    /// Counters and bits have nothing to leave half done, so what a panicking thread held is still good.
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which reading an item is, with all that belongs to it.
+    fn number(&self, item: &Item) -> Option<usize> {
+        let (device, uplink, payload) =
+            (item.inner().get("device"), item.inner().get("uplink"), item.inner().get("payload"));
+        let (AttributeValue::S(device), AttributeValue::S(uplink), AttributeValue::B(payload)) =
+            (device?, uplink?, payload?)
+        else {
+            return None;
+        };
+        let number = self.meters.stored(device, uplink, payload).filter(|&number| number < self.readings)?;
+        usize::try_from(number).ok()
+    }
+}
+
+impl Table for RawTable {
+    async fn put(&self, items: &[Item], _: Instant) -> Refused {
+        let mut stored = self.stored();
+        for item in items {
+            match self.number(item) {
+                None => stored.strangers += 1,
+                Some(number) => {
+                    stored.readings.grow(number + 1);
+                    stored.duplicates += u64::from(stored.readings.put(number));
+                }
+            }
+        }
+        Refused::new()
+    }
+}
+
+/// A queue whose messages nobody reads.
+struct Nowhere;
+
+impl Queue for Nowhere {
+    async fn send(&self, _: &[String], _: Instant) -> Refused {
+        Refused::new()
+    }
+}
