@@ -50,7 +50,16 @@ def send_sigfox(addresses, message):
 
 
 def send_nbiot(addresses, message):
-    if "sealed" in message:
+    if "coap" in message:
+        sealed = seal(addresses, message["coap"])
+        request = post(message["profile"], message["coap"]["counter"], sealed)
+        changed = b"\x60\x44" + request[2:4] + b"\xff"
+        exchange(
+            addresses["NBIOT_COAP_ADDR"],
+            request,
+            lambda answer: answer.startswith(changed) and answer[7:19] == sealed[2:14],
+        )
+    elif "sealed" in message:
         datagram = seal(addresses, message["sealed"])
         exchange(addresses["NBIOT_SEALED_ADDR"], datagram, lambda answer: answer[2:14] == datagram[2:14])
     else:
@@ -67,6 +76,13 @@ def seal(addresses, uplink):
     head = struct.pack(">BB8sII", 1, 1, bytes.fromhex(uplink["imei"].zfill(16)), uplink["counter"], uplink["time"])
     sealed = head + bytes.fromhex(uplink["payload"])
     return sealed + hmac.digest(key, sealed, "sha256")[:8]
+
+
+def post(profile, message_id, payload):
+    """CoAP's confirmable `POST /{profile}` (RFC 7252), without a token."""
+    path = profile.encode()
+    assert 13 <= len(path) < 269, "a length that takes one byte more"
+    return struct.pack(">BBHBB", 0x40, 0x02, message_id, 0xBD, len(path) - 13) + path + b"\xff" + payload
 
 
 def exchange(address, datagram, acknowledges):

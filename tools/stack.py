@@ -135,6 +135,7 @@ def start_bridge(directory, program, log, env, addresses):
                 MARK: f"{directory}:bridge",
                 "STREAM_NAME": addresses["RAW_STREAM"],
                 "SEALED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
+                "COAP_LISTENERS": "127.0.0.1:0",
                 "MASTER_KEYS_SECRET_ID": addresses["MASTER_KEYS_SECRET_ID"],
                 "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
                 "HTTP_ADDR": "127.0.0.1:0",
@@ -147,13 +148,15 @@ def start_bridge(directory, program, log, env, addresses):
                 with contextlib.suppress(ValueError, AttributeError):  # a line that is not an event
                     event = json.loads(line)
                     if event.get("message") == "listening":
-                        listeners["sealed" if event.get("sealed") else event["protocol"]] = event["addr"]
-            return listeners.keys() >= {"udp", "sealed", "http"} and answers(f"http://{listeners['http']}/healthz")
+                        sealed = "sealed " if event.get("sealed") else ""
+                        listeners[sealed + event["protocol"]] = event["addr"]
+            return listeners.keys() >= {"udp", "sealed udp", "sealed coap", "http"} and answers(f"http://{listeners['http']}/healthz")
 
         until(ready, 30, process, log, "the bridge")
     return {
         "NBIOT_ADDR": listeners["udp"],
-        "NBIOT_SEALED_ADDR": listeners["sealed"],
+        "NBIOT_SEALED_ADDR": listeners["sealed udp"],
+        "NBIOT_COAP_ADDR": listeners["sealed coap"],
         "BRIDGE_HEALTH_URL": f"http://{listeners['http']}/healthz",
         "BRIDGE_PID": str(process.pid),
     }

@@ -89,6 +89,13 @@ pub fn durable(stream: &FakeStream) -> Vec<Uplink> {
     uplinks.map(|uplink| record::decode(&uplink).unwrap()).collect()
 }
 
+/// `POST /adeunis-pulse4-nbiot` in CoAP, confirmable or not, with the token aabb.
+pub fn post(confirmable: bool, message_id: u16, payload: &[u8]) -> Vec<u8> {
+    let head = [if confirmable { 0x42 } else { 0x52 }, 0x02];
+    // Option 11 (Uri-Path) of 13 + 7 bytes.
+    [&head, &message_id.to_be_bytes()[..], &[0xAA, 0xBB], &[0xBD, 7], PROFILE.as_bytes(), &[0xFF], payload].concat()
+}
+
 /// The bridge's master key: the worked example's.
 pub fn keys() -> MasterKeys {
     serde_json::json!({ "1": document::text("master key 1") }).to_string().parse().unwrap()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, keys};
+use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, keys, post};
 use shared::aggregate;
 use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
@@ -314,14 +314,6 @@ async fn every_datagram_is_counted_once_by_what_became_of_it() {
         assert!(text.contains(histogram), "{histogram}");
     }
     field.stop().await;
-}
-
-/// `POST /adeunis-pulse4-nbiot` in CoAP, confirmable or not, with the token aabb.
-fn post(confirmable: bool, message_id: u16, payload: &[u8]) -> Vec<u8> {
-    let head = [if confirmable { 0x42 } else { 0x52 }, 0x02];
-    let path = b"adeunis-pulse4-nbiot";
-    // Option 11 (Uri-Path) of 13 + 7 bytes.
-    [&head, &message_id.to_be_bytes()[..], &[0xAA, 0xBB], &[0xBD, 7], path, &[0xFF], payload].concat()
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
+use pulsegate_tests::bridge::post;
 use serde_json::Value;
 use shared::aws::{self, SecretStore};
 use shared::device::Imei;
@@ -75,6 +76,11 @@ impl Cloud {
         exchange(&self.address("NBIOT_SEALED_ADDR"), bytes)
     }
 
+    /// Sends a CoAP request.
+    pub fn coap(&self, bytes: &[u8]) -> Vec<u8> {
+        exchange(&self.address("NBIOT_COAP_ADDR"), bytes)
+    }
+
     /// The key of a meter, as it is given one.
     pub async fn device_key(&self, imei: Imei) -> DeviceKey {
         let secret = SecretStore::new(&self.config).read(&self.address("MASTER_KEYS_SECRET_ID")).await.unwrap();
@@ -87,14 +93,21 @@ impl Cloud {
             assert_eq!(self.callback(message["profile"].as_str().unwrap(), &message["body"]), 204);
         } else if let Some(hex) = message["hex"].as_str() {
             self.datagram(&hex::decode(hex).unwrap());
+        } else if message["coap"].is_object() {
+            let answer = self.coap(&post(true, 1, &self.sealed(&message["coap"]).await));
+            assert_eq!(answer[..2], [0x62, 0x44], "2.04");
         } else {
-            let sealed = &message["sealed"];
-            let imei: Imei = sealed["imei"].as_str().unwrap().parse().unwrap();
-            let number = |name: &str| sealed[name].as_u64().and_then(|number| number.try_into().ok()).unwrap();
-            let header = Header { key_id: 1, imei, counter: number("counter"), time: number("time") };
-            let payload = hex::decode(sealed["payload"].as_str().unwrap()).unwrap();
-            self.sealed_datagram(&self.device_key(imei).await.seal_uplink(header, &payload));
+            self.sealed_datagram(&self.sealed(&message["sealed"]).await);
         }
+    }
+
+    /// Seals an uplink of `events/demo.json`.
+    async fn sealed(&self, uplink: &Value) -> Vec<u8> {
+        let imei: Imei = uplink["imei"].as_str().unwrap().parse().unwrap();
+        let number = |name: &str| uplink[name].as_u64().and_then(|number| number.try_into().ok()).unwrap();
+        let header = Header { key_id: 1, imei, counter: number("counter"), time: number("time") };
+        let payload = hex::decode(uplink["payload"].as_str().unwrap()).unwrap();
+        self.device_key(imei).await.seal_uplink(header, &payload)
     }
 
     /// All items of a table, sorted by key.
