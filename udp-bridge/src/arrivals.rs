@@ -15,8 +15,8 @@ use shared::at::At;
 /// For how long a datagram is surely remembered, in seconds. Twice as long at most.
 const REMEMBERED: i64 = 600;
 
-/// How many datagrams are surely remembered, whatever their age: 16 bytes each, and twice as many at most.
-const MAX_DATAGRAMS: usize = 1_000_000;
+/// How many datagrams are surely remembered, whatever their age: 9 MB for each generation.
+const MAX_DATAGRAMS: usize = 450_000;
 
 /// The memory. It forgets by generations: when the younger is old or full, the elder is dropped.
 #[derive(Debug)]
