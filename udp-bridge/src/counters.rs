@@ -146,6 +146,13 @@ impl Counters {
 
     /// Writes a line for CloudWatch with what came since the last.
     pub fn report(&self) {
+        let (metrics, properties) = self.news();
+        let metrics: Vec<(&str, &Value)> = metrics.iter().map(|(unit, values)| (*unit, values)).collect();
+        telemetry::emit(PART, &metrics, &properties);
+    }
+
+    /// What came since this was asked last, by unit, and what stands beside it.
+    fn news(&self) -> (Vec<(&'static str, Value)>, Value) {
         self.look_around();
         let refused: BTreeMap<_, _> =
             Refusal::REASONS.iter().map(|&reason| (reason, self.refused_for(reason))).collect();
@@ -171,9 +178,8 @@ impl Counters {
             let (values, counts): (Vec<_>, Vec<_>) = puts.into_iter().unzip();
             metrics.push(("Milliseconds", json!({"put_milliseconds": {"Values": values, "Counts": counts}})));
         }
-        let metrics: Vec<(&str, &Value)> = metrics.iter().map(|(unit, values)| (*unit, values)).collect();
         // The reasons are not metrics of their own, each of which would be billed.
-        telemetry::emit(PART, &metrics, &json!({"refused_by_reason": refused, "in_flight": self.in_flight.get()}));
+        (metrics, json!({"refused_by_reason": refused, "in_flight": self.in_flight.get()}))
     }
 
     fn refused_for(&self, reason: &'static str) -> u64 {
@@ -203,4 +209,47 @@ where
 #[expect(clippy::cast_precision_loss, reason = "no request is that large")]
 fn to_f64(count: usize) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters() -> Counters {
+        Counters::new(Arc::new(Hold::new(1000)), Kernel::default())
+    }
+
+    #[test]
+    fn cloudwatch_is_told_what_came_since_the_last_line() {
+        let counters = counters();
+        counters.received.inc_by(3);
+        counters.durable.inc_by(2);
+        counters.refuse(&Refusal::Unproven, 26);
+        counters.hold.take(500);
+        let record = StreamRecord { partition_key: "key".to_owned(), data: vec![0; 997] };
+        counters.put(Duration::from_millis(15), &[&record], 1);
+        let (metrics, properties) = counters.news();
+        let expected = json!({
+            "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
+            "kernel_dropped": 0, "refused_records": 1,
+        });
+        assert_eq!(metrics[0], ("Count", expected));
+        assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));
+        assert_eq!(metrics[2], ("Milliseconds", json!({"put_milliseconds": {"Values": [16], "Counts": [1]}})));
+        assert_eq!(properties["refused_by_reason"]["unproven"], 1);
+        let (metrics, _) = counters.news();
+        assert_eq!((&metrics[0].1["received"], metrics.len()), (&json!(0), 2));
+    }
+
+    #[test]
+    fn every_refusal_is_counted_by_a_known_reason() {
+        let counters = counters();
+        for refusal in [Refusal::TooShort, Refusal::TooLong, Refusal::CriticalOption(27), Refusal::NotCoap] {
+            counters.refuse(&refusal, 1);
+            assert!(Refusal::REASONS.contains(&refusal.reason()));
+        }
+        let text = counters.prometheus();
+        assert!(text.contains("pulsegate_bridge_refused_total{reason=\"critical-option\"} 1"), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
 }
