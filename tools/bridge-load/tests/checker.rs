@@ -13,11 +13,10 @@ use bridge_load::chaos::verdict::Verdict;
 use bridge_load::fleet::{Answers, Fleet, Patience, Pattern, Plan};
 use bridge_load::meter::{MasterKey, Meters};
 use bridge_load::net::udp_socket;
-use shared::aggregate::aggregate;
+use shared::aggregate::Aggregator;
 use shared::at::At;
 use shared::device::{DeviceId, Imei};
-use shared::envelope;
-use shared::ports::StreamRecord;
+use shared::record;
 use shared::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 
 const METERS: u32 = 100;
@@ -45,24 +44,32 @@ fn bridge(stream: SyncSender<Vec<u8>>, does: fn(&Uplink) -> Does) -> (SocketAddr
             let Some(answer) = MasterKey::default().acknowledgement(datagram, 0) else { return };
             socket.send_to(&answer, from).unwrap();
             let uplink = uplink(datagram);
-            let record = record(envelope::of_one(&uplink).into_bytes());
+            let record = record(&uplink);
             match does(&uplink) {
                 Does::Stores => stream.send(record).unwrap(),
                 Does::StoresTwice => (0..2).for_each(|_| stream.send(record.clone()).unwrap()),
                 Does::Drops => {}
                 Does::StoresAnother => {
                     let another = Uplink { sequence: Some(1_000_000), ..uplink };
-                    stream.send(self::record(envelope::of_one(&another).into_bytes())).unwrap();
+                    stream.send(self::record(&another)).unwrap();
                 }
-                Does::StoresNoise => stream.send(self::record(b"noise".to_vec())).unwrap(),
+                Does::StoresNoise => stream.send(aggregated(b"noise")).unwrap(),
             }
         }
     });
     (addr, thread)
 }
 
-fn record(data: Vec<u8>) -> Vec<u8> {
-    aggregate(vec![StreamRecord { partition_key: "key".to_owned(), data }]).remove(0).record.data
+fn aggregated(user_record: &[u8]) -> Vec<u8> {
+    let mut open = Aggregator::default();
+    open.add(|| "key".to_owned(), user_record);
+    open.close().unwrap().data
+}
+
+fn record(uplink: &Uplink) -> Vec<u8> {
+    let mut user_record = Vec::new();
+    record::encode(uplink, &mut user_record);
+    aggregated(&user_record)
 }
 
 fn uplink(datagram: &[u8]) -> Uplink {

@@ -11,8 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bridge_load::stand_in::StandIn;
 use bridge_load::stand_in::fault::Fault;
 use serde_json::{Value, json};
-use shared::aggregate::aggregate;
-use shared::ports::StreamRecord;
+use shared::aggregate::Aggregator;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,8 +23,11 @@ fn start() -> (StandIn, Receiver<Vec<u8>>) {
 
 /// A request of so many records, each with two user records; the answer, if there is any.
 fn put(addr: SocketAddr, records: usize) -> Option<(u16, Value)> {
-    let user_record = |n: u8| StreamRecord { partition_key: "key".to_owned(), data: vec![n; 100] };
-    let data = STANDARD.encode(&aggregate(vec![user_record(1), user_record(2)])[0].record.data);
+    let mut open = Aggregator::default();
+    for n in [1, 2] {
+        open.add(|| "key".to_owned(), &[n; 100]);
+    }
+    let data = STANDARD.encode(open.close().unwrap().data);
     let records = vec![json!({"Data": data, "PartitionKey": "key"}); records];
     let body = json!({"Records": records, "StreamName": "stream"}).to_string();
     post(addr, "Kinesis_20131202.PutRecords", &body)
