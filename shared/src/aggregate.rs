@@ -103,6 +103,7 @@ impl Aggregator {
         let Self { partition_key, mut data } = std::mem::take(self);
         let checksum = Md5::digest(&data[MAGIC.len()..]);
         data.extend_from_slice(checksum.as_slice());
+        data.shrink_to_fit(); // it may wait for long, and most are not full while little comes
         Some(StreamRecord { partition_key, data })
     }
 }

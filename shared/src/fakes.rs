@@ -121,6 +121,11 @@ impl FakeStream {
         self.until(|state| state.calls >= calls).await;
     }
 
+    /// How many calls have come in, ended or not.
+    pub fn calls_so_far(&self) -> usize {
+        self.state.borrow().calls
+    }
+
     /// What was put, in its order.
     pub fn records(&self) -> Vec<StreamRecord> {
         lock(&self.records).clone()

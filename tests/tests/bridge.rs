@@ -367,3 +367,38 @@ async fn a_coap_request_that_the_stream_refuses_is_answered_5_03() {
     assert_eq!(field.acknowledgement().await, [0x62, 0xA3, 0x12, 0x34, 0xAA, 0xBB]);
     assert_eq!(field.stop().await.len(), 0);
 }
+
+#[tokio::test]
+async fn a_flood_does_not_keep_a_bridge_from_stopping() {
+    let field = Field::start().await;
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let trusted = field.bridge.trusted;
+    let (enough, is_enough) = std::sync::mpsc::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while is_enough.try_recv().is_err() && std::time::Instant::now() < deadline {
+            let _ = stranger.send_to(&[0], trusted);
+        }
+    });
+    until(async || metric(field.bridge.http, "received_total").await > 1000).await;
+    timeout(PATIENCE / 2, field.stop()).await.expect("the bridge ends");
+    drop(enough.send(()));
+    flood.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_bridge_that_is_stopping_holds_no_more_than_it_may() {
+    let field = Field::start_with(|pace| {
+        pace.hold = 1;
+        pace.drain = Duration::from_secs(2);
+    })
+    .await;
+    field.bridge.stream.set_held(true);
+    field.send(&datagram(1)).await;
+    field.bridge.stream.calls(1).await;
+    field.send(&datagram(2)).await;
+    // One is held, the other one not read, so it is nobody's, and the meter would send it again.
+    let stream = Arc::clone(&field.bridge.stream);
+    field.stop().await;
+    assert_eq!(stream.calls_so_far(), 1);
+}

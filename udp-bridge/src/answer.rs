@@ -16,6 +16,9 @@ use crate::separate::Separate;
 /// earliest (RFC 7252, section 4.8: `ACK_TIMEOUT`).
 pub const PIGGYBACK: Duration = Duration::from_secs(1);
 
+/// How long acknowledgements wait for room in the kernel.
+const SEND_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Who is to be told, and how.
 #[derive(Debug)]
 pub struct Reply {
@@ -50,7 +53,7 @@ impl Deferral {
         runtime.spawn(async move {
             sleep_until(late).await;
             if this.0.compare_exchange(WAITING, DEFERRED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                socket.send(&borrowed(&arrived));
+                socket.send(&borrowed(&arrived), Duration::ZERO);
             }
         });
         Some(deferral)
@@ -75,13 +78,13 @@ pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
             Answer::Datagram(_) => {}
             Answer::Coap(exchange) if deferred && exchange.is_confirmable() => {
                 let message_id = separate.next_id();
-                separate.deliver(Arc::clone(socket), peer, message_id, exchange.separate_answer(durable, message_id));
-                later += 1;
+                let answer = exchange.separate_answer(durable, message_id);
+                later += separate.deliver(Arc::clone(socket), peer, message_id, answer);
             }
             Answer::Coap(exchange) => datagrams.push((peer, exchange.answer(durable, separate.next_id()))),
         }
     }
-    let gone = socket.send(&borrowed(&datagrams)) + later;
+    let gone = socket.send(&borrowed(&datagrams), SEND_PATIENCE) + later;
     if durable { gone } else { 0 }
 }
 

@@ -43,7 +43,8 @@ impl Arrivals {
             self.young_since = now;
         }
         let hash = self.hashes.hash_one(datagram);
-        let first = self.old.get(&hash).copied().unwrap_or(now);
+        let recent = |first: &At| now.unix() - first.unix() < 2 * REMEMBERED;
+        let first = self.old.get(&hash).copied().filter(recent).unwrap_or(now);
         *self.young.entry(hash).or_insert(first)
     }
 }

@@ -64,6 +64,16 @@ struct Reported {
     put_milliseconds: BTreeMap<u64, u64>,
 }
 
+impl Reported {
+    /// What has been added to these totals since they were asked for last.
+    fn since(&mut self, totals: &[(&'static str, u64)]) -> Value {
+        let since = |&(name, total): &(&'static str, u64)| {
+            (name.to_owned(), (total - self.counts.insert(name, total).unwrap_or(0)).into())
+        };
+        Value::Object(totals.iter().map(since).collect())
+    }
+}
+
 impl Counters {
     /// All at zero.
     pub fn new(hold: Arc<Hold>, kernel: Kernel) -> Self {
@@ -154,23 +164,20 @@ impl Counters {
     /// What came since this was asked last, by unit, and what stands beside it.
     fn news(&self) -> (Vec<(&'static str, Value)>, Value) {
         self.look_around();
-        let refused: BTreeMap<_, _> =
-            Refusal::REASONS.iter().map(|&reason| (reason, self.refused_for(reason))).collect();
+        let refused: Vec<_> = Refusal::REASONS.iter().map(|&reason| (reason, self.refused_for(reason))).collect();
         let totals = [
             ("received", self.received.get()),
             ("authenticated", self.authenticated.get()),
             ("stored", self.durable.get()),
             ("given_back", self.given_back.get()),
-            ("refused", refused.values().sum()),
+            ("settled", self.settled.get()),
+            ("refused", refused.iter().map(|(_, count)| count).sum()),
             ("acknowledged", self.acknowledged.get()),
             ("kernel_dropped", self.kernel_dropped.get()),
             ("refused_records", self.refused_records.get()),
         ];
         let mut reported = self.reported();
-        let mut since = json!({});
-        for (name, total) in totals {
-            since[name] = (total - reported.counts.insert(name, total).unwrap_or_default()).into();
-        }
+        let (since, refused) = (reported.since(&totals), reported.since(&refused));
         let puts = std::mem::take(&mut reported.put_milliseconds);
         drop(reported);
         let mut metrics = vec![("Count", since), ("Percent", json!({"held_percent": self.hold.highest_percent()}))];
@@ -188,6 +195,7 @@ impl Counters {
 
     /// What nobody tells us of.
     fn look_around(&self) {
+        let _one_at_a_time = self.reported();
         self.held_bytes.set(self.hold.bytes().try_into().unwrap_or(i64::MAX));
         self.kernel_dropped.inc_by(self.kernel.dropped().saturating_sub(self.kernel_dropped.get()));
     }
@@ -231,14 +239,15 @@ mod tests {
         let (metrics, properties) = counters.news();
         let expected = json!({
             "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
-            "kernel_dropped": 0, "refused_records": 1,
+            "kernel_dropped": 0, "refused_records": 1, "settled": 0,
         });
         assert_eq!(metrics[0], ("Count", expected));
         assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));
         assert_eq!(metrics[2], ("Milliseconds", json!({"put_milliseconds": {"Values": [16], "Counts": [1]}})));
         assert_eq!(properties["refused_by_reason"]["unproven"], 1);
-        let (metrics, _) = counters.news();
+        let (metrics, properties) = counters.news();
         assert_eq!((&metrics[0].1["received"], metrics.len()), (&json!(0), 2));
+        assert_eq!(properties["refused_by_reason"]["unproven"], 0);
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl Health {
     pub fn put(&self, accepted: bool) {
         let last = Instant::now();
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = failing.map_or(last, |failing| failing.since);
+        // Refusals with a long silence between them are not one long refusal.
+        let since = failing.filter(|failing| failing.last.elapsed() <= PATIENCE).map_or(last, |failing| failing.since);
         *failing = (!accepted).then_some(Failing { since, last });
     }
 
@@ -88,12 +89,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_bridge_whose_stream_refuses_for_long_is_unwell_until_it_accepts_again() {
         let health = Health::default();
-        health.put(false);
-        assert_eq!(health.status().0, StatusCode::OK);
-        tokio::time::advance(PATIENCE * 2).await;
+        for _ in 0..3 {
+            assert_eq!(health.status().0, StatusCode::OK);
+            health.put(false);
+            tokio::time::advance(PATIENCE / 2).await;
+        }
         health.put(false);
         assert_eq!(health.status().0, StatusCode::SERVICE_UNAVAILABLE);
         health.put(true);
+        assert_eq!(health.status().0, StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_refusals_with_a_long_silence_between_them_are_not_one_long_refusal() {
+        let health = Health::default();
+        health.put(false);
+        tokio::time::advance(PATIENCE * 2).await;
+        health.put(false);
         assert_eq!(health.status().0, StatusCode::OK);
     }
 

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use shared::at::At;
 use shared::record;
@@ -29,6 +29,9 @@ const COALESCE: Duration = Duration::from_millis(1);
 
 /// How often a thread that waits looks whether it is to stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// For how long it reads, when told to stop, what the kernel has taken. A flood would never let it end.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// A socket that is listened on, and what all of its threads share.
 #[derive(Debug)]
@@ -60,17 +63,23 @@ impl Intake {
         let mut inbox = Inbox::new();
         let mut filling = Filling::new(Arc::clone(&self.socket));
         let mut scratch = Vec::new();
+        let mut told = None;
         loop {
             let stopping = stop.load(Ordering::Relaxed);
-            if self.hold.is_full() && !stopping {
+            let over = stopping && told.get_or_insert_with(Instant::now).elapsed() >= LAST_LOOK;
+            if self.hold.is_full() {
                 // Back-pressure: what is not read now waits in the kernel, which drops and counts what it cannot hold.
                 self.flush(&mut filling);
+                if over {
+                    return;
+                }
                 self.counters.paused.inc();
                 std::thread::sleep(COALESCE);
                 continue;
             }
             if let Err(e) = self.socket.receive(&mut inbox) {
                 tracing::debug!(reason = %e, "not received");
+                std::thread::sleep(COALESCE); // an error that stays must not keep a processor busy
             }
             self.counters.received.inc_by(inbox.len() as u64);
             for (datagram, sender) in inbox.datagrams() {
@@ -81,7 +90,7 @@ impl Intake {
                 self.flush(&mut filling);
             }
             match inbox.len() {
-                BATCH => {}
+                BATCH if !over => {}
                 _ if stopping => return,
                 0 => self.socket.wait(left.clamp(COALESCE, LOOK_UP)),
                 _ => std::thread::sleep(COALESCE),
@@ -109,7 +118,7 @@ impl Intake {
             Ok(Heard::Wrong(refusal, answer)) => {
                 self.counters.refuse(&refusal, datagram.len());
                 sender.inspect(|&peer| {
-                    self.socket.send(&[(peer, &answer)]);
+                    self.socket.send(&[(peer, &answer)], Duration::ZERO);
                 });
             }
             Err(refusal) => self.counters.refuse(&refusal, datagram.len()),

@@ -28,7 +28,14 @@ async fn main() -> ExitCode {
         }
     }
     telemetry::init(environment("LOG_LEVEL").as_deref());
+    // A thread or task that died alone would leave its meters unheard. Nothing is lost with the whole: they send again.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(%panic, "ends");
+        std::process::exit(101)
+    }));
     let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    // Before anything takes time: process 1 of a container does not hear a signal that it has not asked for.
+    let mut terminate = or_exit(signal(SignalKind::terminate()));
     let sdk = aws::sdk_config().await;
     let keys = match config.master_keys_secret.as_ref().filter(|_| config.needs_keys()) {
         Some(secret) => Some(or_exit(or_exit(SecretStore::new(&sdk).read(secret).await).parse::<MasterKeys>())),
@@ -36,7 +43,6 @@ async fn main() -> ExitCode {
     };
     let sockets = or_exit(Sockets::bind(config.http, config.listeners(keys.as_ref())).await);
     let stream = KinesisStream::new(&sdk, &config.stream);
-    let mut terminate = or_exit(signal(SignalKind::terminate()));
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

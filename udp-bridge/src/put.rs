@@ -1,11 +1,11 @@
 //! Puts packs to the stream, and then, only then, acknowledges.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shared::aggregate;
 use shared::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream, StreamRecord};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -20,6 +20,9 @@ use crate::separate::Separate;
 
 /// Requests in flight at once. While all are, packs wait, and fill the requests to come.
 const MAX_IN_FLIGHT: usize = 16;
+
+/// What a shard takes in a second.
+const SMALLEST_REQUEST: usize = 1024 * 1024;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -39,50 +42,53 @@ pub struct Putter<S> {
     pub hold: Arc<Hold>,
     /// For CoAP answers that come late.
     pub separate: Arc<Separate>,
+    /// How large a request may be now, in bytes. A stream that throttles takes a part of a large one and has the rest of it
+    /// sent again, so requests get smaller until it no longer does.
+    pub limit: AtomicUsize,
 }
 
 /// Works until no more packs can come and everything that was in them is durable or given back.
 pub async fn run<S: Stream + Send + Sync + 'static>(mut packs: UnboundedReceiver<Pack>, putter: Putter<S>) {
     let putter = Arc::new(putter);
-    let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let mut puts = JoinSet::new();
-    // Never closed, so there is always a permit in the end. It comes first: what waits for one waits together.
-    while let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await {
-        let Some(request) = next_request(&mut packs, putter.pace.linger).await else { break };
+    loop {
+        // First of all there has to be a place: what waits for one waits together.
+        while puts.len() >= MAX_IN_FLIGHT {
+            puts.join_next().await;
+        }
+        let Some(request) = putter.next_request(&mut packs).await else { break };
         let putter = Arc::clone(&putter);
-        puts.spawn(async move {
-            putter.put(request).await;
-            drop(permit);
-        });
+        puts.spawn(async move { putter.put(request).await });
         while puts.try_join_next().is_some() {}
     }
     while puts.join_next().await.is_some() {}
 }
 
-/// Packs for one request: as many as it takes, or those that have come when the first is as old as `linger`. `None` when no
-/// more can come.
-async fn next_request(packs: &mut UnboundedReceiver<Pack>, linger: Duration) -> Option<Vec<Pack>> {
-    /// The longest record with its key.
-    const LONGEST: usize = aggregate::MAX_BYTES + 256;
-    let first = packs.recv().await?;
-    let until = first.since + linger;
-    let mut bytes = LONGEST;
-    let mut request = vec![first];
-    while request.len() < MAX_STREAM_RECORDS && bytes + LONGEST <= MAX_STREAM_BYTES {
-        let pack = match packs.try_recv() {
-            Ok(pack) => pack,
-            Err(_) => match timeout_at(until, packs.recv()).await {
-                Ok(Some(pack)) => pack,
-                _ => break,
-            },
-        };
-        bytes += pack.record.partition_key.len() + pack.record.data.len();
-        request.push(pack);
-    }
-    Some(request)
-}
-
 impl<S: Stream> Putter<S> {
+    /// Packs for one request: as many as it takes, or those that have come when the first is as old as `linger`. `None` when
+    /// no more can come.
+    async fn next_request(&self, packs: &mut UnboundedReceiver<Pack>) -> Option<Vec<Pack>> {
+        /// The longest record with its key.
+        const LONGEST: usize = aggregate::MAX_BYTES + 256;
+        let first = packs.recv().await?;
+        let until = first.since + self.pace.linger;
+        let limit = self.limit.load(Ordering::Relaxed);
+        let mut bytes = LONGEST;
+        let mut request = vec![first];
+        while request.len() < MAX_STREAM_RECORDS && bytes + LONGEST <= limit {
+            let pack = match packs.try_recv() {
+                Ok(pack) => pack,
+                Err(_) => match timeout_at(until, packs.recv()).await {
+                    Ok(Some(pack)) => pack,
+                    _ => break,
+                },
+            };
+            bytes += pack.record.partition_key.len() + pack.record.data.len();
+            request.push(pack);
+        }
+        Some(request)
+    }
+
     /// Puts a request until all of it is accepted or patience is over. What is accepted is acknowledged at once, and only
     /// what is not is put again.
     async fn put(&self, mut packs: Vec<Pack>) {
@@ -113,6 +119,9 @@ impl<S: Stream> Putter<S> {
         let records: Vec<&StreamRecord> = packs.iter().map(|pack| &pack.record).collect();
         let refused = self.stream.put(&records, give_up).await;
         self.health.put(refused.len() < packs.len());
+        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = if refused.is_empty() { limit * 2 } else { limit / 2 };
+        self.limit.store(limit.clamp(SMALLEST_REQUEST, MAX_STREAM_BYTES), Ordering::Relaxed);
         self.counters.put(began.elapsed(), &records, refused.len());
         refused
     }

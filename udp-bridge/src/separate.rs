@@ -42,19 +42,26 @@ impl Separate {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends an answer until it is acknowledged, or for long enough.
-    pub fn deliver(self: &Arc<Self>, socket: Arc<Socket>, peer: SocketAddr, message_id: u16, answer: Vec<u8>) {
+    /// Sends an answer, and again until it is acknowledged, or for long enough. Tells whether it has gone out.
+    pub fn deliver(self: &Arc<Self>, socket: Arc<Socket>, peer: SocketAddr, message_id: u16, answer: Vec<u8>) -> usize {
         let (settle, settled) = oneshot::channel();
-        if self.waiting().len() >= MAX_WAITING {
-            socket.send(&[(peer, &answer)]);
-            return;
+        let waits = {
+            let mut waiting = self.waiting();
+            let room = waiting.len() < MAX_WAITING;
+            if room {
+                waiting.insert((peer, message_id), settle);
+            }
+            room
+        };
+        let gone = socket.send(&[(peer, &answer)], Duration::ZERO);
+        if waits {
+            let this = Arc::clone(self);
+            self.runtime.spawn(async move {
+                send_again(settled, &socket, peer, &answer).await;
+                this.waiting().remove(&(peer, message_id));
+            });
         }
-        self.waiting().insert((peer, message_id), settle);
-        let this = Arc::clone(self);
-        self.runtime.spawn(async move {
-            send_until(settled, &socket, peer, &answer).await;
-            this.waiting().remove(&(peer, message_id));
-        });
+        gone
     }
 
     /// Takes note that an answer has arrived, or that nobody wants it.
@@ -67,14 +74,17 @@ impl Separate {
     }
 }
 
-async fn send_until(mut settled: oneshot::Receiver<()>, socket: &Socket, peer: SocketAddr, answer: &[u8]) {
+async fn send_again(mut settled: oneshot::Receiver<()>, socket: &Socket, peer: SocketAddr, answer: &[u8]) {
     let mut pause = ACK_TIMEOUT.mul_f64(1.0 + (ACK_RANDOM_FACTOR - 1.0) * fastrand::f64());
-    for _ in 0..=MAX_RETRANSMIT {
-        socket.send(&[(peer, answer)]);
+    for _ in 0..MAX_RETRANSMIT {
         if timeout(pause, &mut settled).await.is_ok() {
             return;
         }
+        socket.send(&[(peer, answer)], Duration::ZERO);
         pause *= 2;
+    }
+    if timeout(pause, settled).await.is_ok() {
+        return;
     }
     tracing::debug!(%peer, "a separate response was never acknowledged");
 }

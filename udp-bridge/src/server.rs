@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::ports::Stream;
+use shared::ports::{MAX_STREAM_BYTES, Stream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -115,8 +115,7 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
 
     let (packs, waiting) = mpsc::unbounded_channel(); // `hold` bounds it
     let stopped = Arc::new(AtomicBool::new(false));
-    let _stop_at_the_end = StopOnDrop(Arc::clone(&stopped));
-    let mut intakes = JoinSet::new();
+    let stopping = StopOnDrop(Arc::clone(&stopped));
     for Listener { protocol, sockets } in sockets.udp {
         let arrivals = Arc::new(Mutex::new(Arrivals::new(now())));
         for socket in sockets {
@@ -132,17 +131,25 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
                 runtime: Handle::current(),
             };
             let stopped = Arc::clone(&stopped);
-            intakes.spawn_blocking(move || intake.run(&stopped));
+            std::thread::spawn(move || intake.run(&stopped));
         }
     }
     drop(packs);
-    let putter = Putter { stream, pace, health: Arc::clone(&health), counters: Arc::clone(&counters), hold, separate };
+    let putter = Putter {
+        stream,
+        pace,
+        health: Arc::clone(&health),
+        counters: Arc::clone(&counters),
+        hold,
+        separate,
+        limit: MAX_STREAM_BYTES.into(),
+    };
     let putting = tokio::spawn(put::run(waiting, putter));
 
     stop.await;
     tracing::info!("stopping: takes no more datagrams, finishes those it has");
     health.stop();
-    stopped.store(true, Ordering::Relaxed);
+    drop(stopping);
     // The threads end soon, and with the last of them the packs.
     if timeout(pace.drain, putting).await.is_err() {
         tracing::warn!("not everything became durable in time; none of that was acknowledged");

@@ -23,9 +23,6 @@ pub const MAX_DATAGRAM: usize = 2048;
 /// once. It counts some 800 bytes for a short datagram.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
-/// How long an answer waits for room in the kernel. One that finds none is as good as lost on the way.
-const SEND_PATIENCE: Duration = Duration::from_millis(100);
-
 /// A bound UDP socket.
 #[derive(Debug)]
 pub struct Socket(UdpSocket);
@@ -66,7 +63,7 @@ impl Socket {
     /// Receives what is there into the inbox, without waiting. Nothing may be there.
     ///
     /// # Errors
-    /// Those of the system; some report an ICMP answer to an earlier datagram here.
+    /// Those of the system.
     pub fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
         inbox.received.clear();
         let Inbox { buffers, headers, received } = inbox;
@@ -86,10 +83,11 @@ impl Socket {
         self.poll(PollFlags::POLLIN, timeout);
     }
 
-    /// Sends each datagram to its address, and tells how many have gone out. Waits for room in the kernel, but not for
-    /// long. One that cannot be sent at all (an address that cannot be reached) does not hold up the others.
-    pub fn send(&self, datagrams: &[(SocketAddr, &[u8])]) -> usize {
-        let mut headers = MultiHeaders::preallocate(BATCH, None);
+    /// Sends each datagram to its address, and tells how many have gone out. Waits for room in the kernel, so long each time;
+    /// what finds none is as good as lost on the way. One that cannot be sent at all (an address that cannot be reached)
+    /// does not hold up the others.
+    pub fn send(&self, datagrams: &[(SocketAddr, &[u8])], patience: Duration) -> usize {
+        let mut headers = MultiHeaders::preallocate(datagrams.len().min(BATCH), None);
         let mut rest = datagrams;
         let mut gone = 0;
         while !rest.is_empty() {
@@ -103,7 +101,7 @@ impl Socket {
                     rest = &rest[sent..];
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) if self.poll(PollFlags::POLLOUT, SEND_PATIENCE) => {}
+                Err(Errno::EAGAIN) if self.poll(PollFlags::POLLOUT, patience) => {}
                 Err(Errno::EAGAIN) => return gone,
                 Err(_) => rest = &rest[1..],
             }
@@ -131,7 +129,7 @@ fn open(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
 
 fn to_std(addr: SockaddrStorage) -> Option<SocketAddr> {
     let v4 = addr.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
-    v4.or_else(|| addr.as_sockaddr_in6().map(|v6| SocketAddr::from((v6.ip(), v6.port()))))
+    v4.or_else(|| addr.as_sockaddr_in6().map(|&v6| SocketAddr::V6(v6.into())))
 }
 
 /// Room for one batch of datagrams.
@@ -182,6 +180,9 @@ impl Default for Inbox {
 mod tests {
     use super::*;
 
+    /// Longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     const LOCAL: &str = "127.0.0.1:0";
 
     fn bound(count: usize) -> Vec<Socket> {
@@ -200,11 +201,11 @@ mod tests {
         let (from, to) = (&bound(1)[0], &bound(1)[0]);
         let bytes: Vec<[u8; 2]> = (0..200_u16).map(u16::to_be_bytes).collect();
         let peer = to.local_addr().unwrap();
-        assert_eq!(from.send(&bytes.iter().map(|b| (peer, b.as_slice())).collect::<Vec<_>>()), 200);
+        assert_eq!(from.send(&bytes.iter().map(|b| (peer, b.as_slice())).collect::<Vec<_>>(), PATIENCE), 200);
         let mut inbox = Inbox::new();
         let mut received = Vec::new();
         while received.len() < 200 {
-            to.wait(Duration::from_secs(10));
+            to.wait(PATIENCE);
             to.receive(&mut inbox).unwrap();
             assert!(!inbox.is_empty(), "after {}", received.len());
             for (datagram, sender) in inbox.datagrams() {
@@ -222,16 +223,16 @@ mod tests {
         let (from, to) = (&bound(1)[0], &bound(1)[0]);
         let peer = to.local_addr().unwrap();
         let nowhere = "127.0.0.1:0".parse().unwrap();
-        assert_eq!(from.send(&[(peer, b"1"), (nowhere, b"2"), (peer, b"3")]), 2);
+        assert_eq!(from.send(&[(peer, b"1"), (nowhere, b"2"), (peer, b"3")], PATIENCE), 2);
     }
 
     #[test]
     fn a_datagram_that_is_too_long_can_be_told_from_one_that_just_fits() {
         let (from, to) = (&bound(1)[0], &bound(1)[0]);
         let peer = to.local_addr().unwrap();
-        from.send(&[(peer, &[0; MAX_DATAGRAM]), (peer, &vec![0; 60_000])]);
+        from.send(&[(peer, &[0; MAX_DATAGRAM]), (peer, &vec![0; 60_000])], PATIENCE);
         let mut inbox = Inbox::new();
-        to.wait(Duration::from_secs(10));
+        to.wait(PATIENCE);
         to.receive(&mut inbox).unwrap();
         let lengths: Vec<_> = inbox.datagrams().map(|(datagram, _)| datagram.len()).collect();
         assert_eq!(lengths, [MAX_DATAGRAM, MAX_DATAGRAM + 1]);

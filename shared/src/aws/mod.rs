@@ -1,14 +1,14 @@
 //! The ports, on AWS. With the `main.rs` files the only place that names an SDK.
 //!
-//! Each adapter makes one request at a time out of what it is handed, reads which parts of it were refused, and sends
-//! those again until nothing is refused or the deadline is reached. The SDK's own retries are off: it cannot see a
-//! refusal inside a successful answer, and two loops would multiply.
+//! Each adapter makes one request at a time out of what it is handed and reads which parts of it were refused. Queue and
+//! table send those again until nothing is refused or the deadline is reached; the stream leaves that to its caller. The
+//! SDK's own retries are off: it cannot see a refusal inside a successful answer, and two loops would multiply.
 //!
 //! # Layout
 //!
 //! - `table`, `queue`, `stream`: the three ports.
 //! - `secret`: reads a secret at start.
-//! - `resend`: the loop they share.
+//! - `resend`: the loop that queue and table share.
 
 use std::time::Duration;
 

@@ -20,6 +20,9 @@ const VERSION: u8 = 1;
 /// refused.
 const HARMLESS: [CoapOption; 4] = [CoapOption::UriHost, CoapOption::UriPort, CoapOption::UriPath, CoapOption::UriQuery];
 
+/// More than a client sends: a request needs one.
+const MAX_OPTIONS: usize = 16;
+
 /// A request that waits for its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
@@ -67,6 +70,9 @@ fn outcome(durable: bool) -> ResponseType {
 /// Reads a message. Of a sealed uplink nothing is answered, not even what is wrong with the request around it, before
 /// its sender has proved itself.
 pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Heard, Refusal> {
+    if !has_few_options(datagram) {
+        return Err(Refusal::NotCoap);
+    }
     let packet = Packet::from_bytes(datagram).map_err(|_| Refusal::NotCoap)?;
     let kind = packet.header.get_type();
     if packet.header.get_version() != VERSION {
@@ -86,6 +92,33 @@ pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Heard, Refusal> {
         }
         _ => Err(Refusal::NotCoap),
     }
+}
+
+/// Whether there are at most [`MAX_OPTIONS`] in it. Nothing is proved yet, and reading 2,000 of them takes as long as
+/// checking 200 seals.
+fn has_few_options(datagram: &[u8]) -> bool {
+    let extra = |nibble: u8| match nibble {
+        13 => 1,
+        14 => 2,
+        _ => 0,
+    };
+    let mut at = 4 + usize::from(datagram.first().map_or(0, |first| first & 0x0F));
+    for _ in 0..=MAX_OPTIONS {
+        let Some(&first) = datagram.get(at) else { return true };
+        if first == 0xFF {
+            return true;
+        }
+        let (delta, length) = (first >> 4, first & 0x0F);
+        let length_at = at + 1 + extra(delta);
+        let byte = |at| datagram.get(at).map_or(0, |&byte| usize::from(byte));
+        let length = match length {
+            13 => 13 + 1 + byte(length_at),
+            14 => 269 + 2 + byte(length_at) * 256 + byte(length_at + 1),
+            _ => usize::from(length),
+        };
+        at = length_at + length;
+    }
+    false
 }
 
 fn request(packet: &Packet, kind: MessageType, method: RequestType, trust: &Trust) -> Result<Heard, Refusal> {
@@ -267,6 +300,16 @@ mod tests {
         for kind in [0x60, 0x70] {
             assert!(matches!(hear(&[kind, 0x00, 0x00, 0x07], &keys()), Ok(Heard::Settled(7))));
         }
+    }
+
+    #[test]
+    fn a_message_of_nothing_but_options_is_not_read_to_its_end() {
+        let options = |count| [&[0x40, 0x02, 0, 1][..], &vec![0x00; count], &[0xFF, 0x00]].concat();
+        assert!(has_few_options(&options(MAX_OPTIONS)));
+        assert!(!has_few_options(&options(MAX_OPTIONS + 1)));
+        assert_eq!(unanswered(&options(2_000), &Trust::InTheClear), Refusal::NotCoap);
+        let extended = [&[0x40, 0x02, 0, 1, 0xDD, 0, 7][..], &[0; 20], &[0xFF, 0x00]].concat();
+        assert!(has_few_options(&extended));
     }
 
     #[test]
