@@ -382,7 +382,7 @@ async fn a_flood_does_not_keep_a_bridge_from_stopping() {
     });
     until(async || metric(field.bridge.http, "received_total").await > 1000).await;
     timeout(PATIENCE / 2, field.stop()).await.expect("the bridge ends");
-    drop(enough.send(()));
+    let _ = enough.send(());
     flood.join().unwrap();
 }
 
