@@ -68,11 +68,11 @@ impl Default for Options {
 /// When something does not start, or does not hold.
 pub fn run(options: &Options) -> io::Result<()> {
     let rounds: Vec<&Round> = ROUNDS.iter().filter(|round| round.name.contains(&options.only)).collect();
-    let each = options.readings / rounds.len().max(1) as u64;
+    let each = options.readings.div_ceil(rounds.len().max(1) as u64);
     println!("seed {}: {} rounds of {each} readings, at {}/s", options.seed, rounds.len(), options.rate);
     let meters = Arc::new(Meters::new(METERS));
     let mut fleet = Fleet::new(Arc::clone(&meters))?;
-    let (consumer, stream) = Consumer::start(Arc::clone(&meters), options.readings);
+    let (consumer, stream) = Consumer::start(Arc::clone(&meters), each * rounds.len() as u64);
     let mut field = Field::new(options, meters, stream)?;
     let mut unexpected = 0;
     for round in rounds {
