@@ -2,10 +2,13 @@
 
 LOCAL := python3 tools/local.py
 
-# Its version is in its path, so that a new one is installed by writing it here.
+# Their versions are in their paths, so that a new one is installed by writing it here.
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_HOME := .local/tools/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_DENY := $(CARGO_DENY_HOME)/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ_HOME := .local/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+CARGO_FUZZ := $(CARGO_FUZZ_HOME)/bin/cargo-fuzz
 
 .DEFAULT_GOAL := help
 # The steps share the processor and cargo's lock: side by side they would only wait for each other.
@@ -51,6 +54,7 @@ test: fmt template python clippy unit e2e ## all of the following
 
 fmt: prerequisites ## is the code formatted?
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 template: prerequisites ## is the template right? (sam validate --lint)
 	@$(LOCAL) validate
@@ -82,6 +86,36 @@ advisories: $(CARGO_DENY) ## known weaknesses of the dependencies (downloads the
 $(CARGO_DENY):
 	cargo install --locked --root $(CARGO_DENY_HOME) --version $(CARGO_DENY_VERSION) cargo-deny
 
+# --- Strangers' bytes
+
+FUZZ_TARGETS := fuzz-datagram fuzz-stream fuzz-codec
+# Each target ends once it has been fed so many bytes, which takes some minutes.
+FUZZ_BYTES := 100000000
+# One that has not been by then has failed.
+FUZZ_SECONDS := 600
+# As long as the longest datagram that is taken.
+FUZZ_OPTIONS := -max_len=2048 -timeout=5 -print_final_stats=1
+FUZZ := cargo +nightly fuzz
+
+.PHONY: fuzz $(FUZZ_TARGETS) fuzz-build nightly
+fuzz: $(FUZZ_TARGETS) ## feed 100 million bytes to each reader of strangers' bytes (needs a nightly compiler)
+
+$(FUZZ_TARGETS) fuzz-build: export PATH := $(CURDIR)/$(CARGO_FUZZ_HOME)/bin:$(PATH)
+
+$(FUZZ_TARGETS): fuzz-%: fuzz-build
+	@mkdir -p fuzz/corpus/$*
+	FUZZ_BYTES=$(FUZZ_BYTES) timeout $(FUZZ_SECONDS) $(FUZZ) run $* fuzz/corpus/$* fuzz/seeds/$* -- $(FUZZ_OPTIONS)
+
+fuzz-build: prerequisites nightly $(CARGO_FUZZ)
+	$(FUZZ) build
+
+nightly:
+	@cargo +nightly --version > /dev/null 2>&1 || { echo \
+	  "a nightly compiler is missing, which fuzzing needs: rustup toolchain install nightly" >&2; exit 1; }
+
+$(CARGO_FUZZ):
+	cargo install --locked --root $(CARGO_FUZZ_HOME) --version $(CARGO_FUZZ_VERSION) cargo-fuzz
+
 # --- The UDP bridge, measured and broken
 
 .PHONY: bench-bridge chaos load-tools
@@ -102,7 +136,7 @@ bench: build bench-bridge ## bench-bridge, and cold start and duration of each f
 
 clean: down ## remove everything that was built or installed
 	cargo clean
-	rm -rf .aws-sam .local
+	rm -rf .aws-sam .local fuzz/target
 
 prerequisites:
 	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust, https://rustup.rs" >&2; exit 1; }

@@ -1,0 +1,105 @@
+//! Any bytes as a datagram, at each kind of listener.
+//!
+//! No fuzzer guesses a tag. So that it gets behind the proof as well, its bytes are also sealed by the meter they name,
+//! as a whole, and from their first 0xFF on, which in a CoAP message is where the payload begins.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use pulsegate_fuzz::fed;
+use shared::device::{Imei, Network};
+use shared::profile;
+use udp_bridge::protocol::sealed::{Header, MasterKeys};
+use udp_bridge::protocol::{Answer, Heard, Protocol, Trust};
+
+/// The first is that of docs/nbiot-protocol.md, so that what is sealed there is sealed here.
+const MASTER_KEYS: &str =
+    r#"{"1": "correct horse battery staple, and then some", "7": "another master key for the rotation"}"#;
+
+static KEYS: LazyLock<MasterKeys> = LazyLock::new(|| MASTER_KEYS.parse().unwrap());
+
+static SEALED: LazyLock<Protocol> = LazyLock::new(|| bare(Trust::Sealed(KEYS.clone())));
+
+static LISTENERS: LazyLock<[Protocol; 4]> = LazyLock::new(|| {
+    let coap = Protocol::Coap(Trust::Sealed(KEYS.clone()));
+    [SEALED.clone(), bare(Trust::InTheClear), coap, Protocol::Coap(Trust::InTheClear)]
+});
+
+fn bare(trust: Trust) -> Protocol {
+    let profile = profile::find(Network::Nbiot, "adeunis-pulse4-nbiot").unwrap();
+    Protocol::Datagram { profile, trust, acknowledge: true }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    fed(bytes);
+    let sealed_whole = sealed(bytes);
+    if let Some(datagram) = &sealed_whole {
+        proof_is_enough(datagram);
+    }
+    for datagram in [Some(bytes.to_vec()), sealed_whole, with_sealed_payload(bytes)].into_iter().flatten() {
+        for listener in LISTENERS.iter() {
+            nobody_gets_in_unproven_and_nothing_is_amplified(listener, &datagram);
+        }
+    }
+});
+
+/// The datagram with the tag that the meter it names would have put there; `None` if it names none.
+fn sealed(datagram: &[u8]) -> Option<Vec<u8>> {
+    let (untagged, _) = datagram.split_last_chunk::<8>()?;
+    let (header, payload) = untagged.split_first_chunk::<18>()?;
+    let [_, key_id, imei @ .., c0, c1, c2, c3, t0, t1, t2, t3] = *header;
+    let imei = Imei::from_packed(imei).ok()?;
+    let (counter, time) = (u32::from_be_bytes([c0, c1, c2, c3]), u32::from_be_bytes([t0, t1, t2, t3]));
+    Some(KEYS.device_key(key_id, imei)?.seal_uplink(Header { key_id, imei, counter, time }, payload))
+}
+
+fn with_sealed_payload(datagram: &[u8]) -> Option<Vec<u8>> {
+    let (head, payload) = datagram.split_at(datagram.iter().position(|&byte| byte == 0xFF)? + 1);
+    Some([head, &sealed(payload)?].concat())
+}
+
+/// Of a meter that proves itself everything is taken, if only it says when it was sealed.
+fn proof_is_enough(datagram: &[u8]) {
+    let (time, payload) = (&datagram[14..18], &datagram[18..datagram.len() - 8]);
+    match SEALED.hear(datagram) {
+        Ok(Heard::Uplink(_, opened, _)) => assert_eq!(opened.payload.bytes(), payload),
+        other => assert_eq!(time, [0; 4], "{other:?}"),
+    }
+}
+
+fn nobody_gets_in_unproven_and_nothing_is_amplified(listener: &Protocol, datagram: &[u8]) {
+    let Ok(heard) = listener.hear(datagram) else { return };
+    let spoken_to = !matches!(heard, Heard::Settled(_));
+    if spoken_to && matches!(listener.trust(), Trust::Sealed(_)) {
+        assert!(is_proved(listener, datagram), "without proof: {heard:?}");
+    }
+    for answer in answers(heard) {
+        assert!(answer.len() <= datagram.len(), "amplified: {answer:02x?}");
+    }
+}
+
+/// Whether there is a right tag where the listener has to look for it: to seal the datagram again changes nothing.
+fn is_proved(listener: &Protocol, datagram: &[u8]) -> bool {
+    let starts = match listener {
+        Protocol::Datagram { .. } => 0..1,
+        // Where its payload begins is the listener's to know; what is sealed there goes to the end.
+        Protocol::Coap(_) => 0..datagram.len(),
+    };
+    starts.into_iter().any(|start| sealed(&datagram[start..]).is_some_and(|sealed| sealed == datagram[start..]))
+}
+
+/// All that the sender may be sent.
+fn answers(heard: Heard) -> Vec<Vec<u8>> {
+    match heard {
+        Heard::Wrong(_, answer) | Heard::Uplink(_, _, Answer::Datagram(answer)) => vec![answer],
+        Heard::Uplink(_, _, Answer::Coap(exchange)) => {
+            let outcomes = [true, false].into_iter();
+            let answers =
+                outcomes.flat_map(|durable| [exchange.answer(durable, 1), exchange.separate_answer(durable, 1)]);
+            answers.chain([exchange.arrived()]).collect()
+        }
+        Heard::Settled(_) => vec![],
+    }
+}
