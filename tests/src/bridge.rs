@@ -101,6 +101,40 @@ pub fn keys() -> MasterKeys {
     serde_json::json!({ "1": document::text("master key 1") }).to_string().parse().unwrap()
 }
 
+/// The status and the text of a path of the bridge's own.
+pub async fn get(http: SocketAddr, path: &str) -> (u16, String) {
+    let url = format!("http://{http}{path}");
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let get = move || {
+        let mut answer = agent.get(&url).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    tokio::task::spawn_blocking(get).await.unwrap()
+}
+
+/// The status of such a path.
+pub async fn status(http: SocketAddr, path: &str) -> u16 {
+    get(http, path).await.0
+}
+
+/// A counter of `GET /metrics`; zero if it is not there (yet).
+pub async fn metric(http: SocketAddr, name: &str) -> u64 {
+    let (_, text) = get(http, "/metrics").await;
+    let value =
+        text.lines().find_map(|line| line.strip_prefix("pulsegate_bridge_")?.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Asks until it is so.
+pub async fn until(condition: impl AsyncFn() -> bool) {
+    let so = async {
+        while !condition().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, so).await.expect("it becomes so");
+}
+
 fn setting(name: &str) -> Option<String> {
     let value = match name {
         "STREAM_NAME" | "MASTER_KEYS_SECRET_ID" => "unused",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, keys, post};
+use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, get, keys, metric, post, status, until};
 use shared::aggregate;
 use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
@@ -229,39 +229,6 @@ async fn a_recorded_datagram_sent_again_is_the_same_message() {
     }
     let uplinks = field.stop().await;
     assert_eq!(uplinks[0], uplinks[1]);
-}
-
-/// The status and the text of a path of the bridge's own.
-async fn get(http: std::net::SocketAddr, path: &str) -> (u16, String) {
-    let url = format!("http://{http}{path}");
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let get = move || {
-        let mut answer = agent.get(&url).call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
-    };
-    tokio::task::spawn_blocking(get).await.unwrap()
-}
-
-async fn status(http: std::net::SocketAddr, path: &str) -> u16 {
-    get(http, path).await.0
-}
-
-/// A counter of `GET /metrics`; zero if it is not there (yet).
-async fn metric(http: std::net::SocketAddr, name: &str) -> u64 {
-    let (_, text) = get(http, "/metrics").await;
-    let value =
-        text.lines().find_map(|line| line.strip_prefix("pulsegate_bridge_")?.strip_prefix(name)?.strip_prefix(' '));
-    value.map_or(0, |value| value.parse().unwrap())
-}
-
-/// Asks until it is so.
-async fn until(condition: impl AsyncFn() -> bool) {
-    let so = async {
-        while !condition().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, so).await.expect("it becomes so");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub fn svg(samples: &[Sample]) -> String {
 fn panel(left: f64, title: &str, rates: &[f64], lines: &[Line]) -> String {
     let most = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MIN_POSITIVE, f64::max);
     let widest = most(&mut rates.iter().copied());
-    let highest = most(&mut lines.iter().flat_map(|line| line.values.iter().copied())) * 1.1;
+    let highest = 4.0 * round_step(most(&mut lines.iter().flat_map(|line| line.values.iter().copied())) / 4.0);
     let x = |rate: f64| left + MARGIN + rate / widest * WIDTH;
     let y = |value: f64| MARGIN + HEIGHT * (1.0 - value / highest);
     let (x0, x1, y0) = (x(0.0), x(widest), y(0.0));
@@ -52,12 +52,8 @@ fn panel(left: f64, title: &str, rates: &[f64], lines: &[Line]) -> String {
     for step in 0..=4 {
         let value = highest * f64::from(step) / 4.0;
         let _ = writeln!(svg, "<path d=\"M{x0} {0:.1}H{x1}\" stroke=\"#ddd\"/>", y(value));
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{value:.1}</text>",
-            x0 - 6.0,
-            y(value) + 4.0
-        );
+        let _ =
+            writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{value}</text>", x0 - 6.0, y(value) + 4.0);
     }
     for rate in rates {
         let below = y0 + 18.0;
@@ -85,4 +81,10 @@ fn panel(left: f64, title: &str, rates: &[f64], lines: &[Line]) -> String {
         let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{:.1}\" fill=\"{color}\">{name}</text>", MARGIN - 12.0);
     }
     svg
+}
+
+/// The next larger 1, 2 or 5 with zeros, so that an axis has numbers that people read.
+fn round_step(step: f64) -> f64 {
+    let zeros = 10_f64.powf(step.log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|digit| digit * zeros).find(|&round| round >= step).unwrap_or(10.0 * zeros)
 }
