@@ -22,6 +22,7 @@
 //! ```
 
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::at::{At, AtError};
 use crate::device::{DeviceId, DeviceIdError, Imei, SigfoxId};
@@ -94,19 +95,18 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         DeviceId::Sigfox(id) => (0, Some(id.number())),
     };
     let Radio { rssi, snr, station, signal_quality } = &uplink.radio;
+    let time_source = match uplink.time_source {
+        TimeSource::Network => 0,
+        TimeSource::Device => 1,
+        TimeSource::Computed => 2,
+    };
     let record = UplinkRecord {
         version: VERSION,
         imei,
         sigfox_id,
         at: uplink.at.unix().unsigned_abs(), // never negative
-        time_source: match uplink.time_source {
-            TimeSource::Network => 0,
-            TimeSource::Device => 1,
-            TimeSource::Computed => 2,
-        },
+        time_source,
         sequence: uplink.sequence,
-        profile: uplink.profile.as_str().to_owned(),
-        payload: uplink.payload.bytes().to_vec(),
         kind: match uplink.kind {
             Kind::Data => 0,
         },
@@ -114,8 +114,15 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         snr: snr.map(f64::from),
         station: station.as_ref().map(|station| station.as_str().to_owned()),
         signal_quality: signal_quality.map(u32::from),
+        ..UplinkRecord::default()
     };
     record.encode_raw(buffer);
+    // These two by hand, or they would have to be copied into the message first. Protobuf takes fields in any order.
+    for (tag, bytes) in [(7, uplink.profile.as_str().as_bytes()), (8, uplink.payload.bytes())] {
+        encode_key(tag, WireType::LengthDelimited, buffer);
+        encode_varint(bytes.len() as u64, buffer);
+        buffer.extend_from_slice(bytes);
+    }
 }
 
 /// Reads an uplink. Fields it does not know are skipped, so that a newer sender may add some.

@@ -25,7 +25,7 @@ use crate::socket::{BATCH, Inbox, MAX_DATAGRAM, Socket};
 
 /// After a batch that was not full, this is slept before the next look. At full rate a hundred datagrams are received by
 /// two system calls instead of by dozens; to a meter, whose radio takes seconds, it is nothing.
-const COALESCE: Duration = Duration::from_millis(1);
+const COALESCE: Duration = Duration::from_millis(2);
 
 /// How often a thread that waits looks whether it is to stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
