@@ -79,7 +79,7 @@ def system():
 
 
 def unpack(packages):
-    for folder in ("state/lists/partial", "cache/archives/partial", "root"):
+    for folder in ("state/lists/partial", "cache/archives/partial", "unpacked"):
         (HOME / folder).mkdir(parents=True)
     configuration = HOME / "apt.conf"
     configuration.write_text(APT.format(home=HOME))
@@ -89,6 +89,6 @@ def unpack(packages):
     download = ["install", "--download-only", "--no-install-recommends", "--yes", *packages]
     command([*apt, *download], LOG, os.environ, append=True)
     for archive in sorted((HOME / "cache" / "archives").glob("*.deb")):
-        command(["dpkg", "-x", archive, HOME / "root"], LOG, os.environ, append=True)
+        command(["dpkg", "-x", archive, HOME / "unpacked"], LOG, os.environ, append=True)
     for folder in ("state", "cache"):
         shutil.rmtree(HOME / folder)

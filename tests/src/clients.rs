@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 /// Where `make field` unpacks what the machine lacks.
-const DEBIAN: &str = ".local/tools/debian/root/usr";
+const DEBIAN: &str = ".local/tools/debian/unpacked/usr";
 
 /// A command of the client in C, without arguments, or `None` where it cannot be built.
 pub fn reference_client() -> Option<Command> {

@@ -230,6 +230,8 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
             assert!(mapping["DestinationConfig"]["OnFailure"]["Destination"].is_object(), "{name}");
             assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");
             assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON", "{name}");
+            // A full record holds some 350 uplinks, and each takes some 3 KB of the function's 256 MB.
+            assert!(mapping["BatchSize"].as_u64().unwrap() * 350 * 3_000 < 64_000_000, "{name}");
         }
     }
 }

@@ -76,7 +76,6 @@ impl Bridge {
             ("STREAM_NAME", "stream"),
             ("MASTER_KEYS_SECRET_ID", "keys"),
             ("HTTP_ADDR", "127.0.0.1:0"),
-            ("HEALTH_ADDR", "127.0.0.1:0"),
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "none"),
             ("AWS_SECRET_ACCESS_KEY", "none"),
