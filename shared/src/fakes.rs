@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::ports::{Item, Queue, Refused, Stream, StreamRecord, Table};
+use crate::ports::{Item, Queue, Refused, Stream, StreamRecord, Table, Watermark, WatermarkError, Watermarks};
 
 /// A queue that keeps what was sent, or is down.
 #[derive(Debug, Default)]
@@ -28,6 +28,14 @@ pub struct FakeTable {
 pub struct FakeStream {
     records: Mutex<Vec<StreamRecord>>,
     state: watch::Sender<StreamState>,
+}
+
+/// Watermarks that are kept, cannot be reached, or can be set so many times.
+#[derive(Debug, Default)]
+pub struct FakeWatermarks {
+    kept: Mutex<BTreeMap<String, Watermark>>,
+    sets_left: Option<Mutex<usize>>,
+    down: bool,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +154,50 @@ impl Stream for Arc<FakeStream> {
         }
         lock(&self.records).extend(records.iter().copied().cloned());
         Refused::new()
+    }
+}
+
+impl FakeWatermarks {
+    /// Cannot be reached.
+    pub fn down() -> Self {
+        Self { down: true, ..Self::default() }
+    }
+
+    /// Can be set so many times, and then no more.
+    pub fn set_at_most(times: usize) -> Self {
+        Self { sets_left: Some(Mutex::new(times)), ..Self::default() }
+    }
+
+    /// The watermark of that name.
+    pub fn of(&self, name: &str) -> Option<Watermark> {
+        lock(&self.kept).get(name).copied()
+    }
+
+    /// Sets one, as somebody else would have.
+    pub fn put(&self, name: &str, watermark: Watermark) {
+        lock(&self.kept).insert(name.to_owned(), watermark);
+    }
+
+    fn may_set(&self) -> bool {
+        let Some(left) = &self.sets_left else { return !self.down };
+        let mut left = lock(left);
+        let may = *left > 0;
+        *left = left.saturating_sub(1);
+        may
+    }
+}
+
+impl Watermarks for FakeWatermarks {
+    async fn get(&self, name: &str, _: Instant) -> Result<Option<Watermark>, WatermarkError> {
+        if self.down { Err(WatermarkError("down on purpose".into())) } else { Ok(self.of(name)) }
+    }
+
+    async fn set(&self, name: &str, watermark: &Watermark, _: Instant) -> Result<(), WatermarkError> {
+        if !self.may_set() {
+            return Err(WatermarkError("down on purpose".into()));
+        }
+        self.put(name, *watermark);
+        Ok(())
     }
 }
 

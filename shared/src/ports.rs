@@ -1,6 +1,6 @@
 //! One verb each in front of AWS. What an adapter promises stands here; `aws` keeps it, `fakes` break it on purpose.
 //!
-//! All three verbs follow one rule. They are handed several things and answer with the positions of those that are
+//! The verbs of queue, table and stream follow one rule. They are handed several things and answer with the positions of those that are
 //! **not** durable; an empty answer means that all of them are. Queue and table send again what was refused for the
 //! moment; all give up at the deadline at the latest. Whatever is handed over may have been written although it is
 //! reported as refused (an answer can get lost), so every write must be one that can be repeated.
@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// Positions, in what was handed over, of what is not durable.
@@ -51,6 +51,48 @@ pub struct StreamRecord {
     /// What the consumer gets.
     pub data: Vec<u8>,
 }
+
+/// How far something that is fetched has been fetched, by name.
+pub trait Watermarks {
+    /// The watermark last set, or `None` if none ever was.
+    fn get(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Option<Watermark>, WatermarkError>> + Send;
+
+    /// Sets it. After an error it may be set or not.
+    fn set(
+        &self,
+        name: &str,
+        watermark: &Watermark,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), WatermarkError>> + Send;
+}
+
+/// Everything before `since` has been fetched and is durable. Times are in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermark {
+    /// Where the next pass begins, or where the unfinished one has begun.
+    pub since: u64,
+    /// The pass that has not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
+}
+
+/// How far a pass from `since` on has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Where it ends.
+    pub before: u64,
+    /// How many of its finds are durable, in the order in which they are listed.
+    pub offset: u64,
+}
+
+/// A watermark can be neither read nor set now.
+#[derive(Debug, thiserror::Error)]
+#[error("the watermarks cannot be reached")]
+pub struct WatermarkError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// An item out of a value's own shape.
 #[expect(clippy::expect_used, reason = "items are structs of texts, numbers and bytes, which a table always holds")]

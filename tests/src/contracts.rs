@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::ports::{Item, Queue, Stream, StreamRecord, Table};
+use shared::ports::{Item, Queue, Stream, StreamRecord, Table, Unfinished, Watermark, Watermarks};
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -51,4 +51,17 @@ pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(strea
     let mut received = all().await;
     received.sort();
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
+}
+
+/// A watermark is read as it was set last, unfinished pass and all, and none is there before it is set.
+pub async fn watermarks_are_read_as_they_were_set(watermarks: &impl Watermarks) {
+    assert_eq!(watermarks.get("one", soon()).await.unwrap(), None);
+    let unfinished = Watermark { since: 7, unfinished: Some(Unfinished { before: 1_795_176_000_123, offset: 200 }) };
+    let finished = Watermark { since: 1_795_176_000_123, unfinished: None };
+    for watermark in [unfinished, finished] {
+        watermarks.set("one", &watermark, soon()).await.unwrap();
+        watermarks.set("another", &unfinished, soon()).await.unwrap();
+        assert_eq!(watermarks.get("one", soon()).await.unwrap(), Some(watermark));
+    }
+    assert_eq!(watermarks.get("another", soon()).await.unwrap(), Some(unfinished));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pulsegate_tests::contracts;
-use shared::fakes::{FakeQueue, FakeStream, FakeTable};
+use shared::fakes::{FakeQueue, FakeStream, FakeTable, FakeWatermarks};
 
 #[tokio::test]
 async fn the_fake_table_keeps_the_contract() {
@@ -22,4 +22,9 @@ async fn the_fake_stream_keeps_the_contract() {
     let stream = Arc::new(FakeStream::default());
     let data = async || stream.records().into_iter().map(|record| record.data).collect();
     contracts::a_stream_keeps_every_record(&stream, data).await;
+}
+
+#[tokio::test]
+async fn the_fake_watermarks_keep_the_contract() {
+    contracts::watermarks_are_read_as_they_were_set(&FakeWatermarks::default()).await;
 }

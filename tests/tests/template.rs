@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, KinesisStream, SecretStore, SqsQueue};
+use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, SecretStore, SqsQueue};
 use shared::config::{ConfigError, RawConfig, Settings};
 
 /// A function's crate, and the settings its code reads.
@@ -44,8 +44,9 @@ fn functions() -> BTreeMap<&'static str, Function> {
 }
 
 /// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
-const ADAPTERS: [(&str, &[&str]); 4] = [
+const ADAPTERS: [(&str, &[&str]); 5] = [
     ("DynamoTable", DynamoTable::ACTIONS),
+    ("DynamoWatermarks", DynamoWatermarks::ACTIONS),
     ("KinesisStream", KinesisStream::ACTIONS),
     ("SecretStore", SecretStore::ACTIONS),
     ("SqsQueue", SqsQueue::ACTIONS),
@@ -160,6 +161,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("stream", KinesisStream::ACTIONS),
         ("secret", SecretStore::ACTIONS),
         ("queue", SqsQueue::ACTIONS),
+        ("watermark", DynamoWatermarks::ACTIONS),
     ] {
         let source = read(&format!("shared/src/aws/{file}.rs"));
         // A request is `client.snake_case_operation()`, or the same on a client made on the spot.

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //!
-//! - `table`, `queue`, `stream`: the three ports.
+//! - `table`, `queue`, `stream`, `watermark`: the ports.
 //! - `secret`: reads a secret at start.
 //! - `resend`: the loop that queue and table share.
 
@@ -22,11 +22,13 @@ mod resend;
 mod secret;
 mod stream;
 mod table;
+mod watermark;
 
 pub use queue::SqsQueue;
 pub use secret::{SecretError, SecretStore};
 pub use stream::KinesisStream;
 pub use table::DynamoTable;
+pub use watermark::DynamoWatermarks;
 
 /// A connection to AWS inside a region is made in a few milliseconds or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

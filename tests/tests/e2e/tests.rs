@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kinesis::types::ShardIteratorType;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, KinesisStream, SqsQueue};
+use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, SqsQueue};
 use shared::ports::{Item, Queue as _};
 
 use crate::cloud::{Cloud, text, until};
@@ -129,6 +129,7 @@ pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_re
 
 pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     const NAME: &str = "contract";
+    const WATERMARKS: &str = "contract-watermarks";
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
     let attribute = |name: &str| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
@@ -142,6 +143,11 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
         query.send().await.unwrap().items().iter().cloned().map(Item::from).collect()
     })
     .await;
+
+    let watermarks = cloud.dynamodb.create_table().table_name(WATERMARKS).billing_mode(BillingMode::PayPerRequest);
+    let watermarks = watermarks.key_schema(key("device_type", KeyType::Hash));
+    watermarks.attribute_definitions(attribute("device_type")).send().await.unwrap();
+    contracts::watermarks_are_read_as_they_were_set(&DynamoWatermarks::new(&cloud.config, WATERMARKS)).await;
 
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
     contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
