@@ -9,6 +9,7 @@
 //! - [`bridge`]: the bridge in the test's own process, in front of a fake stream.
 //! - [`clients`]: what speaks to it: the reference client in C, and clients of others.
 //! - [`relay`]: the network between the two.
+//! - [`sigfox`]: a simulated Sigfox cloud.
 //! - [`document`]: the worked examples of `docs/nbiot-protocol.md`.
 //!
 //! The tests themselves are in `tests/`: `e2e` runs with a local cloud, `image` with a Docker engine, all others without.
@@ -19,6 +20,7 @@ pub mod contracts;
 pub mod document;
 pub mod events;
 pub mod relay;
+pub mod sigfox;
 pub mod stack;
 pub mod template;
 

@@ -1,0 +1,244 @@
+//! What is on the list of callbacks that were not delivered.
+//!
+//! Sigfox documents an item's members, but its own examples differ from that in places: the body may be a text or an
+//! object, the device a text or an object with an ID. So this reads whatever is there. The API's description is at
+//! <https://support.sigfox.com/apidocs>.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use shared::device::Network;
+use shared::profile::{self, Profile};
+use shared::quarantine::Quarantined;
+
+use crate::STAGE;
+use crate::live::CallbackKind;
+
+/// An item of the list.
+#[derive(Debug)]
+pub enum Item {
+    /// A callback that should have come here.
+    Missed(Missed),
+    /// One that should have gone to somebody else, or by mail.
+    Foreign,
+    /// Not understood; to quarantine with it.
+    Unreadable(Box<Quarantined>),
+}
+
+/// A callback that should have come here, as it would have.
+#[derive(Debug)]
+pub struct Missed {
+    /// The profile in its path.
+    pub profile: &'static Profile,
+    /// The kind in its path.
+    pub kind: CallbackKind,
+    /// The query of its URL.
+    pub query: String,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// What the item says besides, should the callback itself not say it.
+    pub also: Vec<(String, String)>,
+}
+
+/// Why an item is not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("the item names no callback")]
+    NoCallback,
+    #[error("the path of the callback names no profile of a Sigfox device")]
+    UnknownProfile,
+    #[error("the path of the callback names no kind of callback")]
+    UnknownKind,
+}
+
+/// Reads an item.
+pub fn read(item: &Value) -> Item {
+    let callback = &item["callback"];
+    let Some(url) = callback["url"].as_str() else {
+        let by_mail = callback["subject"].is_string() || callback["message"].is_string();
+        return if by_mail { Item::Foreign } else { unreadable(item, Reason::NoCallback) };
+    };
+    let Some(place) = Place::of(url) else { return Item::Foreign };
+    let Some(profile) = profile::find(Network::Sigfox, place.profile) else {
+        return unreadable(item, Reason::UnknownProfile);
+    };
+    let Ok(kind) = place.kind.parse() else { return unreadable(item, Reason::UnknownKind) };
+    let body = match &callback["body"] {
+        Value::Null => Vec::new(),
+        body => text(body).into_owned().into_bytes(),
+    };
+    Item::Missed(Missed { profile, kind, query: place.query.to_owned(), body, also: also(item) })
+}
+
+/// Where a callback goes to: `https://.../sigfox/{profile}/{kind}?{query}`.
+struct Place<'a> {
+    profile: &'a str,
+    kind: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let url = url.split('#').next()?;
+        let (url, query) = url.split_once('?').unwrap_or((url, ""));
+        let (_host, path) = url.split_once("://")?.1.split_once('/')?;
+        let mut segments = path.rsplit('/');
+        let (kind, profile) = (segments.next()?, segments.next()?);
+        (segments.next()? == "sigfox").then_some(Self { profile, kind, query })
+    }
+}
+
+/// Whole, but for what a callback shows to prove that it is Sigfox's: that is the secret, and stays out of the queue.
+fn unreadable(item: &Value, reason: Reason) -> Item {
+    let mut item = item.clone();
+    if let Some(callback) = item.get_mut("callback").and_then(Value::as_object_mut) {
+        callback.remove("headers");
+        if let Some(url) = callback.get_mut("url")
+            && let Some(without_user) = url.as_str().and_then(without_user)
+        {
+            *url = without_user.into();
+        }
+    }
+    Item::Unreadable(Box::new(Quarantined::new(STAGE, &reason, item.to_string().as_bytes())))
+}
+
+/// `https://user:SECRET@host/` without user and secret.
+fn without_user(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    Some(format!("{scheme}://{}", &rest[user.len() + 1..]))
+}
+
+/// The variables that the callback was built from, and what the item itself says where those do not.
+fn also(item: &Value) -> Vec<(String, String)> {
+    let parameters = item["parameters"].as_object().into_iter().flatten();
+    let present = parameters.filter(|(_, value)| !value.is_null());
+    let mut also: Vec<_> = present.map(|(name, value)| (name.clone(), text(value).into_owned())).collect();
+    let device = [&item["deviceId"], &item["device"], &item["device"]["id"]];
+    let own = [
+        ("device", device.into_iter().find_map(Value::as_str).map(str::to_owned)),
+        ("time", item["time"].as_u64().map(|time| seconds(time).to_string())),
+        ("data", item["data"].as_str().map(str::to_owned)),
+    ];
+    for (name, value) in own {
+        if let Some(value) = value
+            && !also.iter().any(|(known, _)| known == name)
+        {
+            also.push((name.to_owned(), value));
+        }
+    }
+    also
+}
+
+/// The year 1973 in milliseconds, 5138 in seconds: where a number leaves being the one and becomes the other.
+const LEAST_MILLISECONDS: u64 = 100_000_000_000;
+
+/// A callback's time is in seconds, an item's in milliseconds (and in some of Sigfox's descriptions in seconds, too).
+fn seconds(time: u64) -> u64 {
+    if time < LEAST_MILLISECONDS { time } else { time / 1000 }
+}
+
+/// The text of a value, quoted or not.
+fn text(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| value.to_string().into(), Cow::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const URL: &str = "https://a1.execute-api.eu-west-1.amazonaws.com/sigfox/adeunis-pulse-v4/uplink";
+
+    fn missed(item: &Value) -> Missed {
+        match read(item) {
+            Item::Missed(missed) => missed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn quarantined(item: &Value) -> Value {
+        match read(item) {
+            Item::Unreadable(record) => serde_json::from_str(&record.to_message()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn profile_kind_query_and_body_are_those_of_the_callback() {
+        let url = format!("{URL}?id=1A2345&u=https://x/y#z");
+        let missed = missed(&json!({"callback": {"url": url, "body": "{\"device\": \"1A2345\"}"}}));
+        assert_eq!((missed.profile.name, missed.kind.to_string().as_str()), ("adeunis-pulse-v4", "uplink"));
+        assert_eq!(missed.query, "id=1A2345&u=https://x/y");
+        assert_eq!(missed.body, b"{\"device\": \"1A2345\"}");
+    }
+
+    #[test]
+    fn a_body_that_is_an_object_is_the_same_as_its_text_and_none_is_an_empty_one() {
+        let body = |body: Value| missed(&json!({"callback": {"url": URL, "body": body}})).body;
+        assert_eq!(body(json!({"device": "1A2345"})), br#"{"device":"1A2345"}"#);
+        assert_eq!(body(json!(null)), b"");
+    }
+
+    #[test]
+    fn what_the_item_says_besides_stands_behind_what_the_callback_was_built_from() {
+        let item = json!({
+            "callback": {"url": URL}, "deviceId": "1A2345", "time": 1_795_176_000_999_u64, "data": "46",
+            "parameters": {"data": "4680", "seqNumber": 42, "rssi": null},
+        });
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let expected =
+            [pair("data", "4680"), pair("seqNumber", "42"), pair("device", "1A2345"), pair("time", "1795176000")];
+        assert_eq!(missed(&item).also, expected);
+    }
+
+    #[test]
+    fn the_device_may_be_an_id_or_an_object_with_one_and_the_time_in_seconds() {
+        for device in [json!({"deviceId": "1A"}), json!({"device": "1A"}), json!({"device": {"id": "1A"}})] {
+            let mut item = device;
+            item["callback"] = json!({"url": URL});
+            item["time"] = 1_795_176_000.into();
+            let also = missed(&item).also;
+            assert_eq!(also, [("device".to_owned(), "1A".to_owned()), ("time".to_owned(), "1795176000".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn callbacks_to_others_and_mails_are_foreign() {
+        for url in [
+            "https://example.com/",
+            "https://sigfox/adeunis-pulse-v4/uplink",
+            "https://example.com/a?b=/sigfox/c/d",
+            "",
+        ] {
+            assert!(matches!(read(&json!({"callback": {"url": url}})), Item::Foreign), "{url}");
+        }
+        assert!(matches!(read(&json!({"callback": {"subject": "s", "message": "m"}})), Item::Foreign));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_quarantined_whole_but_for_the_secret() {
+        let url = "https://sigfox:SECRET@a1.example.com/sigfox/acme/uplink?at=x@y";
+        let item = json!({
+            "deviceId": "1A", "callback": {"url": url, "headers": {"Authorization": "Bearer SECRET"}, "body": "b"},
+        });
+        let record = quarantined(&item);
+        assert_eq!(record["reason"], "the path of the callback names no profile of a Sigfox device");
+        let expected = json!({
+            "deviceId": "1A", "callback": {"url": "https://a1.example.com/sigfox/acme/uplink?at=x@y", "body": "b"},
+        });
+        let text = record["record"]["text"].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_item_at_all_is_quarantined_with_the_reason() {
+        for item in [json!(null), json!(7), json!("text"), json!([1]), json!({}), json!({"callback": {"url": 7}})] {
+            assert_eq!(quarantined(&item)["reason"], "the item names no callback");
+        }
+        let unknown = json!({"callback": {"url": URL.replace("uplink", "nonsense")}});
+        assert_eq!(quarantined(&unknown)["reason"], "the path of the callback names no kind of callback");
+    }
+}

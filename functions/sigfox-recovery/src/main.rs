@@ -1,0 +1,36 @@
+//! Wires the function: logs, configuration, clients, run.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::de::IgnoredAny;
+use shared::aws::{self, DynamoWatermarks, SecretStore, SqsQueue};
+use shared::config::{Settings, environment, or_exit};
+use shared::{deadline, telemetry};
+use sigfox_recovery::api::{Api, Credentials};
+use sigfox_recovery::{Config, Recovery, Tally, handle, window};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let sdk = aws::sdk_config().await;
+    let secrets = SecretStore::new(&sdk);
+    let recovery = Recovery {
+        api: Api::new(config.api),
+        device_types: config.device_types,
+        reach: config.reach,
+        watermarks: DynamoWatermarks::new(&sdk, config.watermark_table),
+        raw: SqsQueue::new(&sdk, config.raw_queue),
+        quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
+    };
+    let (recovery, secrets, secret_id) = (&recovery, &secrets, &config.secret_id);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| async move {
+        // Each time, as it is seldom: what an operator has filled in counts from the next run on.
+        let credentials: Credentials = secrets.read(secret_id).await?.parse()?;
+        let now = window::millis(SystemTime::now().duration_since(UNIX_EPOCH)?);
+        let deadline = deadline::before(event.context.deadline);
+        Ok::<Tally, Error>(handle(recovery, &credentials, now, deadline).await?)
+    }))
+    .await
+}

@@ -1,0 +1,95 @@
+//! The function, in front of a simulated Sigfox and fakes.
+
+use std::time::Duration;
+
+use pulsegate_tests::sigfox::api::{Api, USER};
+use pulsegate_tests::sigfox::{Message, Template};
+use serde_json::Value;
+use shared::envelope;
+use shared::fakes::{FakeQueue, FakeWatermarks};
+use shared::ports::Watermark;
+use shared::uplink::Uplink;
+use sigfox_recovery::window::Reach;
+use sigfox_recovery::{Failed, Recovery, Tally, api, handle};
+use tokio::time::Instant;
+
+pub const TYPE: &str = "628fd74fb3cabb6565ae81bb";
+/// 2026-11-21T12:00:00Z, a day after the messages.
+pub const NOW: u64 = 1_795_262_400_000;
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
+
+/// How long an invocation may take.
+pub const TIMEOUT: Duration = Duration::from_mins(5);
+
+pub const URL: &str = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/sigfox/adeunis-pulse-v4/uplink";
+
+pub type Faked = Recovery<FakeWatermarks, FakeQueue>;
+
+pub fn recovery(api: &Api) -> Faked {
+    recovery_of(api, TYPE)
+}
+
+pub fn recovery_of(api: &Api, device_types: &str) -> Faked {
+    Recovery {
+        // A simulated Sigfox that keeps silent is not waited for as long as the real one.
+        api: api::Api::new(api.url().parse().unwrap()).waiting(Duration::from_secs(1)),
+        device_types: device_types.parse().unwrap(),
+        reach: Reach { settle: Duration::from_mins(15), first_look_back: Duration::from_hours(72) },
+        watermarks: FakeWatermarks::default(),
+        raw: FakeQueue::default(),
+        quarantine: FakeQueue::default(),
+    }
+}
+
+pub async fn run_at(recovery: &Faked, now: u64) -> Result<Tally, Failed> {
+    handle(recovery, &USER.parse().unwrap(), now, Instant::now() + TIMEOUT).await
+}
+
+pub async fn run(recovery: &Faked) -> Result<Tally, Failed> {
+    run_at(recovery, NOW).await
+}
+
+pub fn message(n: u32) -> Message {
+    Message {
+        device: format!("{:X}", 0x001A_0000 + n),
+        time: 1_795_176_000 + u64::from(n),
+        data: "46800000009f00000002".to_owned(),
+        sequence: n,
+    }
+}
+
+pub fn template() -> Template {
+    Template::post_json(URL, "local-secret")
+}
+
+pub fn item(n: u32) -> Value {
+    template().callback(&message(n)).item(TYPE, 503)
+}
+
+/// A simulated Sigfox with so many undelivered callbacks.
+pub fn with_undelivered(count: u32) -> Api {
+    let api = Api::start();
+    api.list(TYPE, (0..count).map(item));
+    api
+}
+
+/// What went to the queue that live callbacks go to.
+pub fn enqueued(recovery: &Faked) -> Vec<Uplink> {
+    recovery.raw.sent().iter().flat_map(|message| envelope::unpack(message.as_bytes()).unwrap().uplinks).collect()
+}
+
+pub fn keys(recovery: &Faked) -> Vec<String> {
+    let mut keys: Vec<_> =
+        enqueued(recovery).iter().map(|uplink| format!("{} {}", uplink.device, uplink.key())).collect();
+    keys.sort();
+    keys
+}
+
+pub fn expected_keys(count: u32) -> Vec<String> {
+    let at = |n: u32| format!("2026-11-20T12:{:02}:{:02}Z", n / 60, n % 60);
+    (0..count).map(|n| format!("sigfox:{:X} {}#{n:05}", 0x001A_0000 + n, at(n))).collect()
+}
+
+/// The watermark of a pass that has come to its end at [`NOW`].
+pub const FINISHED: Watermark = Watermark { since: NOW - 30 * MINUTE, unfinished: None };
