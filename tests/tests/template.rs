@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, SecretStore, SqsQueue};
+use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SecretStore, SqsQueue};
 use shared::config::{ConfigError, RawConfig, Settings};
 
 /// A function's crate, and the settings its code reads.
@@ -20,7 +20,13 @@ fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeS
     let asked = RefCell::new(BTreeSet::new());
     let look_up = |name| {
         asked.borrow_mut().insert(name);
-        Some("1".to_owned())
+        let value = match name {
+            "SOURCE_RANGES" => "185.110.96.0/22",
+            "SIGFOX_API_URL" => "https://api.sigfox.com/v2",
+            "SIGFOX_DEVICE_TYPES" => "628fd74fb3cabb6565ae81bb",
+            _ => "1",
+        };
+        Some(value.to_owned())
     };
     assert!(read(&Settings::new(&look_up)).is_ok());
     // Lambda sets this one itself, and does not let the template do so.
@@ -29,25 +35,29 @@ fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeS
 
 /// Every function of the template. The names are those of the template's resources.
 fn functions() -> BTreeMap<&'static str, Function> {
-    let raw = || settings(RawConfig::from_settings);
     let pulse = || settings(pulse::Config::from_settings);
     BTreeMap::from([
         (
             "SigfoxCallback",
             Function { krate: "sigfox-callback", settings: settings(sigfox_callback::Config::from_settings) },
         ),
-        ("RawSigfox", Function { krate: "raw-sigfox", settings: raw() }),
-        ("RawNbiot", Function { krate: "raw-nbiot", settings: raw() }),
+        (
+            "SigfoxRecovery",
+            Function { krate: "sigfox-recovery", settings: settings(sigfox_recovery::Config::from_settings) },
+        ),
+        ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
+        ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
     ])
 }
 
 /// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
-const ADAPTERS: [(&str, &[&str]); 5] = [
+const ADAPTERS: [(&str, &[&str]); 6] = [
     ("DynamoTable", DynamoTable::ACTIONS),
     ("DynamoWatermarks", DynamoWatermarks::ACTIONS),
     ("KinesisStream", KinesisStream::ACTIONS),
+    ("RotatingSecret", RotatingSecret::ACTIONS),
     ("SecretStore", SecretStore::ACTIONS),
     ("SqsQueue", SqsQueue::ACTIONS),
 ];
@@ -100,6 +110,17 @@ fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
     }
 }
 
+/// Settings that name nothing that a function could touch.
+const NO_RESOURCES: [&str; 7] = [
+    "FIRST_LOOK_BACK_HOURS",
+    "RAW_RETENTION_DAYS",
+    "SECRET_HEADER",
+    "SETTLE_SECONDS",
+    "SIGFOX_API_URL",
+    "SIGFOX_DEVICE_TYPES",
+    "SOURCE_RANGES",
+];
+
 #[test]
 fn each_function_may_touch_exactly_what_its_settings_name() {
     let template = Template::read();
@@ -109,7 +130,7 @@ fn each_function_may_touch_exactly_what_its_settings_name() {
             .as_object()
             .unwrap()
             .iter()
-            .filter(|(variable, _)| *variable != "RAW_RETENTION_DAYS")
+            .filter(|(variable, _)| !NO_RESOURCES.contains(&variable.as_str()))
             .map(|(_, value)| target(value))
             .collect();
         let granted: BTreeSet<&str> = statements(&template, name, "Code")
@@ -149,6 +170,7 @@ fn what_each_stage_sends_is_what_the_next_one_of_its_network_is_fed_with() {
         target(&properties["Environment"]["Variables"][setting]).to_owned()
     };
     assert_eq!(sends_to("SigfoxCallback", "RAW_QUEUE_URL"), fed_from("RawSigfox"));
+    assert_eq!(sends_to("SigfoxRecovery", "RAW_QUEUE_URL"), fed_from("RawSigfox"));
     assert_eq!(sends_to("RawSigfox", "PULSE_QUEUE_URL"), fed_from("PulseSigfox"));
     assert_eq!(sends_to("RawNbiot", "PULSE_QUEUE_URL"), fed_from("PulseNbiot"));
     assert_ne!(fed_from("PulseSigfox"), fed_from("PulseNbiot"));
@@ -212,7 +234,8 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
     let template = Template::read();
     let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
     let fed: BTreeSet<&str> = mappings.iter().map(|(_, mapping)| target(&mapping["FunctionName"])).collect();
-    let expected: BTreeSet<&str> = functions().into_keys().filter(|name| *name != "SigfoxCallback").collect();
+    let expected: BTreeSet<&str> =
+        functions().into_keys().filter(|name| !["SigfoxCallback", "SigfoxRecovery"].contains(name)).collect();
     assert_eq!(fed, expected);
     for (name, mapping) in mappings {
         // Without this, Lambda takes the answer of a batch for "all of it is done", and what failed is lost.
@@ -239,13 +262,13 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
 }
 
 #[test]
-fn both_tables_have_the_keys_the_items_have_and_are_kept() {
+fn the_tables_have_the_keys_the_items_have_and_are_kept() {
     let template = Template::read();
-    for name in ["RawUplinks", "Pulses"] {
+    for (name, sort_key) in [("RawUplinks", "uplink"), ("Pulses", "uplink"), ("DeviceEvents", "event")] {
         let table = template.resource(name);
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
-        assert_eq!(keys, ["device", "uplink"], "{name}");
+        assert_eq!(keys, ["device", sort_key], "{name}");
         // Not "Retain": what a failed creation left behind would fail the next one.
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
         assert_eq!(table["UpdateReplacePolicy"], "Retain", "{name}");
@@ -254,7 +277,9 @@ fn both_tables_have_the_keys_the_items_have_and_are_kept() {
             "{name}"
         );
     }
-    assert_eq!(template.resource("RawUplinks")["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
+    for name in ["RawUplinks", "DeviceEvents"] {
+        assert_eq!(template.resource(name)["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
+    }
 }
 
 #[test]
@@ -263,8 +288,15 @@ fn the_callbacks_function_ends_before_sigfox_gives_up() {
     let timeout = template.resource("SigfoxCallback")["Properties"]["Timeout"].as_u64().unwrap();
     assert!(timeout < 10);
     let routes = template.resources_of("AWS::ApiGatewayV2::Route");
-    let keys: Vec<&Value> = routes.iter().map(|(_, route)| &route["RouteKey"]).collect();
-    assert_eq!(keys, [&json!("POST /sigfox/{profile}/uplink")]);
+    let keys: BTreeSet<&str> = routes.iter().filter_map(|(_, route)| route["RouteKey"].as_str()).collect();
+    assert_eq!(
+        keys,
+        ["GET", "POST", "PUT"]
+            .map(|method| format!("{method} /sigfox/{{profile}}/{{kind}}"))
+            .iter()
+            .map(String::as_str)
+            .collect()
+    );
 }
 
 #[test]

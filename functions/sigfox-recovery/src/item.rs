@@ -10,9 +10,9 @@ use serde_json::Value;
 use shared::device::Network;
 use shared::profile::{self, Profile};
 use shared::quarantine::Quarantined;
+use shared::sigfox::{self, CallbackKind, Content, Messages};
 
 use crate::STAGE;
-use crate::live::CallbackKind;
 
 /// An item of the list.
 #[derive(Debug)]
@@ -38,6 +38,24 @@ pub struct Missed {
     pub body: Vec<u8>,
     /// What the item says besides, should the callback itself not say it.
     pub also: Vec<(String, String)>,
+}
+
+impl Missed {
+    /// What it told. First it is read as the live callback would have been: what had arrived after all then has the same
+    /// key, and a batch is one. Only where that finds nothing counts what the item says besides, at last even without a
+    /// body: one that Sigfox could not make JSON of is a reason for not having been delivered.
+    pub fn read(&self) -> Messages {
+        let read = |body, also: &[_]| {
+            let content = Content { body, query: &self.query, also: also.to_vec() };
+            sigfox::read(STAGE, self.kind, self.profile, &content)
+        };
+        let finds_something = |messages: &Messages| !(messages.uplinks.is_empty() && messages.events.is_empty());
+        let live = read(&self.body, &[]);
+        if finds_something(&live) {
+            return live;
+        }
+        [self.body.as_slice(), &[]].into_iter().map(|body| read(body, &self.also)).find(finds_something).unwrap_or(live)
+    }
 }
 
 /// Why an item is not understood.
@@ -203,6 +221,27 @@ mod tests {
             let also = missed(&item).also;
             assert_eq!(also, [("device".to_owned(), "1A".to_owned()), ("time".to_owned(), "1795176000".to_owned())]);
         }
+    }
+
+    #[test]
+    fn a_body_that_sigfox_could_not_make_json_of_does_not_cost_the_message() {
+        let parameters = json!({"device": "1A2345", "time": "1795176000", "data": "46", "seqNumber": "42"});
+        let item = json!({"callback": {"url": URL, "body": "{\"rssi\": N/A}"}, "parameters": parameters});
+        let messages = missed(&item).read();
+        assert_eq!(messages.uplinks[0].key().to_string(), "2026-11-20T12:00:00Z#00042");
+        assert!(messages.unreadable.is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_read_by_its_lines_and_not_by_what_stands_beside_it() {
+        let batch = "batch=1A%3B1795176000%3B46%3B7%0A2B%3B1795176001%3B46%3B8%0Anoise";
+        let item = json!({
+            "callback": {"url": URL, "body": batch}, "deviceId": "1A", "time": 1_795_176_000_000_u64, "data": "46",
+        });
+        let messages = missed(&item).read();
+        let keys: Vec<String> = messages.uplinks.iter().map(|uplink| uplink.key().to_string()).collect();
+        assert_eq!(keys, ["2026-11-20T12:00:00Z#00007", "2026-11-20T12:00:01Z#00008"]);
+        assert_eq!(messages.unreadable.len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::ports::{Queue, Unfinished, Watermark, WatermarkError, Watermarks};
+use shared::sigfox::{self, Messages};
 use shared::telemetry;
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use crate::STAGE;
 use crate::api::{Api, ApiError, Credentials, Query};
 use crate::config::DeviceTypes;
 use crate::item::{self, Item};
-use crate::live::{self, Content, Messages};
 use crate::window::{self, Reach};
 
 /// Left, when no more is asked for, to enqueue the last page.
@@ -155,16 +155,16 @@ impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
         for item in items {
             match item::read(item) {
                 Item::Missed(missed) => {
-                    let content = Content { body: &missed.body, query: &missed.query, also: missed.also };
-                    let read = live::read(STAGE, missed.kind, missed.profile, &content);
+                    let read = missed.read();
                     messages.uplinks.extend(read.uplinks);
+                    messages.events.extend(read.events);
                     messages.unreadable.extend(read.unreadable);
                 }
                 Item::Foreign => foreign += 1,
                 Item::Unreadable(record) => messages.unreadable.push(*record),
             }
         }
-        let counts = live::enqueue(&messages, raw, quarantine, self.until + ENQUEUEING).await;
+        let counts = sigfox::enqueue(&messages, raw, quarantine, self.until + ENQUEUEING).await;
         tally.found += counts.received + foreign;
         tally.recovered += counts.stored;
         tally.quarantined += counts.quarantined;

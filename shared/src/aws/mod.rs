@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - `table`, `queue`, `stream`, `watermark`: the ports.
-//! - `secret`: reads a secret at start.
+//! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ mod table;
 mod watermark;
 
 pub use queue::SqsQueue;
-pub use secret::{SecretError, SecretStore};
+pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
 pub use table::DynamoTable;
 pub use watermark::DynamoWatermarks;
