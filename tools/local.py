@@ -39,7 +39,9 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in ("tools", "field", "build", "image", "validate", "up", "down", "demo"):
         commands.add_parser(name)
-    commands.add_parser("run").add_argument("--dir", type=Path, required=True, help="where logs and state go")
+    parser_run = commands.add_parser("run")
+    parser_run.add_argument("--dir", type=Path, required=True, help="where logs and state go")
+    parser_run.add_argument("--sigfox-api", metavar="URL", help="fetch missed callbacks from there, on this machine")
     args = parser.parse_args()
 
     forget_callers_account()
@@ -62,7 +64,7 @@ def main():
         elif args.command == "down":
             down()
         elif args.command == "run":
-            run(args.dir.resolve())
+            run(args.dir.resolve(), args.sigfox_api)
         elif args.command == "demo":
             demo()
     except Problem as problem:
@@ -94,8 +96,8 @@ def down():
         say(f"down: {ended} processes ended" if ended else "nothing is up")
 
 
-def run(directory):
-    with stack(directory) as addresses:
+def run(directory, sigfox_api):
+    with stack(directory, sigfox_api) as addresses:
         print(json.dumps(addresses), flush=True)
         # Ends when whoever started this closes the pipe, or dies.
         sys.stdin.buffer.read()

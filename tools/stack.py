@@ -22,6 +22,8 @@ from steps import LOCAL, ROOT, Problem, command, locked, step, write_private
 
 TOOLS = LOCAL / "tools"
 STACK = "pulsegate-local"  # as in samconfig.toml, [local]
+SIGFOX_DEVICE_TYPE = "628fd74fb3cabb6565ae81bb"  # whichever: a simulated Sigfox knows what it is told of
+SIGFOX_API_USER = {"login": "5f0c6e1b2a", "password": "correct-horse"}  # as in tests/src/sigfox/api.rs
 NBIOT_PROFILE = "adeunis-pulse4-nbiot"
 HEALTH = "/_ministack/health"
 
@@ -48,10 +50,10 @@ FIXED = {
 
 
 @contextlib.contextmanager
-def stack(directory):
+def stack(directory, sigfox_api=None):
     """A stack that ends with the block, however the block ends."""
     stop(directory)  # what a predecessor may have left that was killed
-    addresses = start(directory)
+    addresses = start(directory, sigfox_api)
     try:
         yield addresses
     finally:
@@ -60,13 +62,13 @@ def stack(directory):
             stop(directory)
 
 
-def start(directory):
+def start(directory, sigfox_api=None):
     """Starts everything and returns its addresses, which are also in the directory's file `env`."""
     with locked("build"):  # a build clears away what would be deployed here
-        return start_built(directory)
+        return start_built(directory, sigfox_api)
 
 
-def start_built(directory):
+def start_built(directory, sigfox_api):
     template = ROOT / ".aws-sam" / "build" / "template.yaml"
     bridge = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "udp-bridge"
     for needed in (template, bridge):
@@ -85,12 +87,15 @@ def start_built(directory):
         with step("deploy the template", logs / "deploy.log"):
             command(
                 ["sam", "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"]
-                + ["--template-file", template, "--parameter-overrides", architecture()],
+                + ["--template-file", template, "--parameter-overrides", architecture()]
+                + recovery_parameters(sigfox_api),
                 logs / "deploy.log",
                 env,
             )
             repair_concurrency(cloud)
         addresses = addresses_of(cloud)
+        if sigfox_api:
+            addresses |= fill_in_api_user(cloud, sigfox_api)
         addresses |= start_bridge(directory, bridge, logs / "bridge.log", env, addresses)
     except BaseException:
         stop(directory)
@@ -172,9 +177,30 @@ def repair_concurrency(cloud):
             )
 
 
-def addresses_of(cloud):
+def recovery_parameters(sigfox_api):
+    return [f"SigfoxDeviceTypes={SIGFOX_DEVICE_TYPE}", f"SigfoxApiUrl={sigfox_api}"] if sigfox_api else []
+
+
+def fill_in_api_user(cloud, sigfox_api):
+    """As an operator does after the deployment."""
+    outputs = outputs_of(cloud)
+    client("secretsmanager", cloud).put_secret_value(
+        SecretId=outputs["SigfoxApiCredentialsId"], SecretString=json.dumps(SIGFOX_API_USER)
+    )
+    return {
+        "SIGFOX_API_URL": sigfox_api,
+        "SIGFOX_DEVICE_TYPE": SIGFOX_DEVICE_TYPE,
+        "SIGFOX_RECOVERY": outputs["SigfoxRecoveryName"],
+    }
+
+
+def outputs_of(cloud):
     description = client("cloudformation", cloud).describe_stacks(StackName=STACK)
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in description["Stacks"][0]["Outputs"]}
+    return {each["OutputKey"]: each["OutputValue"] for each in description["Stacks"][0]["Outputs"]}
+
+
+def addresses_of(cloud):
+    outputs = outputs_of(cloud)
     secrets = client("secretsmanager", cloud)
     return {
         "AWS_ENDPOINT_URL": cloud,

@@ -14,12 +14,13 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts one out of what `make build` has built.
-    pub fn start(directory: &Path) -> Self {
+    /// Starts one out of what `make build` has built, which asks the Sigfox API at that URL for missed callbacks.
+    pub fn start(directory: &Path, sigfox_api: &str) -> Self {
         let mut runner = Command::new("python3")
             .arg(crate::repository("tools/local.py"))
             .args(["run", "--dir"])
             .arg(directory)
+            .args(["--sigfox-api", sigfox_api])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,5 +1,6 @@
 //! `GET /device-types/{id}/callbacks-not-delivered`, as Sigfox documents it, on a free port of this machine, on a thread of
-//! its own. It fails on request.
+//! its own. It fails on request. A list is added to with `POST` of items to the same path, which Sigfox's own does not have:
+//! so another process can do it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
@@ -8,7 +9,7 @@ use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::routing::get;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -20,7 +21,7 @@ use super::sender::Sent;
 /// The most items that a page may have.
 const LIMIT: usize = 100;
 
-/// The API user, as the secret holds it.
+/// The API user, as the secret holds it (in `tools/stack.py` as well).
 pub const USER: &str = r#"{"login": "5f0c6e1b2a", "password": "correct-horse"}"#;
 const LOGIN_AND_PASSWORD: &str = "5f0c6e1b2a:correct-horse";
 
@@ -89,8 +90,8 @@ impl Api {
         let url = format!("http://{}/v2", listener.local_addr().unwrap());
         let shared = Arc::new(Shared { url: url.clone(), state: Mutex::default() });
         let (stop, stopped) = oneshot::channel();
-        let router = Router::new().route("/v2/device-types/{id}/callbacks-not-delivered", get(answer));
-        let router = router.with_state(Arc::clone(&shared));
+        let router = Router::new().route("/v2/device-types/{id}/callbacks-not-delivered", get(answer).post(add));
+        let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&shared));
         // A clock of its own: that of a test may stand still.
         let serving = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -113,12 +114,6 @@ impl Api {
     /// Lists an item, and makes the device type known.
     pub fn list(&self, device_type: &str, items: impl IntoIterator<Item = Value>) {
         self.shared.of().lists.entry(device_type.to_owned()).or_default().extend(items);
-    }
-
-    /// Lists what was not delivered.
-    pub fn list_undelivered<'a>(&self, device_type: &str, sent: impl IntoIterator<Item = &'a Sent>) {
-        let undelivered = sent.into_iter().filter(|sent| !sent.delivered());
-        self.list(device_type, undelivered.map(|sent| sent.callback.item(device_type, sent.status)));
     }
 
     /// Has the next answers fail like this, in this order.
@@ -150,6 +145,20 @@ impl Shared {
     fn of(&self) -> MutexGuard<'_, Of> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Has the API at that URL list what was not delivered.
+pub fn list_undelivered<'a>(url: &str, device_type: &str, sent: impl IntoIterator<Item = &'a Sent>) {
+    let undelivered = sent.into_iter().filter(|sent| !sent.delivered());
+    let items: Value = undelivered.map(|sent| sent.callback.item(device_type, sent.status)).collect();
+    let url = format!("{url}/device-types/{device_type}/callbacks-not-delivered");
+    ureq::post(url).send(items.to_string()).unwrap();
+}
+
+async fn add(State(shared): State<Arc<Shared>>, Path(device_type): Path<String>, body: Bytes) -> StatusCode {
+    let Ok(items) = serde_json::from_slice::<Vec<Value>>(&body) else { return StatusCode::BAD_REQUEST };
+    shared.of().lists.entry(device_type).or_default().extend(items);
+    StatusCode::NO_CONTENT
 }
 
 async fn answer(

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::Stream;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use ureq::Agent;
@@ -52,22 +53,26 @@ fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// Sends the callback of each message until it is delivered, or has been repeated for the last time.
-pub async fn send(template: &Template, messages: &[Message], pace: Pace) -> Vec<Sent> {
+/// Sends the callback of each message until it is delivered, or has been repeated for the last time. They come out as
+/// they are done with.
+pub fn send(template: &Template, messages: &[Message], pace: Pace) -> impl Stream<Item = Sent> + use<> {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER)).build().into();
     let at_once = Arc::new(Semaphore::new(pace.at_once));
-    join_all(messages.iter().map(|message| deliver(&agent, &at_once, template.callback(message), pace))).await
+    let callbacks = messages.iter().map(|message| template.callback(message));
+    callbacks
+        .map(|callback| deliver(agent.clone(), Arc::clone(&at_once), callback, pace.scale))
+        .collect::<FuturesUnordered<_>>()
 }
 
-async fn deliver(agent: &Agent, at_once: &Semaphore, callback: Callback, pace: Pace) -> Sent {
-    let mut status = attempt(agent, at_once, &callback).await;
+async fn deliver(agent: Agent, at_once: Arc<Semaphore>, callback: Callback, scale: f64) -> Sent {
+    let mut status = attempt(&agent, &at_once, &callback).await;
     let mut attempts = 1;
     for pause in REPEATED_AFTER {
         if is_success(status) {
             break;
         }
-        sleep(pause.mul_f64(pace.scale)).await;
-        status = attempt(agent, at_once, &callback).await;
+        sleep(pause.mul_f64(scale)).await;
+        status = attempt(&agent, &at_once, &callback).await;
         attempts += 1;
     }
     Sent { callback, attempts, status }

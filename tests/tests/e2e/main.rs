@@ -7,9 +7,11 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 use pulsegate_tests::repository;
+use pulsegate_tests::sigfox::api::Api;
 use pulsegate_tests::stack::Stack;
 
 mod cloud;
+mod outage;
 mod sigfox;
 mod tests;
 
@@ -28,7 +30,8 @@ fn main() -> ExitCode {
 /// Runs this program again with the addresses in its environment, where the AWS SDK looks for them.
 fn in_a_stack_of_its_own() -> ExitCode {
     let directory = repository(&format!("target/e2e-{}", std::process::id()));
-    let stack = Stack::start(&directory);
+    let api = Api::start();
+    let stack = Stack::start(&directory, api.url());
     let program = std::env::current_exe().unwrap_or_else(|e| panic!("{e}"));
     let status = Command::new(program).args(std::env::args_os().skip(1)).envs(stack.addresses()).status();
     drop(stack);
@@ -62,6 +65,7 @@ fn trials() -> Vec<Trial> {
         tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
         tests::every_datagram_acknowledged_before_a_kill_is_in_the_table,
         tests::a_second_sigterm_ends_the_bridge_at_once,
+        outage::what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_it_was_fetched,
         tests::a_queue_that_is_gone_is_answered_503,
     ]
 }

@@ -1,7 +1,8 @@
 //! What is on the list, and what becomes of it.
 
-use pulsegate_tests::sigfox::api::Api;
-use pulsegate_tests::sigfox::sender::{self, Pace};
+use futures_util::StreamExt as _;
+use pulsegate_tests::sigfox::api::{self, Api};
+use pulsegate_tests::sigfox::sender::{self, Pace, Sent};
 use pulsegate_tests::sigfox::{Message, Oddity, Template};
 use serde_json::{Value, json};
 use shared::fakes::{FakeQueue, FakeTable};
@@ -155,10 +156,10 @@ async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
 async fn callbacks_that_nobody_answers_are_sent_four_times_and_then_found_on_the_list() {
     let nobody = Template { url: "http://127.0.0.1:1/sigfox/adeunis-pulse-v4/uplink".to_owned(), ..template() };
     let messages: Vec<Message> = (0..3).map(message).collect();
-    let sent = sender::send(&nobody, &messages, Pace { scale: 0.0, at_once: 2 }).await;
+    let sent: Vec<Sent> = sender::send(&nobody, &messages, Pace { scale: 0.0, at_once: 2 }).collect().await;
     assert!(sent.iter().all(|sent| (sent.attempts, sent.status) == (4, 600)));
     let api = Api::start();
-    api.list_undelivered(TYPE, &sent);
+    api::list_undelivered(api.url(), TYPE, &sent);
     let recovery = recovery(&api);
     run(&recovery).await.unwrap();
     assert_eq!(keys(&recovery), expected_keys(3));

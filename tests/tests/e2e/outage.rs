@@ -1,0 +1,118 @@
+//! The queue behind the callback is gone for longer than Sigfox repeats.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use futures_util::StreamExt as _;
+use pulsegate_tests::events;
+use pulsegate_tests::sigfox::api;
+use pulsegate_tests::sigfox::sender::{self, Pace, Sent};
+use pulsegate_tests::sigfox::{Message, Template};
+use serde_json::Value;
+
+use crate::cloud::{Cloud, text, until};
+
+const MESSAGES: u32 = 1_000;
+
+/// When Sigfox has given up so many, the queue comes back: the others get in by a repetition.
+const GIVEN_UP: usize = 300;
+
+/// A minute in a second; what the local cloud answers at once takes as long as all of it.
+const PACE: Pace = Pace { scale: 1.0 / 60.0, at_once: 8 };
+
+/// Longer than a run takes.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+pub async fn what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_it_was_fetched(cloud: Cloud) {
+    let Ok(sigfox) = std::env::var("SIGFOX_API_URL") else {
+        println!("skipped: this stack was started without --sigfox-api");
+        return;
+    };
+    cloud.settled().await;
+    let quarantined = cloud.waiting("QUARANTINE_QUEUE_URL").await;
+    let url = format!("{}/sigfox/adeunis-pulse-v4/uplink", cloud.address("API_URL"));
+    let template = Template::post_json(url, &cloud.address("CALLBACK_SECRET"));
+    let messages = messages();
+
+    let queue = RawQueue::delete(&cloud).await;
+    let mut sending = Box::pin(sender::send(&template, &messages, PACE));
+    let mut sent: Vec<Sent> = sending.by_ref().take(GIVEN_UP).collect().await;
+    assert!(sent.iter().all(|sent| (sent.attempts, sent.status) == (4, 503)));
+    queue.create(&cloud).await;
+    sent.extend(sending.collect::<Vec<_>>().await);
+    let undelivered = sent.iter().filter(|sent| !sent.delivered()).count();
+    println!("{undelivered} of {MESSAGES} were not delivered");
+    assert!(undelivered < sent.len() && sent.iter().all(|sent| sent.attempts > 1));
+
+    let device_type = cloud.address("SIGFOX_DEVICE_TYPE");
+    api::list_undelivered(&sigfox, &device_type, &sent);
+    let tally = fetch_missed(&cloud).await;
+    assert_eq!((&tally["found"], &tally["recovered"]), (&undelivered.into(), &undelivered.into()));
+
+    let all: BTreeSet<String> = messages.iter().map(|message| format!("sigfox:{}", message.device)).collect();
+    for table in ["RAW_TABLE", "PULSE_TABLE"] {
+        let devices = async || -> Vec<String> {
+            let devices = cloud.items(table).await.into_iter().map(|item| text(&item, "device"));
+            devices.filter(|device| all.contains(device)).collect()
+        };
+        until(table, async || devices().await.len() >= all.len()).await;
+        assert_eq!(devices().await, all.iter().cloned().collect::<Vec<_>>(), "{table}");
+    }
+    cloud.settled().await;
+    assert_eq!(cloud.waiting("QUARANTINE_QUEUE_URL").await, quarantined);
+    assert_eq!(fetch_missed(&cloud).await["found"], 0, "the watermark is behind them now");
+}
+
+/// Of a device each, two hours old: settled.
+fn messages() -> Vec<Message> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let message = |n| Message {
+        device: format!("{:X}", 0x00D0_0000 + n),
+        time: now - 7_200 - u64::from(n % 60),
+        data: "46800000009f00000002".to_owned(),
+        sequence: n,
+    };
+    (0..MESSAGES).map(message).collect()
+}
+
+/// Has the function run, as the schedule does.
+async fn fetch_missed(cloud: &Cloud) -> Value {
+    let (endpoint, function) = (cloud.address("AWS_ENDPOINT_URL"), cloud.address("SIGFOX_RECOVERY"));
+    let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
+    let event = events::read("sigfox-recovery.json").to_string();
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let invoking = tokio::task::spawn_blocking(move || agent.post(url).send(event).unwrap());
+    let answer = invoking.await.unwrap().body_mut().read_to_string().unwrap();
+    serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"))
+}
+
+/// What the raw queue is made from.
+struct RawQueue {
+    name: String,
+    attributes: HashMap<QueueAttributeName, String>,
+}
+
+impl RawQueue {
+    /// Takes the queue away from its stack.
+    async fn delete(cloud: &Cloud) -> Self {
+        let settable = [
+            QueueAttributeName::VisibilityTimeout,
+            QueueAttributeName::RedrivePolicy,
+            QueueAttributeName::MessageRetentionPeriod,
+            QueueAttributeName::SqsManagedSseEnabled,
+        ];
+        let url = cloud.address("RAW_QUEUE_URL");
+        let request = cloud.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+        let mut attributes = request.send().await.unwrap().attributes.unwrap();
+        attributes.retain(|name, _| settable.contains(name));
+        cloud.sqs.delete_queue().queue_url(&url).send().await.unwrap();
+        Self { name: url.rsplit('/').next().unwrap().to_owned(), attributes }
+    }
+
+    /// Gives it back, under the same URL.
+    async fn create(self, cloud: &Cloud) {
+        let request = cloud.sqs.create_queue().queue_name(self.name).set_attributes(Some(self.attributes));
+        assert_eq!(request.send().await.unwrap().queue_url.unwrap(), cloud.address("RAW_QUEUE_URL"));
+    }
+}
