@@ -110,9 +110,9 @@ impl RawQueue {
         Self { name: url.rsplit('/').next().unwrap().to_owned(), attributes }
     }
 
-    /// Gives it back, under the same URL.
+    /// Gives it back under its name, so that callback and mapping find it again.
     async fn create(self, cloud: &Cloud) {
         let request = cloud.sqs.create_queue().queue_name(self.name).set_attributes(Some(self.attributes));
-        assert_eq!(request.send().await.unwrap().queue_url.unwrap(), cloud.address("RAW_QUEUE_URL"));
+        request.send().await.unwrap();
     }
 }
