@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use pulsegate_tests::sigfox::api::{Api, Fault};
+use pulsegate_tests::sigfox::api::{Api, Fault, USER};
 use serde_json::json;
 use shared::fakes::{FakeQueue, FakeWatermarks};
 use shared::ports::{Unfinished, Watermark};
+use sigfox_recovery::api::Query;
 use sigfox_recovery::{Recovery, handle};
 use tokio::time::Instant;
 
@@ -171,6 +172,19 @@ async fn the_credentials_follow_neither_a_next_page_nor_a_redirection_to_another
     run(&recovery).await.unwrap();
     assert_eq!(keys(&recovery), expected_keys(150));
     assert_eq!((elsewhere.asked().len(), elsewhere.strangers()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_speaks_no_tls_where_tls_is_asked_for_gets_no_credentials() {
+    let api = with_undelivered(1);
+    let url = api.url().replace("http://", "https://");
+    let asking = sigfox_recovery::api::Api::new(url.parse().unwrap());
+    let query = Query { device_type: TYPE.to_owned(), since: 0, before: NOW, offset: 0 };
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let error = asking.page(&query, &USER.parse().unwrap(), deadline).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("corrupt message"), "{cause}");
+    assert_eq!((api.asked().len(), api.strangers()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
