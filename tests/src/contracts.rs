@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::ports::{Item, Queue, Stream, StreamRecord, Table};
+use shared::ports::{Item, Queue, Secret, Stream, StreamRecord, Table};
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -51,4 +51,22 @@ pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(strea
     let mut received = all().await;
     received.sort();
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
+}
+
+/// Both the text that is valid and the one before it, and none that was before that. `put` makes another text the current
+/// one, `forget` makes the one before it invalid.
+pub async fn a_secret_has_the_current_and_the_previous_text<F: Future<Output = ()>, G: Future<Output = ()>>(
+    secret: &impl Secret,
+    put: impl Fn(&'static str) -> F,
+    forget: impl Fn() -> G,
+) {
+    let versions = async || secret.versions().await.unwrap_or_else(|e| panic!("{e}"));
+    put("first").await;
+    assert_eq!(versions().await, ["first"]);
+    put("second").await;
+    assert_eq!(versions().await, ["second", "first"]);
+    put("third").await;
+    assert_eq!(versions().await, ["third", "second"]);
+    forget().await;
+    assert_eq!(versions().await, ["third"]);
 }
