@@ -116,6 +116,18 @@ impl FakeSecret {
         *lock(&self.texts) = texts.map(|texts| texts.iter().map(|&text| text.to_owned()).collect());
     }
 
+    /// Has another text from now on, and the one before it.
+    pub fn put(&self, text: &str) {
+        let mut texts = lock(&self.texts);
+        let previous = texts.take().and_then(|texts| texts.into_iter().next());
+        *texts = Some(std::iter::once(text.to_owned()).chain(previous).collect());
+    }
+
+    /// No longer has the one before.
+    pub fn forget(&self) {
+        lock(&self.texts).iter_mut().for_each(|texts| texts.truncate(1));
+    }
+
     /// How often it was read.
     pub fn reads(&self) -> usize {
         *lock(&self.reads)

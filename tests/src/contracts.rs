@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::ports::{Item, Queue, Stream, StreamRecord, Table, Unfinished, Watermark, Watermarks};
+use shared::ports::{Item, Queue, Secret, Stream, StreamRecord, Table, Unfinished, Watermark, Watermarks};
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -64,4 +64,22 @@ pub async fn watermarks_are_read_as_they_were_set(watermarks: &impl Watermarks) 
         assert_eq!(watermarks.get("one", soon()).await.unwrap(), Some(watermark));
     }
     assert_eq!(watermarks.get("another", soon()).await.unwrap(), Some(unfinished));
+}
+
+/// Both the text that is valid and the one before it, and none that was before that. `put` makes another text the current
+/// one, `forget` makes the one before it invalid.
+pub async fn a_secret_has_the_current_and_the_previous_text<F: Future<Output = ()>, G: Future<Output = ()>>(
+    secret: &impl Secret,
+    put: impl Fn(&'static str) -> F,
+    forget: impl Fn() -> G,
+) {
+    let versions = async || secret.versions().await.unwrap_or_else(|e| panic!("{e}"));
+    put("first").await;
+    assert_eq!(versions().await, ["first"]);
+    put("second").await;
+    assert_eq!(versions().await, ["second", "first"]);
+    put("third").await;
+    assert_eq!(versions().await, ["third", "second"]);
+    forget().await;
+    assert_eq!(versions().await, ["third"]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pulsegate_tests::contracts;
-use shared::fakes::{FakeQueue, FakeStream, FakeTable, FakeWatermarks};
+use shared::fakes::{FakeQueue, FakeSecret, FakeStream, FakeTable, FakeWatermarks};
 
 #[tokio::test]
 async fn the_fake_table_keeps_the_contract() {
@@ -27,4 +27,11 @@ async fn the_fake_stream_keeps_the_contract() {
 #[tokio::test]
 async fn the_fake_watermarks_keep_the_contract() {
     contracts::watermarks_are_read_as_they_were_set(&FakeWatermarks::default()).await;
+}
+
+#[tokio::test]
+async fn the_fake_secret_keeps_the_contract() {
+    let secret = FakeSecret::default();
+    let put = async |text: &'static str| secret.put(text);
+    contracts::a_secret_has_the_current_and_the_previous_text(&&secret, put, async || secret.forget()).await;
 }

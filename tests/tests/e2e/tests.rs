@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kinesis::types::ShardIteratorType;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, SqsQueue};
+use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue};
 use shared::ports::{Item, Queue as _};
 
 use crate::cloud::{Cloud, text, until};
@@ -152,6 +152,22 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
     contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
         .await;
+
+    let secrets = aws_sdk_secretsmanager::Client::new(&cloud.config);
+    let put =
+        async |text: &'static str| match secrets.put_secret_value().secret_id(NAME).secret_string(text).send().await {
+            Ok(_) => {}
+            Err(_) => drop(secrets.create_secret().name(NAME).secret_string(text).send().await.unwrap()),
+        };
+    let forget = async || {
+        let versions = secrets.list_secret_version_ids().secret_id(NAME).send().await.unwrap();
+        let previous =
+            versions.versions().iter().find(|v| v.version_stages().contains(&"AWSPREVIOUS".to_owned())).unwrap();
+        let change = secrets.update_secret_version_stage().secret_id(NAME).version_stage("AWSPREVIOUS");
+        change.remove_from_version_id(previous.version_id().unwrap()).send().await.unwrap();
+    };
+    let secret = RotatingSecret::new(&cloud.config, NAME);
+    contracts::a_secret_has_the_current_and_the_previous_text(&secret, put, forget).await;
 
     cloud.kinesis.create_stream().stream_name(NAME).shard_count(1).send().await.unwrap();
     contracts::a_stream_keeps_every_record(&KinesisStream::new(&cloud.config, NAME), async || {
