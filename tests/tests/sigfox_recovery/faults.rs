@@ -133,7 +133,7 @@ async fn a_run_does_not_wait_for_what_it_would_not_live_to_see() {
 
 #[tokio::test(start_paused = true)]
 async fn what_asking_again_cannot_help_is_asked_once() {
-    for fault in [Fault::Status(403), Fault::Status(400), Fault::Redirect("https://example.com/".to_owned())] {
+    for fault in [Fault::Status(403), Fault::Status(400), Fault::Redirect("http://127.0.0.1:1/".to_owned())] {
         let api = with_undelivered(1);
         api.fail([fault]);
         let recovery = recovery(&api);
