@@ -12,7 +12,7 @@ use crate::window::Reach;
 pub struct Config {
     /// `SIGFOX_API_URL`.
     pub api: ApiUrl,
-    /// `SIGFOX_API_SECRET_ID`: name or ARN of the secret that holds the API user, `{"login": "...", "password": "..."}`.
+    /// `SIGFOX_API_SECRET_ID`: name or ARN of the secret with the API user, `{"login": "...", "password": "..."}`.
     pub secret_id: String,
     /// `SIGFOX_DEVICE_TYPES`: whose missed callbacks are fetched.
     pub device_types: DeviceTypes,

@@ -41,8 +41,8 @@ pub struct Missed {
 }
 
 impl Missed {
-    /// What it told. First it is read as the live callback would have been: what had arrived after all then has the same
-    /// key, and a batch is one. Only where that finds nothing counts what the item says besides, at last even without a
+    /// What it told. First it is read as the live callback would have been: what had arrived after all then has the
+    /// same key, and a batch is one. Only where that finds nothing counts what the item says besides, at last even without a
     /// body: one that Sigfox could not make JSON of is a reason for not having been delivered.
     pub fn read(&self) -> Messages {
         let read = |body, also: &[_]| {

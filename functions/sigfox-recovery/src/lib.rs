@@ -3,8 +3,8 @@
 //! Sigfox repeats a callback for some minutes and then never again; what it could not deliver by then it lists. On a
 //! schedule, this function fetches the list and sends what is on it the way of the live callbacks.
 //!
-//! A watermark for each device type tells how far it has come, and moves only over what is durable. What is found twice,
-//! or had arrived after all, does no harm: it is written under the same natural key, to the same effect.
+//! A watermark for each device type tells how far it has come, and moves only over what is durable. What is found
+//! twice, or had arrived after all, does no harm: it is written under the same natural key, to the same effect.
 //!
 //! # Layout
 //!
@@ -12,7 +12,7 @@
 //! - [`api`]: asks Sigfox, page by page, and again where that may help.
 //! - [`item`]: what is on the list: a callback of ours, somebody else's, or not understood.
 //! - [`window`]: from when to when a pass looks, and what is left to do after each page.
-//! - [`recovery`]: a pass for each device type. Callbacks are read and enqueued by [`shared::sigfox`], as the live ones are.
+//! - [`recovery`]: a pass for each device type. Callbacks are read and enqueued by [`shared::sigfox`], as live ones are.
 
 pub mod api;
 pub mod config;

@@ -147,7 +147,7 @@ impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
         Ok(())
     }
 
-    /// Sends a page the way of the live callbacks. Nobody waits for a downlink any more, so what asks for one is not told.
+    /// Sends a page the way of the live callbacks. Nobody waits for a downlink any more, so none is answered.
     async fn redeliver(&self, items: &[Value], tally: &mut Tally) -> Result<(), PassError> {
         let Recovery { raw, quarantine, .. } = self.recovery;
         let mut messages = Messages::default();

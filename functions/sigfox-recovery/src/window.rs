@@ -1,5 +1,5 @@
-//! From when to when a pass looks, and what is left to do after each page. Times in milliseconds since 1970, as the API
-//! has them.
+//! From when to when a pass looks, and what is left to do after each page. Times in milliseconds since 1970, as the
+//! API has them.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ impl Reach {
     }
 }
 
-/// The watermark once so many more finds are durable. Both ends of a pass stay where they are until it is over, since the
-/// list is counted through from its newest entry: were `before` to move, entries would change their places.
+/// The watermark once so many more finds are durable. Both ends of a pass stay where they are until it is over, since
+/// the list is counted through from its newest entry: were `before` to move, entries would change their places.
 pub fn after(watermark: &Watermark, pass: Unfinished, found: u64, more: bool) -> Watermark {
     if more {
         let further = Unfinished { offset: pass.offset.saturating_add(found), ..pass };

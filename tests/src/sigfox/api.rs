@@ -1,6 +1,6 @@
-//! `GET /device-types/{id}/callbacks-not-delivered`, as Sigfox documents it, on a free port of this machine, on a thread of
-//! its own. It fails on request. A list is added to with `POST` of items to the same path, which Sigfox's own does not have:
-//! so another process can do it.
+//! `GET /device-types/{id}/callbacks-not-delivered`, as Sigfox documents it, on a free port of this machine, on a thread
+//! of its own. It fails on request. A list is added to with `POST` of items to the same path, which Sigfox's own does
+//! not have: so another process can do it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
