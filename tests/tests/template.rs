@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, KinesisStream, SecretStore, SqsQueue};
+use shared::aws::{DownlinkDeskTable, DownlinkTable, DynamoTable, KinesisStream, SecretStore, SqsQueue};
 use shared::config::{ConfigError, RawConfig, Settings};
 
 /// A function's crate, and the settings its code reads.
@@ -44,7 +44,8 @@ fn functions() -> BTreeMap<&'static str, Function> {
 }
 
 /// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
-const ADAPTERS: [(&str, &[&str]); 4] = [
+const ADAPTERS: [(&str, &[&str]); 5] = [
+    ("DownlinkTable", DownlinkTable::ACTIONS),
     ("DynamoTable", DynamoTable::ACTIONS),
     ("KinesisStream", KinesisStream::ACTIONS),
     ("SecretStore", SecretStore::ACTIONS),
@@ -160,6 +161,8 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("stream", KinesisStream::ACTIONS),
         ("secret", SecretStore::ACTIONS),
         ("queue", SqsQueue::ACTIONS),
+        ("downlink", DownlinkTable::ACTIONS),
+        ("desk", DownlinkDeskTable::ACTIONS),
     ] {
         let source = read(&format!("shared/src/aws/{file}.rs"));
         // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
@@ -176,9 +179,14 @@ fn the_adapters_make_no_request_but_those_they_say() {
     }
 }
 
-/// The IAM action of a request; they are the same but for this one.
+/// The IAM action of a request; they are the same but for these.
 fn action_of(request: &str) -> &str {
-    if request == "SendMessageBatch" { "SendMessage" } else { request }
+    match request {
+        "SendMessageBatch" => "SendMessage",
+        // Of what it takes for its parts, that which nothing else takes.
+        "TransactWriteItems" => "PutItem",
+        other => other,
+    }
 }
 
 fn pascal(snake: &str) -> String {
