@@ -23,7 +23,7 @@ pub const LEN: usize = 8;
 /// An item that says that an uplink has its answer is kept under this and the uplink's key.
 const ANSWERED: &str = "answered#";
 
-/// For so long after the uplink it answered, a downlink is kept, to be looked up.
+/// For so long after the uplink it answered, or after it has expired, a downlink is kept, to be looked up.
 const KEPT_SECONDS: i64 = 30 * 86_400;
 
 /// Within so many seconds after an uplink the network tells what became of its answer: the device listens for less than
@@ -120,6 +120,15 @@ pub fn is_marker(item: &Item) -> bool {
     marked(item).is_some()
 }
 
+/// The key of an item, whatever it is, to name it by.
+pub fn key_text(item: &Item) -> String {
+    let text = |name| match item.inner().get(name) {
+        Some(serde_dynamo::AttributeValue::S(text)) => text.clone(),
+        other => format!("{other:?}"),
+    };
+    format!("{} {}", text("device"), text("downlink"))
+}
+
 /// The uplink that an item says has its answer.
 fn marked(item: &Item) -> Option<&str> {
     match item.inner().get("downlink") {
@@ -155,10 +164,10 @@ impl Book {
                 book.answered.insert(uplink.to_owned());
                 continue;
             }
-            let key = ["device", "downlink"].map(|name| item.inner().get(name).cloned());
+            let key = key_text(&item);
             match Downlink::from_item(item) {
                 Ok(downlink) => book.downlinks.push(downlink),
-                Err(reason) => tracing::warn!(?key, %reason, "a downlink cannot be read and is not sent"),
+                Err(reason) => tracing::warn!(key, %reason, "a downlink cannot be read and is not sent"),
             }
         }
         book.downlinks.sort_by(|a, b| a.id.cmp(&b.id));

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use shared::downlink::{Answer, Downlink, Outcome};
+use shared::downlink::{self, Answer, Downlink, Outcome};
 use shared::ports::{DownlinkDesk, Item, Queue, Stream, StreamRecord, Table};
+use shared::uplink::Uplink;
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -94,6 +95,26 @@ pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl Downli
     assert_eq!(left, [closed, second]);
     assert_eq!(items.len(), 3, "and the mark of the uplink");
     assert_eq!(table.all(soon()).await.unwrap().len(), 3);
+}
+
+/// Two requests for each of two uplinks, all at once: each uplink gets the same bytes twice, and others than the other.
+/// The device has no downlinks.
+pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl DownlinkDesk) {
+    let device = "sigfox:CAFE".parse().unwrap();
+    for n in 0..3 {
+        let data = format!("{n:016x}").parse().unwrap();
+        assert!(table.add(&Downlink { device, data, ..waiting(&n.to_string()) }, soon()).await.unwrap());
+    }
+    let uplink = |at: &str| {
+        let uplink = serde_json::from_value::<Uplink>(serde_json::json!({
+            "device": device, "kind": "data", "at": at, "time_source": "network", "profile": "p", "payload": "",
+        }));
+        uplink.unwrap().key()
+    };
+    let [a, b] = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z"].map(uplink);
+    let ask = async |uplink| downlink::answer(table, uplink, soon()).await.unwrap().unwrap();
+    let (a1, b1, a2, b2) = tokio::join!(ask(&a), ask(&b), ask(&a), ask(&b));
+    assert!(a1 == a2 && b1 == b2 && a1 != b1, "{a1:?} {a2:?} {b1:?} {b2:?}");
 }
 
 /// All downlinks of a device are read, however many pages they fill. The table holds nothing else of that device.

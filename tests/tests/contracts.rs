@@ -28,4 +28,5 @@ async fn the_fake_stream_keeps_the_contract() {
 async fn the_fake_downlinks_keep_the_contract() {
     contracts::downlinks_and_uplinks_belong_to_each_other_once(&FakeDownlinks::default()).await;
     contracts::a_device_has_all_its_downlinks(&FakeDownlinks::default()).await;
+    contracts::requests_at_once_share_nothing_but_their_uplink(&FakeDownlinks::default()).await;
 }

@@ -245,13 +245,13 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
 }
 
 #[test]
-fn both_tables_have_the_keys_the_items_have_and_are_kept() {
+fn the_tables_have_the_keys_the_items_have_and_are_kept() {
     let template = Template::read();
-    for name in ["RawUplinks", "Pulses"] {
+    for (name, sort_key) in [("RawUplinks", "uplink"), ("Pulses", "uplink"), ("Downlinks", "downlink")] {
         let table = template.resource(name);
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
-        assert_eq!(keys, ["device", "uplink"], "{name}");
+        assert_eq!(keys, ["device", sort_key], "{name}");
         // Not "Retain": what a failed creation left behind would fail the next one.
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
         assert_eq!(table["UpdateReplacePolicy"], "Retain", "{name}");
@@ -260,7 +260,10 @@ fn both_tables_have_the_keys_the_items_have_and_are_kept() {
             "{name}"
         );
     }
-    assert_eq!(template.resource("RawUplinks")["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
+    for name in ["RawUplinks", "Downlinks"] {
+        let properties = &template.resource(name)["Properties"];
+        assert_eq!(properties["TimeToLiveSpecification"]["AttributeName"], "expires_at", "{name}");
+    }
 }
 
 #[test]

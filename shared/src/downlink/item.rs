@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::LEN;
+use super::{KEPT_SECONDS, LEN};
 use crate::at::At;
 use crate::device::DeviceId;
 use crate::ports::Item;
@@ -95,7 +95,8 @@ pub enum DownlinkError {
 impl Downlink {
     /// One that waits.
     pub fn pending(device: DeviceId, id: DownlinkId, data: Data, valid_until: Option<At>) -> Self {
-        let (expires_at, uplink, code, message, told_at) = (None, None, None, None, None);
+        let expires_at = valid_until.map(|until| until.unix() + KEPT_SECONDS);
+        let (uplink, code, message, told_at) = (None, None, None, None);
         Self { device, id, data, valid_until, expires_at, uplink, code, message, told_at }
     }
 
@@ -131,6 +132,22 @@ impl Downlink {
     /// The item of the table.
     pub fn item(&self) -> Item {
         crate::ports::item(self)
+    }
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Expired, Self::Answered, Self::Delivered, Self::Refused];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+            Self::Answered => "answered",
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+        }
     }
 }
 
@@ -231,13 +248,7 @@ impl fmt::Display for Data {
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Pending => "pending",
-            Self::Expired => "expired",
-            Self::Answered => "answered",
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -141,6 +141,7 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     let downlinks = DownlinkDeskTable::new(&cloud.config, "contract-downlinks");
     contracts::downlinks_and_uplinks_belong_to_each_other_once(&downlinks).await;
     contracts::a_device_has_all_its_downlinks(&downlinks).await;
+    contracts::requests_at_once_share_nothing_but_their_uplink(&downlinks).await;
 
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
     contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
