@@ -186,6 +186,7 @@ def addresses_of(cloud):
         "RAW_TABLE": outputs["RawTable"],
         "PULSE_TABLE": outputs["PulseTable"],
         "DOWNLINK_TABLE": outputs["DownlinkTable"],
+        "EVENTS_TABLE": outputs["EventsTable"],
         "RAW_STREAM": outputs["RawStreamName"],
         "RAW_QUEUE_URL": outputs["RawQueueUrl"],
         "PULSE_SIGFOX_QUEUE_URL": outputs["PulseSigfoxQueueUrl"],

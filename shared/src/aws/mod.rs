@@ -8,7 +8,7 @@
 //!
 //! - `table`, `queue`, `stream`: what takes many things at once.
 //! - `downlink`, `desk`: the table of downlinks, for the function that answers devices and for those who queue.
-//! - `secret`: reads a secret at start.
+//! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ mod table;
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
 pub use queue::SqsQueue;
-pub use secret::{SecretError, SecretStore};
+pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
 pub use table::DynamoTable;
 
