@@ -200,7 +200,7 @@ fn pascal(snake: &str) -> String {
 
 #[test]
 fn nobody_but_the_adapters_and_the_mains_names_an_aws_sdk() {
-    for folder in ["shared/src", "udp-bridge/src", "functions"] {
+    for folder in ["shared/src", "udp-bridge/src", "functions", "tools/pulsegate/src"] {
         for file in rust_files(&repository(folder)) {
             let path = file.to_string_lossy().into_owned();
             if path.contains("shared/src/aws/") || path.ends_with("/main.rs") {
