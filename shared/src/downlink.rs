@@ -4,7 +4,7 @@
 //! it. No clock is read: whether a downlink is still valid is a matter of the uplink's own time, so that whatever is asked
 //! or told again ends in the same items.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
@@ -122,17 +122,18 @@ pub fn is_marker(item: &Item) -> bool {
 
 /// The key of an item, whatever it is, to name it by.
 pub fn key_text(item: &Item) -> String {
-    let text = |name| match item.inner().get(name) {
-        Some(serde_dynamo::AttributeValue::S(text)) => text.clone(),
-        other => format!("{other:?}"),
-    };
+    let text = |name| text(item, name).unwrap_or("?");
     format!("{} {}", text("device"), text("downlink"))
 }
 
-/// The uplink that an item says has its answer.
-fn marked(item: &Item) -> Option<&str> {
-    match item.inner().get("downlink") {
-        Some(serde_dynamo::AttributeValue::S(key)) => key.strip_prefix(ANSWERED),
+/// The uplink that an item says has its answer, and the key of the downlink which that is.
+fn marked(item: &Item) -> Option<(&str, &str)> {
+    Some((text(item, "downlink")?.strip_prefix(ANSWERED)?, text(item, "answer").unwrap_or_default()))
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    match item.inner().get(name)? {
+        serde_dynamo::AttributeValue::S(text) => Some(text),
         _ => None,
     }
 }
@@ -141,7 +142,8 @@ fn marked(item: &Item) -> Option<&str> {
 struct Book {
     /// By their IDs, so the most urgent first.
     downlinks: Vec<Downlink>,
-    answered: BTreeSet<String>,
+    /// By uplinks, the downlinks they were answered with.
+    answered: BTreeMap<String, String>,
 }
 
 /// What an uplink that asks is given.
@@ -158,10 +160,10 @@ enum Choice<'a> {
 impl Book {
     /// A downlink that somebody typed wrongly is left out, since nobody knows what should be sent.
     fn read(items: Vec<Item>) -> Self {
-        let mut book = Self { downlinks: Vec::new(), answered: BTreeSet::new() };
+        let mut book = Self { downlinks: Vec::new(), answered: BTreeMap::new() };
         for item in items {
-            if let Some(uplink) = marked(&item) {
-                book.answered.insert(uplink.to_owned());
+            if let Some((uplink, answer)) = marked(&item) {
+                book.answered.insert(uplink.to_owned(), answer.to_owned());
                 continue;
             }
             let key = key_text(&item);
@@ -176,10 +178,15 @@ impl Book {
 
     fn choose(&self, uplink: &NaturalKey) -> Choice<'_> {
         let key = uplink.to_string();
-        if let Some(downlink) = self.downlinks.iter().find(|downlink| downlink.uplink.as_ref() == Some(&key)) {
+        let marked = self.answered.get(&key);
+        // Either tells it: a query that a transaction overtakes may find the one written and not yet the other.
+        let is_answer = |downlink: &&Downlink| {
+            downlink.uplink.as_ref() == Some(&key) || marked.is_some_and(|id| *id == downlink.id.to_string())
+        };
+        if let Some(downlink) = self.downlinks.iter().find(is_answer) {
             return Choice::Again(downlink);
         }
-        if self.answered.contains(&key) {
+        if marked.is_some() {
             // Its downlink was deleted since; another one would be a second answer.
             return Choice::Nothing;
         }

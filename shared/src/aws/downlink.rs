@@ -40,6 +40,7 @@ impl DownlinkTable {
             .table_name(&self.name)
             .item("device", text(&downlink.device))
             .item("downlink", text(marker))
+            .item("answer", text(&downlink.id))
             .item("expires_at", number(expires_at))
             .condition_expression("attribute_not_exists(#downlink)")
             .expression_attribute_names("#downlink", "downlink");

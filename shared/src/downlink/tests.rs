@@ -89,13 +89,25 @@ async fn the_same_uplink_gets_the_same_bytes_even_when_something_more_urgent_cam
     assert_eq!(table.items(), before);
 }
 
+/// The mark of an uplink at noon that was answered with the downlink of this name.
+fn mark(name: &str) -> Item {
+    let answer = format!("5#2026-11-20T09:00:00Z#{name}");
+    let mark = json!({"device": DEVICE, "downlink": "answered#2026-11-20T12:00:00Z#00042", "answer": answer});
+    serde_dynamo::to_item(mark).unwrap()
+}
+
 #[tokio::test]
 async fn an_uplink_whose_answer_was_deleted_gets_no_second_one() {
     let table = table(&[item(5, "09:00:00", "b", LOW)]);
-    table.put(
-        serde_dynamo::to_item(json!({"device": DEVICE, "downlink": "answered#2026-11-20T12:00:00Z#00042"})).unwrap(),
-    );
+    table.put(mark("a"));
     assert_eq!(ask(&table, &uplink("12:00:00")).await, None);
+}
+
+#[tokio::test]
+async fn half_a_transaction_is_enough_to_know_the_answer() {
+    let table = table(&[item(1, "09:00:00", "a", LOW), item(5, "09:00:00", "b", HIGH)]);
+    table.put(mark("b"));
+    assert_eq!(ask(&table, &uplink("12:00:00")).await.as_deref(), Some(HIGH));
 }
 
 #[tokio::test]

@@ -71,7 +71,9 @@ impl Downlinks for FakeDownlinks {
             if items.contains_key(&marker) || !as_it_was {
                 return false;
             }
-            let item = json!({"device": marker.0, "downlink": marker.1, "expires_at": answer.expires_at});
+            let Answer { downlink, expires_at, .. } = answer;
+            let item =
+                json!({"device": marker.0, "downlink": marker.1, "answer": downlink.id, "expires_at": expires_at});
             items.insert(marker, crate::ports::item(&item));
             let changes = json!({"uplink": answer.uplink, "expires_at": answer.expires_at});
             change(items, &answer.downlink, &changes);
