@@ -72,6 +72,9 @@ pub enum Problem {
     /// Not what goes into a header.
     #[error("the secret from {0} is empty or has characters other than visible ASCII")]
     SecretText(String),
+    /// It was done, and cannot be shown.
+    #[error("it is done, but cannot be printed")]
+    Output(#[source] std::io::Error),
 }
 
 impl Problem {

@@ -4,16 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use pulsegate::options::{Command, Options};
-use pulsegate::{Problem, callbacks, downlinks};
+use pulsegate::{Problem, callbacks, downlinks, print};
 use shared::aws::{self, DownlinkDeskTable};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Options::parse()).await {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+    let done = run(Options::parse()).await.and_then(|text| print::out(&text));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("pulsegate: {}", problem.in_full());
             ExitCode::FAILURE

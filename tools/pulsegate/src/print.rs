@@ -1,11 +1,13 @@
 //! Tables and JSON.
 
 use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use serde_json::{Value, json};
 use shared::at::At;
 use shared::downlink::{Downlink, code_name};
 
+use crate::Problem;
 use crate::options::Format;
 
 const HEAD: [&str; 6] = ["device", "downlink", "data", "state", "valid until", "uplink"];
@@ -15,6 +17,17 @@ pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
     match format {
         Format::Table => table(&downlinks.iter().map(|downlink| row(downlink, now)).collect::<Vec<_>>()),
         Format::Json => json_text(&downlinks.iter().map(|downlink| object(downlink, now)).collect()),
+    }
+}
+
+/// Prints it. Whoever reads may stop reading.
+///
+/// # Errors
+/// [`Problem::Output`].
+pub fn out(text: &str) -> Result<(), Problem> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Problem::Output(e)),
+        _ => Ok(()),
     }
 }
 
