@@ -8,6 +8,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::ports::{Item, Queue, Refused, Secret, SecretError, Stream, StreamRecord, Table};
 
+mod downlinks;
+
+pub use downlinks::FakeDownlinks;
+
 /// A queue that keeps what was sent, or is down.
 #[derive(Debug, Default)]
 pub struct FakeQueue {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pulsegate_tests::yaml;
 use serde_json::{Map, Value, json};
-use shared::fakes::{FakeQueue, FakeSecret};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
 use sigfox_callback::{Callback, handle};
@@ -37,6 +37,7 @@ async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
         rules: Rules::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
     };
     let request = serde_json::from_value(request(case)).unwrap();
     let response = handle(&request, &callback, Instant::now() + Duration::from_secs(1)).await;

@@ -9,7 +9,7 @@ use pulsegate_tests::yaml;
 use serde_json::{Value, json};
 use shared::device::Network;
 use shared::envelope;
-use shared::fakes::{FakeQueue, FakeSecret};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use shared::profile::PROFILES;
 use shared::sigfox::CallbackKind;
 use sigfox_callback::auth::Rules;
@@ -85,6 +85,7 @@ async fn answer(
         rules: Rules::default(),
         raw,
         quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
     };
     let mut event = json!({
         "pathParameters": {"profile": "adeunis-pulse-v4", "kind": kind},
