@@ -15,7 +15,7 @@ async fn with(secret: &FakeSecret, downlinks: FakeDownlinks) -> Fake<'_> {
     Callback { downlinks, ..up(secret).await }
 }
 
-fn bidir(device: &str, ack: Value, sequence: u32) -> Request {
+fn bidir(device: &str, ack: &Value, sequence: u32) -> Request {
     event(|event| {
         event["pathParameters"]["kind"] = "bidir".into();
         event["body"] =
@@ -42,11 +42,15 @@ async fn who_asks_is_answered_in_his_own_spelling_and_who_asks_again_the_same() 
     let callback = with(&secret, two()).await;
     let first = (200, json!({"001a2345": {"downlinkData": "0101010101010101"}}).to_string());
     for _ in 0..3 {
-        assert_eq!(answer(&bidir("001a2345", true.into(), 42), &callback).await, first);
+        assert_eq!(answer(&bidir("001a2345", &json!(true), 42), &callback).await, first);
     }
     let second = (200, json!({"1A2345": {"downlinkData": "0202020202020202"}}).to_string());
-    assert_eq!(answer(&bidir("1A2345", "true".into(), 43), &callback).await, second, "nothing was consumed in between");
-    assert_eq!(answer(&bidir("1A2345", true.into(), 44), &callback).await, (204, String::new()), "there are no more");
+    assert_eq!(
+        answer(&bidir("1A2345", &json!("true"), 43), &callback).await,
+        second,
+        "nothing was consumed in between"
+    );
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 44), &callback).await, (204, String::new()), "there are no more");
     assert_eq!(uplinks(&callback).len(), 5);
 }
 
@@ -57,7 +61,7 @@ async fn only_an_explicit_true_of_a_bidirectional_callback_asks() {
     for ack in
         [json!(false), json!("false"), json!(null), json!("{ack}"), json!(1), json!("1"), json!("yes"), json!("")]
     {
-        assert_eq!(answer(&bidir("1A2345", ack.clone(), 42), &callback).await, (204, String::new()), "{ack}");
+        assert_eq!(answer(&bidir("1A2345", &ack, 42), &callback).await, (204, String::new()), "{ack}");
     }
     let mut without = json!({"device": "1A2345", "time": AT, "data": "46"});
     let missing = event(|event| {
@@ -67,7 +71,7 @@ async fn only_an_explicit_true_of_a_bidirectional_callback_asks() {
     assert_eq!(answer(&missing, &callback).await.0, 204);
     without["ack"] = true.into();
     assert_eq!(answer(&event(|event| event["body"] = without.to_string().into()), &callback).await.0, 204, "an uplink");
-    assert_eq!(answer(&bidir("1A2345", true.into(), 43), &callback).await.0, 200);
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 43), &callback).await.0, 200);
 }
 
 #[tokio::test]
@@ -89,17 +93,17 @@ async fn a_batch_is_answered_for_all_who_asked_in_it() {
 async fn an_uplink_that_is_not_durable_consumes_nothing() {
     let secret = secret();
     let callback = Callback { raw: FakeQueue::down(), ..with(&secret, two()).await };
-    assert_eq!(answer(&bidir("1A2345", true.into(), 42), &callback).await, (503, String::new()));
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (503, String::new()));
     let callback = Callback { raw: FakeQueue::default(), ..callback };
     let first = json!({"1A2345": {"downlinkData": "0101010101010101"}}).to_string();
-    assert_eq!(answer(&bidir("1A2345", true.into(), 43), &callback).await, (200, first));
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 43), &callback).await, (200, first));
 }
 
 #[tokio::test]
 async fn without_the_table_the_uplink_is_kept_and_the_device_told_nothing() {
     let secret = secret();
     let callback = with(&secret, FakeDownlinks::down()).await;
-    assert_eq!(answer(&bidir("1A2345", true.into(), 42), &callback).await, (204, String::new()));
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (204, String::new()));
     assert_eq!(uplinks(&callback).len(), 1);
 }
 
@@ -117,12 +121,12 @@ async fn the_networks_word_closes_the_loop() {
     for (code, state) in [(0, "delivered"), (2, "refused"), (99, "refused")] {
         let secret = secret();
         let callback = with(&secret, two()).await;
-        answer(&bidir("1A2345", true.into(), 42), &callback).await;
+        answer(&bidir("1A2345", &json!(true), 42), &callback).await;
         for _ in 0..2 {
             assert_eq!(answer(&told(code), &callback).await, (204, String::new()));
         }
         let items = callback.downlinks.items();
-        let first: Downlink = items.into_iter().filter_map(|item| Downlink::from_item(item).ok()).next().unwrap();
+        let first: Downlink = items.into_iter().find_map(|item| Downlink::from_item(item).ok()).unwrap();
         assert_eq!(first.state(shared::at::At::from_unix(AT + 60).unwrap()).name(), state);
     }
 }
