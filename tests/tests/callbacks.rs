@@ -40,7 +40,7 @@ async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
         downlinks: FakeDownlinks::default(),
     };
     let request = serde_json::from_value(request(case)).unwrap();
-    let response = handle(&request, &callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response.status_code, 204, "{}", case["says"]);
     let parse = |text: &String| serde_json::from_str::<Value>(text).unwrap();
     let sent: Vec<Value> = callback.raw.sent().iter().map(parse).collect();

@@ -94,7 +94,7 @@ async fn answer(
     });
     change(&mut event);
     let request = serde_json::from_value(event).unwrap();
-    let response = handle(&request, &callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
     let messages = callback.raw.sent();
     let unpacked = messages.iter().map(|message| envelope::unpack(message.as_bytes()).unwrap());
     let (uplinks, events) = unpacked.fold((0, 0), |sum, m| (sum.0 + m.uplinks.len(), sum.1 + m.events.len()));

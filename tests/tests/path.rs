@@ -14,7 +14,7 @@ use sigfox_callback::request::Request;
 use tokio::time::Instant;
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(1)
+    Instant::now() + Duration::from_mins(1)
 }
 
 async fn callback(secret: &FakeSecret) -> Callback<&FakeSecret, FakeQueue, FakeDownlinks> {

@@ -59,7 +59,7 @@ fn posted(body: &[u8]) -> Request {
 }
 
 async fn status(request: &Request, callback: &Fake<'_>) -> u16 {
-    let response = handle(request, callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(request, callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response, Response::empty(response.status_code), "nobody is told anything");
     response.status_code
 }

@@ -24,7 +24,7 @@ fn bidir(device: &str, ack: &Value, sequence: u32) -> Request {
 }
 
 async fn answer(request: &Request, callback: &Fake<'_>) -> (u16, String) {
-    let response = handle(request, callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(request, callback, Instant::now() + Duration::from_mins(1)).await;
     (response.status_code, response.body)
 }
 
