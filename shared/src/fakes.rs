@@ -10,6 +10,10 @@ use crate::ports::{
     Item, Queue, Refused, Secret, SecretError, Stream, StreamRecord, Table, Watermark, WatermarkError, Watermarks,
 };
 
+mod downlinks;
+
+pub use downlinks::FakeDownlinks;
+
 /// A queue that keeps what was sent, or is down.
 #[derive(Debug, Default)]
 pub struct FakeQueue {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pulsegate_tests::contracts;
-use shared::fakes::{FakeQueue, FakeSecret, FakeStream, FakeTable, FakeWatermarks};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret, FakeStream, FakeTable, FakeWatermarks};
 
 #[tokio::test]
 async fn the_fake_table_keeps_the_contract() {
@@ -34,4 +34,11 @@ async fn the_fake_secret_keeps_the_contract() {
     let secret = FakeSecret::default();
     let put = async |text: &'static str| secret.put(text);
     contracts::a_secret_has_the_current_and_the_previous_text(&&secret, put, async || secret.forget()).await;
+}
+
+#[tokio::test]
+async fn the_fake_downlinks_keep_the_contract() {
+    contracts::downlinks_and_uplinks_belong_to_each_other_once(&FakeDownlinks::default()).await;
+    contracts::a_device_has_all_its_downlinks(&FakeDownlinks::default()).await;
+    contracts::requests_at_once_share_nothing_but_their_uplink(&FakeDownlinks::default()).await;
 }

@@ -9,7 +9,7 @@ use pulsegate_tests::yaml;
 use serde_json::{Value, json};
 use shared::device::Network;
 use shared::envelope;
-use shared::fakes::{FakeQueue, FakeSecret};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use shared::profile::PROFILES;
 use shared::sigfox::CallbackKind;
 use sigfox_callback::auth::Rules;
@@ -85,6 +85,7 @@ async fn answer(
         rules: Rules::default(),
         raw,
         quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
     };
     let mut event = json!({
         "pathParameters": {"profile": "adeunis-pulse-v4", "kind": kind},
@@ -93,7 +94,7 @@ async fn answer(
     });
     change(&mut event);
     let request = serde_json::from_value(event).unwrap();
-    let response = handle(&request, &callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
     let messages = callback.raw.sent();
     let unpacked = messages.iter().map(|message| envelope::unpack(message.as_bytes()).unwrap());
     let (uplinks, events) = unpacked.fold((0, 0), |sum, m| (sum.0 + m.uplinks.len(), sum.1 + m.events.len()));

@@ -6,7 +6,9 @@
 //!
 //! # Layout
 //!
-//! - `table`, `queue`, `stream`, `watermark`: the ports.
+//! - `table`, `queue`, `stream`: what takes many things at once.
+//! - `downlink`, `desk`: the table of downlinks, for the function that answers devices and for those who queue.
+//! - `watermark`: how far something that is fetched has been fetched.
 //! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
 
@@ -17,6 +19,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+mod desk;
+mod downlink;
 mod queue;
 mod resend;
 mod secret;
@@ -24,6 +28,8 @@ mod stream;
 mod table;
 mod watermark;
 
+pub use desk::DownlinkDeskTable;
+pub use downlink::DownlinkTable;
 pub use queue::SqsQueue;
 pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;

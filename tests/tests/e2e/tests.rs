@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kinesis::types::ShardIteratorType;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue};
+use shared::aws::{DownlinkDeskTable, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue};
 use shared::ports::{Item, Queue as _};
 
 use crate::cloud::{Cloud, text, until};
@@ -130,13 +130,7 @@ pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_re
 pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     const NAME: &str = "contract";
     const WATERMARKS: &str = "contract-watermarks";
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let attribute = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
-    };
-    let table = cloud.dynamodb.create_table().table_name(NAME).billing_mode(BillingMode::PayPerRequest);
-    let table = table.key_schema(key("device", KeyType::Hash)).key_schema(key("uplink", KeyType::Range));
-    table.attribute_definitions(attribute("device")).attribute_definitions(attribute("uplink")).send().await.unwrap();
+    create_table(&cloud, NAME, &["device", "uplink"]).await;
     contracts::a_table_keeps_every_item_once(&DynamoTable::new(&cloud.config, NAME), async || {
         let query = cloud.dynamodb.query().table_name(NAME).key_condition_expression("device = :d");
         let query = query.expression_attribute_values(":d", AttributeValue::S(NAME.to_owned()));
@@ -144,9 +138,13 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     })
     .await;
 
-    let watermarks = cloud.dynamodb.create_table().table_name(WATERMARKS).billing_mode(BillingMode::PayPerRequest);
-    let watermarks = watermarks.key_schema(key("device_type", KeyType::Hash));
-    watermarks.attribute_definitions(attribute("device_type")).send().await.unwrap();
+    create_table(&cloud, "contract-downlinks", &["device", "downlink"]).await;
+    let downlinks = DownlinkDeskTable::new(&cloud.config, "contract-downlinks");
+    contracts::downlinks_and_uplinks_belong_to_each_other_once(&downlinks).await;
+    contracts::a_device_has_all_its_downlinks(&downlinks).await;
+    contracts::requests_at_once_share_nothing_but_their_uplink(&downlinks).await;
+
+    create_table(&cloud, WATERMARKS, &["device_type"]).await;
     contracts::watermarks_are_read_as_they_were_set(&DynamoWatermarks::new(&cloud.config, WATERMARKS)).await;
 
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
@@ -186,6 +184,17 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
         }
     })
     .await;
+}
+
+/// A table with these keys: by one, or by one and sorted by another.
+async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
+    let mut table = cloud.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name(*key).key_type(kind);
+        table = table.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
+    }
+    table.send().await.unwrap();
 }
 
 pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud: Cloud) {
