@@ -105,7 +105,7 @@ def demo():
     from demo import show  # beside this file
 
     with locked("demo"), stack(LOCAL / "demo") as addresses:
-        show(addresses, ROOT / "events" / "demo.json")
+        show(addresses, ROOT / "tools" / "demo.json")
 
 
 def forget_callers_account():

@@ -87,7 +87,7 @@ impl Cloud {
         secret.parse::<MasterKeys>().unwrap().device_key(1, imei).unwrap()
     }
 
-    /// Sends a message of `events/demo.json`.
+    /// Sends a message of `tools/demo.json`.
     pub async fn send(&self, message: &Value) {
         if message["network"] == "sigfox" {
             assert_eq!(self.callback(message["profile"].as_str().unwrap(), &message["body"]), 204);
@@ -101,7 +101,7 @@ impl Cloud {
         }
     }
 
-    /// Seals an uplink of `events/demo.json`.
+    /// Seals an uplink of `tools/demo.json`.
     async fn sealed(&self, uplink: &Value) -> Vec<u8> {
         let imei: Imei = uplink["imei"].as_str().unwrap().parse().unwrap();
         let number = |name: &str| uplink[name].as_u64().and_then(|number| number.try_into().ok()).unwrap();
