@@ -1,11 +1,14 @@
 //! The deployed stack, as the tests see it from outside.
 
 use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use pulsegate_tests::bridge::post;
+use pulsegate_tests::repository;
 use serde_json::Value;
 use shared::aws::{self, SecretStore};
 use shared::device::Imei;
@@ -108,6 +111,19 @@ impl Cloud {
         let header = Header { key_id: 1, imei, counter: number("counter"), time: number("time") };
         let payload = hex::decode(uplink["payload"].as_str().unwrap()).unwrap();
         self.device_key(imei).await.seal_uplink(header, &payload)
+    }
+
+    /// Hands an event to a function that runs beside the stack, as Lambda would.
+    pub fn invoke(&self, function: &str, event: &str) -> Output {
+        let logs = PathBuf::from(self.address("LOGS"));
+        Command::new("python3")
+            .arg(repository("tools/local.py"))
+            .args(["invoke", function, "-e"])
+            .arg(repository(&format!("events/{event}")))
+            .arg("--dir")
+            .arg(logs.parent().unwrap())
+            .output()
+            .unwrap()
     }
 
     /// All items of a table, sorted by key.

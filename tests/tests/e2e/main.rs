@@ -56,6 +56,7 @@ fn trials() -> Vec<Trial> {
         a_callback_that_cannot_be_understood_is_quarantined_whole,
         of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
         the_real_adapters_keep_the_contracts,
+        every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,
         every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
         every_datagram_acknowledged_before_a_kill_is_in_the_table,
         a_second_sigterm_ends_the_bridge_at_once,

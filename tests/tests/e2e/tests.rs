@@ -166,6 +166,17 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     .await;
 }
 
+pub async fn every_event_is_answered_by_its_function_under_the_runtime_interface_emulator(cloud: Cloud) {
+    for event in events::listed() {
+        let output = cloud.invoke(&event.function, &event.file);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {log}", event.file);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(events::answers(&answer, &event.answer), "{}: {answer}\n{log}", event.file);
+    }
+    cloud.settled().await;
+}
+
 pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud: Cloud) {
     let status = stop_a_busy_bridge(&cloud, "TERM", "490154203237534").await;
     assert!(status.success(), "{status}");
