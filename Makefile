@@ -131,7 +131,7 @@ load-tools: prerequisites
 # --- The rest
 
 .PHONY: bench clean prerequisites
-bench: build bench-bridge ## bench-bridge, and cold start and duration of each function under AWS's own emulator
+bench: build bench-bridge ## bench-bridge, and each function under AWS's own emulator, beside Python
 	python3 tools/bench_lambda.py
 
 clean: down ## remove everything that was built or installed

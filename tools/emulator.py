@@ -56,18 +56,17 @@ def event_of(path, secret):
         event = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise Problem(f"{path} is no event: {error}") from error
-    headers = event.get("headers", {})
-    if "authorization" in headers:
-        headers["authorization"] = with_secret(headers["authorization"], secret)
+    if "headers" in event:
+        event["headers"] = {name: with_secret(value, secret) for name, value in event["headers"].items()}
     return event
 
 
-def with_secret(authorization, secret):
-    scheme, _, credentials = authorization.partition(" ")
+def with_secret(header, secret):
+    scheme, _, credentials = header.partition(" ")
     if scheme.lower() == "basic":
         pair = base64.b64decode(credentials).decode().replace(PLACEHOLDER, secret)
         return f"{scheme} {base64.b64encode(pair.encode()).decode()}"
-    return authorization.replace(PLACEHOLDER, secret)
+    return header.replace(PLACEHOLDER, secret)
 
 
 @contextlib.contextmanager
