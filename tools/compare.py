@@ -38,7 +38,7 @@ def compare(starts, addresses):
         for cost, ratio in compared(case, encoded(event), (rust, python), starts, addresses):
             if "billed" in cost and ratio < AIM:
                 short.append(f"{case.lower()}, {cost.removesuffix(', ms')} ({ratio:.1f})")
-    print(f"\n- Aim: Python is billed {AIM} times as much. {'Not so: ' + '; '.join(short) if short else 'Reached by all'}.")
+    print(f"\n- Aim: Python is billed {AIM} times as much. {'Not so: ' + '; '.join(short) if short else 'So it is'}.")
     print("\n| Refused (401) | Warm call, ms | Billed, ms |\n|---|---:|---:|")
     for why, authorization in refused(addresses["CALLBACK_SECRET"]).items():
         row = measure(rust, encoded(with_authorization(callback, authorization)), REFUSED, 1, addresses)
