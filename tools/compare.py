@@ -30,7 +30,7 @@ COSTS = {
 def compare(starts, addresses):
     """Prints the tables."""
     rust, python = both(addresses)
-    callback = event_of(ROOT / "events" / "sigfox-callback.json", addresses["CALLBACK_SECRET"])
+    callback = event_of(ROOT / "events" / "sigfox-callback-uplink.json", addresses["CALLBACK_SECRET"])
     print(f"\n## Beside Python, {MEMORY_MB} MB\n")
     print("| | | Pulsegate | Python | Python / Pulsegate |\n|---|---|---:|---:|---:|", flush=True)
     short = []

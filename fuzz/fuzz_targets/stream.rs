@@ -72,7 +72,7 @@ fn are_kept(uplinks: &[Uplink]) {
 
 /// What could not be read goes to quarantine, and comes out of it as it was.
 fn stays_unreadable(member: Unreadable) {
-    let unpacked = envelope::unpack(envelope::of_text(&member.text).as_bytes()).unwrap();
+    let unpacked = envelope::unpack(member.envelope.as_bytes()).unwrap();
     assert_eq!(unpacked.uplinks, []);
     assert_eq!(unpacked.unreadable, [member]);
 }

@@ -37,9 +37,25 @@ impl At {
         if (0..=MAX_SECONDS).contains(&seconds) { Ok(Self(seconds)) } else { Err(AtError::Range(seconds)) }
     }
 
+    /// From seconds or milliseconds since 1970, whichever it is: what would be seconds after 9999 is taken for
+    /// milliseconds, and their fraction of a second dropped. (Up to April 1978 milliseconds look like seconds of later
+    /// years; no meter was read before.)
+    ///
+    /// # Errors
+    /// [`AtError::Range`] for neither.
+    pub fn from_unix_or_millis(number: i64) -> Result<Self, AtError> {
+        Self::from_unix(number).or_else(|_| Self::from_unix(number / 1000)).map_err(|_| AtError::Range(number))
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z.
     pub fn unix(self) -> i64 {
         self.0
+    }
+
+    /// When an item of this moment may be deleted: seconds since 1970, as DynamoDB wants it.
+    pub fn expires_at(self, retention_days: u32) -> i64 {
+        const SECONDS_PER_DAY: i64 = 86_400;
+        self.0 + i64::from(retention_days) * SECONDS_PER_DAY
     }
 
     /// This moment less some seconds; `None` before 1970.

@@ -11,6 +11,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use tokio::time::Instant;
 
+use crate::event::DeviceEvent;
 use crate::ports::{Queue, Refused};
 use crate::quarantine::Quarantined;
 use crate::telemetry::Counts;
@@ -60,6 +61,8 @@ pub struct Piece<T> {
 pub struct Opened {
     /// What could be read.
     pub uplinks: Vec<Piece<Uplink>>,
+    /// The same of device events.
+    pub events: Vec<Piece<DeviceEvent>>,
     /// What could not.
     pub unreadable: Vec<Piece<Quarantined>>,
 }
@@ -164,9 +167,9 @@ pub fn open(records: &[Record], stage: &'static str) -> Opened {
         match envelope::unpack(body) {
             Ok(unpacked) => {
                 opened.uplinks.extend(unpacked.uplinks.into_iter().map(|piece| Piece { record, piece }));
+                opened.events.extend(unpacked.events.into_iter().map(|piece| Piece { record, piece }));
                 opened.unreadable.extend(unpacked.unreadable.into_iter().map(|member| {
-                    // As an envelope of its own, so that it can be sent again as it is.
-                    let piece = Quarantined::new(stage, &member.reason, envelope::of_text(&member.text).as_bytes());
+                    let piece = Quarantined::new(stage, &member.reason, member.envelope.as_bytes());
                     Piece { record, piece }
                 }));
             }
@@ -174,6 +177,14 @@ pub fn open(records: &[Record], stage: &'static str) -> Opened {
         }
     }
     opened
+}
+
+/// Device events at a stage that has nowhere to put them: to quarantine, so that they are not lost.
+pub fn misplaced(events: Vec<Piece<DeviceEvent>>, stage: &'static str) -> impl Iterator<Item = Piece<Quarantined>> {
+    events.into_iter().map(move |Piece { record, piece }| {
+        let envelope = envelope::of_event(&piece);
+        Piece { record, piece: Quarantined::new(stage, &"this stage takes no device events", envelope.as_bytes()) }
+    })
 }
 
 /// Sends what could not be read to quarantine. The answer tells positions among `pieces`.

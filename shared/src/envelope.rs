@@ -1,22 +1,25 @@
-//! Uplinks packed into messages, `{"v":1,"uplinks":[...]}`, and unpacked again.
+//! Uplinks packed into messages, `{"v":1,"uplinks":[...]}`, and unpacked again. Device events, `{"v":1,"events":[...]}`, have
+//! messages of their own.
 //!
 //! A request to SQS is billed by 64 KiB, so a message of that size costs what a message with one uplink costs.
 
 use std::ops::Range;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::event::DeviceEvent;
 use crate::uplink::Uplink;
 
 /// One billing unit of SQS (<https://aws.amazon.com/sqs/pricing/>).
 pub const MAX_BYTES: usize = 64 * 1024;
 
 const HEAD: &str = r#"{"v":1,"uplinks":["#;
+const EVENTS_HEAD: &str = r#"{"v":1,"events":["#;
 const TAIL: &str = "]}";
 
 /// A message, and which of the packed uplinks it holds.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
     /// The message.
     pub body: String,
@@ -29,15 +32,17 @@ pub struct Packed {
 pub struct Unpacked {
     /// What could be read.
     pub uplinks: Vec<Uplink>,
+    /// The same of device events.
+    pub events: Vec<DeviceEvent>,
     /// What could not, each by itself: its neighbours are none the worse.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// A member of an envelope that is no uplink.
+/// A member of an envelope that is no uplink, or no event.
 #[derive(Debug, PartialEq)]
 pub struct Unreadable {
-    /// The member, as it stood there.
-    pub text: String,
+    /// The member in an envelope of its own, so that it can be sent again as it is.
+    pub envelope: String,
     /// Why it is none.
     pub reason: String,
 }
@@ -51,20 +56,31 @@ pub enum EnvelopeError {
     /// Of a version this code does not know.
     #[error("envelope version {0} is not known (this is version 1)")]
     Version(u32),
+    /// Neither uplinks nor events.
+    #[error("an envelope without uplinks and without events")]
+    Empty,
 }
 
 /// Packs uplinks in their order into as few messages as hold them, none longer than [`MAX_BYTES`].
 pub fn pack<'a>(uplinks: impl IntoIterator<Item = &'a Uplink>) -> Vec<Packed> {
+    pack_members(HEAD, uplinks.into_iter().map(to_json))
+}
+
+/// The same for device events.
+pub fn pack_events<'a>(events: impl IntoIterator<Item = &'a DeviceEvent>) -> Vec<Packed> {
+    pack_members(EVENTS_HEAD, events.into_iter().map(to_json))
+}
+
+fn pack_members(head: &str, members: impl Iterator<Item = String>) -> Vec<Packed> {
     let mut messages: Vec<Packed> = Vec::new();
-    for (position, uplink) in uplinks.into_iter().enumerate() {
-        let text = to_json(uplink);
+    for (position, text) in members.enumerate() {
         match messages.last_mut() {
             Some(last) if last.body.len() + 1 + text.len() + TAIL.len() <= MAX_BYTES => {
                 last.body.push(',');
                 last.body.push_str(&text);
                 last.members.end = position + 1;
             }
-            _ => messages.push(Packed { body: format!("{HEAD}{text}"), members: position..position + 1 }),
+            _ => messages.push(Packed { body: format!("{head}{text}"), members: position..position + 1 }),
         }
     }
     for message in &mut messages {
@@ -75,12 +91,12 @@ pub fn pack<'a>(uplinks: impl IntoIterator<Item = &'a Uplink>) -> Vec<Packed> {
 
 /// The envelope of one uplink.
 pub fn of_one(uplink: &Uplink) -> String {
-    of_text(&to_json(uplink))
+    format!("{HEAD}{}{TAIL}", to_json(uplink))
 }
 
-/// The envelope of one member as it stands, readable or not.
-pub fn of_text(member: &str) -> String {
-    format!("{HEAD}{member}{TAIL}")
+/// The envelope of one event.
+pub fn of_event(event: &DeviceEvent) -> String {
+    format!("{EVENTS_HEAD}{}{TAIL}", to_json(event))
 }
 
 /// Opens a message. Fields it does not know are skipped, so that a newer sender may add some.
@@ -95,26 +111,44 @@ pub fn unpack(body: &[u8]) -> Result<Unpacked, EnvelopeError> {
     #[derive(Deserialize)]
     struct V1<'a> {
         #[serde(borrow)]
-        uplinks: Vec<&'a RawValue>,
+        uplinks: Option<Vec<&'a RawValue>>,
+        #[serde(borrow)]
+        events: Option<Vec<&'a RawValue>>,
     }
     let Version { v } = serde_json::from_slice(body)?;
     if v != 1 {
         return Err(EnvelopeError::Version(v));
     }
-    let V1 { uplinks } = serde_json::from_slice(body)?;
-    let mut unpacked = Unpacked::default();
-    for member in uplinks {
-        match serde_json::from_str(member.get()) {
-            Ok(uplink) => unpacked.uplinks.push(uplink),
-            Err(e) => unpacked.unreadable.push(Unreadable { text: member.get().to_owned(), reason: e.to_string() }),
-        }
+    let V1 { uplinks, events } = serde_json::from_slice(body)?;
+    if uplinks.is_none() && events.is_none() {
+        return Err(EnvelopeError::Empty);
     }
+    let mut unpacked = Unpacked::default();
+    unpacked.uplinks = read_members(HEAD, uplinks, &mut unpacked.unreadable);
+    unpacked.events = read_members(EVENTS_HEAD, events, &mut unpacked.unreadable);
     Ok(unpacked)
 }
 
-#[expect(clippy::expect_used, reason = "an uplink is texts and finite numbers, which JSON always holds")]
-fn to_json(uplink: &Uplink) -> String {
-    serde_json::to_string(uplink).expect("an uplink is JSON")
+fn read_members<T: for<'a> Deserialize<'a>>(
+    head: &str,
+    members: Option<Vec<&RawValue>>,
+    unreadable: &mut Vec<Unreadable>,
+) -> Vec<T> {
+    let mut readable = Vec::new();
+    for member in members.unwrap_or_default() {
+        match serde_json::from_str(member.get()) {
+            Ok(member) => readable.push(member),
+            Err(e) => {
+                unreadable.push(Unreadable { envelope: format!("{head}{member}{TAIL}"), reason: e.to_string() });
+            }
+        }
+    }
+    readable
+}
+
+#[expect(clippy::expect_used, reason = "members are texts and finite numbers, which JSON always holds")]
+fn to_json(member: &impl Serialize) -> String {
+    serde_json::to_string(member).expect("a member is JSON")
 }
 
 #[cfg(test)]
@@ -179,7 +213,7 @@ mod tests {
         let body = format!(r#"{{"v":1,"uplinks":[{good},{{"device":"sigfox:XYZ"}},{good}]}}"#);
         let unpacked = unpack(body.as_bytes()).unwrap();
         assert_eq!(unpacked.uplinks.len(), 2);
-        assert_eq!(unpacked.unreadable[0].text, r#"{"device":"sigfox:XYZ"}"#);
+        assert_eq!(unpacked.unreadable[0].envelope, r#"{"v":1,"uplinks":[{"device":"sigfox:XYZ"}]}"#);
         assert!(unpacked.unreadable[0].reason.contains("not a Sigfox device ID"), "{:?}", unpacked.unreadable);
     }
 

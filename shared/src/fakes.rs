@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::ports::{Item, Queue, Refused, Stream, StreamRecord, Table};
+use crate::ports::{Item, Queue, Refused, Secret, SecretError, Stream, StreamRecord, Table};
 
 /// A queue that keeps what was sent, or is down.
 #[derive(Debug, Default)]
@@ -21,6 +21,13 @@ pub struct FakeTable {
     items: Mutex<BTreeMap<(String, String), Item>>,
     refused_devices: BTreeSet<String>,
     down: bool,
+}
+
+/// A secret that has these texts, or cannot be read.
+#[derive(Debug, Default)]
+pub struct FakeSecret {
+    texts: Mutex<Option<Vec<String>>>,
+    reads: Mutex<usize>,
 }
 
 /// A stream that keeps its records, refuses all of them, or makes its callers wait.
@@ -86,11 +93,38 @@ impl FakeTable {
     }
 }
 
+impl FakeSecret {
+    /// One that has these texts.
+    pub fn of(texts: &[&str]) -> Self {
+        let this = Self::default();
+        this.set(Some(texts));
+        this
+    }
+
+    /// Has others from now on, or cannot be read.
+    pub fn set(&self, texts: Option<&[&str]>) {
+        *lock(&self.texts) = texts.map(|texts| texts.iter().map(|&text| text.to_owned()).collect());
+    }
+
+    /// How often it was read.
+    pub fn reads(&self) -> usize {
+        *lock(&self.reads)
+    }
+}
+
+impl Secret for &FakeSecret {
+    async fn versions(&self) -> Result<Vec<String>, SecretError> {
+        *lock(&self.reads) += 1;
+        lock(&self.texts).clone().ok_or_else(|| SecretError { id: "fake".to_owned(), source: "it is down".into() })
+    }
+}
+
 impl Table for FakeTable {
     async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
         let mut refused = Refused::new();
         for (position, item) in items.iter().enumerate() {
-            let key = (text(item, "device"), text(item, "uplink"));
+            let sort_key = if item.inner().contains_key("event") { "event" } else { "uplink" };
+            let key = (text(item, "device"), text(item, sort_key));
             if self.down || self.refused_devices.contains(&key.0) {
                 refused.insert(position);
             } else {

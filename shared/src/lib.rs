@@ -7,6 +7,8 @@
 //! - [`config`]: the environment, read once into a checked value.
 //! - [`device`], [`at`]: whose reading it is, and of when. Types that can only be built by parsing.
 //! - [`uplink`]: one message of a meter, its natural key, and the raw item it is stored as.
+//! - [`sigfox`]: callbacks of every kind and shape, read into uplinks and events.
+//! - [`event`]: what a network says about a device, apart from what the device sent.
 //! - [`envelope`]: uplinks packed into queue messages of at most one billing unit, and unpacked again.
 //! - [`record`]: an uplink in the Kinesis stream; [`aggregate`]: many of them in one record, as Amazon's own producer
 //!   library does it.
@@ -29,6 +31,7 @@ pub mod config;
 pub mod deadline;
 pub mod device;
 pub mod envelope;
+pub mod event;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
 pub mod ports;
@@ -37,5 +40,6 @@ pub mod pulse;
 pub mod quarantine;
 pub mod raw;
 pub mod record;
+pub mod sigfox;
 pub mod telemetry;
 pub mod uplink;

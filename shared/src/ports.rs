@@ -23,7 +23,7 @@ pub trait Queue {
     fn send(&self, bodies: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// A table whose items have the key `device`, `uplink`.
+/// A table whose items have the key `device` and `uplink`, or `device` and `event`.
 pub trait Table {
     /// Puts every item, replacing one with the same key. Of several with the same key the last stays. No item, no
     /// request.
@@ -50,6 +50,26 @@ pub struct StreamRecord {
     pub partition_key: String,
     /// What the consumer gets.
     pub data: Vec<u8>,
+}
+
+/// A secret that is changed without a moment in which neither the old nor the new one is valid.
+pub trait Secret {
+    /// Every text that is valid now: the current one and, if there is one, the one before it.
+    ///
+    /// # Errors
+    /// [`SecretError`] when they cannot be read, which may be so for the moment only.
+    fn versions(&self) -> impl Future<Output = Result<Vec<String>, SecretError>> + Send;
+}
+
+/// A secret cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the secret {id}")]
+pub struct SecretError {
+    /// Its name.
+    pub id: String,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 /// An item out of a value's own shape.

@@ -19,6 +19,19 @@ pub struct Profile {
     /// Seconds between two logs of a history frame, where all its devices are set alike. Without it, the points of a
     /// history keep their order and distance in logs, and get no time: a period is never guessed.
     pub log_period: Option<u32>,
+    /// How its callbacks are written. (NB-IoT has none.)
+    pub callbacks: &'static Callbacks,
+}
+
+/// What a device type's callbacks do not tell of themselves: the customer types both into the Sigfox back end.
+#[derive(Debug)]
+pub struct Callbacks {
+    /// The line pattern of its `BATCH_URL` callbacks of the kind DATA / UPLINK.
+    pub uplink_line: &'static str,
+    /// The same of the kind DATA / BIDIR. Without `{ack}` in it nobody gets a downlink.
+    pub bidir_line: &'static str,
+    /// Names in its templates that only it has, each with Sigfox's own name for the variable.
+    pub aliases: &'static [(&'static str, &'static str)],
 }
 
 impl Profile {
@@ -29,6 +42,13 @@ impl Profile {
 }
 
 const HOUR: u32 = 3600;
+
+/// As `docs/sigfox.md` says to type them in.
+static CALLBACKS: Callbacks = Callbacks {
+    uplink_line: "{device};{time};{data};{seqNumber}",
+    bidir_line: "{device};{time};{data};{seqNumber};{ack}",
+    aliases: &[],
+};
 
 /// Every profile.
 pub static PROFILES: &[Profile] = &[
@@ -41,7 +61,7 @@ pub static PROFILES: &[Profile] = &[
 ];
 
 const fn profile(name: &'static str, network: Network, codec: &'static Codec, log_period: Option<u32>) -> Profile {
-    Profile { name, network, codec, log_period }
+    Profile { name, network, codec, log_period, callbacks: &CALLBACKS }
 }
 
 /// The profile of that name on that network.

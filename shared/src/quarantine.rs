@@ -34,6 +34,12 @@ pub struct Quarantined {
     /// The profile it came in under, where the record itself does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<String>,
+    /// The kind of callback it came as: with the profile, the URL it was sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<&'static str>,
+    /// The query of that URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
     record: Body,
 }
 
@@ -57,6 +63,8 @@ impl Quarantined {
             device: None,
             uplink: None,
             profile: None,
+            callback: None,
+            query: None,
             record: Body::from(record),
         }
     }
@@ -84,11 +92,19 @@ impl Quarantined {
         self
     }
 
+    /// Names the kind of callback it came as, and what stood in the query: so that it can be made again.
+    #[must_use]
+    pub fn of_callback(mut self, kind: &'static str, query: &str) -> Self {
+        self.callback = Some(kind);
+        self.query = (!query.is_empty()).then(|| query.to_owned());
+        self
+    }
+
     /// Says so in the log, without the payload.
     pub fn log(&self) {
-        let Self { stage, reason, codec, profile, uplink, .. } = self;
+        let Self { stage, reason, codec, profile, callback, uplink, .. } = self;
         let device = self.device.map(|device| device.to_string());
-        tracing::warn!(stage, reason, codec, profile, device, uplink, "quarantined");
+        tracing::warn!(stage, reason, codec, profile, callback, device, uplink, "quarantined");
     }
 
     /// The message for the quarantine queue.

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use crate::batch::{self, Opened, Outcome, Piece, Record};
+use crate::event::{self, DeviceEvent};
 use crate::ports::{Queue, Refused, Table};
 use crate::telemetry::Counts;
 use crate::uplink::Uplink;
@@ -15,6 +16,8 @@ pub struct RawStage<T, Q> {
     pub table: T,
     /// How long the table keeps them, in days after the uplink's own time.
     pub retention_days: u32,
+    /// Where device events go; none where no network brings any.
+    pub events: Option<T>,
     /// The next stage.
     pub pulse: Q,
     /// What nobody can read.
@@ -26,22 +29,36 @@ impl<T: Table, Q: Queue> RawStage<T, Q> {
     /// unreadable piece of it not quarantined; when it comes back, everything it did before is done again, to the same
     /// effect.
     pub async fn run(&self, stage: &'static str, records: &[Record], deadline: Instant) -> Outcome {
-        let Opened { uplinks, unreadable } = batch::open(records, stage);
-        let (given_back, unquarantined) = tokio::join!(
+        let Opened { uplinks, mut events, mut unreadable } = batch::open(records, stage);
+        if self.events.is_none() {
+            unreadable.extend(batch::misplaced(std::mem::take(&mut events), stage));
+        }
+        let (given_back, unstored, unquarantined) = tokio::join!(
             self.store_and_publish(&uplinks, deadline),
+            self.store_events(&events, deadline),
             batch::quarantine(&self.quarantine, &unreadable, deadline),
         );
 
         let mut failed = batch::records_of(&uplinks, &given_back);
+        failed.extend(batch::records_of(&events, &unstored));
         failed.extend(batch::records_of(&unreadable, &unquarantined));
         let counts = Counts {
-            received: uplinks.len() + unreadable.len(),
-            stored: uplinks.len() - given_back.len(),
+            received: uplinks.len() + events.len() + unreadable.len(),
+            stored: uplinks.len() + events.len() - given_back.len() - unstored.len(),
             quarantined: unreadable.len() - unquarantined.len(),
-            given_back: given_back.len() + unquarantined.len(),
+            given_back: given_back.len() + unstored.len() + unquarantined.len(),
             refused: 0,
         };
         Outcome { failed, counts }
+    }
+
+    /// The answer tells positions among `events`. Nobody waits for them: stored is all they are to be.
+    async fn store_events(&self, events: &[Piece<DeviceEvent>], deadline: Instant) -> Refused {
+        let Some(table) = self.events.as_ref().filter(|_| !events.is_empty()) else { return Refused::new() };
+        let items: Vec<_> = events.iter().map(|event| event.piece.item(self.retention_days)).collect();
+        let unstored = table.put(&items, deadline).await;
+        event::emit(events.iter().map(|event| &event.piece));
+        unstored
     }
 
     /// The answer tells positions among `uplinks`. Only what is stored is published: nobody is to see an uplink that the
@@ -92,6 +109,7 @@ mod tests {
         RawStage {
             table: FakeTable::default(),
             retention_days: 30,
+            events: Some(FakeTable::default()),
             pulse: FakeQueue::default(),
             quarantine: FakeQueue::default(),
         }

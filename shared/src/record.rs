@@ -13,7 +13,7 @@
 //!   optional uint32 sequence = 6;
 //!   string profile = 7;
 //!   bytes payload = 8;
-//!   uint32 kind = 9;                // 0 data
+//!   uint32 kind = 9;                // 0 data, 1 data-advanced
 //!   optional double rssi = 10;      // dBm
 //!   optional double snr = 11;       // dB
 //!   optional string station = 12;
@@ -109,6 +109,7 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         sequence: uplink.sequence,
         kind: match uplink.kind {
             Kind::Data => 0,
+            Kind::DataAdvanced => 1,
         },
         rssi: rssi.map(f64::from),
         snr: snr.map(f64::from),
@@ -141,6 +142,7 @@ pub fn decode(record: &[u8]) -> Result<Uplink, RecordError> {
         },
         kind: match record.kind {
             0 => Kind::Data,
+            1 => Kind::DataAdvanced,
             number => return Err(RecordError::Unknown { field: "kind", number }),
         },
         at: At::from_unix(i64::try_from(record.at).unwrap_or(i64::MAX))?,

@@ -45,8 +45,10 @@ pub struct Uplink {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// What the device sent.
+    /// What the device sent, as it was first received.
     Data,
+    /// The same once more, when the network had gathered who else received it (Sigfox's `DATA_ADVANCED`).
+    DataAdvanced,
 }
 
 /// Whose clock a time was read from.
@@ -139,7 +141,6 @@ impl Uplink {
     ///
     /// A function of the uplink and the setting alone, so that writing it again changes nothing.
     pub fn raw_item(&self, retention_days: u32) -> Item {
-        const SECONDS_PER_DAY: i64 = 86_400;
         crate::ports::item(&RawItem {
             device: self.device,
             uplink: format!("{}#{}", self.key(), self.kind),
@@ -148,7 +149,7 @@ impl Uplink {
             profile: &self.profile,
             payload: ByteBuf::from(self.payload.bytes()),
             radio: &self.radio,
-            expires_at: self.at.unix() + i64::from(retention_days) * SECONDS_PER_DAY,
+            expires_at: self.at.expires_at(retention_days),
         })
     }
 }
@@ -189,6 +190,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Data => "data",
+            Self::DataAdvanced => "data-advanced",
         })
     }
 }

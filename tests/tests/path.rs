@@ -1,25 +1,26 @@
 //! Real messages through every stage, in process: what one hands on, the next is given.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use lambda_http::Request;
 use pulse::PulseStage;
 use pulsegate_tests::events;
 use serde_json::{Value, json};
-use shared::fakes::{FakeQueue, FakeTable};
+use shared::fakes::{FakeQueue, FakeSecret, FakeTable};
 use shared::raw::RawStage;
 use sigfox_callback::Callback;
-use sigfox_callback::auth::Secret;
+use sigfox_callback::auth::Rules;
+use sigfox_callback::cached::Cached;
+use sigfox_callback::request::Request;
 use tokio::time::Instant;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(1)
 }
 
-fn callback() -> Callback<FakeQueue> {
+async fn callback(secret: &FakeSecret) -> Callback<&FakeSecret, FakeQueue> {
     Callback {
-        secret: Secret::new("local-secret".to_owned()).unwrap(),
+        secrets: Cached::read(secret).await.unwrap(),
+        rules: Rules::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
     }
@@ -29,6 +30,7 @@ fn raw_stage() -> RawStage<FakeTable, FakeQueue> {
     RawStage {
         table: FakeTable::default(),
         retention_days: 400,
+        events: Some(FakeTable::default()),
         pulse: FakeQueue::default(),
         quarantine: FakeQueue::default(),
     }
@@ -61,9 +63,10 @@ fn items(table: &FakeTable) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_callback_enqueues_what_raw_sigfox_is_given() {
-    let callback = callback();
-    let request: Request = lambda_http::request::from_str(&events::read("sigfox-callback.json").to_string()).unwrap();
-    assert_eq!(sigfox_callback::handle(&request, &callback, soon()).await, 204);
+    let secret = FakeSecret::of(&["local-secret"]);
+    let callback = callback(&secret).await;
+    let request: Request = event("sigfox-callback-uplink.json");
+    assert_eq!(sigfox_callback::handle(&request, &callback, soon()).await.status_code, 204);
     assert_eq!(callback.raw.sent(), bodies("raw-sigfox.json")[..1]);
 }
 
@@ -134,12 +137,13 @@ async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_
 
 #[tokio::test]
 async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
-    let (callback, raw, pulse) = (callback(), raw_stage(), pulse_stage());
+    let secret = FakeSecret::of(&["local-secret"]);
+    let (callback, raw, pulse) = (callback(&secret).await, raw_stage(), pulse_stage());
     let mut first = Vec::new();
     for round in 0..2 {
         for message in events::demo_messages().iter().filter(|message| message["network"] == "sigfox") {
-            let status = sigfox_callback::handle(&request(message), &callback, soon()).await;
-            assert_eq!(status, 204);
+            let response = sigfox_callback::handle(&request(message), &callback, soon()).await;
+            assert_eq!(response.status_code, 204);
         }
         raw_sigfox::handle(sqs(&callback.raw.sent()), &raw, soon()).await.unwrap();
         pulse::handle(sqs(&raw.pulse.sent()), &pulse, soon()).await.unwrap();
@@ -158,11 +162,12 @@ async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
 
 /// The demo's message as a request.
 fn request(message: &Value) -> Request {
-    use lambda_http::RequestExt as _;
-    let profile = message["profile"].as_str().unwrap().to_owned();
-    let mut request = Request::new(message["body"].to_string().into());
-    request.headers_mut().insert("authorization", "Bearer local-secret".parse().unwrap());
-    request.with_path_parameters(HashMap::from([("profile".to_owned(), vec![profile])]))
+    let event = json!({
+        "pathParameters": {"profile": message["profile"], "kind": "uplink"},
+        "headers": {"authorization": "Bearer local-secret"},
+        "body": message["body"].to_string(),
+    });
+    serde_json::from_value(event).unwrap()
 }
 
 fn base64(text: &str) -> String {

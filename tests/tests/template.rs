@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, KinesisStream, SecretStore, SqsQueue};
+use shared::aws::{DynamoTable, KinesisStream, RotatingSecret, SecretStore, SqsQueue};
 use shared::config::{ConfigError, RawConfig, Settings};
 
 /// A function's crate, and the settings its code reads.
@@ -20,7 +20,7 @@ fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeS
     let asked = RefCell::new(BTreeSet::new());
     let look_up = |name| {
         asked.borrow_mut().insert(name);
-        Some("1".to_owned())
+        Some(if name == "SOURCE_RANGES" { "185.110.96.0/22" } else { "1" }.to_owned())
     };
     assert!(read(&Settings::new(&look_up)).is_ok());
     // Lambda sets this one itself, and does not let the template do so.
@@ -29,24 +29,24 @@ fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeS
 
 /// Every function of the template. The names are those of the template's resources.
 fn functions() -> BTreeMap<&'static str, Function> {
-    let raw = || settings(RawConfig::from_settings);
     let pulse = || settings(pulse::Config::from_settings);
     BTreeMap::from([
         (
             "SigfoxCallback",
             Function { krate: "sigfox-callback", settings: settings(sigfox_callback::Config::from_settings) },
         ),
-        ("RawSigfox", Function { krate: "raw-sigfox", settings: raw() }),
-        ("RawNbiot", Function { krate: "raw-nbiot", settings: raw() }),
+        ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
+        ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
     ])
 }
 
 /// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
-const ADAPTERS: [(&str, &[&str]); 4] = [
+const ADAPTERS: [(&str, &[&str]); 5] = [
     ("DynamoTable", DynamoTable::ACTIONS),
     ("KinesisStream", KinesisStream::ACTIONS),
+    ("RotatingSecret", RotatingSecret::ACTIONS),
     ("SecretStore", SecretStore::ACTIONS),
     ("SqsQueue", SqsQueue::ACTIONS),
 ];
@@ -99,6 +99,9 @@ fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
     }
 }
 
+/// Settings that name nothing that a function could touch.
+const NO_RESOURCES: [&str; 3] = ["RAW_RETENTION_DAYS", "SECRET_HEADER", "SOURCE_RANGES"];
+
 #[test]
 fn each_function_may_touch_exactly_what_its_settings_name() {
     let template = Template::read();
@@ -108,7 +111,7 @@ fn each_function_may_touch_exactly_what_its_settings_name() {
             .as_object()
             .unwrap()
             .iter()
-            .filter(|(variable, _)| *variable != "RAW_RETENTION_DAYS")
+            .filter(|(variable, _)| !NO_RESOURCES.contains(&variable.as_str()))
             .map(|(_, value)| target(value))
             .collect();
         let granted: BTreeSet<&str> = statements(&template, name, "Code")
@@ -237,13 +240,13 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
 }
 
 #[test]
-fn both_tables_have_the_keys_the_items_have_and_are_kept() {
+fn the_tables_have_the_keys_the_items_have_and_are_kept() {
     let template = Template::read();
-    for name in ["RawUplinks", "Pulses"] {
+    for (name, sort_key) in [("RawUplinks", "uplink"), ("Pulses", "uplink"), ("DeviceEvents", "event")] {
         let table = template.resource(name);
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
-        assert_eq!(keys, ["device", "uplink"], "{name}");
+        assert_eq!(keys, ["device", sort_key], "{name}");
         // Not "Retain": what a failed creation left behind would fail the next one.
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
         assert_eq!(table["UpdateReplacePolicy"], "Retain", "{name}");
@@ -252,7 +255,9 @@ fn both_tables_have_the_keys_the_items_have_and_are_kept() {
             "{name}"
         );
     }
-    assert_eq!(template.resource("RawUplinks")["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
+    for name in ["RawUplinks", "DeviceEvents"] {
+        assert_eq!(template.resource(name)["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
+    }
 }
 
 #[test]
@@ -261,8 +266,15 @@ fn the_callbacks_function_ends_before_sigfox_gives_up() {
     let timeout = template.resource("SigfoxCallback")["Properties"]["Timeout"].as_u64().unwrap();
     assert!(timeout < 10);
     let routes = template.resources_of("AWS::ApiGatewayV2::Route");
-    let keys: Vec<&Value> = routes.iter().map(|(_, route)| &route["RouteKey"]).collect();
-    assert_eq!(keys, [&json!("POST /sigfox/{profile}/uplink")]);
+    let keys: BTreeSet<&str> = routes.iter().filter_map(|(_, route)| route["RouteKey"].as_str()).collect();
+    assert_eq!(
+        keys,
+        ["GET", "POST", "PUT"]
+            .map(|method| format!("{method} /sigfox/{{profile}}/{{kind}}"))
+            .iter()
+            .map(String::as_str)
+            .collect()
+    );
 }
 
 #[test]

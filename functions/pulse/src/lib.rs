@@ -69,7 +69,8 @@ pub async fn handle(
 }
 
 async fn run(records: &[Record], stage: &PulseStage<impl Table, impl Queue>, deadline: Instant) -> Outcome {
-    let Opened { uplinks, mut unreadable } = batch::open(records, STAGE);
+    let Opened { uplinks, events, mut unreadable } = batch::open(records, STAGE);
+    unreadable.extend(batch::misplaced(events, STAGE));
     let received = uplinks.len() + unreadable.len();
 
     let mut decoded: Vec<Piece<()>> = Vec::with_capacity(uplinks.len());
@@ -178,7 +179,8 @@ mod tests {
         assert_eq!(stage.table.len(), 1);
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
         let record = quarantined["record"]["text"].as_str().unwrap();
-        assert_eq!(envelope::unpack(record.as_bytes()).unwrap().unreadable[0].text, member);
+        assert_eq!(envelope::unpack(record.as_bytes()).unwrap().unreadable[0].envelope, record);
+        assert!(record.contains(&member));
     }
 
     #[tokio::test(start_paused = true)]

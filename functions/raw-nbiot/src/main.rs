@@ -16,6 +16,7 @@ async fn main() -> Result<(), Error> {
     let stage = RawStage {
         table: DynamoTable::new(&sdk, config.table),
         retention_days: config.retention_days,
+        events: None,
         pulse: SqsQueue::new(&sdk, config.pulse_queue),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
     };

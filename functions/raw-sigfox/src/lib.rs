@@ -1,15 +1,35 @@
-//! `ProcessRawDataSigfox` -> the raw table -> `ProcessPulseDataSigfox`.
+//! `ProcessRawDataSigfox` -> the raw table -> `ProcessPulseDataSigfox`, and device events -> their table.
 //!
 //! The work is [`shared::raw`]; this crate says what the records are and how they are answered.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use shared::batch::{self, NoId};
+use shared::config::{ConfigError, RawConfig, Settings};
 use shared::ports::{Queue, Table};
 use shared::raw::RawStage;
 use tokio::time::Instant;
 
 /// Who counts, and who says in quarantine why a record is there.
 pub const STAGE: &str = "raw-sigfox";
+
+/// The settings of the function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What both raw stages have.
+    pub raw: RawConfig,
+    /// `EVENTS_TABLE`: where device events go.
+    pub events_table: String,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+        Ok(Self { raw: RawConfig::from_settings(settings)?, events_table: settings.required("EVENTS_TABLE")? })
+    }
+}
 
 /// Handles an SQS batch, and names in the answer what is to come back.
 ///

@@ -2,8 +2,9 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use raw_sigfox::Config;
 use shared::aws::{self, DynamoTable, SqsQueue};
-use shared::config::{RawConfig, Settings, environment, or_exit};
+use shared::config::{Settings, environment, or_exit};
 use shared::deadline;
 use shared::raw::RawStage;
 use shared::telemetry;
@@ -11,11 +12,12 @@ use shared::telemetry;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
-    let config = or_exit(RawConfig::from_settings(&Settings::new(&environment)));
+    let Config { raw: config, events_table } = or_exit(Config::from_settings(&Settings::new(&environment)));
     let sdk = aws::sdk_config().await;
     let stage = RawStage {
         table: DynamoTable::new(&sdk, config.table),
         retention_days: config.retention_days,
+        events: Some(DynamoTable::new(&sdk, events_table)),
         pulse: SqsQueue::new(&sdk, config.pulse_queue),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
     };

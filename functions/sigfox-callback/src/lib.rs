@@ -1,37 +1,41 @@
-//! `POST /sigfox/{profile}/uplink` -> `ProcessRawDataSigfox`.
+//! `/sigfox/{profile}/{kind}` -> `ProcessRawDataSigfox`.
 //!
 //! Sigfox repeats what is not answered 2xx within 10 s three times, and then never again: so everything that can be
 //! kept is kept and answered 2xx, readable or not, and a 5xx is only for "could not keep it".
 //!
 //! # Layout
 //!
-//! - [`auth`]: is it Sigfox? Everything after that takes an [`Authenticated`] request.
-//! - [`variables`]: the names and values a customer's template sends, read leniently.
-//! - [`uplink`]: the uplink they describe.
+//! - [`request`]: what API Gateway hands over, and the answer it takes.
+//! - [`cached`]: the secrets, as they were not long ago.
+//! - [`auth`]: is it Sigfox? Everything after that takes an [`auth::Authenticated`] request.
+//!
+//! What callbacks say is read by [`shared::sigfox`].
 
-use lambda_http::http::StatusCode;
-use lambda_http::{Request, RequestExt as _};
+use std::str::FromStr;
+
+use ipnet::IpNet;
 use shared::config::{ConfigError, Settings};
 use shared::device::Network;
-use shared::ports::Queue;
+use shared::ports::{Queue, Secret};
 use shared::profile::{self, Profile};
-use shared::quarantine::Quarantined;
+use shared::sigfox::{self, CallbackKind, Content};
 use shared::telemetry::Counts;
-use shared::{envelope, uplink::Uplink};
 use tokio::time::Instant;
 
 pub mod auth;
-pub mod uplink;
-pub mod variables;
+pub mod cached;
+pub mod request;
 
-use auth::{Authenticated, Secret};
+use auth::{Rules, Secrets, Stranger};
+use cached::Cached;
+use request::{Request, Response};
 
 /// Who counts, and who says in quarantine why a record is there.
 const STAGE: &str = "sigfox-callback";
 
-/// The longest body taken. A callback has under 1 KB; this leaves room for hundreds in one, and still fits, escaped, into
-/// one message of the quarantine queue (1 MiB).
-const MAX_BODY: usize = 256 * 1024;
+/// The longest request taken, body and query. A callback has under 1 KB; this leaves room for thousands in one, and still
+/// fits, escaped, into one message of the quarantine queue (1 MiB).
+pub const MAX_CONTENT: usize = 256 * 1024;
 
 /// The settings of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,22 @@ pub struct Config {
     pub quarantine_queue: String,
     /// `CALLBACK_SECRET_ID`: name or ARN of the secret that callbacks carry.
     pub secret_id: String,
+    /// `SECRET_HEADER`: a header that may carry it, beside `Authorization`.
+    pub secret_header: Option<String>,
+    /// `SOURCE_RANGES`: where callbacks may come from, ranges of addresses with commas between them; anywhere if not set.
+    pub source_ranges: Ranges,
+}
+
+/// Ranges of addresses, `185.110.96.0/22,2001:db8::/32`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranges(pub Vec<IpNet>);
+
+impl FromStr for Ranges {
+    type Err = ipnet::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|range| range.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 impl Config {
@@ -54,15 +74,24 @@ impl Config {
             raw_queue: settings.required("RAW_QUEUE_URL")?,
             quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
             secret_id: settings.required("CALLBACK_SECRET_ID")?,
+            secret_header: settings.optional("SECRET_HEADER")?,
+            source_ranges: settings.optional("SOURCE_RANGES")?.unwrap_or_default(),
         })
+    }
+
+    /// What of them decides who is let in.
+    pub fn rules(&self) -> Rules {
+        Rules { secret_header: self.secret_header.clone(), sources: self.source_ranges.0.clone() }
     }
 }
 
 /// What the function checks against and writes to.
 #[derive(Debug)]
-pub struct Callback<Q> {
+pub struct Callback<S, Q> {
     /// What callbacks carry to show that they are Sigfox's.
-    pub secret: Secret,
+    pub secrets: Cached<S>,
+    /// How they show it.
+    pub rules: Rules,
     /// The next stage.
     pub raw: Q,
     /// What nobody can read.
@@ -73,81 +102,83 @@ pub struct Callback<Q> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// 401.
-    #[error("credentials are wrong or missing")]
-    Unauthorized,
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
     /// 404.
     #[error("the path names no profile of a Sigfox device")]
     UnknownProfile,
+    /// 404.
+    #[error("the path names no kind of callback")]
+    UnknownKind,
     /// 413.
-    #[error("the body is longer than {MAX_BODY} bytes")]
+    #[error("body and query are longer than {MAX_CONTENT} bytes")]
     TooLarge,
 }
 
 /// Takes a callback and says how to answer it.
-pub async fn handle(request: &Request, callback: &Callback<impl Queue>, deadline: Instant) -> StatusCode {
-    let (status, counts) = match admit(request, &callback.secret) {
+pub async fn handle(request: &Request, callback: &Callback<impl Secret, impl Queue>, deadline: Instant) -> Response {
+    let secrets = callback.secrets.get().await;
+    let (response, counts) = match admit(request, callback, &secrets) {
         Ok(admitted) => keep(&admitted, callback, deadline).await,
         Err(refusal) => {
-            tracing::warn!(reason = %refusal, path = request.uri().path(), "refused");
-            (refusal.status(), Counts { received: 1, refused: 1, ..Counts::default() })
+            let (profile, kind) = (request.path_parameter("profile"), request.path_parameter("kind"));
+            tracing::warn!(reason = %refusal, profile, kind, source_ip = request.source_ip(), "refused");
+            (Response::empty(refusal.status()), Counts { received: 1, refused: 1, ..Counts::default() })
         }
     };
     counts.emit(STAGE);
-    status
+    response
 }
 
 /// A request that may be kept.
 struct Admitted<'a> {
     profile: &'static Profile,
-    body: &'a [u8],
+    kind: CallbackKind,
+    request: &'a Request,
 }
 
 /// Credentials first: a stranger learns nothing else.
-fn admit<'a>(request: &'a Request, secret: &Secret) -> Result<Admitted<'a>, Refusal> {
-    let request = Authenticated::check(request, secret).ok_or(Refusal::Unauthorized)?.request();
-    let parameters = request.path_parameters();
-    let profile = parameters
-        .first("profile")
-        .and_then(|name| profile::find(Network::Sigfox, name))
-        .ok_or(Refusal::UnknownProfile)?;
-    if request.body().len() > MAX_BODY {
+fn admit<'a, S, Q>(
+    request: &'a Request,
+    callback: &Callback<S, Q>,
+    secrets: &Secrets,
+) -> Result<Admitted<'a>, Refusal> {
+    let request = callback.rules.check(request, secrets)?.request();
+    let profile = profile::find(Network::Sigfox, request.path_parameter("profile")).ok_or(Refusal::UnknownProfile)?;
+    let kind = request.path_parameter("kind").parse().map_err(|_| Refusal::UnknownKind)?;
+    if request.body().len() + request.query(None).len() > MAX_CONTENT {
         return Err(Refusal::TooLarge);
     }
-    Ok(Admitted { profile, body: request.body() })
+    Ok(Admitted { profile, kind, request })
 }
 
-/// Enqueues the uplink, or what there is instead, and only then says yes.
-async fn keep(admitted: &Admitted<'_>, callback: &Callback<impl Queue>, deadline: Instant) -> (StatusCode, Counts) {
-    let (queue, message, kept) = match parse(admitted) {
-        Ok(uplink) => {
-            tracing::debug!(device = %uplink.device, uplink = %uplink.key(), "received");
-            (&callback.raw, envelope::of_one(&uplink), Counts { stored: 1, ..Counts::default() })
-        }
-        Err(reason) => {
-            let record = Quarantined::new(STAGE, &reason, admitted.body).under(admitted.profile.name);
-            record.log();
-            (&callback.quarantine, record.to_message(), Counts { quarantined: 1, ..Counts::default() })
-        }
-    };
-    let refused = queue.send(&[message], deadline).await;
-    if refused.is_empty() {
-        (StatusCode::NO_CONTENT, Counts { received: 1, ..kept })
-    } else {
-        tracing::error!("the queue did not take the message; Sigfox will repeat it three times at most");
-        (StatusCode::SERVICE_UNAVAILABLE, Counts { received: 1, given_back: 1, ..Counts::default() })
+/// Enqueues what there is to be read, and what cannot be, and only then says yes.
+async fn keep(
+    admitted: &Admitted<'_>,
+    callback: &Callback<impl Secret, impl Queue>,
+    deadline: Instant,
+) -> (Response, Counts) {
+    let Admitted { profile, kind, request } = admitted;
+    let query = request.query(callback.rules.secret_header.as_deref());
+    let content = Content { body: &request.body(), query: &query, also: Vec::new() };
+    let messages = sigfox::read(STAGE, *kind, profile, &content);
+    for uplink in &messages.uplinks {
+        tracing::debug!(device = %uplink.device, uplink = %uplink.key(), "received");
     }
-}
-
-fn parse(admitted: &Admitted<'_>) -> Result<Uplink, uplink::Unreadable> {
-    uplink::from_variables(&variables::Variables::from_json(admitted.body)?, admitted.profile)
+    let counts = sigfox::enqueue(&messages, &callback.raw, &callback.quarantine, deadline).await;
+    if counts.given_back > 0 {
+        tracing::error!("the queue did not take all of it; Sigfox will repeat it three times at most");
+        return (Response::empty(503), counts);
+    }
+    (Response::empty(204), counts)
 }
 
 impl Refusal {
-    fn status(self) -> StatusCode {
+    fn status(self) -> u16 {
         match self {
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::UnknownProfile => StatusCode::NOT_FOUND,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Stranger(_) => 401,
+            Self::UnknownProfile | Self::UnknownKind => 404,
+            Self::TooLarge => 413,
         }
     }
 }

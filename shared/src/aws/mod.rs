@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - `table`, `queue`, `stream`: the three ports.
-//! - `secret`: reads a secret at start.
+//! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ mod stream;
 mod table;
 
 pub use queue::SqsQueue;
-pub use secret::{SecretError, SecretStore};
+pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
 pub use table::DynamoTable;
 

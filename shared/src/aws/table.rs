@@ -17,12 +17,12 @@ const MAX_BATCH: usize = 25;
 /// Requests in flight at once.
 const CONCURRENCY: usize = 10;
 
-/// The names of the keys in both tables.
-const KEYS: [&str; 2] = ["device", "uplink"];
+/// What the sort key is called: in the tables of uplinks and pulses, and in that of events.
+const SORT_KEYS: [&str; 2] = ["uplink", "event"];
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// A DynamoDB table with the string keys `device` and `uplink`.
+/// A DynamoDB table with the string keys `device` and `uplink`, or `device` and `event`.
 #[derive(Debug, Clone)]
 pub struct DynamoTable {
     client: Client,
@@ -71,7 +71,7 @@ fn put(item: Attributes) -> WriteRequest {
 }
 
 fn key(item: &Attributes) -> [Option<&AttributeValue>; 2] {
-    KEYS.map(|name| item.get(name))
+    [item.get("device"), SORT_KEYS.iter().find_map(|name| item.get(*name))]
 }
 
 /// Positions of items with the same key, together: DynamoDB refuses a whole batch that holds one key twice.

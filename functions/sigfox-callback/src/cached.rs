@@ -1,0 +1,77 @@
+//! The secrets, as they were not long ago.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::ports::Secret;
+use tokio::time::{Instant, timeout};
+
+use crate::auth::Secrets;
+
+/// How long they are believed. A change shows within that time in every instance of the function.
+pub const FRESH: Duration = Duration::from_mins(5);
+
+/// When to try again after they could not be read.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Longer than a read takes; Sigfox waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Secrets and the place they are read from.
+#[derive(Debug)]
+pub struct Cached<S> {
+    source: S,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    secrets: Arc<Secrets>,
+    until: Instant,
+}
+
+/// There are none to begin with.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSecrets {
+    /// The place says no.
+    #[error(transparent)]
+    Unreadable(#[from] shared::ports::SecretError),
+    /// They are none.
+    #[error(transparent)]
+    Empty(#[from] crate::auth::EmptySecret),
+}
+
+impl<S: Secret> Cached<S> {
+    /// Reads them for the first time.
+    ///
+    /// # Errors
+    /// [`NoSecrets`].
+    pub async fn read(source: S) -> Result<Self, NoSecrets> {
+        let secrets = Secrets::new(&source.versions().await?)?;
+        let held = Held { secrets: Arc::new(secrets), until: Instant::now() + FRESH };
+        Ok(Self { source, held: Mutex::new(held) })
+    }
+
+    /// The secrets, read again if it is time. If they cannot be, the old ones stay: that Secrets Manager has trouble is no
+    /// reason to turn Sigfox away.
+    pub async fn get(&self) -> Arc<Secrets> {
+        if Instant::now() >= self.held().until {
+            let read = async { Ok::<_, NoSecrets>(Secrets::new(&self.source.versions().await?)?) };
+            let now = Instant::now();
+            match timeout(PATIENCE, read).await {
+                Ok(Ok(secrets)) => *self.held() = Held { secrets: Arc::new(secrets), until: now + FRESH },
+                failed => {
+                    let reason = failed
+                        .map_or_else(|e| e.to_string(), |read| read.err().map_or_else(String::new, |e| e.to_string()));
+                    tracing::error!(reason, "the secret for callbacks cannot be read again; the old one stays valid");
+                    self.held().until = now + AGAIN;
+                }
+            }
+        }
+        Arc::clone(&self.held().secrets)
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,104 @@
+//! The request as API Gateway hands it over, and the answer it takes: HTTP API, payload format 2.0
+//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
+//!
+//! Not `lambda_http`'s: it makes a URI out of every request, and one character in the query that URIs do not have (a plain
+//! `<` will do) makes it panic. A stranger could then have every call answered 5xx.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use form_urlencoded::Serializer;
+use serde::{Deserialize, Serialize};
+
+/// Headers that begin so carry variables; the rest of the name is the variable's.
+const VARIABLE_HEADERS: &str = "x-sigfox-";
+
+/// A request, not yet authenticated.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Request {
+    path_parameters: BTreeMap<String, String>,
+    raw_query_string: String,
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+    is_base64_encoded: bool,
+    #[serde(rename = "requestContext")]
+    context: RequestContext,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct RequestContext {
+    http: Http,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Http {
+    source_ip: String,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The status.
+    pub status_code: u16,
+    headers: BTreeMap<&'static str, &'static str>,
+    /// The body; often none.
+    pub body: String,
+}
+
+impl Request {
+    /// A part of the path, by its name in the route.
+    pub fn path_parameter(&self, name: &str) -> &str {
+        self.path_parameters.get(name).map_or("", String::as_str)
+    }
+
+    /// A header. API Gateway writes their names in lower case; not everybody who stands in for it does.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(there, _)| there.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Where it came from, as API Gateway saw it: not what a header says.
+    pub fn source_ip(&self) -> &str {
+        &self.context.http.source_ip
+    }
+
+    /// The body's bytes.
+    pub fn body(&self) -> Cow<'_, [u8]> {
+        let text = self.body.as_deref().unwrap_or_default();
+        let decoded = self.is_base64_encoded.then(|| BASE64_STANDARD.decode(text).ok()).flatten();
+        decoded.map_or(Cow::Borrowed(text.as_bytes()), Cow::Owned)
+    }
+
+    /// The query, and behind it the variables in headers, but for the one that holds the secret.
+    pub fn query(&self, secret_header: Option<&str>) -> Cow<'_, str> {
+        let is_secret = |name: &str| secret_header.is_some_and(|secret| name.eq_ignore_ascii_case(secret));
+        let headers = self.headers.iter().filter(|(name, _)| !is_secret(name));
+        let mut variables = headers
+            .filter_map(|(name, value)| Some((name.to_lowercase().strip_prefix(VARIABLE_HEADERS)?.to_owned(), value)));
+        match variables.next() {
+            None => Cow::Borrowed(&self.raw_query_string),
+            Some(first) => {
+                let query = self.raw_query_string.clone();
+                let start = query.len();
+                let mut encoded = Serializer::for_suffix(query, start);
+                Cow::Owned(encoded.append_pair(&first.0, first.1).extend_pairs(variables).finish())
+            }
+        }
+    }
+}
+
+impl Response {
+    /// An answer without a body.
+    pub fn empty(status_code: u16) -> Self {
+        Self { status_code, headers: BTreeMap::new(), body: String::new() }
+    }
+
+    /// 200 with JSON.
+    pub fn json(body: String) -> Self {
+        Self { status_code: 200, headers: BTreeMap::from([("content-type", "application/json")]), body }
+    }
+}
