@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! - [`template`]: `template.yaml`, as data.
+//! - [`yaml`]: YAML files, as data.
 //! - [`events`]: the files of `events/`, by name.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
@@ -21,6 +22,7 @@ pub mod events;
 pub mod relay;
 pub mod stack;
 pub mod template;
+pub mod yaml;
 
 use std::path::PathBuf;
 

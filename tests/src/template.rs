@@ -1,7 +1,6 @@
-//! `template.yaml`, as data: YAML with `CloudFormation`'s short forms written out, `!Ref X` as `{"Ref": "X"}`.
+//! `template.yaml`, as data.
 
-use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The template.
 #[derive(Debug)]
@@ -10,9 +9,7 @@ pub struct Template(Value);
 impl Template {
     /// Reads `template.yaml`.
     pub fn read() -> Self {
-        let text = crate::read("template.yaml");
-        let documents = Yaml::load_from_str(&text).unwrap_or_else(|e| panic!("template.yaml: {e}"));
-        Self(to_json(&documents[0]))
+        Self(crate::yaml::read("template.yaml"))
     }
 
     /// A resource, whole.
@@ -102,29 +99,4 @@ pub fn given(values: &Value, holds: bool) -> Vec<&Value> {
         sides => &sides[if holds { 1 } else { 2 }],
     });
     values.filter(|value| value["Ref"] != "AWS::NoValue").collect()
-}
-
-fn to_json(yaml: &Yaml<'_>) -> Value {
-    match yaml {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => json!(value),
-        Yaml::Value(Scalar::Integer(value)) => json!(value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
-        Yaml::Value(Scalar::String(text)) => json!(text),
-        Yaml::Sequence(values) => values.iter().map(to_json).collect(),
-        Yaml::Mapping(pairs) => {
-            let pairs = pairs.iter().map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), to_json(value)));
-            Value::Object(pairs.collect::<Map<_, _>>())
-        }
-        Yaml::Tagged(tag, value) => function(&tag.suffix, &to_json(value)),
-        other => panic!("the template is to do without {other:?}"),
-    }
-}
-
-fn function(name: &str, argument: &Value) -> Value {
-    match (name, argument.as_str()) {
-        ("Ref" | "Condition", _) => json!({ name: argument }),
-        ("GetAtt", Some(text)) => json!({ "Fn::GetAtt": text.splitn(2, '.').collect::<Vec<_>>() }),
-        _ => json!({ format!("Fn::{name}"): argument }),
-    }
 }

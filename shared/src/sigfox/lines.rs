@@ -26,7 +26,7 @@ impl Batch<'_> {
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty())
+    text.split(['\n', '\r']).filter(|line| !line.trim().is_empty())
 }
 
 /// The batch that a callback is, if it is one: it names no device, and in the value of some parameter, or in the body as it

@@ -1,2 +1,216 @@
+//! Any template that Sigfox allows, rendered for any uplink, parses back to that uplink; no bytes panic.
+
+use form_urlencoded::Serializer;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::codec::adeunis_pulse;
+use crate::device::Network;
+use crate::profile::Callbacks;
+use crate::uplink::{Payload, Radio, TimeSource};
+
+/// A profile whose device type has names and line patterns of its own.
+static CALLBACKS: Callbacks = Callbacks {
+    uplink_line: "<{time}|{device}|{data},seq={seqNumber}>;",
+    bidir_line: "{ack} {device} {time} {seqNumber} {data}",
+    aliases: &[("Zaehler", "device"), ("wann", "time"), ("inhalt", "data"), ("lfd_nr", "seqNumber")],
+};
+static PROFILE: Profile = Profile {
+    name: "adeunis-pulse-v4",
+    network: Network::Sigfox,
+    codec: &adeunis_pulse::V4,
+    log_period: None,
+    callbacks: &CALLBACKS,
+};
+
+/// An uplink and one way to write its variables.
+#[derive(Debug, Clone)]
+struct Rendered {
+    uplink: Uplink,
+    /// Names and what they expand to.
+    values: Vec<(&'static str, String)>,
+}
+
+fn of(kind: CallbackKind, content: &Content<'_>) -> Messages {
+    read("test", kind, &PROFILE, content)
+}
+
+/// Any uplink of Sigfox, its values spelled as Sigfox is known to.
+fn rendered() -> impl Strategy<Value = Rendered> {
+    let radio = (proptest::option::of(-15_000..0_i32), proptest::option::of("[0-9A-F]{4}"));
+    let data = proptest::collection::vec(any::<u8>(), 0..=12);
+    let spelling = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3_i64);
+    (any::<u32>(), 300_000_000..4_000_000_000_i64, proptest::option::of(0..4096_u32), data, radio, spelling).prop_map(
+        |(device, time, sequence, data, (rssi, station), (padded, lower, lower_data, form_of_time))| {
+            let id = if padded { format!("{device:08X}") } else { format!("{device:X}") };
+            let hex = if lower_data { hex::encode(&data) } else { hex::encode_upper(&data) };
+            let time_text = [time.to_string(), format!("{time}123"), format!("{time}.0")]
+                [usize::try_from(form_of_time).unwrap()]
+            .clone();
+            let mut values = vec![
+                ("device", if lower { id.to_lowercase() } else { id }),
+                ("time", time_text),
+                ("data", hex),
+                ("seqNumber", sequence.map_or("null".to_owned(), |n| n.to_string())),
+                ("rssi", rssi.map_or("null".to_owned(), |rssi| format!("{:.2}", f64::from(rssi) / 100.0))),
+            ];
+            values.push(("station", station.clone().unwrap_or_else(|| "N/A".to_owned())));
+            let uplink = Uplink {
+                device: format!("sigfox:{device:X}").parse().unwrap(),
+                kind: crate::uplink::Kind::Data,
+                at: crate::at::At::from_unix(time).unwrap(),
+                time_source: TimeSource::Network,
+                sequence,
+                profile: PROFILE.uplink_name(),
+                payload: Payload::from_bytes(&data).unwrap(),
+                radio: Radio {
+                    rssi: rssi.map(|rssi| (f64::from(rssi) / 100.0).try_into().unwrap()),
+                    station: station.map(|station| station.parse().unwrap()),
+                    ..Radio::default()
+                },
+            };
+            Rendered { uplink, values }
+        },
+    )
+}
+
+/// What a customer may call a variable: Sigfox's name in any spelling, an old name, or one of the profile's own.
+fn names() -> impl Strategy<Value = [&'static str; 6]> {
+    (
+        select(vec!["device", "Device", "id", "DEVICE_ID", "deviceId", "Zaehler", "zaehler"]),
+        select(vec!["time", "Time", "timestamp", "wann"]),
+        select(vec!["data", "DATA", "payload", "inhalt"]),
+        select(vec!["seqNumber", "seqnumber", "seq_number", "seq-number", "seq", "lfd_nr", "lfdNr"]),
+        select(vec!["rssi", "RSSI"]),
+        select(vec!["station", "Station"]),
+    )
+        .prop_map(|(device, time, data, sequence, rssi, station)| [device, time, data, sequence, rssi, station])
+}
+
+/// How the template writes each variable: in quotes or bare, and inside which object.
+fn layout() -> impl Strategy<Value = [(bool, Option<&'static str>); 6]> {
+    let place = (any::<bool>(), proptest::option::of(select(vec!["message", "radio info", "x"])));
+    [place.clone(), place.clone(), place.clone(), place.clone(), place.clone(), place]
+}
+
+/// A JSON body. Bare is only what Sigfox's own check lets pass: what then is JSON.
+fn json(values: &[(&str, String)], layout: &[(bool, Option<&str>)], outer: Option<&str>) -> String {
+    let mut objects: std::collections::BTreeMap<Option<&str>, Vec<String>> = std::collections::BTreeMap::new();
+    for ((name, value), (quoted, object)) in values.iter().zip(layout) {
+        let bare = !quoted && serde_json::from_str::<&RawValue>(value).is_ok();
+        let text = if bare { format!(r#""{name}": {value}"#) } else { format!(r#""{name}" : "{value}""#) };
+        objects.entry(*object).or_default().push(text);
+    }
+    let mut members = objects.remove(&None).unwrap_or_default();
+    members.push(r#""customData#flow": null, "net": "{snr}", "list": [1, {"device": "BAD"}]"#.to_owned());
+    members
+        .extend(objects.into_iter().map(|(name, inner)| format!("\"{}\": {{{}}}", name.unwrap(), inner.join(",\n\t"))));
+    let object = format!("{{{}}}", members.join(", "));
+    outer.map_or(object.clone(), |outer| format!("\n {{\"{outer}\": {object}}}"))
+}
+
+fn form(values: &[(&str, String)]) -> String {
+    Serializer::new(String::new()).extend_pairs(values).finish()
+}
+
+fn renamed(rendered: &Rendered, names: [&'static str; 6]) -> Vec<(&'static str, String)> {
+    rendered.values.iter().zip(names).map(|((_, value), name)| (name, value.clone())).collect()
+}
+
+fn check(messages: Messages, expected: &[Uplink]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(messages.unreadable, []);
+    prop_assert_eq!(messages.uplinks, expected);
+    prop_assert_eq!(messages.asking, []);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_json_template_rendered_for_any_uplink_is_that_uplink(
+        rendered in rendered(), names in names(), layout in layout(), outer in proptest::option::of(select(vec!["body", "d"]))
+    ) {
+        let body = json(&renamed(&rendered, names), &layout, outer);
+        check(of(CallbackKind::Uplink, &Content { body: body.as_bytes(), ..Content::default() }), &[rendered.uplink])?;
+    }
+
+    #[test]
+    fn any_form_or_query_and_both_at_once_are_that_uplink(
+        rendered in rendered(), names in names(), in_query in any::<[bool; 6]>(), in_body in any::<[bool; 6]>(), moved: bool
+    ) {
+        let values = renamed(&rendered, names);
+        // What is in neither would be missing.
+        let some = |which: [bool; 6], otherwise: [bool; 6]| -> Vec<(&str, String)> {
+            let kept = values.iter().enumerate().filter(|&(n, _)| which[n] || !otherwise[n]);
+            kept.map(|(_, value)| value.clone()).collect()
+        };
+        let query = form(&some(in_query, in_body));
+        let mut body = form(&some(in_body, in_query));
+        if moved {
+            // Sigfox moves the query in front of a form body.
+            body = format!("{query}&{body}");
+        }
+        let content = Content { body: body.as_bytes(), query: if moved { "" } else { &query }, also: Vec::new() };
+        check(of(CallbackKind::Uplink, &content), &[rendered.uplink])?;
+    }
+
+    #[test]
+    fn any_batch_is_its_uplinks_whatever_its_parameter_is_called_and_its_lines_end_with(
+        rendered in proptest::collection::vec(rendered(), 1..20), parameter in "[a-z]{1,8}", crlf: bool, trailing: bool,
+        in_query: bool, pattern in select(vec![CallbackKind::Uplink, CallbackKind::Bidir]),
+    ) {
+        let line = |rendered: &Rendered| {
+            let pattern = if pattern == CallbackKind::Uplink { CALLBACKS.uplink_line } else { CALLBACKS.bidir_line };
+            let with_ack = pattern.replace("{ack}", "false");
+            rendered.values.iter().fold(with_ack, |line, (name, value)| line.replace(&format!("{{{name}}}"), value))
+        };
+        let ending = if crlf { "\r\n" } else { "\n" };
+        let mut lines = rendered.iter().map(line).collect::<Vec<_>>().join(ending);
+        if trailing {
+            lines.push_str(ending);
+        }
+        let batch = form(&[(&parameter, lines)]);
+        let content = if in_query {
+            Content { query: &batch, ..Content::default() }
+        } else {
+            Content { body: batch.as_bytes(), ..Content::default() }
+        };
+        // A line has no radio metadata here.
+        let expected: Vec<Uplink> =
+            rendered.into_iter().map(|rendered| Uplink { radio: Radio::default(), ..rendered.uplink }).collect();
+        check(of(pattern, &content), &expected)?;
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_panics_whatever_comes(
+        body: Vec<u8>, query: String, also: Vec<(String, String)>, kind in select(CallbackKind::ALL.to_vec())
+    ) {
+        let messages = of(kind, &Content { body: &body, query: &query, also });
+        prop_assert!(messages.uplinks.len() + messages.events.len() + messages.unreadable.len() > 0);
+    }
+
+    #[test]
+    fn json_of_any_depth_and_shape_is_taken_or_quarantined(
+        name in "[a-zA-Z#_]{1,12}", value in "[0-9a-zA-Z{}\\[\\]\",:. ]{0,40}", depth in 0..200_usize
+    ) {
+        let body = format!("{}{{\"{name}\": {value}}}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let messages = of(CallbackKind::DataAdvanced, &Content { body: body.as_bytes(), ..Content::default() });
+        prop_assert!(messages.events.len() + messages.unreadable.len() == 1);
+    }
+}
+
 #[test]
-fn x() {}
+fn a_quarter_of_a_megabyte_of_braces_is_no_work() {
+    let body = format!("{}1{}", "{\"a\":".repeat(43_000), "}".repeat(43_000));
+    let messages = of(CallbackKind::Uplink, &Content { body: body.as_bytes(), ..Content::default() });
+    assert_eq!(messages.unreadable.len(), 1);
+}
+
+#[test]
+fn every_kind_is_read_back_as_it_is_written() {
+    for kind in CallbackKind::ALL {
+        assert_eq!(kind.to_string().parse(), Ok(kind));
+    }
+    assert!("UPLINK".parse::<CallbackKind>().is_err() && "".parse::<CallbackKind>().is_err());
+}

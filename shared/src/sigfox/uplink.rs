@@ -12,8 +12,7 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
     let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
     let at = moment(variables)?;
     let sequence = sequence(variables)?;
-    let data = variables.text("data");
-    if data.is_none() && variables.mentions("customData") {
+    if !variables.mentions("data") && variables.has_custom_data() {
         return Err(Unreadable::OnlyCustomData);
     }
     Ok(Uplink {
@@ -24,7 +23,7 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
         sequence,
         profile: profile.uplink_name(),
         // An uplink without data is one of no bytes.
-        payload: data.unwrap_or_default().parse::<Payload>()?,
+        payload: variables.text("data").unwrap_or_default().parse::<Payload>()?,
         radio: radio(variables),
     })
 }

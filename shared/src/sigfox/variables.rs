@@ -128,7 +128,7 @@ impl Variables {
     }
 
     fn add(&mut self, name: &str, value: &str) {
-        self.values.push((normal(name), value.trim().to_owned()));
+        self.values.push((normal(name), value.to_owned()));
     }
 
     /// The values under any name, in the order in which they count.
@@ -136,22 +136,27 @@ impl Variables {
         self.values.iter().map(|(_, value)| value.as_str())
     }
 
-    /// Whether there is anything of this name or this beginning of a name, be it without a value.
+    /// Whether there is anything of this name, be it without a value.
     pub fn mentions(&self, name: &str) -> bool {
-        let name = normal(name);
-        self.values
-            .iter()
-            .any(|(there, _)| *there == name || there.strip_prefix(&name).is_some_and(|r| r.starts_with('#')))
+        self.names_of(name).any(|name| self.values.iter().any(|(there, _)| *there == name))
+    }
+
+    /// Whether there is any of the variables that Sigfox can be told to make out of the payload, `customData#NAME`.
+    pub fn has_custom_data(&self) -> bool {
+        self.values.iter().any(|(name, _)| name.starts_with("customdata#"))
     }
 
     /// The text of a variable; `None` when it has no value.
     pub fn text(&self, name: &str) -> Option<&str> {
-        let own = self.aliases.iter().filter(|(_, sigfox)| *sigfox == name).map(|(own, _)| normal(own));
-        let others = OTHER_NAMES.iter().filter(|(sigfox, _)| *sigfox == name).flat_map(|(_, others)| *others);
-        let mut names = own.chain([normal(name)]).chain(others.map(|&other| other.to_owned()));
-        names
-            .find_map(|name| self.values.iter().find(|(there, value)| *there == name && !is_absent(value)))
-            .map(|(_, value)| value.as_str())
+        let present = |name: String| self.values.iter().find(|(there, value)| *there == name && !is_absent(value));
+        self.names_of(name).find_map(present).map(|(_, value)| value.trim())
+    }
+
+    /// Everything that one of Sigfox's variables may be called: the profile's own name for it first.
+    fn names_of(&self, name: &str) -> impl Iterator<Item = String> {
+        let own = self.aliases.iter().filter(move |(_, sigfox)| *sigfox == name).map(|(own, _)| normal(own));
+        let others = OTHER_NAMES.iter().filter(move |(sigfox, _)| *sigfox == name).flat_map(|(_, others)| *others);
+        own.chain([normal(name)]).chain(others.map(|&other| other.to_owned()))
     }
 
     /// A variable read as `T`, which `wanted` describes; `None` when it has no value.
@@ -186,7 +191,7 @@ impl Variables {
         let unknown =
             move |name: &String| !known.contains(name) && !others.contains(&name.as_str()) && !own.contains(name);
         let present = self.values.iter().filter(move |(name, value)| unknown(name) && !is_absent(value));
-        present.map(|(name, value)| (name.as_str(), value.as_str()))
+        present.map(|(name, value)| (name.as_str(), value.trim()))
     }
 
     fn there(&self) -> String {
@@ -208,6 +213,7 @@ fn normal(name: &str) -> String {
 /// How a variable without a value arrives: `null` (documented for `rssi`), `N/A` (for `avgSnr`), or, in case, as nothing or
 /// as its own name in braces.
 fn is_absent(value: &str) -> bool {
+    let value = value.trim();
     let placeholder = value.starts_with('{') && value.ends_with('}') && !value.contains(':') && value.len() > 2;
     value.is_empty() || placeholder || ["null", "N/A"].iter().any(|absent| value.eq_ignore_ascii_case(absent))
 }

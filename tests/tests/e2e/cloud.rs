@@ -63,6 +63,23 @@ impl Cloud {
         Answer { status: response.status().as_u16(), body: response.body_mut().read_to_string().unwrap_or_default() }
     }
 
+    /// Makes the call that a callback event of `events/` is, with the stack's secret.
+    pub fn call(&self, event: &Value) -> Answer {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let url = format!("{}{}?{}", self.address("API_URL"), text(&event["rawPath"]), text(&event["rawQueryString"]));
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let bearer = format!("Bearer {}", self.address("CALLBACK_SECRET"));
+        let request = ureq::http::Request::builder()
+            .method(event["requestContext"]["http"]["method"].as_str().unwrap_or("POST"))
+            .uri(url.trim_end_matches('?'))
+            .header("authorization", bearer)
+            .header("content-type", text(&event["headers"]["content-type"]))
+            .body(text(&event["body"]))
+            .unwrap();
+        let mut response = agent.run(request).unwrap();
+        Answer { status: response.status().as_u16(), body: response.body_mut().read_to_string().unwrap_or_default() }
+    }
+
     /// Posts a callback as Sigfox does.
     pub fn callback(&self, profile: &str, body: &Value) -> u16 {
         let bearer = format!("Bearer {}", self.address("CALLBACK_SECRET"));
@@ -131,7 +148,7 @@ impl Cloud {
         let pages = self.dynamodb.scan().table_name(self.address(table)).into_paginator().items().send();
         let mut items: Vec<Item> =
             pages.collect::<Result<Vec<_>, _>>().await.unwrap().into_iter().map(Item::from).collect();
-        items.sort_by_key(|item| ["device", "uplink"].map(|key| format!("{:?}", item.inner().get(key))));
+        items.sort_by_key(|item| ["device", "uplink", "event"].map(|key| format!("{:?}", item.inner().get(key))));
         items
     }
 

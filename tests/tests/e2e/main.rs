@@ -10,6 +10,7 @@ use pulsegate_tests::repository;
 use pulsegate_tests::stack::Stack;
 
 mod cloud;
+mod sigfox;
 mod tests;
 
 use cloud::Cloud;
@@ -45,22 +46,24 @@ fn in_a_stack_of_its_own() -> ExitCode {
 
 fn trials() -> Vec<Trial> {
     macro_rules! trials {
-        ($($name:ident),* $(,)?) => { vec![$(trial(stringify!($name), tests::$name)),*] };
+        ($($module:ident::$name:ident),* $(,)?) => { vec![$(trial(stringify!($name), $module::$name)),*] };
     }
     trials![
-        real_messages_of_both_networks_arrive_as_the_published_indexes,
-        the_same_messages_again_leave_the_tables_byte_identical,
-        strangers_are_answered_401_and_nothing_is_enqueued,
-        an_unknown_profile_and_an_unknown_route_are_answered_404,
-        a_megabyte_of_noise_is_answered_at_once,
-        a_callback_that_cannot_be_understood_is_quarantined_whole,
-        of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
-        the_real_adapters_keep_the_contracts,
-        every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,
-        every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
-        every_datagram_acknowledged_before_a_kill_is_in_the_table,
-        a_second_sigterm_ends_the_bridge_at_once,
-        a_queue_that_is_gone_is_answered_503,
+        tests::real_messages_of_both_networks_arrive_as_the_published_indexes,
+        tests::the_same_messages_again_leave_the_tables_byte_identical,
+        tests::strangers_are_answered_401_and_nothing_is_enqueued,
+        tests::an_unknown_profile_and_an_unknown_route_are_answered_404,
+        tests::a_megabyte_of_noise_is_answered_at_once,
+        tests::a_callback_that_cannot_be_understood_is_quarantined_whole,
+        sigfox::a_callback_of_every_kind_by_every_method_is_stored_under_its_natural_key,
+        sigfox::of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_quarantined,
+        tests::of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
+        tests::the_real_adapters_keep_the_contracts,
+        tests::every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,
+        tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
+        tests::every_datagram_acknowledged_before_a_kill_is_in_the_table,
+        tests::a_second_sigterm_ends_the_bridge_at_once,
+        tests::a_queue_that_is_gone_is_answered_503,
     ]
 }
 

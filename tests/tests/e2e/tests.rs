@@ -95,7 +95,7 @@ pub async fn a_callback_that_cannot_be_understood_is_quarantined_whole(cloud: Cl
     assert_eq!(record["record"], json!({"text": body}));
     assert_eq!(
         (&record["reason"], &record["stage"]),
-        (&json!("the variable device is missing"), &json!("sigfox-callback"))
+        (&json!("the variable device is missing (there are: data, device, time)"), &json!("sigfox-callback"))
     );
 }
 

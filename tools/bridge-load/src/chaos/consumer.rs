@@ -62,7 +62,7 @@ impl Consumer {
 
 fn consume(records: &Receiver<Vec<u8>>, table: RawTable) -> io::Result<Stored> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stage = RawStage { table, retention_days: 1, pulse: Nowhere, quarantine: Nowhere };
+    let stage = RawStage { table, retention_days: 1, events: None, pulse: Nowhere, quarantine: Nowhere };
     while let Ok(first) = records.recv() {
         let batch = iter::once(first).chain(records.try_iter().take(MAX_BATCH - 1));
         let records = batch::from_kinesis(event(batch)).map_err(io::Error::other)?;

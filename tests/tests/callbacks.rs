@@ -1,0 +1,105 @@
+//! Every case of `callbacks.yaml`, through the handler: as API Gateway hands it over, to what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pulsegate_tests::yaml;
+use serde_json::{Map, Value, json};
+use shared::fakes::{FakeQueue, FakeSecret};
+use sigfox_callback::auth::Rules;
+use sigfox_callback::cached::Cached;
+use sigfox_callback::{Callback, handle};
+use tokio::time::Instant;
+
+fn cases() -> Vec<Value> {
+    yaml::read("tests/callbacks.yaml").as_array().cloned().unwrap()
+}
+
+/// The case's request.
+fn request(case: &Value) -> Value {
+    let mut headers: Map<String, Value> = case["headers"].as_object().cloned().unwrap_or_default();
+    let content_type = case["type"].as_str().unwrap_or("application/json");
+    headers.extend([("authorization".into(), "Bearer secret".into()), ("content-type".into(), content_type.into())]);
+    json!({
+        "rawQueryString": case["query"].as_str().unwrap_or_default(),
+        "pathParameters": {"profile": "adeunis-pulse-v4", "kind": case["kind"]},
+        "headers": headers,
+        "requestContext": {"http": {"method": case["method"].as_str().unwrap_or("POST"), "sourceIp": "185.110.98.4"}},
+        "body": case["body"],
+    })
+}
+
+/// What comes out: uplinks, events, and reasons of quarantine.
+async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
+    let secret = FakeSecret::of(&["secret"]);
+    let callback = Callback {
+        secrets: Cached::read(&secret).await.unwrap(),
+        rules: Rules::default(),
+        raw: FakeQueue::default(),
+        quarantine: FakeQueue::default(),
+    };
+    let request = serde_json::from_value(request(case)).unwrap();
+    let response = handle(&request, &callback, Instant::now() + Duration::from_secs(1)).await;
+    assert_eq!(response.status_code, 204, "{}", case["says"]);
+    let parse = |text: &String| serde_json::from_str::<Value>(text).unwrap();
+    let sent: Vec<Value> = callback.raw.sent().iter().map(parse).collect();
+    let members = |field: &str| sent.iter().flat_map(|m| m[field].as_array().cloned().unwrap_or_default()).collect();
+    let reasons = callback.quarantine.sent().iter().map(|text| parse(text)["reason"].clone()).collect();
+    BTreeMap::from([("uplinks", members("uplinks")), ("events", members("events")), ("quarantined", reasons)])
+}
+
+/// Whether a value has all that is expected of it; `null` is to be absent, and a reason may go on.
+fn has(actual: &Value, expected: &Value) -> bool {
+    match (actual, expected) {
+        (Value::Object(actual), Value::Object(expected)) => {
+            expected.iter().all(|(name, value)| has(actual.get(name).unwrap_or(&Value::Null), value))
+        }
+        (Value::Array(actual), Value::Array(expected)) => {
+            actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, e)| has(a, e))
+        }
+        (Value::String(actual), Value::String(expected)) if expected.contains(' ') => {
+            actual.starts_with(expected.as_str())
+        }
+        (actual, expected) => actual == expected,
+    }
+}
+
+#[tokio::test]
+async fn every_shape_becomes_what_it_stands_for() {
+    let the_uplink = {
+        let mut uplink = outcome(&cases()[0]).await["uplinks"][0].clone();
+        uplink.as_object_mut().unwrap().remove("radio");
+        uplink
+    };
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let becomes = match case["becomes"].as_str() {
+            Some("the uplink") => json!({"uplinks": [the_uplink]}),
+            Some(other) => panic!("{other}"),
+            None => case["becomes"].clone(),
+        };
+        let actual = outcome(&case).await;
+        for (what, found) in actual {
+            let expected = becomes.get(what).cloned().unwrap_or_else(|| json!([]));
+            if !has(&Value::Array(found.clone()), &expected) {
+                wrong.push(format!("{}: {what} are {}, not {expected}", case["says"], Value::Array(found)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_case_says_what_it_stands_for_and_where_that_is_from_and_none_is_there_twice() {
+    let cases = cases();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    let said: BTreeSet<&str> = cases.iter().map(|case| case["says"].as_str().unwrap()).collect();
+    assert_eq!(said.len(), cases.len());
+    let known = ["says", "source", "kind", "method", "type", "query", "headers", "body", "becomes"];
+    for case in &cases {
+        assert!(case["source"].as_str().is_some_and(|source| !source.is_empty()), "{}", case["says"]);
+        for field in case.as_object().unwrap().keys() {
+            assert!(known.contains(&field.as_str()), "{}: {field}", case["says"]);
+        }
+    }
+}

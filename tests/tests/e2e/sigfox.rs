@@ -1,0 +1,77 @@
+//! Callbacks of every kind, through the deployed template.
+
+use pulsegate_tests::events;
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, text, until};
+
+/// The callbacks of `events/`, by the name of their files, and where each is to be found afterwards.
+const STORED: [(&str, &str, &str, &str); 10] = [
+    ("uplink", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
+    ("uplink-form", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
+    ("bidir", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
+    ("data-advanced", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data-advanced"),
+    ("data-advanced", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data-advanced"),
+    ("status", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00043#status"),
+    ("geoloc", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#geoloc"),
+    ("repeater", "EVENTS_TABLE", "sigfox:1FD48BE", "2026-11-20T12:00:00Z#-#repeater"),
+    ("error", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#-#error"),
+    ("event", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#-#event:break-in-message-sequence"),
+];
+
+pub async fn a_callback_of_every_kind_by_every_method_is_stored_under_its_natural_key(cloud: Cloud) {
+    for (name, table, device, key) in STORED {
+        let answer = cloud.call(&events::read(&format!("sigfox-callback-{name}.json")));
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{name}");
+        until(&format!("{key} of {name}"), async || {
+            let items = cloud.items_of(table, device).await;
+            let sort_key = if table == "EVENTS_TABLE" { "event" } else { "uplink" };
+            items.iter().any(|item| text(item, sort_key) == key)
+        })
+        .await;
+    }
+    // Uplink, form, bidirectional and advanced callback of one uplink: it counts once.
+    cloud.settled().await;
+    let pulses = cloud.items_of("PULSE_TABLE", "sigfox:1A2345").await;
+    let of_it = pulses.iter().filter(|item| text(item, "uplink") == "2026-11-20T12:00:00Z#00042");
+    assert_eq!(of_it.count(), 1);
+    let events = cloud.items_of("EVENTS_TABLE", "sigfox:1A2345").await;
+    let gap = events.into_iter().find(|item| text(item, "event").contains("#event:")).unwrap();
+    let gap: Value = serde_dynamo::from_item(gap).unwrap();
+    assert_eq!(gap["sequence_break"], json!({"expected": 39, "received": 42, "missed": 3}));
+}
+
+pub async fn of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_quarantined(cloud: Cloud) {
+    cloud.settled().await;
+    cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
+    let line = |n: u32| match n {
+        100 => "noise".to_owned(),
+        200 => format!("BA7{n:03X};later;46800000009f00000002;1"),
+        300 => "XYZ;1795176000;46800000009f00000002;1".to_owned(),
+        n => format!("BA7{n:03X};1795176000;46800000009f00000002;{n}"),
+    };
+    let lines = (0..500).map(line).collect::<Vec<_>>().join("\n").replace(';', "%3B").replace('\n', "%0A");
+    let mut batch = events::read("sigfox-callback-uplink-batch.json");
+    batch["body"] = format!("batch={lines}").into();
+    let stored = async |table: &str| {
+        let items = cloud.items(table).await;
+        let devices: Vec<String> = items.iter().map(|item| text(item, "device")).collect();
+        devices.into_iter().filter(|device| device.starts_with("sigfox:BA7") && device.len() == 13).count()
+    };
+    // As Sigfox sends it once more if the answer got lost.
+    for round in 1..=2 {
+        assert_eq!(cloud.call(&batch).status, 204);
+        for table in ["RAW_TABLE", "PULSE_TABLE"] {
+            until(&format!("497 of 500 in {table}"), async || stored(table).await == 497).await;
+        }
+        cloud.settled().await;
+        assert_eq!((stored("RAW_TABLE").await, stored("PULSE_TABLE").await), (497, 497), "round {round}");
+        let quarantined = cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
+        let mut records: Vec<String> = quarantined
+            .iter()
+            .map(|record| serde_json::from_str::<Value>(record).unwrap()["record"]["text"].as_str().unwrap().to_owned())
+            .collect();
+        records.sort();
+        assert_eq!(records, [line(200), line(300), line(100)]);
+    }
+}
