@@ -185,6 +185,7 @@ def addresses_of(cloud):
         "MASTER_KEYS_SECRET_ID": outputs["BridgeMasterKeysId"],
         "RAW_TABLE": outputs["RawTable"],
         "PULSE_TABLE": outputs["PulseTable"],
+        "DOWNLINK_TABLE": outputs["DownlinkTable"],
         "EVENTS_TABLE": outputs["EventsTable"],
         "RAW_STREAM": outputs["RawStreamName"],
         "RAW_QUEUE_URL": outputs["RawQueueUrl"],

@@ -271,6 +271,11 @@ impl Source {
         }
     }
 
+    /// The device, if it is one.
+    pub fn device(&self) -> Option<DeviceId> {
+        self.0.parse().ok()
+    }
+
     /// The partition key.
     pub fn as_str(&self) -> &str {
         &self.0

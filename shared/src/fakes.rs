@@ -8,6 +8,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::ports::{Item, Queue, Refused, Secret, SecretError, Stream, StreamRecord, Table};
 
+mod downlinks;
+
+pub use downlinks::FakeDownlinks;
+
 /// A queue that keeps what was sent, or is down.
 #[derive(Debug, Default)]
 pub struct FakeQueue {
@@ -104,6 +108,18 @@ impl FakeSecret {
     /// Has others from now on, or cannot be read.
     pub fn set(&self, texts: Option<&[&str]>) {
         *lock(&self.texts) = texts.map(|texts| texts.iter().map(|&text| text.to_owned()).collect());
+    }
+
+    /// Has another text from now on, and the one before it.
+    pub fn put(&self, text: &str) {
+        let mut texts = lock(&self.texts);
+        let previous = texts.take().and_then(|texts| texts.into_iter().next());
+        *texts = Some(std::iter::once(text.to_owned()).chain(previous).collect());
+    }
+
+    /// No longer has the one before.
+    pub fn forget(&self) {
+        lock(&self.texts).iter_mut().for_each(|texts| texts.truncate(1));
     }
 
     /// How often it was read.

@@ -17,6 +17,7 @@
 //! - [`raw`]: the stage that both `raw-*` functions run: store the uplink, then publish it.
 //! - [`profile`], [`codec`]: which device speaks which format, and what its bytes say.
 //! - [`pulse`]: the item that holds all points of one uplink.
+//! - [`downlink`]: what waits for a device until it asks, and what became of it.
 //! - [`quarantine`]: what can never be read, whole and with its reason.
 //! - [`ports`]: one verb each in front of AWS; their docs are the contract. `fakes` fail on purpose.
 //! - [`aws`]: the adapters. With the `main.rs` files the only place that names an AWS SDK.
@@ -30,6 +31,7 @@ pub mod codec;
 pub mod config;
 pub mod deadline;
 pub mod device;
+pub mod downlink;
 pub mod envelope;
 pub mod event;
 #[cfg(any(test, feature = "fakes"))]

@@ -1,6 +1,6 @@
 //! One verb each in front of AWS. What an adapter promises stands here; `aws` keeps it, `fakes` break it on purpose.
 //!
-//! All three verbs follow one rule. They are handed several things and answer with the positions of those that are
+//! The verbs of queue, table and stream follow one rule. They are handed several things and answer with the positions of those that are
 //! **not** durable; an empty answer means that all of them are. Queue and table send again what was refused for the
 //! moment; all give up at the deadline at the latest. Whatever is handed over may have been written although it is
 //! reported as refused (an answer can get lost), so every write must be one that can be repeated.
@@ -10,6 +10,9 @@ use std::future::Future;
 
 use serde::Serialize;
 use tokio::time::Instant;
+
+use crate::device::DeviceId;
+use crate::downlink::{Answer, Downlink, DownlinkId, Outcome};
 
 /// Positions, in what was handed over, of what is not durable.
 pub type Refused = BTreeSet<usize>;
@@ -50,6 +53,56 @@ pub struct StreamRecord {
     pub partition_key: String,
     /// What the consumer gets.
     pub data: Vec<u8>,
+}
+
+/// What waits for devices to ask, and what became of it: items with the key `device`, `downlink`.
+///
+/// Somebody waits for the answer, so these verbs say what is so, or that they do not know. What they were asked for may
+/// then have happened, and may be asked for again.
+pub trait Downlinks {
+    /// All items of a device, with all that was written before.
+    fn of_device(
+        &self,
+        device: DeviceId,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Vec<Item>, Unavailable>> + Send;
+
+    /// Makes a downlink the answer to an uplink and marks the uplink as answered: both, or, if the downlink is no longer
+    /// there as it was read, or is an answer already, or the uplink has one, neither. Whether it was done.
+    fn answer_with(&self, answer: &Answer, deadline: Instant)
+    -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Notes what became of a downlink. What is known of one already stays.
+    fn close(&self, outcome: &Outcome, deadline: Instant) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
+/// The same table, for those who queue.
+pub trait DownlinkDesk: Downlinks {
+    /// All items of all devices.
+    fn all(&self, deadline: Instant) -> impl Future<Output = Result<Vec<Item>, Unavailable>> + Send;
+
+    /// Adds a downlink, unless there is one with its ID. Whether it was done.
+    fn add(&self, downlink: &Downlink, deadline: Instant) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+
+    /// Deletes a downlink, unless it is an answer already or not there at all. Whether it was done.
+    fn cancel(
+        &self,
+        device: DeviceId,
+        id: &DownlinkId,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+}
+
+/// Nobody knows, for now.
+#[derive(Debug, thiserror::Error)]
+#[error("the table of downlinks is not available")]
+pub struct Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl Unavailable {
+    /// For this reason.
+    pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
 }
 
 /// A secret that is changed without a moment in which neither the old nor the new one is valid.

@@ -173,6 +173,11 @@ impl NaturalKey {
     pub fn device(&self) -> DeviceId {
         self.device
     }
+
+    /// When, by whichever clock the uplink was dated.
+    pub fn at(&self) -> At {
+        self.at
+    }
 }
 
 /// The sort key: `2026-11-20T12:00:00Z#00042`. Keys sort by time; a device without a counter has `#-`.

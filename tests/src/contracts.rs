@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use shared::ports::{Item, Queue, Stream, StreamRecord, Table};
+use shared::downlink::{self, Answer, Downlink, Outcome};
+use shared::ports::{DownlinkDesk, Item, Queue, Secret, Stream, StreamRecord, Table};
+use shared::uplink::Uplink;
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -51,4 +53,111 @@ pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(strea
     let mut received = all().await;
     received.sort();
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
+}
+
+/// Both the text that is valid and the one before it, and none that was before that. `put` makes another text the current
+/// one, `forget` makes the one before it invalid.
+pub async fn a_secret_has_the_current_and_the_previous_text<F: Future<Output = ()>, G: Future<Output = ()>>(
+    secret: &impl Secret,
+    put: impl Fn(&'static str) -> F,
+    forget: impl Fn() -> G,
+) {
+    let versions = async || secret.versions().await.unwrap_or_else(|e| panic!("{e}"));
+    put("first").await;
+    assert_eq!(versions().await, ["first"]);
+    put("second").await;
+    assert_eq!(versions().await, ["second", "first"]);
+    put("third").await;
+    assert_eq!(versions().await, ["third", "second"]);
+    forget().await;
+    assert_eq!(versions().await, ["third"]);
+}
+
+/// A downlink answers one uplink, an uplink is answered by one downlink, and what is known of either stays. The table
+/// holds nothing.
+pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl DownlinkDesk) {
+    let [first, second, third] = ["1", "2", "3"].map(waiting);
+    for downlink in [&first, &second, &third] {
+        assert!(table.add(downlink, soon()).await.unwrap());
+        assert!(!table.add(downlink, soon()).await.unwrap(), "one is there already");
+    }
+    let done = async |downlink, uplink| table.answer_with(&answer(downlink, uplink), soon()).await.unwrap();
+    assert!(done(&first, "12:00:00Z#00001").await);
+    assert!(!done(&first, "12:00:00Z#00001").await, "a second time");
+    assert!(!done(&first, "13:00:00Z#00002").await, "an answer already");
+    assert!(!done(&second, "12:00:00Z#00001").await, "the uplink has one");
+    let other = Downlink { data: "ffffffffffffffff".parse().unwrap(), ..second.clone() };
+    assert!(!done(&other, "13:00:00Z#00002").await, "no longer what was read");
+
+    let cancel = async |downlink: &Downlink| table.cancel(downlink.device, &downlink.id, soon()).await.unwrap();
+    assert!(!cancel(&first).await, "an answer");
+    assert!(cancel(&third).await);
+    assert!(!cancel(&third).await, "gone");
+    assert!(!done(&third, "13:00:00Z#00002").await, "gone");
+
+    for (code, message) in [(3, "first word"), (0, "second word")] {
+        table.close(&outcome(&first, code, message), soon()).await.unwrap();
+        table.close(&outcome(&third, code, message), soon()).await.unwrap();
+    }
+    let items = table.of_device(first.device, soon()).await.unwrap();
+    let outcome = outcome(&first, 3, "first word");
+    let closed = Downlink {
+        uplink: Some("2026-11-20T12:00:00Z#00001".to_owned()),
+        expires_at: Some(1),
+        code: Some(outcome.code),
+        message: Some(outcome.message),
+        told_at: Some(outcome.told_at),
+        ..first
+    };
+    let left: Vec<Downlink> = items.iter().filter_map(|item| Downlink::from_item(item.clone()).ok()).collect();
+    assert_eq!(left, [closed, second]);
+    assert_eq!(items.len(), 3, "and the mark of the uplink");
+    assert_eq!(table.all(soon()).await.unwrap().len(), 3);
+}
+
+/// Two requests for each of two uplinks, all at once: each uplink gets the same bytes twice, and others than the other.
+/// The device has no downlinks.
+pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl DownlinkDesk) {
+    let device = "sigfox:CAFE".parse().unwrap();
+    for n in 0..3 {
+        let data = format!("{n:016x}").parse().unwrap();
+        assert!(table.add(&Downlink { device, data, ..waiting(&n.to_string()) }, soon()).await.unwrap());
+    }
+    let uplink = |at: &str| {
+        let uplink = serde_json::from_value::<Uplink>(serde_json::json!({
+            "device": device, "kind": "data", "at": at, "time_source": "network", "profile": "p", "payload": "",
+        }));
+        uplink.unwrap().key()
+    };
+    let [a, b] = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z"].map(uplink);
+    let ask = async |uplink| downlink::answer(table, uplink, soon()).await.unwrap().unwrap();
+    let (a1, b1, a2, b2) = tokio::join!(ask(&a), ask(&b), ask(&a), ask(&b));
+    assert!(a1 == a2 && b1 == b2 && a1 != b1, "{a1:?} {a2:?} {b1:?} {b2:?}");
+}
+
+/// All downlinks of a device are read, however many pages they fill. The table holds nothing else of that device.
+pub async fn a_device_has_all_its_downlinks(table: &impl DownlinkDesk) {
+    let device = "sigfox:F00D".parse().unwrap();
+    // A page ends after a megabyte.
+    for n in 0..6 {
+        let message = Some("x".repeat(200_000));
+        assert!(table.add(&Downlink { device, message, ..waiting(&n.to_string()) }, soon()).await.unwrap());
+    }
+    assert_eq!(table.of_device(device, soon()).await.unwrap().len(), 6);
+    assert_eq!(table.of_device("sigfox:BEEF".parse().unwrap(), soon()).await.unwrap().len(), 0);
+}
+
+fn waiting(name: &str) -> Downlink {
+    let id = format!("5#2026-11-20T09:00:00Z#{name}").parse().unwrap();
+    Downlink::pending("sigfox:1A2345".parse().unwrap(), id, "00000000000000fF".parse().unwrap(), None)
+}
+
+fn answer(downlink: &Downlink, uplink: &str) -> Answer {
+    let uplink = format!("2026-11-20T{uplink}");
+    Answer { downlink: downlink.clone(), marker: format!("answered#{uplink}"), uplink, expires_at: 1 }
+}
+
+fn outcome(downlink: &Downlink, code: u32, message: &str) -> Outcome {
+    let told_at = "2026-11-20T12:00:30Z".parse().unwrap();
+    Outcome { downlink: downlink.clone(), code, message: message.to_owned(), told_at }
 }

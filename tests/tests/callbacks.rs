@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pulsegate_tests::yaml;
 use serde_json::{Map, Value, json};
-use shared::fakes::{FakeQueue, FakeSecret};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
 use sigfox_callback::{Callback, handle};
@@ -37,9 +37,10 @@ async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
         rules: Rules::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
     };
     let request = serde_json::from_value(request(case)).unwrap();
-    let response = handle(&request, &callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response.status_code, 204, "{}", case["says"]);
     let parse = |text: &String| serde_json::from_str::<Value>(text).unwrap();
     let sent: Vec<Value> = callback.raw.sent().iter().map(parse).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pulsegate_tests::contracts;
-use shared::fakes::{FakeQueue, FakeStream, FakeTable};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret, FakeStream, FakeTable};
 
 #[tokio::test]
 async fn the_fake_table_keeps_the_contract() {
@@ -22,4 +22,18 @@ async fn the_fake_stream_keeps_the_contract() {
     let stream = Arc::new(FakeStream::default());
     let data = async || stream.records().into_iter().map(|record| record.data).collect();
     contracts::a_stream_keeps_every_record(&stream, data).await;
+}
+
+#[tokio::test]
+async fn the_fake_secret_keeps_the_contract() {
+    let secret = FakeSecret::default();
+    let put = async |text: &'static str| secret.put(text);
+    contracts::a_secret_has_the_current_and_the_previous_text(&&secret, put, async || secret.forget()).await;
+}
+
+#[tokio::test]
+async fn the_fake_downlinks_keep_the_contract() {
+    contracts::downlinks_and_uplinks_belong_to_each_other_once(&FakeDownlinks::default()).await;
+    contracts::a_device_has_all_its_downlinks(&FakeDownlinks::default()).await;
+    contracts::requests_at_once_share_nothing_but_their_uplink(&FakeDownlinks::default()).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pulse::PulseStage;
 use pulsegate_tests::events;
 use serde_json::{Value, json};
-use shared::fakes::{FakeQueue, FakeSecret, FakeTable};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret, FakeTable};
 use shared::raw::RawStage;
 use sigfox_callback::Callback;
 use sigfox_callback::auth::Rules;
@@ -14,15 +14,16 @@ use sigfox_callback::request::Request;
 use tokio::time::Instant;
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(1)
+    Instant::now() + Duration::from_mins(1)
 }
 
-async fn callback(secret: &FakeSecret) -> Callback<&FakeSecret, FakeQueue> {
+async fn callback(secret: &FakeSecret) -> Callback<&FakeSecret, FakeQueue, FakeDownlinks> {
     Callback {
         secrets: Cached::read(secret).await.unwrap(),
         rules: Rules::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
     }
 }
 

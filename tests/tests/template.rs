@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, KinesisStream, RotatingSecret, SecretStore, SqsQueue};
+use shared::aws::{
+    DownlinkDeskTable, DownlinkTable, DynamoTable, KinesisStream, RotatingSecret, SecretStore, SqsQueue,
+};
 use shared::config::{ConfigError, RawConfig, Settings};
 
 /// A function's crate, and the settings its code reads.
@@ -43,7 +45,8 @@ fn functions() -> BTreeMap<&'static str, Function> {
 }
 
 /// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
-const ADAPTERS: [(&str, &[&str]); 5] = [
+const ADAPTERS: [(&str, &[&str]); 6] = [
+    ("DownlinkTable", DownlinkTable::ACTIONS),
     ("DynamoTable", DynamoTable::ACTIONS),
     ("KinesisStream", KinesisStream::ACTIONS),
     ("RotatingSecret", RotatingSecret::ACTIONS),
@@ -163,6 +166,8 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("stream", KinesisStream::ACTIONS),
         ("secret", SecretStore::ACTIONS),
         ("queue", SqsQueue::ACTIONS),
+        ("downlink", DownlinkTable::ACTIONS),
+        ("desk", DownlinkDeskTable::ACTIONS),
     ] {
         let source = read(&format!("shared/src/aws/{file}.rs"));
         // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
@@ -179,9 +184,14 @@ fn the_adapters_make_no_request_but_those_they_say() {
     }
 }
 
-/// The IAM action of a request; they are the same but for this one.
+/// The IAM action of a request; they are the same but for these.
 fn action_of(request: &str) -> &str {
-    if request == "SendMessageBatch" { "SendMessage" } else { request }
+    match request {
+        "SendMessageBatch" => "SendMessage",
+        // Of what it takes for its parts, that which nothing else takes.
+        "TransactWriteItems" => "PutItem",
+        other => other,
+    }
 }
 
 fn pascal(snake: &str) -> String {
@@ -190,7 +200,7 @@ fn pascal(snake: &str) -> String {
 
 #[test]
 fn nobody_but_the_adapters_and_the_mains_names_an_aws_sdk() {
-    for folder in ["shared/src", "udp-bridge/src", "functions"] {
+    for folder in ["shared/src", "udp-bridge/src", "functions", "tools/pulsegate/src"] {
         for file in rust_files(&repository(folder)) {
             let path = file.to_string_lossy().into_owned();
             if path.contains("shared/src/aws/") || path.ends_with("/main.rs") {
@@ -242,7 +252,8 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
 #[test]
 fn the_tables_have_the_keys_the_items_have_and_are_kept() {
     let template = Template::read();
-    for (name, sort_key) in [("RawUplinks", "uplink"), ("Pulses", "uplink"), ("DeviceEvents", "event")] {
+    let uplink_tables = ["RawUplinks", "Pulses"].map(|name| (name, "uplink"));
+    for (name, sort_key) in uplink_tables.into_iter().chain([("DeviceEvents", "event"), ("Downlinks", "downlink")]) {
         let table = template.resource(name);
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
@@ -255,7 +266,7 @@ fn the_tables_have_the_keys_the_items_have_and_are_kept() {
             "{name}"
         );
     }
-    for name in ["RawUplinks", "DeviceEvents"] {
+    for name in ["RawUplinks", "DeviceEvents", "Downlinks"] {
         assert_eq!(template.resource(name)["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
     }
 }

@@ -8,6 +8,7 @@
 //! - [`request`]: what API Gateway hands over, and the answer it takes.
 //! - [`cached`]: the secrets, as they were not long ago.
 //! - [`auth`]: is it Sigfox? Everything after that takes an [`auth::Authenticated`] request.
+//! - `downlinks`: what to answer those who asked for a downlink.
 //!
 //! What callbacks say is read by [`shared::sigfox`].
 
@@ -15,8 +16,9 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use shared::config::{ConfigError, Settings};
+use shared::deadline::leaving_time;
 use shared::device::Network;
-use shared::ports::{Queue, Secret};
+use shared::ports::{Downlinks, Queue, Secret};
 use shared::profile::{self, Profile};
 use shared::sigfox::{self, CallbackKind, Content};
 use shared::telemetry::Counts;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 
 pub mod auth;
 pub mod cached;
+mod downlinks;
 pub mod request;
 
 use auth::{Rules, Secrets, Stranger};
@@ -46,6 +49,8 @@ pub struct Config {
     pub quarantine_queue: String,
     /// `CALLBACK_SECRET_ID`: name or ARN of the secret that callbacks carry.
     pub secret_id: String,
+    /// `DOWNLINK_TABLE`: what waits for devices to ask for it.
+    pub downlink_table: String,
     /// `SECRET_HEADER`: a header that may carry it, beside `Authorization`.
     pub secret_header: Option<String>,
     /// `SOURCE_RANGES`: where callbacks may come from, ranges of addresses with commas between them; anywhere if not set.
@@ -74,6 +79,7 @@ impl Config {
             raw_queue: settings.required("RAW_QUEUE_URL")?,
             quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
             secret_id: settings.required("CALLBACK_SECRET_ID")?,
+            downlink_table: settings.required("DOWNLINK_TABLE")?,
             secret_header: settings.optional("SECRET_HEADER")?,
             source_ranges: settings.optional("SOURCE_RANGES")?.unwrap_or_default(),
         })
@@ -87,7 +93,7 @@ impl Config {
 
 /// What the function checks against and writes to.
 #[derive(Debug)]
-pub struct Callback<S, Q> {
+pub struct Callback<S, Q, D> {
     /// What callbacks carry to show that they are Sigfox's.
     pub secrets: Cached<S>,
     /// How they show it.
@@ -96,6 +102,8 @@ pub struct Callback<S, Q> {
     pub raw: Q,
     /// What nobody can read.
     pub quarantine: Q,
+    /// What waits for devices to ask for it.
+    pub downlinks: D,
 }
 
 /// Why a request is turned away at the door, without a word more to the sender than its status.
@@ -116,7 +124,11 @@ pub enum Refusal {
 }
 
 /// Takes a callback and says how to answer it.
-pub async fn handle(request: &Request, callback: &Callback<impl Secret, impl Queue>, deadline: Instant) -> Response {
+pub async fn handle(
+    request: &Request,
+    callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
+    deadline: Instant,
+) -> Response {
     let secrets = callback.secrets.get().await;
     let (response, counts) = match admit(request, callback, &secrets) {
         Ok(admitted) => keep(&admitted, callback, deadline).await,
@@ -138,9 +150,9 @@ struct Admitted<'a> {
 }
 
 /// Credentials first: a stranger learns nothing else.
-fn admit<'a, S, Q>(
+fn admit<'a, S, Q, D>(
     request: &'a Request,
-    callback: &Callback<S, Q>,
+    callback: &Callback<S, Q, D>,
     secrets: &Secrets,
 ) -> Result<Admitted<'a>, Refusal> {
     let request = callback.rules.check(request, secrets)?.request();
@@ -155,7 +167,7 @@ fn admit<'a, S, Q>(
 /// Enqueues what there is to be read, and what cannot be, and only then says yes.
 async fn keep(
     admitted: &Admitted<'_>,
-    callback: &Callback<impl Secret, impl Queue>,
+    callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
     deadline: Instant,
 ) -> (Response, Counts) {
     let Admitted { profile, kind, request } = admitted;
@@ -165,12 +177,17 @@ async fn keep(
     for uplink in &messages.uplinks {
         tracing::debug!(device = %uplink.device, uplink = %uplink.key(), "received");
     }
-    let counts = sigfox::enqueue(&messages, &callback.raw, &callback.quarantine, deadline).await;
+    let counts = sigfox::enqueue(&messages, &callback.raw, &callback.quarantine, leaving_time(deadline)).await;
     if counts.given_back > 0 {
         tracing::error!("the queue did not take all of it; Sigfox will repeat it three times at most");
         return (Response::empty(503), counts);
     }
-    (Response::empty(204), counts)
+    if let Err(e) = downlinks::close(&messages.events, &callback.downlinks, deadline).await {
+        let reason = std::error::Error::source(&e).map(ToString::to_string);
+        tracing::error!(reason, "what became of a downlink cannot be noted; Sigfox will tell it three times more");
+        return (Response::empty(503), counts);
+    }
+    (downlinks::answer(&messages.asking, &callback.downlinks, deadline).await, counts)
 }
 
 impl Refusal {

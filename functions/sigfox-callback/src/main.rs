@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::aws::{self, RotatingSecret, SqsQueue};
+use shared::aws::{self, DownlinkTable, RotatingSecret, SqsQueue};
 use shared::config::{Settings, environment, or_exit};
 use shared::{deadline, telemetry};
 use sigfox_callback::cached::Cached;
@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
         secrets: or_exit(Cached::read(RotatingSecret::new(&sdk, config.secret_id)).await),
         raw: SqsQueue::new(&sdk, config.raw_queue),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
+        downlinks: DownlinkTable::new(&sdk, config.downlink_table),
     };
     let callback = &callback;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {

@@ -4,7 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::envelope;
-use shared::fakes::{FakeQueue, FakeSecret};
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use shared::uplink::Uplink;
 
 use super::*;
@@ -12,7 +12,7 @@ use super::*;
 const SECRET: &str = "correct-horse-battery-staple";
 const PROFILE: &str = "adeunis-pulse-v4";
 
-type Fake<'a> = Callback<&'a FakeSecret, FakeQueue>;
+type Fake<'a> = Callback<&'a FakeSecret, FakeQueue, FakeDownlinks>;
 
 /// The function, with queues that work.
 async fn up(secret: &FakeSecret) -> Fake<'_> {
@@ -21,6 +21,7 @@ async fn up(secret: &FakeSecret) -> Fake<'_> {
         rules: Rules::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
     }
 }
 
@@ -58,7 +59,7 @@ fn posted(body: &[u8]) -> Request {
 }
 
 async fn status(request: &Request, callback: &Fake<'_>) -> u16 {
-    let response = handle(request, callback, Instant::now() + Duration::from_secs(1)).await;
+    let response = handle(request, callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response, Response::empty(response.status_code), "nobody is told anything");
     response.status_code
 }
@@ -251,4 +252,5 @@ proptest! {
     }
 }
 
+mod asking;
 mod strangers;

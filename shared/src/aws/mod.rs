@@ -6,7 +6,8 @@
 //!
 //! # Layout
 //!
-//! - `table`, `queue`, `stream`: the three ports.
+//! - `table`, `queue`, `stream`: what takes many things at once.
+//! - `downlink`, `desk`: the table of downlinks, for the function that answers devices and for those who queue.
 //! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
 
@@ -17,12 +18,16 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+mod desk;
+mod downlink;
 mod queue;
 mod resend;
 mod secret;
 mod stream;
 mod table;
 
+pub use desk::DownlinkDeskTable;
+pub use downlink::DownlinkTable;
 pub use queue::SqsQueue;
 pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;

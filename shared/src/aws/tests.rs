@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::ports::{Item, Queue as _, Refused, Stream as _, StreamRecord, Table as _};
+use crate::at::At;
+use crate::downlink::{Answer, Downlink};
+use crate::ports::{Downlinks as _, Item, Queue as _, Refused, Stream as _, StreamRecord, Table as _};
 
 /// What was asked, in order.
 type Requests = Arc<Mutex<Vec<Value>>>;
@@ -143,4 +145,55 @@ async fn a_stream_that_is_not_there_refuses_every_record() {
     let (config, _) = answering(|_, _| (400, json!({"__type": "ResourceNotFoundException"})));
     let record = StreamRecord { partition_key: "device".to_owned(), data: vec![1] };
     assert_eq!(KinesisStream::new(&config, "s").put(&[&record, &record], soon()).await, Refused::from([0, 1]));
+}
+
+fn an_answer() -> Answer {
+    let id = "5#2026-11-20T12:00:00Z#a".parse().unwrap();
+    let downlink = Downlink::pending("sigfox:1A2345".parse().unwrap(), id, "00000000000000FF".parse().unwrap(), None);
+    let uplink = "2026-11-20T12:00:00Z#00042".to_owned();
+    Answer { downlink, marker: format!("answered#{uplink}"), uplink, expires_at: At::EPOCH.unix() }
+}
+
+fn cancelled(reason: &str) -> (u16, Value) {
+    let reasons = json!([{"Code": "None"}, {"Code": reason}]);
+    (400, json!({"__type": "TransactionCanceledException", "CancellationReasons": reasons}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_in_which_another_was_faster_is_not_done_and_no_failure() {
+    let (config, requests) = answering(|before, _| match before {
+        0 => cancelled("ConditionalCheckFailed"),
+        1 => cancelled("TransactionConflict"),
+        _ => (200, json!({})),
+    });
+    let table = DownlinkTable::new(&config, "t");
+    for expected in [false, false, true] {
+        assert_eq!(table.answer_with(&an_answer(), soon()).await.unwrap(), expected);
+    }
+    let requests = requests.lock().unwrap();
+    assert_eq!(requests.len(), 3);
+    // As it was typed, not as it is read: the condition compares texts.
+    let update = &requests[0]["TransactItems"][1]["Update"];
+    assert_eq!(update["ExpressionAttributeValues"][":data"]["S"], "00000000000000FF");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_fails_for_another_reason_is_a_failure() {
+    let (config, _) = answering(|_, _| cancelled("ValidationError"));
+    assert!(DownlinkTable::new(&config, "t").answer_with(&an_answer(), soon()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_of_downlinks_that_is_in_trouble_is_asked_again_until_the_deadline() {
+    let trouble = |before, _: &Value| match before {
+        0 => (500, json!({"__type": "InternalServerError"})),
+        1 => (400, json!({"__type": "ThrottlingException"})),
+        _ => (200, json!({"Items": [], "Count": 0})),
+    };
+    let (config, requests) = answering(trouble);
+    let device = an_answer().downlink.device;
+    assert!(DownlinkTable::new(&config, "t").of_device(device, soon()).await.unwrap().is_empty());
+    assert_eq!(requests.lock().unwrap().len(), 3);
+    let (config, _) = answering(|_, _| (500, json!({"__type": "InternalServerError"})));
+    assert!(DownlinkTable::new(&config, "t").of_device(device, soon()).await.is_err());
 }

@@ -213,7 +213,10 @@ fn read_lines(
             (Err(reason), _) if into.unreadable.len() < MAX_LINES_ALONE => {
                 into.unreadable.push(quarantined(&reason, line));
             }
-            (Err(_), Some((_, rest))) => *rest = format!("{rest}\n{line}"),
+            (Err(_), Some((_, rest))) => {
+                rest.push('\n');
+                rest.push_str(line);
+            }
             (Err(reason), None) => rest = Some((reason, line.to_owned())),
         }
     }

@@ -148,7 +148,9 @@ impl Cloud {
         let pages = self.dynamodb.scan().table_name(self.address(table)).into_paginator().items().send();
         let mut items: Vec<Item> =
             pages.collect::<Result<Vec<_>, _>>().await.unwrap().into_iter().map(Item::from).collect();
-        items.sort_by_key(|item| ["device", "uplink", "event"].map(|key| format!("{:?}", item.inner().get(key))));
+        items.sort_by_key(|item| {
+            ["device", "uplink", "event", "downlink"].map(|key| format!("{:?}", item.inner().get(key)))
+        });
         items
     }
 

@@ -57,6 +57,7 @@ fn trials() -> Vec<Trial> {
         tests::a_callback_that_cannot_be_understood_is_quarantined_whole,
         sigfox::a_callback_of_every_kind_by_every_method_is_stored_under_its_natural_key,
         sigfox::of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_quarantined,
+        sigfox::a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_and_its_end_is_told,
         tests::of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
         tests::the_real_adapters_keep_the_contracts,
         tests::every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,

@@ -1,7 +1,10 @@
 //! Callbacks of every kind, through the deployed template.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use pulsegate_tests::events;
 use serde_json::{Value, json};
+use shared::at::At;
+use shared::downlink::Downlink;
 
 use crate::cloud::{Cloud, text, until};
 
@@ -74,4 +77,41 @@ pub async fn of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_q
         records.sort();
         assert_eq!(records, [line(200), line(300), line(100)]);
     }
+}
+
+pub async fn a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_and_its_end_is_told(cloud: Cloud) {
+    for (id, data) in
+        [("3#2026-11-20T10:00:00Z#first", "0102030405060708"), ("5#2026-11-20T09:00:00Z#second", "ffffffffffffffff")]
+    {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = cloud.dynamodb.put_item().table_name(cloud.address("DOWNLINK_TABLE"));
+        let put = put.item("device", text("sigfox:D0417")).item("downlink", text(id)).item("data", text(data));
+        put.send().await.unwrap();
+    }
+    let mut asking = events::read("sigfox-callback-bidir.json");
+    let ask = |event: &mut Value, sequence: u32| {
+        let query = format!("device=000D0417&time=1795176000&data=46800000009f00000002&seqNumber={sequence}&ack=true");
+        event["rawQueryString"] = query.into();
+        let answer = cloud.call(event);
+        (answer.status, serde_json::from_str::<Value>(&answer.body).unwrap_or_default())
+    };
+    let first = (200, json!({"000D0417": {"downlinkData": "0102030405060708"}}));
+    for _ in 0..2 {
+        assert_eq!(ask(&mut asking, 1), first);
+    }
+    let mut told = events::read("sigfox-callback-acknowledge.json");
+    told["body"] =
+        json!({"device": "D0417", "time": 1_795_176_021, "infoCode": 0, "infoMessage": "Acked"}).to_string().into();
+    assert_eq!(cloud.call(&told).status, 204);
+    assert_eq!(ask(&mut asking, 2), (200, json!({"000D0417": {"downlinkData": "ffffffffffffffff"}})));
+    assert_eq!(ask(&mut asking, 3).0, 204);
+
+    let items = cloud.items_of("DOWNLINK_TABLE", "sigfox:D0417").await;
+    let states: Vec<&str> = items
+        .into_iter()
+        .filter_map(|item| Downlink::from_item(item).ok())
+        .map(|downlink| downlink.state(At::from_unix(1_795_176_100).unwrap()).name())
+        .collect();
+    assert_eq!(states, ["delivered", "answered"]);
+    until("the three uplinks", async || cloud.items_of("RAW_TABLE", "sigfox:D0417").await.len() == 3).await;
 }

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kinesis::types::ShardIteratorType;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, KinesisStream, SqsQueue};
+use shared::aws::{DownlinkDeskTable, DynamoTable, KinesisStream, RotatingSecret, SqsQueue};
 use shared::ports::{Item, Queue as _};
 
 use crate::cloud::{Cloud, text, until};
@@ -129,13 +129,7 @@ pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_re
 
 pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     const NAME: &str = "contract";
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let attribute = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
-    };
-    let table = cloud.dynamodb.create_table().table_name(NAME).billing_mode(BillingMode::PayPerRequest);
-    let table = table.key_schema(key("device", KeyType::Hash)).key_schema(key("uplink", KeyType::Range));
-    table.attribute_definitions(attribute("device")).attribute_definitions(attribute("uplink")).send().await.unwrap();
+    create_table(&cloud, NAME, "uplink").await;
     contracts::a_table_keeps_every_item_once(&DynamoTable::new(&cloud.config, NAME), async || {
         let query = cloud.dynamodb.query().table_name(NAME).key_condition_expression("device = :d");
         let query = query.expression_attribute_values(":d", AttributeValue::S(NAME.to_owned()));
@@ -143,9 +137,31 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     })
     .await;
 
+    create_table(&cloud, "contract-downlinks", "downlink").await;
+    let downlinks = DownlinkDeskTable::new(&cloud.config, "contract-downlinks");
+    contracts::downlinks_and_uplinks_belong_to_each_other_once(&downlinks).await;
+    contracts::a_device_has_all_its_downlinks(&downlinks).await;
+    contracts::requests_at_once_share_nothing_but_their_uplink(&downlinks).await;
+
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
     contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
         .await;
+
+    let secrets = aws_sdk_secretsmanager::Client::new(&cloud.config);
+    let put =
+        async |text: &'static str| match secrets.put_secret_value().secret_id(NAME).secret_string(text).send().await {
+            Ok(_) => {}
+            Err(_) => drop(secrets.create_secret().name(NAME).secret_string(text).send().await.unwrap()),
+        };
+    let forget = async || {
+        let versions = secrets.list_secret_version_ids().secret_id(NAME).send().await.unwrap();
+        let previous =
+            versions.versions().iter().find(|v| v.version_stages().contains(&"AWSPREVIOUS".to_owned())).unwrap();
+        let change = secrets.update_secret_version_stage().secret_id(NAME).version_stage("AWSPREVIOUS");
+        change.remove_from_version_id(previous.version_id().unwrap()).send().await.unwrap();
+    };
+    let secret = RotatingSecret::new(&cloud.config, NAME);
+    contracts::a_secret_has_the_current_and_the_previous_text(&secret, put, forget).await;
 
     cloud.kinesis.create_stream().stream_name(NAME).shard_count(1).send().await.unwrap();
     contracts::a_stream_keeps_every_record(&KinesisStream::new(&cloud.config, NAME), async || {
@@ -164,6 +180,16 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
         }
     })
     .await;
+}
+
+async fn create_table(cloud: &Cloud, name: &str, sort_key: &str) {
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let attribute = |name: &str| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let table = cloud.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    let table = table.key_schema(key("device", KeyType::Hash)).key_schema(key(sort_key, KeyType::Range));
+    table.attribute_definitions(attribute("device")).attribute_definitions(attribute(sort_key)).send().await.unwrap();
 }
 
 pub async fn every_event_is_answered_by_its_function_under_the_runtime_interface_emulator(cloud: Cloud) {

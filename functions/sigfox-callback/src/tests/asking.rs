@@ -1,0 +1,139 @@
+//! Devices that ask for a downlink.
+
+use shared::downlink::{Data, Downlink, DownlinkId};
+
+use super::*;
+
+const AT: i64 = 1_795_176_000;
+
+fn waiting(device: &str, id: &str, data: &str) -> Downlink {
+    let id = id.parse::<DownlinkId>().unwrap();
+    Downlink::pending(device.parse().unwrap(), id, data.parse::<Data>().unwrap(), None)
+}
+
+async fn with(secret: &FakeSecret, downlinks: FakeDownlinks) -> Fake<'_> {
+    Callback { downlinks, ..up(secret).await }
+}
+
+fn bidir(device: &str, ack: &Value, sequence: u32) -> Request {
+    event(|event| {
+        event["pathParameters"]["kind"] = "bidir".into();
+        event["body"] =
+            json!({"device": device, "time": AT, "data": "46", "seqNumber": sequence, "ack": ack}).to_string().into();
+    })
+}
+
+async fn answer(request: &Request, callback: &Fake<'_>) -> (u16, String) {
+    let response = handle(request, callback, Instant::now() + Duration::from_mins(1)).await;
+    (response.status_code, response.body)
+}
+
+fn two() -> FakeDownlinks {
+    FakeDownlinks::holding([
+        waiting("sigfox:1A2345", "5#2026-11-20T10:00:00Z#a", "0101010101010101"),
+        waiting("sigfox:1A2345", "5#2026-11-20T11:00:00Z#b", "0202020202020202"),
+        waiting("sigfox:FAF7E", "5#2026-11-20T11:00:00Z#c", "0303030303030303"),
+    ])
+}
+
+#[tokio::test]
+async fn who_asks_is_answered_in_his_own_spelling_and_who_asks_again_the_same() {
+    let secret = secret();
+    let callback = with(&secret, two()).await;
+    let first = (200, json!({"001a2345": {"downlinkData": "0101010101010101"}}).to_string());
+    for _ in 0..3 {
+        assert_eq!(answer(&bidir("001a2345", &json!(true), 42), &callback).await, first);
+    }
+    let second = (200, json!({"1A2345": {"downlinkData": "0202020202020202"}}).to_string());
+    assert_eq!(
+        answer(&bidir("1A2345", &json!("true"), 43), &callback).await,
+        second,
+        "nothing was consumed in between"
+    );
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 44), &callback).await, (204, String::new()), "there are no more");
+    assert_eq!(uplinks(&callback).len(), 5);
+}
+
+#[tokio::test]
+async fn only_an_explicit_true_of_a_bidirectional_callback_asks() {
+    let secret = secret();
+    let callback = with(&secret, two()).await;
+    for ack in
+        [json!(false), json!("false"), json!(null), json!("{ack}"), json!(1), json!("1"), json!("yes"), json!("")]
+    {
+        assert_eq!(answer(&bidir("1A2345", &ack, 42), &callback).await, (204, String::new()), "{ack}");
+    }
+    let mut without = json!({"device": "1A2345", "time": AT, "data": "46"});
+    let missing = event(|event| {
+        event["pathParameters"]["kind"] = "bidir".into();
+        event["body"] = without.to_string().into();
+    });
+    assert_eq!(answer(&missing, &callback).await.0, 204);
+    without["ack"] = true.into();
+    assert_eq!(answer(&event(|event| event["body"] = without.to_string().into()), &callback).await.0, 204, "an uplink");
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 43), &callback).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_for_all_who_asked_in_it() {
+    let secret = secret();
+    let callback = with(&secret, two()).await;
+    let batch = event(|event| {
+        event["pathParameters"]["kind"] = "bidir".into();
+        event["body"] =
+            format!("1A2345;{AT};46;1;true\nFAF7E;{AT};46;1;true\n1FD48BE;{AT};46;1;true\nA0;{AT};46;1;false").into();
+    });
+    let expected =
+        json!({"1A2345": {"downlinkData": "0101010101010101"}, "FAF7E": {"downlinkData": "0303030303030303"}});
+    assert_eq!(answer(&batch, &callback).await, (200, expected.to_string()));
+    assert_eq!(uplinks(&callback).len(), 4);
+}
+
+#[tokio::test]
+async fn an_uplink_that_is_not_durable_consumes_nothing() {
+    let secret = secret();
+    let callback = Callback { raw: FakeQueue::down(), ..with(&secret, two()).await };
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (503, String::new()));
+    let callback = Callback { raw: FakeQueue::default(), ..callback };
+    let first = json!({"1A2345": {"downlinkData": "0101010101010101"}}).to_string();
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 43), &callback).await, (200, first));
+}
+
+#[tokio::test]
+async fn without_the_table_the_uplink_is_kept_and_the_device_told_nothing() {
+    let secret = secret();
+    let callback = with(&secret, FakeDownlinks::down()).await;
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (204, String::new()));
+    assert_eq!(uplinks(&callback).len(), 1);
+}
+
+fn told(code: u32) -> Request {
+    event(|event| {
+        event["pathParameters"]["kind"] = "acknowledge".into();
+        event["body"] = json!({"device": "1A2345", "time": AT + 30, "infoCode": code, "infoMessage": "so it is"})
+            .to_string()
+            .into();
+    })
+}
+
+#[tokio::test]
+async fn the_networks_word_closes_the_loop() {
+    for (code, state) in [(0, "delivered"), (2, "refused"), (99, "refused")] {
+        let secret = secret();
+        let callback = with(&secret, two()).await;
+        answer(&bidir("1A2345", &json!(true), 42), &callback).await;
+        for _ in 0..2 {
+            assert_eq!(answer(&told(code), &callback).await, (204, String::new()));
+        }
+        let items = callback.downlinks.items();
+        let first: Downlink = items.into_iter().find_map(|item| Downlink::from_item(item).ok()).unwrap();
+        assert_eq!(first.state(shared::at::At::from_unix(AT + 60).unwrap()).name(), state);
+    }
+}
+
+#[tokio::test]
+async fn word_that_cannot_be_noted_is_answered_503_so_that_it_comes_again() {
+    let secret = secret();
+    let callback = with(&secret, FakeDownlinks::down()).await;
+    assert_eq!(answer(&told(0), &callback).await, (503, String::new()));
+}

@@ -1,0 +1,129 @@
+//! [`Downlinks`] that are kept here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use serde_dynamo::AttributeValue;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{lock, text};
+use crate::device::DeviceId;
+use crate::downlink::{Answer, Downlink, DownlinkId, Outcome};
+use crate::ports::{DownlinkDesk, Downlinks, Item, Unavailable};
+
+/// A table of downlinks that keeps its items, or is down.
+#[derive(Debug, Default)]
+pub struct FakeDownlinks {
+    items: Mutex<Items>,
+    down: bool,
+}
+
+type Items = BTreeMap<(String, String), Item>;
+
+impl FakeDownlinks {
+    /// Knows nothing.
+    pub fn down() -> Self {
+        Self { down: true, ..Self::default() }
+    }
+
+    /// Holds these downlinks.
+    pub fn holding(downlinks: impl IntoIterator<Item = Downlink>) -> Self {
+        let fake = Self::default();
+        for downlink in downlinks {
+            fake.put(downlink.item());
+        }
+        fake
+    }
+
+    /// Puts an item as somebody may who does without our tool.
+    pub fn put(&self, item: Item) {
+        lock(&self.items).insert((text(&item, "device"), text(&item, "downlink")), item);
+    }
+
+    /// Its items, by key.
+    pub fn items(&self) -> Vec<Item> {
+        lock(&self.items).values().cloned().collect()
+    }
+
+    fn asked<T>(&self, deadline: Instant, answer: impl FnOnce(&mut Items) -> T) -> Result<T, Unavailable> {
+        if self.down || Instant::now() >= deadline {
+            return Err(Unavailable::new("down"));
+        }
+        Ok(answer(&mut lock(&self.items)))
+    }
+}
+
+impl Downlinks for FakeDownlinks {
+    async fn of_device(&self, device: DeviceId, deadline: Instant) -> Result<Vec<Item>, Unavailable> {
+        let device = device.to_string();
+        let of_device =
+            |items: &mut Items| items.values().filter(|item| text(item, "device") == device).cloned().collect();
+        self.asked(deadline, of_device)
+    }
+
+    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+        self.asked(deadline, |items| {
+            let marker = (answer.downlink.device.to_string(), answer.marker.clone());
+            let as_it_was = items.get(&key(&answer.downlink)).is_some_and(|item| {
+                text(item, "data") == answer.downlink.data.as_str() && !item.inner().contains_key("uplink")
+            });
+            if items.contains_key(&marker) || !as_it_was {
+                return false;
+            }
+            let Answer { downlink, expires_at, .. } = answer;
+            let item =
+                json!({"device": marker.0, "downlink": marker.1, "answer": downlink.id, "expires_at": expires_at});
+            items.insert(marker, crate::ports::item(&item));
+            let changes = json!({"uplink": answer.uplink, "expires_at": answer.expires_at});
+            change(items, &answer.downlink, &changes);
+            true
+        })
+    }
+
+    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
+        self.asked(deadline, |items| {
+            let open = items.get(&key(&outcome.downlink)).is_some_and(|item| !item.inner().contains_key("code"));
+            if open {
+                let Outcome { code, message, told_at, .. } = outcome;
+                change(items, &outcome.downlink, &json!({"code": code, "message": message, "told_at": told_at}));
+            }
+        })
+    }
+}
+
+impl DownlinkDesk for FakeDownlinks {
+    async fn all(&self, deadline: Instant) -> Result<Vec<Item>, Unavailable> {
+        self.asked(deadline, |items| items.values().cloned().collect())
+    }
+
+    async fn add(&self, downlink: &Downlink, deadline: Instant) -> Result<bool, Unavailable> {
+        self.asked(deadline, |items| {
+            let is_new = !items.contains_key(&key(downlink));
+            if is_new {
+                items.insert(key(downlink), downlink.item());
+            }
+            is_new
+        })
+    }
+
+    async fn cancel(&self, device: DeviceId, id: &DownlinkId, deadline: Instant) -> Result<bool, Unavailable> {
+        self.asked(deadline, |items| {
+            let key = (device.to_string(), id.to_string());
+            let waits = items.get(&key).is_some_and(|item| !item.inner().contains_key("uplink"));
+            waits && items.remove(&key).is_some()
+        })
+    }
+}
+
+fn key(downlink: &Downlink) -> (String, String) {
+    (downlink.device.to_string(), downlink.id.to_string())
+}
+
+fn change(items: &mut Items, downlink: &Downlink, changes: &serde_json::Value) {
+    if let Some(item) = items.get_mut(&key(downlink)) {
+        let mut attributes: HashMap<String, AttributeValue> = item.inner().clone();
+        attributes.extend(crate::ports::item(changes).inner().clone());
+        *item = attributes.into();
+    }
+}

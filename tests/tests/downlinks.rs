@@ -1,0 +1,25 @@
+//! `docs/downlinks.md` and the code cannot drift apart.
+
+use shared::downlink::{Downlink, LEN, code_name};
+
+fn page() -> String {
+    pulsegate_tests::read("docs/downlinks.md")
+}
+
+#[test]
+fn the_item_that_the_page_puts_by_hand_is_a_downlink_that_waits() {
+    let page = page();
+    let json = page.split("--item '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let downlink = Downlink::from_item(serde_json::from_str(json).unwrap()).unwrap();
+    assert_eq!(downlink.data.bytes(), [0, 0, 0, 0, 0, 0, 0, 0xFF]);
+    assert!(downlink.uplink.is_none() && downlink.is_valid_at("2026-11-27T12:00:00Z".parse().unwrap()));
+    assert_eq!(LEN, 8);
+}
+
+#[test]
+fn the_page_names_every_code() {
+    for code in 1..=8 {
+        let name = format!("{code} {}", code_name(code));
+        assert!(page().contains(&name), "{name}");
+    }
+}

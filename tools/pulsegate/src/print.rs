@@ -1,0 +1,74 @@
+//! Tables and JSON.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+
+use serde_json::{Value, json};
+use shared::at::At;
+use shared::downlink::{Downlink, code_name};
+
+use crate::Problem;
+use crate::options::Format;
+
+const HEAD: [&str; 6] = ["device", "downlink", "data", "state", "valid until", "uplink"];
+
+/// Downlinks, one to a line, or a JSON list of their items, with the state of each beside them.
+pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
+    match format {
+        Format::Table => table(&downlinks.iter().map(|downlink| row(downlink, now)).collect::<Vec<_>>()),
+        Format::Json => json_text(&downlinks.iter().map(|downlink| object(downlink, now)).collect()),
+    }
+}
+
+/// Prints it. Whoever reads may stop reading.
+///
+/// # Errors
+/// [`Problem::Output`].
+pub fn out(text: &str) -> Result<(), Problem> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Problem::Output(e)),
+        _ => Ok(()),
+    }
+}
+
+/// A JSON value as people like to read it.
+pub fn json_text(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn row(downlink: &Downlink, now: At) -> [String; 6] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let state = downlink.state(now).to_string();
+    let refused = downlink.code.filter(|code| *code != 0);
+    [
+        downlink.device.to_string(),
+        downlink.id.to_string(),
+        downlink.data.to_string(),
+        refused.map_or_else(|| state.clone(), |code| format!("{state} ({code} {})", code_name(code))),
+        or_dash(downlink.valid_until.map(|until| until.to_string())),
+        or_dash(downlink.uplink.clone()),
+    ]
+}
+
+fn object(downlink: &Downlink, now: At) -> Value {
+    let mut object = json!(downlink);
+    object["state"] = downlink.state(now).name().into();
+    if let Some(code) = downlink.code {
+        object["code_name"] = code_name(code).into();
+    }
+    object
+}
+
+fn table(rows: &[[String; 6]]) -> String {
+    let head = HEAD.map(str::to_owned);
+    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].len()).max().unwrap_or_default();
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let rule = widths.map(|width| "-".repeat(width));
+    let mut text = String::new();
+    for row in [&head, &rule].into_iter().chain(rows) {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}
