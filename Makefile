@@ -64,6 +64,7 @@ python: prerequisites ## do the tools compile?
 
 clippy: prerequisites ## lints, with warnings as errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --test e2e --test image -- -D warnings
 
 unit: field ## tests that need no local cloud
 	cargo test --locked --workspace
@@ -131,7 +132,7 @@ load-tools: prerequisites
 # --- The rest
 
 .PHONY: bench clean prerequisites
-bench: build bench-bridge ## bench-bridge, and cold start and duration of each function under AWS's own emulator
+bench: build bench-bridge ## bench-bridge, and each function under AWS's own emulator, beside Python
 	python3 tools/bench_lambda.py
 
 clean: down ## remove everything that was built or installed

@@ -1,4 +1,4 @@
-"""The demo: sends the messages of events/demo.json to a stack and shows the pulses that came of them.
+"""The demo: sends the messages of tools/demo.json to a stack and shows the pulses that came of them.
 
 Called by tools/local.py, which starts the stack before and stops it after.
 """

@@ -11,6 +11,7 @@
     run       start everything in a directory of its own, print the addresses as one line of JSON, and
               end it all when standard input ends (this is what the end-to-end tests use)
     demo      build, start, send what real meters sent, show the pulses that came of it, and stop
+    invoke    run one built function as Lambda does, hand it an event and print what it answers
 
 Nothing here can reach a real AWS account: what it starts is given an address on this machine,
 credentials that are not any, and none of the caller's AWS settings.
@@ -26,6 +27,7 @@ import signal
 import sys
 from pathlib import Path
 
+from emulator import invoke
 from field import install_clients
 from image import build_image
 from stack import FIXED, TOOLS, architecture, is_up, stack, start, stop
@@ -42,6 +44,10 @@ def main():
     parser_run = commands.add_parser("run")
     parser_run.add_argument("--dir", type=Path, required=True, help="where logs and state go")
     parser_run.add_argument("--sigfox-api", metavar="URL", help="fetch missed callbacks from there, on this machine")
+    one = commands.add_parser("invoke")
+    one.add_argument("name", help="the function's name in the template, e.g. RawSigfox")
+    one.add_argument("-e", "--event", type=Path, required=True, help="a file of events/, or one like them")
+    one.add_argument("--dir", type=Path, default=LOCAL, help="where the stack runs (default: that of `up`)")
     args = parser.parse_args()
 
     forget_callers_account()
@@ -67,6 +73,8 @@ def main():
             run(args.dir.resolve(), args.sigfox_api)
         elif args.command == "demo":
             demo()
+        elif args.command == "invoke":
+            print(json.dumps(invoke(args.name, args.event, args.dir.resolve())))
     except Problem as problem:
         say(f"\nfailed: {problem}")
         if problem.log:
@@ -107,7 +115,7 @@ def demo():
     from demo import show  # beside this file
 
     with locked("demo"), stack(LOCAL / "demo") as addresses:
-        show(addresses, ROOT / "events" / "demo.json")
+        show(addresses, ROOT / "tools" / "demo.json")
 
 
 def forget_callers_account():
@@ -124,9 +132,9 @@ def check_machine():
         raise Problem("this needs Linux (it finds the processes it has started in /proc)")
 
 
-def install_tools():
+def install_tools(*more):
     with locked("tools"):
-        for name in ("cloud", "sam"):
+        for name in ("cloud", "sam", *more):
             install_requirements(name)
 
     # From here on in the Python that has boto3.

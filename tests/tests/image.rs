@@ -3,7 +3,7 @@
 //! Not part of an ordinary `cargo test`: the static release build takes minutes, and an image that happened to be there
 //! would tell of yesterday's code. `make image-test` builds it first. Without a Docker engine there is nothing to test.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -154,8 +154,7 @@ fn secrets_manager() -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        client.read(&mut request).unwrap();
+        BufReader::new(&client).read_line(&mut String::new()).unwrap();
         let keys = json!({"1": "a master key for tests, of enough characters"}).to_string();
         let body = json!({"SecretString": keys}).to_string();
         write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();

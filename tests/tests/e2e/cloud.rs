@@ -1,11 +1,15 @@
 //! The deployed stack, as the tests see it from outside.
 
+use std::collections::HashMap;
 use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use pulsegate_tests::bridge::post;
+use pulsegate_tests::{events, repository};
 use serde_json::Value;
 use shared::aws::{self, SecretStore};
 use shared::device::Imei;
@@ -21,6 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The stack, and clients to look into it.
 pub struct Cloud {
+    addresses: HashMap<String, String>,
     pub config: aws_config::SdkConfig,
     pub dynamodb: aws_sdk_dynamodb::Client,
     pub sqs: aws_sdk_sqs::Client,
@@ -38,6 +43,7 @@ impl Cloud {
     pub async fn from_environment() -> Self {
         let config = aws::sdk_config().await;
         Self {
+            addresses: std::env::vars().collect(),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             kinesis: aws_sdk_kinesis::Client::new(&config),
@@ -47,7 +53,7 @@ impl Cloud {
 
     /// An address of the stack.
     pub fn address(&self, name: &str) -> String {
-        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+        self.addresses.get(name).unwrap_or_else(|| panic!("{name} is not set")).clone()
     }
 
     /// Posts a body to a path of the API.
@@ -71,7 +77,7 @@ impl Cloud {
             .uri(url.trim_end_matches('?'))
             .header("authorization", bearer)
             .header("content-type", text(&event["headers"]["content-type"]))
-            .body(text(&event["body"]))
+            .body(events::body(event))
             .unwrap();
         let mut response = agent.run(request).unwrap();
         Answer { status: response.status().as_u16(), body: response.body_mut().read_to_string().unwrap_or_default() }
@@ -104,7 +110,7 @@ impl Cloud {
         secret.parse::<MasterKeys>().unwrap().device_key(1, imei).unwrap()
     }
 
-    /// Sends a message of `events/demo.json`.
+    /// Sends a message of `tools/demo.json`.
     pub async fn send(&self, message: &Value) {
         if message["network"] == "sigfox" {
             assert_eq!(self.callback(message["profile"].as_str().unwrap(), &message["body"]), 204);
@@ -118,13 +124,26 @@ impl Cloud {
         }
     }
 
-    /// Seals an uplink of `events/demo.json`.
+    /// Seals an uplink of `tools/demo.json`.
     async fn sealed(&self, uplink: &Value) -> Vec<u8> {
         let imei: Imei = uplink["imei"].as_str().unwrap().parse().unwrap();
         let number = |name: &str| uplink[name].as_u64().and_then(|number| number.try_into().ok()).unwrap();
         let header = Header { key_id: 1, imei, counter: number("counter"), time: number("time") };
         let payload = hex::decode(uplink["payload"].as_str().unwrap()).unwrap();
         self.device_key(imei).await.seal_uplink(header, &payload)
+    }
+
+    /// Hands an event to a function that runs beside the stack, as Lambda would.
+    pub fn invoke(&self, function: &str, event: &str) -> Output {
+        let logs = PathBuf::from(self.address("LOGS"));
+        Command::new("python3")
+            .arg(repository("tools/local.py"))
+            .args(["invoke", function, "-e"])
+            .arg(repository(&format!("events/{event}")))
+            .arg("--dir")
+            .arg(logs.parent().unwrap())
+            .output()
+            .unwrap()
     }
 
     /// All items of a table, sorted by key.

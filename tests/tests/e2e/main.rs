@@ -63,6 +63,7 @@ fn trials() -> Vec<Trial> {
         sigfox::a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_and_its_end_is_told,
         tests::of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
         tests::the_real_adapters_keep_the_contracts,
+        tests::every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,
         tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
         tests::every_datagram_acknowledged_before_a_kill_is_in_the_table,
         tests::a_second_sigterm_ends_the_bridge_at_once,

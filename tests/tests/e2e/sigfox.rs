@@ -55,6 +55,7 @@ pub async fn of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_q
     };
     let lines = (0..500).map(line).collect::<Vec<_>>().join("\n").replace(';', "%3B").replace('\n', "%0A");
     let mut batch = events::read("sigfox-callback-uplink-batch.json");
+    batch["isBase64Encoded"] = false.into();
     batch["body"] = format!("batch={lines}").into();
     let stored = async |table: &str| {
         let items = cloud.items(table).await;

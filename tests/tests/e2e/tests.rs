@@ -142,7 +142,7 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     let downlinks = DownlinkDeskTable::new(&cloud.config, "contract-downlinks");
     contracts::downlinks_and_uplinks_belong_to_each_other_once(&downlinks).await;
     contracts::a_device_has_all_its_downlinks(&downlinks).await;
-    contracts::requests_at_once_share_nothing_but_their_uplink(&downlinks).await;
+    Box::pin(contracts::requests_at_once_share_nothing_but_their_uplink(&downlinks)).await;
 
     create_table(&cloud, WATERMARKS, &["device_type"]).await;
     contracts::watermarks_are_read_as_they_were_set(&DynamoWatermarks::new(&cloud.config, WATERMARKS)).await;
@@ -195,6 +195,17 @@ async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
         table = table.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
     }
     table.send().await.unwrap();
+}
+
+pub async fn every_event_is_answered_by_its_function_under_the_runtime_interface_emulator(cloud: Cloud) {
+    for event in events::listed() {
+        let output = cloud.invoke(&event.function, &event.file);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {log}", event.file);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(events::answers(&answer, &event.answer), "{}: {answer}\n{log}", event.file);
+    }
+    cloud.settled().await;
 }
 
 pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud: Cloud) {
