@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import boto3  # in the Python of .local/tools/sam, which local.py runs in
@@ -38,10 +39,14 @@ def show(addresses, path):
 
 
 def send_sigfox(addresses, message):
+    if "batch" in message:
+        content, body = "application/x-www-form-urlencoded", urllib.parse.urlencode({"batch": "\n".join(message["batch"])})
+    else:
+        content, body = "application/json", json.dumps(message["body"])
     request = urllib.request.Request(
         f"{addresses['API_URL']}/sigfox/{message['profile']}/uplink",
-        data=json.dumps(message["body"]).encode(),
-        headers={"Content-Type": "application/json", "Authorization": f"Bearer {addresses['CALLBACK_SECRET']}"},
+        data=body.encode(),
+        headers={"Content-Type": content, "Authorization": f"Bearer {addresses['CALLBACK_SECRET']}"},
     )
     try:
         urllib.request.urlopen(request, timeout=30).close()

@@ -68,6 +68,17 @@ pub fn answers(answer: &Value, expected: &Value) -> bool {
     }
 }
 
+/// The body of a callback of the demo: JSON, or the lines of a batch in a form.
+pub fn demo_body(message: &Value) -> String {
+    match message["batch"].as_array() {
+        Some(lines) => {
+            let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+            format!("batch={}", lines.join("%0A").replace(';', "%3B"))
+        }
+        None => message["body"].to_string(),
+    }
+}
+
 /// The body of a callback's event, as it came in.
 pub fn body(event: &Value) -> Vec<u8> {
     let text = event["body"].as_str().unwrap_or_default();

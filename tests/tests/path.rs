@@ -166,7 +166,7 @@ fn request(message: &Value) -> Request {
     let event = json!({
         "pathParameters": {"profile": message["profile"], "kind": "uplink"},
         "headers": {"authorization": "Bearer local-secret"},
-        "body": message["body"].to_string(),
+        "body": events::demo_body(message),
     });
     serde_json::from_value(event).unwrap()
 }

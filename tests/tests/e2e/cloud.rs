@@ -113,7 +113,9 @@ impl Cloud {
     /// Sends a message of `tools/demo.json`.
     pub async fn send(&self, message: &Value) {
         if message["network"] == "sigfox" {
-            assert_eq!(self.callback(message["profile"].as_str().unwrap(), &message["body"]), 204);
+            let path = format!("/sigfox/{}/uplink", message["profile"].as_str().unwrap());
+            let bearer = format!("Bearer {}", self.address("CALLBACK_SECRET"));
+            assert_eq!(self.post(&path, Some(&bearer), events::demo_body(message).as_bytes()).status, 204);
         } else if let Some(hex) = message["hex"].as_str() {
             self.datagram(&hex::decode(hex).unwrap());
         } else if message["coap"].is_object() {
