@@ -15,7 +15,8 @@ use crate::uplink::NaturalKey;
 
 pub mod item;
 
-pub use item::{Data, Downlink, DownlinkError, DownlinkId, State, code_name};
+use item::is_provisional;
+pub use item::{Data, Downlink, DownlinkError, DownlinkId, State, code_name, is_refusal};
 
 /// Bytes of a downlink, exactly. (<https://support.sigfox.com/docs/bidir>)
 pub const LEN: usize = 8;
@@ -90,7 +91,7 @@ pub async fn answer(
 }
 
 /// Notes what the network says became of a downlink: of the one that answered the device's uplink of that time, or else
-/// its latest one shortly before. What is known of a downlink already stays.
+/// its latest one shortly before. What is known of a downlink already stays, and provisional word is no word yet.
 ///
 /// # Errors
 /// [`Unavailable`] when it may not be noted. Telling it again is safe.
@@ -114,6 +115,9 @@ pub async fn close(
     let message = message.chars().take(MAX_MESSAGE).collect();
     downlinks.close(&Outcome { downlink: downlink.clone(), code, message, told_at: at }, deadline).await
 }
+    if is_provisional(code) {
+        return Ok(());
+    }
 
 /// Whether an item says that an uplink has its answer, and is no downlink.
 pub fn is_marker(item: &Item) -> bool {

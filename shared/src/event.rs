@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::at::At;
 use crate::device::{DeviceId, SigfoxId};
+use crate::downlink::is_refusal;
 use crate::ports::Item;
 use crate::uplink::{Decibels, ProfileName, RadioText};
 
@@ -231,7 +232,7 @@ pub fn emit<'a>(events: impl Iterator<Item = &'a DeviceEvent>) {
     for event in events {
         all += 1;
         missed += event.says.sequence_break.map_or(0, |gap| gap.missed);
-        refused += u32::from(event.says.downlink.as_ref().is_some_and(|report| report.code != 0));
+        refused += u32::from(event.says.downlink.as_ref().is_some_and(|report| is_refusal(report.code)));
         silent += u32::from(event.kind == "error");
     }
     let counts = json!({

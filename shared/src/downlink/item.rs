@@ -234,6 +234,16 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
+/// Whether the network has yet to say what becomes of a downlink: it does so by another code.
+pub(super) fn is_provisional(code: u32) -> bool {
+    matches!(code, 5 | 10)
+}
+
+/// Whether a downlink was not sent, and will not be.
+pub fn is_refusal(code: u32) -> bool {
+    code != 0 && !is_provisional(code)
+}
+
 impl fmt::Display for DownlinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}#{}", self.priority, self.queued_at, self.name)

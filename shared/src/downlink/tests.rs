@@ -193,6 +193,21 @@ async fn word_of_an_uplink_that_asked_in_vain_closes_nothing_of_long_before() {
 
 #[test]
 fn an_id_is_spelled_in_one_way() {
+#[tokio::test]
+async fn provisional_word_closes_nothing_and_is_no_refusal() {
+    let table = table(&[item(1, "09:00:00", "a", LOW)]);
+    ask(&table, &uplink("12:00:00")).await;
+    let before = table.items();
+    for code in [5, 10] {
+        assert!(!is_refusal(code));
+        tell(&table, "12:00:05", code).await;
+        assert_eq!(table.items(), before);
+    }
+    tell(&table, "12:00:30", 0).await;
+    assert_eq!(states(&table), [State::Delivered]);
+    assert!(is_refusal(4) && is_refusal(99) && !is_refusal(0));
+}
+
     let id = |text: &str| text.parse::<DownlinkId>().map(|id| id.to_string());
     let spelled = "5#2026-11-20T12:00:00Z#open-valve_2".to_owned();
     assert_eq!(id(&spelled), Ok(spelled));

@@ -118,7 +118,7 @@ fn told(code: u32) -> Request {
 
 #[tokio::test]
 async fn the_networks_word_closes_the_loop() {
-    for (code, state) in [(0, "delivered"), (2, "refused"), (99, "refused")] {
+    for (code, state) in [(0, "delivered"), (2, "refused"), (99, "refused"), (5, "answered"), (10, "answered")] {
         let secret = secret();
         let callback = with(&secret, two()).await;
         answer(&bidir("1A2345", &json!(true), 42), &callback).await;
