@@ -2,7 +2,7 @@
 //!
 //! Operators queue them, [`answer`] chooses the one that an uplink gets, [`close`] notes what the network says became of
 //! it. No clock is read: whether a downlink is still valid is a matter of the uplink's own time, so that whatever is asked
-//! or told again ends in the same items.
+//! or told again ends in the same items. Whether an uplink asks in time, the caller has to say.
 
 use std::collections::BTreeMap;
 
@@ -50,6 +50,15 @@ pub struct Answer {
     pub expires_at: i64,
 }
 
+/// Whether the device can still hear the answer to its uplink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeliness {
+    /// It may be listening.
+    InTime,
+    /// It has stopped: a downlink handed out now would be used up for nothing.
+    Late,
+}
+
 /// What the network says became of a downlink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -65,13 +74,15 @@ pub struct Outcome {
 
 /// The bytes to answer an uplink with that asked for some, or none.
 ///
-/// The same uplink is given the same bytes however often it asks, and two requests at once consume one downlink at most.
+/// The same uplink is given the same bytes however often and late it asks, and two requests at once consume one downlink
+/// at most. One that asks late for the first time is given none.
 ///
 /// # Errors
 /// [`Unavailable`] when it is not known. Asking again is safe.
 pub async fn answer(
     downlinks: &impl Downlinks,
     uplink: &NaturalKey,
+    timeliness: Timeliness,
     deadline: Instant,
 ) -> Result<Option<[u8; LEN]>, Unavailable> {
     for _ in 0..TRIES {
@@ -79,6 +90,7 @@ pub async fn answer(
         let answer = match book.choose(uplink) {
             Choice::Nothing => return Ok(None),
             Choice::Again(downlink) => return Ok(Some(downlink.data.bytes())),
+            Choice::First(_) if timeliness == Timeliness::Late => return Ok(None),
             Choice::First(downlink) => Answer::new(downlink, uplink),
         };
         if downlinks.answer_with(&answer, deadline).await? {
@@ -103,6 +115,9 @@ pub async fn close(
     message: &str,
     deadline: Instant,
 ) -> Result<(), Unavailable> {
+    if is_provisional(code) {
+        return Ok(());
+    }
     let book = Book::read(downlinks.of_device(device, deadline).await?);
     let Some(downlink) = book.told_of(at) else {
         // Word of an uplink that asked when nothing was waiting.
@@ -115,9 +130,6 @@ pub async fn close(
     let message = message.chars().take(MAX_MESSAGE).collect();
     downlinks.close(&Outcome { downlink: downlink.clone(), code, message, told_at: at }, deadline).await
 }
-    if is_provisional(code) {
-        return Ok(());
-    }
 
 /// Whether an item says that an uplink has its answer, and is no downlink.
 pub fn is_marker(item: &Item) -> bool {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::downlink::{self, Answer, Downlink, Outcome};
+use shared::downlink::{self, Answer, Downlink, Outcome, Timeliness};
 use shared::ports::{
     DownlinkDesk, Item, Queue, Secret, Stream, StreamRecord, Table, Unfinished, Watermark, Watermarks,
 };
@@ -145,7 +145,7 @@ pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl Downli
         uplink.unwrap().key()
     };
     let [a, b] = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z"].map(uplink);
-    let ask = async |uplink| downlink::answer(table, uplink, soon()).await.unwrap().unwrap();
+    let ask = async |uplink| downlink::answer(table, uplink, Timeliness::InTime, soon()).await.unwrap().unwrap();
     let (a1, b1, a2, b2) = tokio::join!(ask(&a), ask(&b), ask(&a), ask(&b));
     assert!(a1 == a2 && b1 == b2 && a1 != b1, "{a1:?} {a2:?} {b1:?} {b2:?}");
 }

@@ -12,6 +12,7 @@
 //!
 //! What callbacks say is read by [`shared::sigfox`].
 
+use std::error::Error as _;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -182,12 +183,12 @@ async fn keep(
         tracing::error!("the queue did not take all of it; Sigfox will repeat it three times at most");
         return (Response::empty(503), counts);
     }
-    if let Err(e) = downlinks::close(&messages.events, &callback.downlinks, deadline).await {
-        let reason = std::error::Error::source(&e).map(ToString::to_string);
-        tracing::error!(reason, "what became of a downlink cannot be noted; Sigfox will tell it three times more");
-        return (Response::empty(503), counts);
-    }
-    (downlinks::answer(&messages.asking, &callback.downlinks, deadline).await, counts)
+    let answer = downlinks::serve(&messages, &callback.downlinks, deadline).await.unwrap_or_else(|e| {
+        let reason = e.source().map(ToString::to_string);
+        tracing::error!(reason, "the table of downlinks does not answer; Sigfox will repeat it three times at most");
+        Response::empty(503)
+    });
+    (answer, counts)
 }
 
 impl Refusal {

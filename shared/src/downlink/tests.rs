@@ -51,7 +51,7 @@ fn downlinks(table: &FakeDownlinks) -> Vec<Downlink> {
 }
 
 async fn ask(table: &FakeDownlinks, uplink: &NaturalKey) -> Option<String> {
-    answer(table, uplink, soon()).await.unwrap().map(hex::encode)
+    answer(table, uplink, Timeliness::InTime, soon()).await.unwrap().map(hex::encode)
 }
 
 async fn tell(table: &FakeDownlinks, time: &str, code: u32) {
@@ -87,6 +87,18 @@ async fn the_same_uplink_gets_the_same_bytes_even_when_something_more_urgent_cam
     let before = table.items();
     assert_eq!(ask(&table, &uplink("12:00:00")).await.as_deref(), Some(LOW));
     assert_eq!(table.items(), before);
+}
+
+#[tokio::test]
+async fn who_asks_late_is_given_what_he_was_given_in_time_and_nothing_new() {
+    let table = table(&[item(5, "09:00:00", "a", LOW), item(6, "09:00:00", "b", HIGH)]);
+    let late = async |time| answer(&table, &uplink(time), Timeliness::Late, soon()).await.unwrap().map(hex::encode);
+    assert_eq!(late("12:00:00").await, None);
+    assert_eq!(states(&table), [State::Pending, State::Pending]);
+    assert_eq!(ask(&table, &uplink("12:00:00")).await.as_deref(), Some(LOW));
+    assert_eq!(late("12:00:00").await.as_deref(), Some(LOW));
+    assert_eq!(late("13:00:00").await, None);
+    assert_eq!(states(&table), [State::Answered, State::Pending]);
 }
 
 /// The mark of an uplink at noon that was answered with the downlink of this name.
@@ -146,7 +158,7 @@ async fn bytes_typed_in_capitals_are_the_same_bytes() {
 #[tokio::test]
 async fn a_table_that_is_down_is_told_from_one_that_is_empty() {
     let down = FakeDownlinks::down();
-    assert!(answer(&down, &uplink("12:00:00"), soon()).await.is_err());
+    assert!(answer(&down, &uplink("12:00:00"), Timeliness::InTime, soon()).await.is_err());
     assert!(close(&down, DEVICE.parse().unwrap(), At::EPOCH, 0, "", soon()).await.is_err());
 }
 
@@ -182,18 +194,6 @@ async fn word_that_comes_late_or_twice_touches_no_newer_downlink_and_undoes_noth
 }
 
 #[tokio::test]
-async fn word_of_an_uplink_that_asked_in_vain_closes_nothing_of_long_before() {
-    let table = table(&[item(1, "09:00:00", "a", LOW)]);
-    ask(&table, &uplink("12:00:00")).await;
-    let before = table.items();
-    tell(&table, "13:00:00", 1).await;
-    tell(&table, "11:59:59", 1).await;
-    assert_eq!(table.items(), before);
-}
-
-#[test]
-fn an_id_is_spelled_in_one_way() {
-#[tokio::test]
 async fn provisional_word_closes_nothing_and_is_no_refusal() {
     let table = table(&[item(1, "09:00:00", "a", LOW)]);
     ask(&table, &uplink("12:00:00")).await;
@@ -208,6 +208,18 @@ async fn provisional_word_closes_nothing_and_is_no_refusal() {
     assert!(is_refusal(4) && is_refusal(99) && !is_refusal(0));
 }
 
+#[tokio::test]
+async fn word_of_an_uplink_that_asked_in_vain_closes_nothing_of_long_before() {
+    let table = table(&[item(1, "09:00:00", "a", LOW)]);
+    ask(&table, &uplink("12:00:00")).await;
+    let before = table.items();
+    tell(&table, "13:00:00", 1).await;
+    tell(&table, "11:59:59", 1).await;
+    assert_eq!(table.items(), before);
+}
+
+#[test]
+fn an_id_is_spelled_in_one_way() {
     let id = |text: &str| text.parse::<DownlinkId>().map(|id| id.to_string());
     let spelled = "5#2026-11-20T12:00:00Z#open-valve_2".to_owned();
     assert_eq!(id(&spelled), Ok(spelled));

@@ -1,10 +1,17 @@
 //! Devices that ask for a downlink.
 
-use shared::downlink::{Data, Downlink, DownlinkId};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use shared::device::DeviceId;
+use shared::downlink::{Answer, Data, Downlink, DownlinkId, Outcome};
+use shared::ports::{Item, Unavailable};
 
 use super::*;
 
 const AT: i64 = 1_795_176_000;
+
+/// What a device is told that asks first.
+const FIRST: &str = r#"{"1A2345":{"downlinkData":"0101010101010101"}}"#;
 
 fn waiting(device: &str, id: &str, data: &str) -> Downlink {
     let id = id.parse::<DownlinkId>().unwrap();
@@ -16,10 +23,17 @@ async fn with(secret: &FakeSecret, downlinks: FakeDownlinks) -> Fake<'_> {
 }
 
 fn bidir(device: &str, ack: &Value, sequence: u32) -> Request {
+    sent(json!({"device": device, "time": AT, "data": "46", "seqNumber": sequence, "ack": ack}).to_string())
+}
+
+fn asked_at(time: i64) -> Request {
+    sent(json!({"device": "1A2345", "time": time, "data": "46", "seqNumber": 42, "ack": true}).to_string())
+}
+
+fn sent(body: String) -> Request {
     event(|event| {
         event["pathParameters"]["kind"] = "bidir".into();
-        event["body"] =
-            json!({"device": device, "time": AT, "data": "46", "seqNumber": sequence, "ack": ack}).to_string().into();
+        event["body"] = body.into();
     })
 }
 
@@ -78,11 +92,8 @@ async fn only_an_explicit_true_of_a_bidirectional_callback_asks() {
 async fn a_batch_is_answered_for_all_who_asked_in_it() {
     let secret = secret();
     let callback = with(&secret, two()).await;
-    let batch = event(|event| {
-        event["pathParameters"]["kind"] = "bidir".into();
-        event["body"] =
-            format!("1A2345;{AT};46;1;true\nFAF7E;{AT};46;1;true\n1FD48BE;{AT};46;1;true\nA0;{AT};46;1;false").into();
-    });
+    let batch =
+        sent(format!("1A2345;{AT};46;1;true\nFAF7E;{AT};46;1;true\n1FD48BE;{AT};46;1;true\nA0;{AT};46;1;false"));
     let expected =
         json!({"1A2345": {"downlinkData": "0101010101010101"}, "FAF7E": {"downlinkData": "0303030303030303"}});
     assert_eq!(answer(&batch, &callback).await, (200, expected.to_string()));
@@ -100,11 +111,77 @@ async fn an_uplink_that_is_not_durable_consumes_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_table_the_uplink_is_kept_and_the_device_told_nothing() {
+async fn without_the_table_the_uplink_is_kept_and_the_network_asked_to_come_again() {
     let secret = secret();
     let callback = with(&secret, FakeDownlinks::down()).await;
-    assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (204, String::new()));
+    assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (503, String::new()));
     assert_eq!(uplinks(&callback).len(), 1);
+    assert_eq!(answer(&bidir("1A2345", &json!(false), 42), &callback).await, (204, String::new()), "nothing was asked");
+}
+
+/// Writes what it is told to, and then does not say so.
+#[derive(Debug)]
+struct Silent(FakeDownlinks);
+
+impl Downlinks for Silent {
+    async fn of_device(&self, device: DeviceId, deadline: Instant) -> Result<Vec<Item>, Unavailable> {
+        self.0.of_device(device, deadline).await
+    }
+
+    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+        self.0.answer_with(answer, deadline).await?;
+        Err(Unavailable::new("no answer before the deadline"))
+    }
+
+    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
+        self.0.close(outcome, deadline).await
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_which_it_is_not_known_whether_it_is_written_is_found_by_the_repetition() {
+    let secret = secret();
+    let Callback { secrets, rules, raw, quarantine, .. } = up(&secret).await;
+    let callback = Callback { secrets, rules, raw, quarantine, downlinks: Silent(two()) };
+    let handled = async || handle(&asked_at(AT), &callback, Instant::now() + Duration::from_mins(1)).await;
+    assert_eq!(handled().await, Response::empty(503));
+    assert_eq!(handled().await, Response::json(FIRST.to_owned()));
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
+}
+
+#[tokio::test]
+async fn a_late_repetition_uses_no_downlink_up() {
+    for age in [60, 120, 420, 600] {
+        let secret = secret();
+        let callback = with(&secret, two()).await;
+        let before = callback.downlinks.items();
+        assert_eq!(answer(&asked_at(now() - age), &callback).await, (204, String::new()), "{age}");
+        assert_eq!(callback.downlinks.items(), before);
+        assert_eq!(uplinks(&callback).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_now_or_by_a_clock_that_must_be_wrong_is_given_a_downlink() {
+    for age in [0, 30, -600, 3_600, 86_400 * 365] {
+        let secret = secret();
+        let callback = with(&secret, two()).await;
+        assert_eq!(answer(&asked_at(now() - age), &callback).await, (200, FIRST.to_owned()), "{age}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_asks_twice_in_a_batch_is_answered_once_for_its_newest_uplink() {
+    let secret = secret();
+    let callback = with(&secret, two()).await;
+    let batch = sent(format!("1A2345;{AT};46;9;true\n001A2345;{AT};46;10;true\n1A2345;{};46;11;true", AT - 1));
+    let body = json!({"001A2345": {"downlinkData": "0101010101010101"}}).to_string();
+    assert_eq!(answer(&batch, &callback).await, (200, body));
+    let uplinks = callback.downlinks.items().into_iter().filter_map(|item| Downlink::from_item(item).ok()?.uplink);
+    assert_eq!(uplinks.collect::<Vec<_>>(), ["2026-11-20T12:00:00Z#00010"]);
 }
 
 fn told(code: u32) -> Request {

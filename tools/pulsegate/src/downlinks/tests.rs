@@ -1,6 +1,6 @@
 use clap::Parser as _;
 use serde_json::{Value, json};
-use shared::downlink::{Answer, Outcome, answer};
+use shared::downlink::{Answer, Outcome, Timeliness, answer};
 use shared::fakes::FakeDownlinks;
 use shared::ports::Downlinks as _;
 use shared::uplink::Uplink;
@@ -42,7 +42,7 @@ async fn ask(desk: &FakeDownlinks) -> Option<[u8; 8]> {
         "sequence": 42, "profile": "p", "payload": "",
     }))
     .unwrap();
-    answer(desk, &uplink.key(), deadline()).await.unwrap()
+    answer(desk, &uplink.key(), Timeliness::InTime, deadline()).await.unwrap()
 }
 
 #[tokio::test]
