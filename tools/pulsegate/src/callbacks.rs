@@ -72,11 +72,13 @@ pub fn definitions(options: &Print) -> Result<Printed, Problem> {
     Ok(Printed { definitions, notes: setting.notes(&kinds) })
 }
 
-/// All that can be had.
+/// What is worth having for every device type. Not bidir, which brings every uplink once more; nor status, of which Sigfox
+/// makes no new ones.
 fn usual(channel: Channel) -> Vec<CallbackKind> {
+    use CallbackKind::{Acknowledge, DataAdvanced, Error, Event, Repeater, Uplink};
     match channel {
-        Channel::Url => CallbackKind::ALL.into_iter().filter(|kind| *kind != CallbackKind::Geoloc).collect(),
-        Channel::Batch => vec![CallbackKind::Uplink, CallbackKind::Bidir],
+        Channel::Url => vec![Uplink, Acknowledge, Repeater, DataAdvanced, Error, Event],
+        Channel::Batch => vec![Uplink],
     }
 }
 

@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   pulsegate downlinks queue 1A2345 00000000000000ff --name open-valve --valid-for 7d
   pulsegate downlinks list --state refused,expired
-  pulsegate callbacks print --profile adeunis-pulse-v4 --url \"$API_URL\" --secret-env CALLBACK_SECRET
+  pulsegate callbacks print --profile adeunis-pulse-v4 --url https://API-ID.execute-api.REGION.amazonaws.com
 
 Exit codes: 0 done; 1 not done, with the reason on standard error; 2 the command line is wrong.";
 
@@ -145,10 +145,10 @@ pub struct Print {
     /// The profile of the device type, such as adeunis-pulse-v4
     #[arg(long)]
     pub profile: String,
-    /// The stack's output `ApiUrl`
+    /// The stack's output `ApiUrl`, `https://API-ID.execute-api.REGION.amazonaws.com`
     #[arg(long)]
     pub url: String,
-    /// Which kinds, separated by commas [default: all that can be had]
+    /// Which kinds, separated by commas [default: uplink,acknowledge,repeater,data-advanced,error,event; in a batch uplink]
     #[arg(long, value_delimiter = ',', value_parser = kinds())]
     pub kinds: Vec<CallbackKind>,
     /// One request for each message, or one for those of a second

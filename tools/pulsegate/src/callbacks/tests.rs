@@ -187,16 +187,29 @@ fn types_and_subtypes_are_sigfoxs_codes() {
         (definition["callbackType"].as_u64().unwrap(), definition["callbackSubtype"].as_u64().unwrap())
     };
     let usual: Vec<_> = usual_and("").definitions.iter().map(codes).collect();
-    assert_eq!(usual, [(0, 2), (0, 3), (1, 0), (1, 4), (1, 5), (1, 6), (2, 0)]);
+    assert_eq!(usual, [(0, 2), (1, 4), (1, 5), (1, 6), (2, 0)]);
+    assert_eq!([CallbackKind::Bidir, CallbackKind::Status].map(|kind| codes(&one(kind))), [(0, 3), (1, 0)]);
+}
+
+#[test]
+fn unless_asked_to_no_uplink_is_called_back_twice_and_nothing_printed_that_sigfox_no_longer_makes() {
+    for channel in ["url", "batch"] {
+        let urls = usual_and(&format!("--channel {channel}")).definitions.into_iter();
+        let urls: Vec<String> = urls.map(|definition| definition["url"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(urls.iter().filter(|url| url.contains("/uplink")).count(), 1);
+        assert!(!urls.iter().any(|url| url.contains("/bidir") || url.contains("/status")), "{urls:?}");
+    }
 }
 
 #[test]
 fn what_has_to_be_done_besides_is_said() {
     let notes = usual_and("").notes.join("\n");
-    for part in
-        ["CallbackSecretId", "create one of them", "downlinkMode", "April 2027", "keepAlive", "Event configuration"]
-    {
+    for part in ["CallbackSecretId", "keepAlive", "Event configuration"] {
         assert!(notes.contains(part), "{part}: {notes}");
+    }
+    let on_request = usual_and("--kinds uplink,bidir,status").notes.join("\n");
+    for part in ["create one of them", "downlinkMode", "April 2027"] {
+        assert!(!notes.contains(part) && on_request.contains(part), "{part}: {notes} {on_request}");
     }
     assert!(notes.contains(&format!("{URL}/sigfox/{PROFILE}/event")));
     assert_eq!(usual_and("--kinds event").definitions.len(), 0);
