@@ -74,8 +74,8 @@ pub struct Outcome {
 
 /// The bytes to answer an uplink with that asked for some, or none.
 ///
-/// The same uplink is given the same bytes however often and late it asks, and two requests at once consume one downlink
-/// at most. One that asks late for the first time is given none.
+/// The same uplink is given the same bytes however often and late it asks, and two requests at once consume one
+/// downlink at most. One that asks late for the first time is given none.
 ///
 /// # Errors
 /// [`Unavailable`] when it is not known. Asking again is safe.

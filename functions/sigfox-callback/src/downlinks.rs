@@ -69,7 +69,7 @@ fn newest(asking: &[Asking]) -> Vec<&Asking> {
     newest.into_values().collect()
 }
 
-/// A clock is read for this alone, and nothing of it is stored: where an uplink is late, its downlink stays what it was.
+/// A clock is read for this alone, and nothing of it is stored: where an uplink is late, downlinks stay as they are.
 fn timeliness(at: At, now: i64) -> Timeliness {
     if (LISTENS..=REPEATED).contains(&(now - at.unix())) { Timeliness::Late } else { Timeliness::InTime }
 }

@@ -72,8 +72,8 @@ pub fn definitions(options: &Print) -> Result<Printed, Problem> {
     Ok(Printed { definitions, notes: setting.notes(&kinds) })
 }
 
-/// What is worth having for every device type. Not bidir, which brings every uplink once more; nor status, of which Sigfox
-/// makes no new ones.
+/// What is worth having for every device type. Not bidir, which brings every uplink once more; nor status, of which
+/// Sigfox makes no new ones.
 fn usual(channel: Channel) -> Vec<CallbackKind> {
     use CallbackKind::{Acknowledge, DataAdvanced, Error, Event, Repeater, Uplink};
     match channel {

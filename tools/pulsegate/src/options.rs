@@ -148,7 +148,8 @@ pub struct Print {
     /// The stack's output `ApiUrl`, `https://API-ID.execute-api.REGION.amazonaws.com`
     #[arg(long)]
     pub url: String,
-    /// Which kinds, separated by commas [default: uplink,acknowledge,repeater,data-advanced,error,event; in a batch uplink]
+    /// Which kinds, separated by commas [default: uplink,acknowledge,repeater,data-advanced,error,event; of a batch:
+    /// uplink]
     #[arg(long, value_delimiter = ',', value_parser = kinds())]
     pub kinds: Vec<CallbackKind>,
     /// One request for each message, or one for those of a second
