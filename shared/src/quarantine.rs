@@ -100,6 +100,13 @@ impl Quarantined {
         self
     }
 
+    /// Holds this record instead: one that tells more.
+    #[must_use]
+    pub fn holding(mut self, record: &[u8]) -> Self {
+        self.record = Body::from(record);
+        self
+    }
+
     /// Says so in the log, without the payload.
     pub fn log(&self) {
         let Self { stage, reason, codec, profile, callback, uplink, .. } = self;
