@@ -32,8 +32,8 @@ pub fn recovery(api: &Api) -> Faked {
 
 pub fn recovery_of(api: &Api, device_types: &str) -> Faked {
     Recovery {
-        // A simulated Sigfox that keeps silent is not waited for as long as the real one.
-        api: api::Api::new(api.url().parse().unwrap()).waiting(Duration::from_secs(1)),
+        // A simulated Sigfox that keeps silent is not waited for as long as the real one, and any number of requests do.
+        api: api::Api::new(api.url().parse().unwrap()).waiting(Duration::from_secs(1)).every(Duration::ZERO),
         device_types: device_types.parse().unwrap(),
         reach: Reach { settle: Duration::from_mins(15), first_look_back: Duration::from_hours(72) },
         watermarks: FakeWatermarks::default(),
