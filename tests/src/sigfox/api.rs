@@ -21,6 +21,9 @@ use super::sender::Sent;
 /// The most items that a page may have.
 const LIMIT: usize = 100;
 
+/// The device type that a stack is deployed with (in `tools/stack.py` as well).
+pub const DEVICE_TYPE: &str = "628fd74fb3cabb6565ae81bb";
+
 /// The API user, as the secret holds it (in `tools/stack.py` as well).
 pub const USER: &str = r#"{"login": "5f0c6e1b2a", "password": "correct-horse"}"#;
 const LOGIN_AND_PASSWORD: &str = "5f0c6e1b2a:correct-horse";
