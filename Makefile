@@ -89,7 +89,7 @@ $(CARGO_DENY):
 
 # --- Strangers' bytes
 
-FUZZ_TARGETS := fuzz-datagram fuzz-stream fuzz-codec
+FUZZ_TARGETS := fuzz-datagram fuzz-callback fuzz-stream fuzz-codec
 # Each target ends once it has been fed so many bytes, which takes some minutes.
 FUZZ_BYTES := 100000000
 # One that has not been by then has failed.

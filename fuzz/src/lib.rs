@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! - `fuzz_targets/datagram.rs`: what comes in at the bridge's listeners.
+//! - `fuzz_targets/callback.rs`: what Sigfox sends.
 //! - `fuzz_targets/stream.rs`: what comes out of the Kinesis stream and the queues.
 //! - `fuzz_targets/codec.rs`: what a meter's frame says.
 //! - `seeds/`: what they start from, the project's own examples; `tests/tests/seeds.rs` holds them to those.

@@ -148,7 +148,16 @@ fn read_members<T: for<'a> Deserialize<'a>>(
 
 #[expect(clippy::expect_used, reason = "members are texts and finite numbers, which JSON always holds")]
 fn to_json(member: &impl Serialize) -> String {
-    serde_json::to_string(member).expect("a member is JSON")
+    for_queue(serde_json::to_string(member).expect("a member is JSON"))
+}
+
+/// JSON without the two characters that JSON takes as they are and SQS does not: they can only stand in texts.
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>)
+pub(crate) fn for_queue(json: String) -> String {
+    if json.contains(['\u{FFFE}', '\u{FFFF}']) {
+        return json.replace('\u{FFFE}', "\\ufffe").replace('\u{FFFF}', "\\uffff");
+    }
+    json
 }
 
 #[cfg(test)]

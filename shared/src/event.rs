@@ -16,6 +16,9 @@ use crate::uplink::{Decibels, ProfileName, RadioText};
 /// 1 KB: the longest events that Sigfox documents ("off contract") have some 500 bytes.
 const MAX_VARIABLES: usize = 8 * 1024;
 
+/// What a variable is called that came without a name.
+const NAMELESS: &str = "?";
+
 /// The longest name of an event.
 const MAX_NAME: usize = 64;
 
@@ -179,8 +182,8 @@ pub enum EventError {
     #[error("{0} is not a measured value")]
     Measure(f64),
     /// More than an event may say.
-    #[error("its variables take {0} bytes, more than {MAX_VARIABLES}")]
-    TooLong(usize),
+    #[error("its variables take more than {MAX_VARIABLES} bytes")]
+    TooLong,
 }
 
 impl DeviceEvent {
@@ -244,12 +247,21 @@ pub fn emit<'a>(events: impl Iterator<Item = &'a DeviceEvent>) {
 ///
 /// # Errors
 /// [`EventError::TooLong`].
-pub fn bounded(variables: Vec<(&str, &str)>) -> Result<BTreeMap<String, String>, EventError> {
-    let len = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if len > MAX_VARIABLES {
-        return Err(EventError::TooLong(len));
+pub fn bounded<'a>(
+    variables: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<BTreeMap<String, String>, EventError> {
+    let mut bounded = BTreeMap::new();
+    let mut len = 0;
+    for (name, value) in variables {
+        len += name.len() + value.len();
+        // A table has no empty names; of two with one name the first counts.
+        let name = if name.is_empty() { NAMELESS } else { name };
+        bounded.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        if len > MAX_VARIABLES {
+            return Err(EventError::TooLong);
+        }
     }
-    Ok(variables.into_iter().rev().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Ok(bounded)
 }
 
 /// A name for keys: lower-case letters, digits and hyphens.

@@ -75,8 +75,9 @@ impl Queue for FakeQueue {
         if self.down || Instant::now() >= deadline {
             return (0..bodies.len()).collect();
         }
-        lock(&self.sent).extend_from_slice(bodies);
-        Refused::new()
+        let refused: Refused = (0..bodies.len()).filter(|&position| !queue_takes(&bodies[position])).collect();
+        lock(&self.sent).extend(bodies.iter().filter(|body| queue_takes(body)).cloned());
+        refused
     }
 }
 
@@ -151,7 +152,7 @@ impl Table for FakeTable {
         for (position, item) in items.iter().enumerate() {
             let sort_key = if item.inner().contains_key("event") { "event" } else { "uplink" };
             let key = (text(item, "device"), text(item, sort_key));
-            if self.down || self.refused_devices.contains(&key.0) {
+            if self.down || self.refused_devices.contains(&key.0) || !names_are_valid(item.inner().iter()) {
                 refused.insert(position);
             } else {
                 lock(&self.items).insert(key, item.clone());
@@ -251,6 +252,23 @@ impl Watermarks for FakeWatermarks {
         self.put(name, *watermark);
         Ok(())
     }
+}
+
+/// What SQS takes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
+fn queue_takes(body: &str) -> bool {
+    let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+    !body.is_empty() && body.len() <= 1024 * 1024 && body.chars().all(taken)
+}
+
+/// No table takes an attribute without a name, however deep.
+fn names_are_valid<'a>(mut attributes: impl Iterator<Item = (&'a String, &'a serde_dynamo::AttributeValue)>) -> bool {
+    attributes.all(|(name, value)| {
+        let inner = match value {
+            serde_dynamo::AttributeValue::M(inner) => names_are_valid(inner.iter()),
+            _ => true,
+        };
+        !name.is_empty() && inner
+    })
 }
 
 /// A key attribute. The real table refuses an item without one as well.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::codec::Codec;
 use crate::device::DeviceId;
+use crate::envelope;
 use crate::uplink::Uplink;
 
 /// A record and why it is here.
@@ -41,6 +42,9 @@ pub struct Quarantined {
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
     record: Body,
+    /// The reason as the log has it, where that is another.
+    #[serde(skip)]
+    logged: Option<String>,
 }
 
 /// The record as it came, to the byte.
@@ -66,6 +70,7 @@ impl Quarantined {
             callback: None,
             query: None,
             record: Body::from(record),
+            logged: None,
         }
     }
 
@@ -107,9 +112,22 @@ impl Quarantined {
         self
     }
 
+    /// Has another reason in the log: one that quotes nothing of the record.
+    #[must_use]
+    pub fn logged_as(mut self, reason: String) -> Self {
+        self.logged = Some(reason);
+        self
+    }
+
+    /// The reason as the log has it.
+    pub fn logged(&self) -> &str {
+        self.logged.as_deref().unwrap_or(&self.reason)
+    }
+
     /// Says so in the log, without the payload.
     pub fn log(&self) {
-        let Self { stage, reason, codec, profile, callback, uplink, .. } = self;
+        let Self { stage, codec, profile, callback, uplink, .. } = self;
+        let reason = self.logged();
         let device = self.device.map(|device| device.to_string());
         tracing::warn!(stage, reason, codec, profile, callback, device, uplink, "quarantined");
     }
@@ -117,7 +135,7 @@ impl Quarantined {
     /// The message for the quarantine queue.
     #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "texts and numbers, which JSON always holds")]
     pub fn to_message(&self) -> String {
-        serde_json::to_string(self).expect("a quarantined record is JSON")
+        envelope::for_queue(serde_json::to_string(self).expect("a quarantined record is JSON"))
     }
 }
 

@@ -127,18 +127,24 @@ async fn each_of_its_examples_is_kept_as_what_it_says_it_is() {
     }
 }
 
+/// What a schema requires, and all that it is made of.
+fn required<'a>(document: &'a Value, schema: &'a Value) -> BTreeSet<&'a str> {
+    let of_reference = schema["$ref"].as_str().map(|path| required(document, document.pointer(&path[1..]).unwrap()));
+    let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(|part| required(document, part));
+    let own = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    own.chain(parts).chain(of_reference.into_iter().flatten()).collect()
+}
+
 #[tokio::test]
 async fn what_its_schemas_require_is_what_there_has_to_be_and_no_more() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    let values = json!({"device": "1A2345", "devices": "1A2345", "sourceId": "1A2345", "time": 1_795_176_000});
+    let values = json!({
+        "device": "1A2345", "devices": "1A2345", "sourceId": "1A2345", "time": 1_795_176_000, "data": "46",
+    });
     for kind in CallbackKind::ALL {
-        let schema = match kind {
-            CallbackKind::Bidir | CallbackKind::DataAdvanced => "uplink".to_owned(),
-            kind => kind.name().to_owned(),
-        };
-        let schema = schemas.iter().find(|(name, _)| name.to_lowercase() == schema).unwrap().1;
-        let required = texts(&schema["required"]);
+        let schema = kind.name().replace('-', "");
+        let required = required(&document, schemas.iter().find(|(name, _)| name.to_lowercase() == schema).unwrap().1);
         let body: Value = required.iter().map(|&name| (name.to_owned(), values[name].clone())).collect();
         let (status, uplinks, events, quarantined) =
             answer(kind.name(), &body.to_string(), |_| {}, FakeQueue::default()).await;
@@ -158,7 +164,7 @@ async fn its_statuses_are_those_that_are_answered() {
     let document = document();
     // 429 is API Gateway's, and 200 needs somebody who waits for a downlink.
     let mut answered = BTreeSet::from(["429".to_owned(), "200".to_owned()]);
-    let ok = json!({"device": "1A2345", "time": 1_795_176_000}).to_string();
+    let ok = json!({"device": "1A2345", "time": 1_795_176_000, "data": "46"}).to_string();
     let long = "x".repeat(sigfox_callback::MAX_CONTENT + 1);
     answered.insert(answer("uplink", &ok, |_| {}, FakeQueue::default()).await.0);
     answered.insert(answer("uplink", &ok, |_| {}, FakeQueue::down()).await.0);

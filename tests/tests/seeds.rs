@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use pulsegate_tests::document::bytes;
 use pulsegate_tests::{events, repository};
 use shared::aggregate;
+use shared::sigfox::CallbackKind;
 
 type Seeds = BTreeMap<String, Vec<u8>>;
 
@@ -34,6 +35,23 @@ fn of_the_stream() -> Seeds {
     [("record".to_owned(), record), ("user-record".to_owned(), user_record)].into_iter().chain(messages).collect()
 }
 
+/// The kind, the query, a zero and the body of each callback of `events/`.
+fn callbacks() -> Seeds {
+    let seed = |file: &str| {
+        let event = events::read(file);
+        let kind = event["pathParameters"]["kind"].as_str().unwrap();
+        let kind = CallbackKind::ALL.iter().position(|known| known.name() == kind).unwrap();
+        let query = event["rawQueryString"].as_str().unwrap().as_bytes();
+        [&[u8::try_from(kind).unwrap()], query, &[0], &events::body(&event)].concat()
+    };
+    let files = events::listed().into_iter().map(|listed| listed.file);
+    let callbacks = files.filter_map(|file| {
+        let name = file.strip_prefix("sigfox-callback-")?.strip_suffix(".json")?.to_owned();
+        Some((name, seed(&file)))
+    });
+    callbacks.collect()
+}
+
 fn frames() -> Seeds {
     let frame = |message: serde_json::Value| {
         let hex = message["hex"].as_str().or(message["body"]["data"].as_str());
@@ -53,6 +71,7 @@ fn check(target: &str, expected: &Seeds) {
 #[test]
 fn fuzzing_starts_from_the_projects_own_examples() {
     check("datagram", &datagrams());
+    check("callback", &callbacks());
     check("stream", &of_the_stream());
     check("codec", &frames());
 }

@@ -1,6 +1,8 @@
 //! What the network says about a device, apart from its uplinks.
 
-use serde::Deserialize;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
 
 use super::variables::Variables;
 use super::{CallbackKind, Unreadable, uplink};
@@ -9,45 +11,18 @@ use crate::event::{
     DeviceEvent, DownlinkReport, LinkQuality, Location, Measure, Reception, Says, SequenceBreak, Source, slug,
 };
 use crate::profile::Profile;
+use crate::uplink::Decibels;
 
 /// The roll-over of the counter that Sigfox checks (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
 const SEQUENCE_NUMBERS: u32 = 4096;
 
-/// Variables that go into a field of the event.
-const KNOWN: &[&str] = &[
-    "device",
-    "time",
-    "seqNumber",
-    "data",
-    "batt",
-    "temp",
-    "lqi",
-    "linkQuality",
-    "computedLocation",
-    "lat",
-    "lng",
-    "radius",
-    "geolocSource",
-    "duplicates",
-    "operatorName",
-    "countryCode",
-    "fixedLat",
-    "fixedLng",
-    "infoCode",
-    "infoMessage",
-    "downlinkAck",
-    "downlinkOverusage",
-    "eventType",
-    "sourceId",
-    "sourceType",
-    "severity",
-];
+/// The most stations that an event names. In dense areas ten to twenty receive an uplink.
+const MAX_RECEPTIONS: usize = 64;
 
 /// Builds the event. Without a source and a time there is no key to store it under; everything else may be absent, and
 /// what cannot be read is left among the `variables`, as it came.
 pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<DeviceEvent, Unreadable> {
-    let said: Vec<(&str, &str)> = variables.others(KNOWN).collect();
-    Ok(DeviceEvent {
+    let event = DeviceEvent {
         source: source(variables)?,
         kind: kind.name().to_owned(),
         name: variables.text("eventType").map(slug),
@@ -55,8 +30,13 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
         sequence: uplink::sequence(variables)?,
         profile: profile.uplink_name(),
         says: says(kind, variables),
-        variables: crate::event::bounded(said)?,
-    })
+        variables: std::collections::BTreeMap::new(),
+    };
+    if kind == CallbackKind::DataAdvanced {
+        // That is the uplink's.
+        variables.text("data");
+    }
+    Ok(DeviceEvent { variables: crate::event::bounded(variables.unread())?, ..event })
 }
 
 /// Events of a group or a device type have no device, but say whose they are.
@@ -78,13 +58,8 @@ fn says(kind: CallbackKind, variables: &Variables) -> Says {
         link_quality: variables.lenient("lqi").or_else(|| LinkQuality::from_number(variables.lenient("linkQuality")?)),
         location: location(kind, variables),
         // 0, 0 is how an unset one arrives.
-        fixed_location: position(measure("fixedLat"), measure("fixedLng"))
-            .filter(|at| at.lat != at.lng || !at.lat.is_zero()),
-        receptions: json::<Vec<StationReport>>(variables, "duplicates")
-            .into_iter()
-            .flatten()
-            .map(Reception::from)
-            .collect(),
+        fixed_location: position(variables, "fixedLat", "fixedLng").filter(|at| !at.lat.is_zero() || !at.lng.is_zero()),
+        receptions: receptions(variables),
         operator: variables.lenient("operatorName"),
         country: variables.lenient("countryCode"),
         downlink: (kind == CallbackKind::Acknowledge).then(|| downlink(variables)).flatten(),
@@ -93,27 +68,85 @@ fn says(kind: CallbackKind, variables: &Variables) -> Says {
     }
 }
 
-/// A value that is itself JSON.
-fn json<'a, T: Deserialize<'a>>(variables: &'a Variables, name: &str) -> Option<T> {
-    serde_json::from_str(variables.text(name)?).ok()
+/// Two variables that are something only together.
+fn pair<T: FromStr>(variables: &Variables, a: &str, b: &str) -> Option<(T, T)> {
+    let _: T = variables.peek(b)?.parse().ok()?;
+    Some((variables.lenient(a)?, variables.lenient(b)?))
 }
 
-fn position(lat: Option<Measure>, lng: Option<Measure>) -> Option<Location> {
-    Some(Location { lat: lat?, lng: lng?, radius_metres: None, source: None })
+fn position(variables: &Variables, lat: &str, lng: &str) -> Option<Location> {
+    pair(variables, lat, lng).map(|(lat, lng)| Location { lat, lng, radius_metres: None, source: None })
 }
 
 /// The computed position. In old DATA callbacks `lat` and `lng` are a station's; only GEOLOC's are the device's.
 fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     if kind == CallbackKind::Geoloc {
-        let position = position(variables.lenient("lat"), variables.lenient("lng"))?;
+        let position = position(variables, "lat", "lng")?;
         let (radius_metres, source) = (variables.lenient("radius"), variables.lenient("geolocSource"));
         return Some(Location { radius_metres, source, ..position });
     }
     // Without a position (status 0) there are no coordinates.
-    json::<Computed>(variables, "computedLocation").and_then(|computed| {
-        let position = position(computed.lat, computed.lng)?;
-        Some(Location { radius_metres: computed.radius, source: computed.source, ..position })
+    let computed: Map<String, Value> = variables
+        .lookup("computedLocation", |text| {
+            let computed: Map<String, Value> = serde_json::from_str(text).ok()?;
+            // What says more than this (how a position came about, which places it is) is kept as it came as well.
+            let plain = |(name, value): (&String, &Value)| match name.as_str() {
+                "lat" | "lng" | "radius" => measure(value).is_some(),
+                "source" => small(value).is_some(),
+                "status" => *value == 1,
+                _ => false,
+            };
+            computed.iter().all(plain).then_some(computed)
+        })
+        .or_else(|| serde_json::from_str(variables.peek("computedLocation")?).ok())?;
+    Some(Location {
+        lat: computed.get("lat").and_then(measure)?,
+        lng: computed.get("lng").and_then(measure)?,
+        radius_metres: computed.get("radius").and_then(measure),
+        source: computed.get("source").and_then(small),
     })
+}
+
+/// The stations of `{duplicates}`, as far as they can be read. If that is not all of it, it is kept as it came as well.
+fn receptions(variables: &Variables) -> Vec<Reception> {
+    let parse = |text: &str| serde_json::from_str::<Vec<Map<String, Value>>>(text).ok();
+    let read = |reports: &[Map<String, Value>]| reports.iter().take(MAX_RECEPTIONS).map(reception).collect::<Vec<_>>();
+    let whole = variables.lookup("duplicates", |text| {
+        let reports = parse(text)?;
+        let stations = read(&reports);
+        let complete = reports.iter().zip(&stations).all(|(report, station)| report.len() == fields(station));
+        (complete && reports.len() <= MAX_RECEPTIONS).then_some(stations)
+    });
+    whole.or_else(|| Some(read(&parse(variables.peek("duplicates")?)?))).unwrap_or_default()
+}
+
+fn reception(report: &Map<String, Value>) -> Reception {
+    let level = |name: &str| Decibels::try_from(report.get(name).and_then(number)?).ok();
+    Reception {
+        station: report.get("bsId").and_then(Value::as_str).and_then(|id| id.parse().ok()),
+        rssi: level("rssi"),
+        snr: level("snr"),
+        repetitions: report.get("nbRep").and_then(small),
+    }
+}
+
+/// How much of a report is in it.
+fn fields(station: &Reception) -> usize {
+    let Reception { station, rssi, snr, repetitions } = station;
+    [station.is_some(), rssi.is_some(), snr.is_some(), repetitions.is_some()].into_iter().map(usize::from).sum()
+}
+
+fn measure(value: &Value) -> Option<Measure> {
+    number(value)?.try_into().ok()
+}
+
+fn small(value: &Value) -> Option<u8> {
+    value.as_u64()?.try_into().ok()
+}
+
+/// A number, in quotes or not.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn downlink(variables: &Variables) -> Option<DownlinkReport> {
@@ -127,39 +160,12 @@ fn downlink(variables: &Variables) -> Option<DownlinkReport> {
 
 /// "Break in message sequence" tells the last number before, "out of message sequence" the one that was expected.
 fn sequence_break(variables: &Variables) -> Option<SequenceBreak> {
-    let received: u32 = variables.lenient("deviceMessageSeqnumber")?;
-    let after_last = || Some((variables.lenient::<u32>("deviceLastSeqnumber")?.checked_add(1)?) % SEQUENCE_NUMBERS);
-    let expected = variables.lenient("deviceExpectedSeqnumber").or_else(after_last)?;
+    let at_once = || pair::<u32>(variables, "deviceMessageSeqnumber", "deviceExpectedSeqnumber");
+    let after_last = || {
+        let (received, last) = pair::<u32>(variables, "deviceMessageSeqnumber", "deviceLastSeqnumber")?;
+        Some((received, (last % SEQUENCE_NUMBERS + 1) % SEQUENCE_NUMBERS))
+    };
+    let (received, expected) = at_once().or_else(after_last)?;
     let missed = (received % SEQUENCE_NUMBERS + SEQUENCE_NUMBERS - expected % SEQUENCE_NUMBERS) % SEQUENCE_NUMBERS;
     Some(SequenceBreak { expected, received, missed })
-}
-
-/// `{computedLocation}`.
-#[derive(Deserialize)]
-struct Computed {
-    lat: Option<Measure>,
-    lng: Option<Measure>,
-    radius: Option<Measure>,
-    source: Option<u8>,
-}
-
-/// A member of `{duplicates}`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StationReport {
-    bs_id: Option<String>,
-    rssi: Option<f64>,
-    snr: Option<f64>,
-    nb_rep: Option<u8>,
-}
-
-impl From<StationReport> for Reception {
-    fn from(report: StationReport) -> Self {
-        Self {
-            station: report.bs_id.and_then(|id| id.parse().ok()),
-            rssi: report.rssi.and_then(|level| level.try_into().ok()),
-            snr: report.snr.and_then(|ratio| ratio.try_into().ok()),
-            repetitions: report.nb_rep,
-        }
-    }
 }

@@ -3,6 +3,8 @@
 //! Sigfox gathers messages for a second, writes each as a line after the callback's line pattern, and sends all lines as the
 //! value of one parameter. What the parameter is called is the customer's choice; the pattern is the profile's.
 
+use std::collections::BTreeSet;
+
 use super::CallbackKind;
 use super::variables::Variables;
 use crate::profile::Profile;
@@ -29,25 +31,29 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\n', '\r']).filter(|line| !line.trim().is_empty())
 }
 
-/// The batch that a callback is, if it is one: it names no device, and in the value of some parameter, or in the body as it
-/// stands, there are lines of which at least one fits the pattern.
+/// The batches that a callback holds, of which there is one at most in life: it names no device, and the value of some
+/// parameter, or else the body as it stands, has lines of which at least one fits the pattern.
 pub(super) fn find<'a>(
     kind: CallbackKind,
     profile: &Profile,
     variables: &'a Variables,
     body: &'a [u8],
-) -> Option<Batch<'a>> {
+) -> Vec<Batch<'a>> {
     let pattern = match kind {
         CallbackKind::Uplink => LinePattern(profile.callbacks.uplink_line),
         CallbackKind::Bidir => LinePattern(profile.callbacks.bidir_line),
-        _ => return None,
+        _ => return Vec::new(),
     };
-    if variables.text("device").is_some_and(|device| pattern.values(device).is_none()) {
-        return None;
+    if variables.peek("device").is_some_and(|device| pattern.values(device).is_none()) {
+        return Vec::new();
     }
-    let texts = variables.values().chain(std::str::from_utf8(body).ok());
-    let batches = texts.map(|text| Batch { pattern, text });
-    batches.into_iter().find(|batch| batch.lines().any(|line| pattern.values(line).is_some()))
+    let fits = |text: &&str| lines(text).any(|line| pattern.values(line).is_some());
+    // Once, where the query was moved into the form and left where it was.
+    let mut texts: BTreeSet<&str> = variables.values().filter(fits).collect();
+    if texts.is_empty() {
+        texts.extend(std::str::from_utf8(body).ok().filter(fits));
+    }
+    texts.into_iter().map(|text| Batch { pattern, text }).collect()
 }
 
 impl LinePattern {

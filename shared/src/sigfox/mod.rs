@@ -116,12 +116,25 @@ pub enum Unreadable {
     /// What Sigfox made of the payload, without the payload: nothing of ours could decode it later.
     #[error("there is customData but no data; add {{data}} to the template")]
     OnlyCustomData,
+    /// Taken for an uplink without bytes, it would replace what another callback brought of the same uplink.
+    #[error("there is no data; add {{data}} to the template")]
+    NoData,
     /// No event that could be stored.
     #[error(transparent)]
     Event(#[from] EventError),
     /// A line of a batch that is not as the profile says.
     #[error("the line does not fit the profile's pattern {0}")]
     Line(&'static str),
+}
+
+impl Unreadable {
+    /// The same for the log, with nothing of what was sent.
+    fn without_quotes(&self) -> String {
+        match self {
+            Self::Variable(reason) => reason.without_quotes(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl CallbackKind {
@@ -173,7 +186,8 @@ impl FromStr for CallbackKind {
 pub fn read(stage: &'static str, kind: CallbackKind, profile: &Profile, content: &Content<'_>) -> Messages {
     let mut messages = Messages::default();
     let whole = |reason: Unreadable| {
-        Quarantined::new(stage, &reason, content.body).under(profile.name).of_callback(kind.name(), content.query)
+        let whole = Quarantined::new(stage, &reason, content.body).logged_as(reason.without_quotes());
+        whole.under(profile.name).of_callback(kind.name(), content.query)
     };
     let variables = match Variables::read(content, profile.callbacks) {
         Ok(variables) => variables,
@@ -182,12 +196,14 @@ pub fn read(stage: &'static str, kind: CallbackKind, profile: &Profile, content:
             return messages;
         }
     };
-    match lines::find(kind, profile, &variables, content.body) {
-        Some(batch) => read_lines(stage, kind, profile, &batch, &mut messages),
-        None => {
-            if let Err(reason) = messages.take(kind, profile, &variables) {
-                messages.unreadable.push(whole(reason));
-            }
+    for batch in lines::find(kind, profile, &variables, content.body) {
+        read_lines(stage, kind, profile, &batch, &mut messages);
+    }
+    // Lines of which none is any good are no batch: it may be something else that looks like one.
+    if messages.uplinks.is_empty() {
+        messages.unreadable.clear();
+        if let Err(reason) = messages.take(kind, profile, &variables) {
+            messages.unreadable.push(whole(reason));
         }
     }
     messages
@@ -202,7 +218,8 @@ fn read_lines(
     into: &mut Messages,
 ) {
     let quarantined = |reason: &Unreadable, text: &str| {
-        Quarantined::new(stage, reason, text.as_bytes()).under(profile.name).of_callback(kind.name(), "")
+        let line = Quarantined::new(stage, reason, text.as_bytes()).logged_as(reason.without_quotes());
+        line.under(profile.name).of_callback(kind.name(), "")
     };
     let mut rest: Option<(Unreadable, String)> = None;
     for line in batch.lines() {

@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::codec::adeunis_pulse;
 use crate::device::Network;
+use crate::fakes::{FakeQueue, FakeTable};
+use crate::ports::Table as _;
 use crate::profile::Callbacks;
 use crate::uplink::{Payload, Radio, TimeSource};
 
@@ -101,10 +103,13 @@ fn json(values: &[(&str, String)], layout: &[(bool, Option<&str>)], outer: Optio
     for ((name, value), (quoted, object)) in values.iter().zip(layout) {
         let bare = !quoted && serde_json::from_str::<&RawValue>(value).is_ok();
         let text = if bare { format!(r#""{name}": {value}"#) } else { format!(r#""{name}" : "{value}""#) };
-        objects.entry(*object).or_default().push(text);
+        // An ID by itself is nobody's: in an object, it is that of what the object is called.
+        let object = if *name == "id" && object.is_some() { Some("device") } else { *object };
+        objects.entry(object).or_default().push(text);
     }
     let mut members = objects.remove(&None).unwrap_or_default();
-    members.push(r#""customData#flow": null, "net": "{snr}", "list": [1, {"device": "BAD"}]"#.to_owned());
+    members.push(r#""customData#flow": null, "net": "{snr}", "list": [1, {"device": "BAD"}], "gateway": {"id": "BAD", "time": null},
+        "deviceType": {"id": "628fd74fb3cabb6565ae81bb", "seqNumber": "N/A"}"#.to_owned());
     members
         .extend(objects.into_iter().map(|(name, inner)| format!("\"{}\": {{{}}}", name.unwrap(), inner.join(",\n\t"))));
     let object = format!("{{{}}}", members.join(", "));
@@ -117,6 +122,23 @@ fn form(values: &[(&str, String)]) -> String {
 
 fn renamed(rendered: &Rendered, names: [&'static str; 6]) -> Vec<(&'static str, String)> {
     rendered.values.iter().zip(names).map(|((_, value), name)| (name, value.clone())).collect()
+}
+
+/// Names and values that somebody may think of, beside any at all.
+fn hostile() -> impl Strategy<Value = String> {
+    let known =
+        ["", "_", "-", "batt", "data", "duplicates", "computedLocation", "infoCode", "infoMessage", "eventType", "lat"];
+    let odd =
+        ["\u{FFFE}", "\u{FFFF}\u{0}", "null", "{x}", "[{\"bsId\":{}}]", "{\"lat\":\"1\",\"lng\":2}", "1e999", "-0"];
+    prop_oneof![
+        select(known.to_vec()).prop_map(str::to_owned),
+        select(odd.to_vec()).prop_map(str::to_owned),
+        any::<String>()
+    ]
+}
+
+fn form_of(members: &std::collections::BTreeMap<String, String>) -> String {
+    Serializer::new(String::new()).extend_pairs(members).finish()
 }
 
 fn check(messages: Messages, expected: &[Uplink]) -> Result<(), TestCaseError> {
@@ -191,6 +213,37 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_callback_says_the_queue_takes_it_and_so_does_the_table(
+        members in proptest::collection::btree_map(hostile(), hostile(), 0..6), quoted: bool, in_query: bool,
+        kind in select(CallbackKind::ALL.to_vec()), bad: bool,
+    ) {
+        let mut all = serde_json::Map::from_iter([("time".to_owned(), serde_json::json!(1_795_176_000))]);
+        all.insert("device".to_owned(), if bad { "XYZ".into() } else { "1A2345".into() });
+        let value = |text: &String| if quoted { text.clone().into() } else { serde_json::json!([text]) };
+        all.extend(members.iter().map(|(name, text)| (name.clone(), value(text))));
+        let (body, query) = (serde_json::Value::Object(all).to_string(), form_of(&members));
+        let content = Content { body: body.as_bytes(), query: if in_query { &query } else { "" }, also: Vec::new() };
+        let messages = of(kind, &content);
+        let (raw, quarantine) = (FakeQueue::default(), FakeQueue::default());
+        let (events, uplinks) = (FakeTable::default(), FakeTable::default());
+        let soon = || Instant::now() + std::time::Duration::from_mins(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        runtime.block_on(async {
+            assert_eq!(enqueue(&messages, &raw, &quarantine, soon()).await.given_back, 0);
+            for message in raw.sent() {
+                assert!(message.len() <= envelope::MAX_BYTES);
+                let unpacked = envelope::unpack(message.as_bytes()).unwrap();
+                let items: Vec<_> = unpacked.events.iter().map(|event| event.item(400)).collect();
+                assert!(events.put(&items, soon()).await.is_empty());
+                let items: Vec<_> = unpacked.uplinks.iter().map(|uplink| uplink.raw_item(400)).collect();
+                assert!(uplinks.put(&items, soon()).await.is_empty());
+                assert_eq!(unpacked.unreadable, []);
+            }
+        });
+        prop_assert_eq!(messages.events.is_empty() && messages.uplinks.is_empty(), raw.sent().is_empty());
+    }
+
+    #[test]
     fn json_of_any_depth_and_shape_is_taken_or_quarantined(
         name in "[a-zA-Z#_]{1,12}", value in "[0-9a-zA-Z{}\\[\\]\",:. ]{0,40}", depth in 0..200_usize
     ) {
@@ -200,11 +253,36 @@ proptest! {
     }
 }
 
+/// Were the work to grow with the square of its size, this would take minutes.
 #[test]
-fn a_quarter_of_a_megabyte_of_braces_is_no_work() {
-    let body = format!("{}1{}", "{\"a\":".repeat(43_000), "}".repeat(43_000));
-    let messages = of(CallbackKind::Uplink, &Content { body: body.as_bytes(), ..Content::default() });
-    assert_eq!(messages.unreadable.len(), 1);
+fn a_quarter_of_a_megabyte_of_braces_is_no_work_however_they_stand() {
+    let deep = format!("{}1{}", "{\"a\":".repeat(43_000), "}".repeat(43_000));
+    let members: Vec<String> = (0..16_000).map(|n| format!("\"{n:04x}\":{{\"{n:04x}\":1}}")).collect();
+    let wide = format!("{{{}}}", members.join(","));
+    let form = "a=1&".repeat(64_000);
+    for body in [deep, wide, form] {
+        for kind in CallbackKind::ALL {
+            let messages = of(kind, &Content { body: body.as_bytes(), ..Content::default() });
+            assert_eq!(messages.unreadable.len(), 1, "{kind}");
+        }
+    }
+}
+
+#[test]
+fn the_log_has_nothing_of_what_was_sent() {
+    let secret = "46800000009f00000002";
+    let bodies = [
+        format!("1A2345,1795176000,{secret}"),
+        format!(r#"{{"device": "{secret}", "time": 1}}"#),
+        format!(r#"{{"device": "1A2345", "time": "{secret}{secret}"}}"#),
+        format!(r#"{{"device": "1A2345", "time": 1, "data": "{secret}", "seqNumber": "{secret}"}}"#),
+        format!("{{{secret}"),
+    ];
+    for body in bodies {
+        let messages = of(CallbackKind::Uplink, &Content { body: body.as_bytes(), ..Content::default() });
+        let logged = messages.unreadable[0].logged().to_owned();
+        assert!(!logged.contains(&secret[..8]), "{logged}");
+    }
 }
 
 #[test]

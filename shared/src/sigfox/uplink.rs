@@ -7,13 +7,14 @@ use crate::device::{DeviceId, SigfoxId};
 use crate::profile::Profile;
 use crate::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 
-/// Builds the uplink. Without `device` and `time` there is no key to store it under; everything else may be absent.
+/// Builds the uplink. Without `device` and `time` there is no key to store it under, without `data` nothing to store;
+/// everything else may be absent.
 pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<Uplink, Unreadable> {
     let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
     let at = moment(variables)?;
     let sequence = sequence(variables)?;
-    if !variables.mentions("data") && variables.has_custom_data() {
-        return Err(Unreadable::OnlyCustomData);
+    if !variables.mentions("data") {
+        return Err(if variables.has_custom_data() { Unreadable::OnlyCustomData } else { Unreadable::NoData });
     }
     Ok(Uplink {
         device: DeviceId::Sigfox(device),
@@ -22,7 +23,7 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
         time_source: TimeSource::Network,
         sequence,
         profile: profile.uplink_name(),
-        // An uplink without data is one of no bytes.
+        // Data without a value is an uplink of no bytes.
         payload: variables.text("data").unwrap_or_default().parse::<Payload>()?,
         radio: radio(variables),
     })

@@ -5,6 +5,7 @@
 //! quotes, what is nested in what, and whether they come as JSON, as a form or in the query is the customer's choice.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -20,6 +21,9 @@ const MAX_DEPTH: usize = 8;
 const QUOTED: usize = 40;
 const QUOTED_NAMES: usize = 5;
 
+/// A member of an object inside the body that says little by itself: `{"station": {"id": ...}}` is `stationid`.
+const QUALIFIED: &str = "id";
+
 /// Other names of Sigfox's variables, in [`normal`] form: older ones, and those of Sigfox's own samples.
 const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("device", &["id", "deviceid", "devices"]),
@@ -34,15 +38,24 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
 ];
 
 /// Variables that expand to a whole object or list of JSON: taken as they stand, not looked into.
-const WHOLE: &[&str] = &["computedlocation", "location", "duplicates"];
+const WHOLE: &[&str] = &["computedLocation", "duplicates"];
 
 /// What a callback says, by name.
 #[derive(Debug, Default)]
 pub struct Variables {
-    /// Names in [`normal`] form; of two with the same name and a value the first counts.
-    values: Vec<(String, String)>,
+    /// Of two with the same name and a value the first counts.
+    values: Vec<Variable>,
     /// The profile's other names, as `(its own, Sigfox's)`.
     aliases: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Debug)]
+struct Variable {
+    /// In [`normal`] form.
+    name: String,
+    value: String,
+    /// Whether somebody could make something of it.
+    read: Cell<bool>,
 }
 
 /// A variable, or the whole of them, cannot be read.
@@ -98,19 +111,24 @@ impl Variables {
     }
 
     /// The values nearest to the top come first.
-    fn add_object(&mut self, object: BTreeMap<Cow<'_, str>, &RawValue>) -> Result<(), VariableError> {
-        let mut level = object;
+    fn add_object(&mut self, body: BTreeMap<Cow<'_, str>, &RawValue>) -> Result<(), VariableError> {
+        let mut level = vec![(String::new(), body)];
         for depth in 1.. {
-            let mut below = BTreeMap::new();
-            for (name, value) in level {
-                let looked_into = value.get().starts_with('{') && !WHOLE.contains(&normal(&name).as_str());
-                if looked_into && depth < MAX_DEPTH {
-                    below.append(&mut serde_json::from_str(value.get())?);
-                } else if value.get().starts_with('"') {
-                    self.add(&name, &serde_json::from_str::<String>(value.get())?);
-                } else {
-                    // As it was written: a device 1E5 or data 0100 without quotes must not become a number.
-                    self.add(&name, value.get());
+            let mut below = Vec::new();
+            // An object around everything is no name for anything.
+            let wrapper = matches!(level.as_slice(), [(parent, only)] if parent.is_empty() && only.len() == 1);
+            for (parent, object) in level {
+                for (name, value) in object {
+                    let normal = if normal(&name) == QUALIFIED { parent.clone() + QUALIFIED } else { normal(&name) };
+                    if value.get().starts_with('{') && depth < MAX_DEPTH && !self.is_whole(&normal) {
+                        let parent = if wrapper { String::new() } else { normal };
+                        below.push((parent, serde_json::from_str(value.get())?));
+                    } else if value.get().starts_with('"') {
+                        self.push(normal, serde_json::from_str::<String>(value.get())?);
+                    } else {
+                        // As it was written: a device 1E5 or data 0100 without quotes must not become a number.
+                        self.push(normal, value.get().to_owned());
+                    }
                 }
             }
             if below.is_empty() {
@@ -121,6 +139,10 @@ impl Variables {
         Ok(())
     }
 
+    fn is_whole(&self, name: &str) -> bool {
+        WHOLE.iter().any(|whole| self.names_of(whole).any(|of_it| of_it == name))
+    }
+
     fn add_form(&mut self, form: &[u8]) {
         for (name, value) in form_urlencoded::parse(form) {
             self.add(&name, &value);
@@ -128,28 +150,50 @@ impl Variables {
     }
 
     fn add(&mut self, name: &str, value: &str) {
-        self.values.push((normal(name), value.to_owned()));
+        self.push(normal(name), value.to_owned());
+    }
+
+    fn push(&mut self, name: String, value: String) {
+        self.values.push(Variable { name, value, read: Cell::new(false) });
     }
 
     /// The values under any name, in the order in which they count.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|(_, value)| value.as_str())
+        self.values.iter().map(|variable| variable.value.as_str())
     }
 
     /// Whether there is anything of this name, be it without a value.
     pub fn mentions(&self, name: &str) -> bool {
-        self.names_of(name).any(|name| self.values.iter().any(|(there, _)| *there == name))
+        self.names_of(name).any(|name| self.values.iter().any(|variable| variable.name == name))
     }
 
     /// Whether there is any of the variables that Sigfox can be told to make out of the payload, `customData#NAME`.
     pub fn has_custom_data(&self) -> bool {
-        self.values.iter().any(|(name, _)| name.starts_with("customdata#"))
+        self.values.iter().any(|variable| variable.name.starts_with("customdata#"))
     }
 
     /// The text of a variable; `None` when it has no value.
     pub fn text(&self, name: &str) -> Option<&str> {
-        let present = |name: String| self.values.iter().find(|(there, value)| *there == name && !is_absent(value));
-        self.names_of(name).find_map(present).map(|(_, value)| value.trim())
+        self.lookup(name, Some)
+    }
+
+    /// What `read` makes of the text of a variable, which then counts as read; `None` when it has no value, or is not that:
+    /// for what is no reason to hold a message back.
+    pub fn lookup<'a, T>(&'a self, name: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
+        let variable = self.find(name)?;
+        let value = read(variable.value.trim())?;
+        variable.read.set(true);
+        Some(value)
+    }
+
+    /// The text of a variable that does not count as read by that.
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        self.find(name).map(|variable| variable.value.trim())
+    }
+
+    fn find(&self, name: &str) -> Option<&Variable> {
+        let present = |name: String| self.values.iter().find(|v| v.name == name && !is_absent(&v.value));
+        self.names_of(name).find_map(present)
     }
 
     /// Everything that one of Sigfox's variables may be called: the profile's own name for it first.
@@ -164,9 +208,9 @@ impl Variables {
     /// # Errors
     /// [`VariableError::Wrong`].
     pub fn optional<T: FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<Option<T>, VariableError> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.peek(name) else { return Ok(None) };
         let wrong = || VariableError::Wrong { name, wanted, text: text.chars().take(QUOTED).collect() };
-        text.parse().map(Some).map_err(|_| wrong())
+        self.lenient(name).ok_or_else(wrong).map(Some)
     }
 
     /// The same for a variable that nothing goes without.
@@ -177,37 +221,51 @@ impl Variables {
         self.optional(name, wanted)?.ok_or_else(|| VariableError::Missing { name, there: self.there() })
     }
 
-    /// A variable read as `T`, or `None` when it is not that: for what is no reason to hold a message back.
+    /// The same, or `None` when it is not that.
     pub fn lenient<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.text(name)?.parse().ok()
+        self.lookup(name, |text| text.parse().ok())
     }
 
-    /// What has no meaning of its own here, for whoever may know more: names and values.
-    pub fn others<'a>(&'a self, known: &'a [&str]) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let known: Vec<String> = known.iter().map(|name| normal(name)).collect();
-        let others = OTHER_NAMES.iter().flat_map(|(_, others)| *others).copied();
-        let others: Vec<&str> = others.collect();
-        let own: Vec<String> = self.aliases.iter().map(|(own, _)| normal(own)).collect();
-        let unknown =
-            move |name: &String| !known.contains(name) && !others.contains(&name.as_str()) && !own.contains(name);
-        let present = self.values.iter().filter(move |(name, value)| unknown(name) && !is_absent(value));
-        present.map(|(name, value)| (name.as_str(), value.trim()))
+    /// What nobody could make anything of, for whoever may know more: names and values. What merely repeats something that
+    /// was read is left out.
+    pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
+        let repeats = |variable: &&Variable| {
+            self.values
+                .iter()
+                .any(|read| read.read.get() && (&read.name, &read.value) == (&variable.name, &variable.value))
+        };
+        let unread = self.values.iter().filter(|variable| !variable.read.get() && !is_absent(&variable.value));
+        unread
+            .filter(move |variable| !repeats(variable))
+            .map(|variable| (variable.name.as_str(), variable.value.trim()))
     }
 
     fn there(&self) -> String {
         if self.values.is_empty() {
             return "there are none".to_owned();
         }
-        let names =
-            self.values.iter().take(QUOTED_NAMES).map(|(name, _)| name.chars().take(QUOTED).collect::<String>());
+        let names = self.values.iter().take(QUOTED_NAMES).map(|v| v.name.chars().take(QUOTED).collect::<String>());
         let more = if self.values.len() > QUOTED_NAMES { ", ..." } else { "" };
         format!("there are: {}{more}", names.collect::<Vec<_>>().join(", "))
     }
 }
 
+impl VariableError {
+    /// The same without anything of what was sent: for the log, which is not to have payloads.
+    pub fn without_quotes(&self) -> String {
+        match self {
+            Self::Json(e) => format!("the body is not JSON (line {}, column {})", e.line(), e.column()),
+            Self::Missing { name, .. } => format!("the variable {name} is missing"),
+            Self::Wrong { name, wanted, .. } => format!("the variable {name} is not {wanted}"),
+        }
+    }
+}
+
 /// Names are compared without case, hyphens and underscores: `seqNumber`, `SeqNumber` and `seq_number` are the same.
 fn normal(name: &str) -> String {
-    name.trim().chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_lowercase()
+    let normal = name.trim().chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_lowercase();
+    // Of nothing but hyphens and underscores, it is a name all the same.
+    if normal.is_empty() { name.trim().to_owned() } else { normal }
 }
 
 /// How a variable without a value arrives: `null` (documented for `rssi`), `N/A` (for `avgSnr`), or, in case, as nothing or

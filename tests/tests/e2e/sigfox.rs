@@ -23,6 +23,7 @@ const STORED: [(&str, &str, &str, &str); 10] = [
 ];
 
 pub async fn a_callback_of_every_kind_by_every_method_is_stored_under_its_natural_key(cloud: Cloud) {
+    let quarantined = cloud.waiting("QUARANTINE_QUEUE_URL").await;
     for (name, table, device, key) in STORED {
         let answer = cloud.call(&events::read(&format!("sigfox-callback-{name}.json")));
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{name}");
@@ -33,8 +34,10 @@ pub async fn a_callback_of_every_kind_by_every_method_is_stored_under_its_natura
         })
         .await;
     }
-    // Uplink, form, bidirectional and advanced callback of one uplink: it counts once.
     cloud.settled().await;
+    // Answered 2xx, none of them is anywhere else than where it belongs.
+    assert_eq!(cloud.waiting("QUARANTINE_QUEUE_URL").await, quarantined);
+    // Uplink, form, bidirectional and advanced callback of one uplink: it counts once.
     let pulses = cloud.items_of("PULSE_TABLE", "sigfox:1A2345").await;
     let of_it = pulses.iter().filter(|item| text(item, "uplink") == "2026-11-20T12:00:00Z#00042");
     assert_eq!(of_it.count(), 1);

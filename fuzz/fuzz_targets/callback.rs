@@ -1,0 +1,42 @@
+//! Any bytes as a callback of each kind.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pulsegate_fuzz::fed;
+use shared::device::Network;
+use shared::envelope;
+use shared::profile;
+use shared::sigfox::{CallbackKind, Content, read};
+
+/// The first byte chooses the kind; a zero ends the query, and what follows is the body.
+fn callback(bytes: &[u8]) {
+    let Some((&first, rest)) = bytes.split_first() else { return };
+    let (query, body) =
+        rest.iter().position(|&byte| byte == 0).map_or((&[][..], rest), |at| (&rest[..at], &rest[at + 1..]));
+    let query = String::from_utf8_lossy(query);
+    let kind = CallbackKind::ALL[usize::from(first) % CallbackKind::ALL.len()];
+    let profile = profile::find(Network::Sigfox, "adeunis-pulse-v4").unwrap();
+    let messages = read("fuzz", kind, profile, &Content { body, query: &query, also: Vec::new() });
+
+    // Something becomes of everything, and the queue takes it.
+    assert!(messages.uplinks.len() + messages.events.len() + messages.unreadable.len() > 0);
+    assert!(messages.asking.len() <= messages.uplinks.len());
+    let packed = [envelope::pack(&messages.uplinks), envelope::pack_events(&messages.events)].concat();
+    let mut members = 0;
+    for message in packed {
+        assert!(message.body.len() <= envelope::MAX_BYTES);
+        let unpacked = envelope::unpack(message.body.as_bytes()).unwrap();
+        assert_eq!(unpacked.unreadable, []);
+        members += unpacked.uplinks.len() + unpacked.events.len();
+    }
+    assert_eq!(members, messages.uplinks.len() + messages.events.len());
+    for record in &messages.unreadable {
+        assert!(record.to_message().len() <= 1024 * 1024);
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    fed(bytes);
+    callback(bytes);
+});
