@@ -118,12 +118,15 @@ async fn each_of_its_examples_is_kept_as_what_it_says_it_is() {
         assert_eq!((uplinks, events), expected, "{kind}");
     }
     assert_eq!(examples("application/json").len(), CallbackKind::ALL.len());
-    for (of, expected) in [("application/x-www-form-urlencoded", [2, 1]), ("text/plain", [2, 2])] {
-        for ((kind, example), expected) in examples(of).into_iter().zip(expected) {
-            let body = example["value"].as_str().unwrap();
-            let outcome = answer(&kind, body, |_| {}, FakeQueue::default()).await;
-            assert_eq!(outcome, ("204".to_owned(), expected, 0, 0), "{of}: {kind}");
-        }
+    // By their names: in which order they come is a matter of the features that serde_json is built with.
+    for (of, kind, expected) in [
+        ("application/x-www-form-urlencoded", "uplink", 1),
+        ("application/x-www-form-urlencoded", "bidir", 2),
+        ("text/plain", "uplink", 2),
+    ] {
+        let body = examples(of)[kind]["value"].as_str().unwrap().to_owned();
+        let outcome = answer(kind, &body, |_| {}, FakeQueue::default()).await;
+        assert_eq!(outcome, ("204".to_owned(), expected, 0, 0), "{of}: {kind}");
     }
 }
 
