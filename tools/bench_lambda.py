@@ -26,7 +26,7 @@ from measure import DIRECTORY, WARM_CALLS, Function, measure, spread
 from stack import client, stack
 from steps import ROOT, Problem, locked, say
 
-# Each with the plainest of its events.
+# Each with the plainest of its events. Not SigfoxRecovery: its calls wait until Sigfox may be asked again.
 FUNCTIONS = {
     "SigfoxCallback": "sigfox-callback-uplink.json",
     "RawSigfox": "raw-sigfox.json",

@@ -43,7 +43,7 @@ def main():
         commands.add_parser(name)
     parser_run = commands.add_parser("run")
     parser_run.add_argument("--dir", type=Path, required=True, help="where logs and state go")
-    parser_run.add_argument("--sigfox-api", metavar="URL", help="fetch missed callbacks from there, on this machine")
+    parser_run.add_argument("--sigfox-api", metavar="URL", help="fetch missed callbacks from there, not from a stand-in")
     one = commands.add_parser("invoke")
     one.add_argument("name", help="the function's name in the template, e.g. RawSigfox")
     one.add_argument("-e", "--event", type=Path, required=True, help="a file of events/, or one like them")

@@ -1,4 +1,4 @@
-"""A stack: the local cloud, the template deployed to it, and the bridge.
+"""A stack: the local cloud, the template deployed to it, the bridge, and a stand-in for the Sigfox API.
 
 `start` and `stop` work on a directory, which holds the stack's logs, its addresses (`env`) and whatever
 its processes write.
@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,8 +23,9 @@ from steps import LOCAL, ROOT, Problem, command, locked, step, write_private
 
 TOOLS = LOCAL / "tools"
 STACK = "pulsegate-local"  # as in samconfig.toml, [local]
-SIGFOX_DEVICE_TYPE = "628fd74fb3cabb6565ae81bb"  # whichever: a simulated Sigfox knows what it is told of
-SIGFOX_API_USER = {"login": "5f0c6e1b2a", "password": "correct-horse"}  # as in tests/src/sigfox/api.rs
+# What a simulated Sigfox knows; as in tests/src/sigfox/api.rs.
+SIGFOX_DEVICE_TYPE = "628fd74fb3cabb6565ae81bb"
+SIGFOX_API_USER = {"login": "5f0c6e1b2a", "password": "correct-horse"}
 NBIOT_PROFILE = "adeunis-pulse4-nbiot"
 HEALTH = "/_ministack/health"
 
@@ -82,20 +84,20 @@ def start_built(directory, sigfox_api):
     for part in ("home", "tmp"):
         (scratch / part).mkdir(parents=True)
     try:
+        sigfox_api = sigfox_api or start_sigfox_api(directory, logs / "sigfox-api.log")
         cloud = start_cloud(directory, logs / "cloud.log")
         env = clean_environment(directory) | {"AWS_ENDPOINT_URL": cloud}
         with step("deploy the template", logs / "deploy.log"):
             command(
                 ["sam", "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"]
                 + ["--template-file", template, "--parameter-overrides", architecture()]
-                + recovery_parameters(sigfox_api),
+                + [f"SigfoxDeviceTypes={SIGFOX_DEVICE_TYPE}", f"SigfoxApiUrl={sigfox_api}"],
                 logs / "deploy.log",
                 env,
             )
             repair_concurrency(cloud)
         addresses = addresses_of(cloud)
-        if sigfox_api:
-            addresses |= fill_in_api_user(cloud, sigfox_api)
+        addresses |= fill_in_api_user(cloud, sigfox_api)
         addresses |= start_bridge(directory, bridge, logs / "bridge.log", env, addresses)
     except BaseException:
         stop(directory)
@@ -104,6 +106,14 @@ def start_built(directory, sigfox_api):
     addresses["LOGS"] = str(logs)
     write_private(directory / "env", "".join(f"{key}={shlex.quote(value)}\n" for key, value in addresses.items()))
     return addresses
+
+
+def start_sigfox_api(directory, log):
+    with step("start a stand-in for the Sigfox API", log):
+        env = clean_environment(directory) | {MARK: f"{directory}:sigfox"}
+        process = spawn([sys.executable, ROOT / "tools" / "sigfox_api.py"], log, env)
+        until(lambda: "\n" in log.read_text(), 10, process, log, "the stand-in for the Sigfox API")
+    return log.read_text().splitlines()[0]
 
 
 def start_cloud(directory, log):
@@ -177,10 +187,6 @@ def repair_concurrency(cloud):
             )
 
 
-def recovery_parameters(sigfox_api):
-    return [f"SigfoxDeviceTypes={SIGFOX_DEVICE_TYPE}", f"SigfoxApiUrl={sigfox_api}"] if sigfox_api else []
-
-
 def fill_in_api_user(cloud, sigfox_api):
     """As an operator does after the deployment."""
     outputs = outputs_of(cloud)
@@ -191,6 +197,7 @@ def fill_in_api_user(cloud, sigfox_api):
         "SIGFOX_API_URL": sigfox_api,
         "SIGFOX_DEVICE_TYPE": SIGFOX_DEVICE_TYPE,
         "SIGFOX_RECOVERY": outputs["SigfoxRecoveryName"],
+        "SIGFOX_WATERMARKS_TABLE": outputs["SigfoxWatermarksTable"],
     }
 
 
@@ -266,7 +273,7 @@ def stop(directory):
     """Ends what `start` started for this directory and clears up after it. Returns the number of processes."""
     ended = 0
     # The bridge first: it still has to put away what it has received. The functions belong to the cloud.
-    for part, patience in (("bridge", 15), ("cloud", 5)):
+    for part, patience in (("bridge", 15), ("cloud", 5), ("sigfox", 5)):
         processes = processes_of(directory, part)
         ended += len(processes)
         send(signal.SIGTERM, processes)

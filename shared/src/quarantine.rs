@@ -105,6 +105,13 @@ impl Quarantined {
         self
     }
 
+    /// Holds this record instead: one that tells more.
+    #[must_use]
+    pub fn holding(mut self, record: &[u8]) -> Self {
+        self.record = Body::from(record);
+        self
+    }
+
     /// Has another reason in the log: one that quotes nothing of the record.
     #[must_use]
     pub fn logged_as(mut self, reason: String) -> Self {

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
@@ -27,6 +27,8 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Sigfox takes one request a second from a user where it says how many it takes
 /// (<https://support.sigfox.com/docs/api-rate-limiting>).
+const EVERY: Duration = Duration::from_secs(1);
+
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -36,6 +38,8 @@ pub struct Api {
     agent: Agent,
     url: ApiUrl,
     attempt: Duration,
+    every: Duration,
+    turn: Arc<Mutex<Instant>>,
     requests: Arc<AtomicUsize>,
 }
 
@@ -123,13 +127,25 @@ impl Api {
             // A redirection could lead the credentials anywhere: it is an answer like any other, and a wrong one.
             .max_redirects(0)
             .max_redirects_will_error(false);
-        Self { agent: config.build().into(), url, attempt: ATTEMPT, requests: Arc::default() }
+        let turn = Arc::new(Mutex::new(Instant::now()));
+        Self { agent: config.build().into(), url, attempt: ATTEMPT, every: EVERY, turn, requests: Arc::default() }
     }
 
     /// The same, waiting for an answer for so long.
     #[must_use]
     pub fn waiting(self, attempt: Duration) -> Self {
         Self { attempt, ..self }
+    }
+
+    /// The same, asking so often.
+    #[must_use]
+    pub fn every(self, every: Duration) -> Self {
+        Self { every, ..self }
+    }
+
+    /// When Sigfox may be asked next, whichever the device type: now, or a little later.
+    pub fn turn(&self) -> Instant {
+        Instant::now().max(*self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How many requests have been made since it was last asked.
@@ -144,14 +160,15 @@ impl Api {
     pub async fn page(&self, query: &Query, credentials: &Credentials, deadline: Instant) -> Result<Page, ApiError> {
         let mut pause = FIRST_PAUSE;
         loop {
+            sleep_until(self.turn()).await;
             let error = match self.ask(query, credentials, deadline).await {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
-            // Full jitter, but never before Sigfox wants to be asked again.
+            // Full jitter, but never before Sigfox wants to be asked again. It may name any number: nothing is added to it.
             let Some(least) = error.wait() else { return Err(error) };
             let pause_now = pause.mul_f64(fastrand::f64()).max(least);
-            if Instant::now() + pause_now >= deadline {
+            if pause_now >= deadline.saturating_duration_since(Instant::now()) || self.turn() >= deadline {
                 return Err(error);
             }
             tracing::warn!(device_type = query.device_type, reason = %error, "asking Sigfox again");
@@ -164,6 +181,7 @@ impl Api {
     /// to keep the time.
     async fn ask(&self, query: &Query, credentials: &Credentials, deadline: Instant) -> Result<Page, ApiError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.every;
         let timeout = self.attempt.min(deadline.saturating_duration_since(Instant::now()));
         let (api, query, credentials) = (self.clone(), query.clone(), credentials.clone());
         let asking = tokio::task::spawn_blocking(move || api.ask_and_wait(&query, &credentials, timeout));

@@ -16,9 +16,9 @@ use crate::STAGE;
 
 /// An item of the list.
 #[derive(Debug)]
-pub enum Item {
+pub enum Item<'a> {
     /// A callback that should have come here.
-    Missed(Missed),
+    Missed(Missed<'a>),
     /// One that should have gone to somebody else, or by mail.
     Foreign,
     /// Not understood; to quarantine with it.
@@ -27,7 +27,7 @@ pub enum Item {
 
 /// A callback that should have come here, as it would have.
 #[derive(Debug)]
-pub struct Missed {
+pub struct Missed<'a> {
     /// The profile in its path.
     pub profile: &'static Profile,
     /// The kind in its path.
@@ -38,12 +38,15 @@ pub struct Missed {
     pub body: Vec<u8>,
     /// What the item says besides, should the callback itself not say it.
     pub also: Vec<(String, String)>,
+    /// The whole of the item.
+    item: &'a Value,
 }
 
-impl Missed {
+impl Missed<'_> {
     /// What it told. First it is read as the live callback would have been: what had arrived after all then has the
     /// same key, and a batch is one. Only where that finds nothing counts what the item says besides, at last even without a
-    /// body: one that Sigfox could not make JSON of is a reason for not having been delivered.
+    /// body: one that Sigfox could not make JSON of is a reason for not having been delivered. Where nothing does, it is the
+    /// item that goes to quarantine: it holds more than its callback.
     pub fn read(&self) -> Messages {
         let read = |body, also: &[_]| {
             let content = Content { body, query: &self.query, also: also.to_vec() };
@@ -54,7 +57,12 @@ impl Missed {
         if finds_something(&live) {
             return live;
         }
-        [self.body.as_slice(), &[]].into_iter().map(|body| read(body, &self.also)).find(finds_something).unwrap_or(live)
+        let besides = [self.body.as_slice(), &[]].into_iter().map(|body| read(body, &self.also)).find(finds_something);
+        besides.unwrap_or_else(|| {
+            let first = live.unreadable.into_iter().next();
+            let whole = first.map(|record| record.holding(&without_secret(self.item)));
+            Messages { unreadable: whole.into_iter().collect(), ..Messages::default() }
+        })
     }
 }
 
@@ -63,6 +71,8 @@ impl Missed {
 enum Reason {
     #[error("the item names no callback")]
     NoCallback,
+    #[error("the path of the callback is not /sigfox/{{profile}}/{{kind}}")]
+    Path,
     #[error("the path of the callback names no profile of a Sigfox device")]
     UnknownProfile,
     #[error("the path of the callback names no kind of callback")]
@@ -70,44 +80,43 @@ enum Reason {
 }
 
 /// Reads an item.
-pub fn read(item: &Value) -> Item {
+pub fn read(item: &Value) -> Item<'_> {
     let callback = &item["callback"];
     let Some(url) = callback["url"].as_str() else {
         let by_mail = callback["subject"].is_string() || callback["message"].is_string();
         return if by_mail { Item::Foreign } else { unreadable(item, Reason::NoCallback) };
     };
-    let Some(place) = Place::of(url) else { return Item::Foreign };
-    let Some(profile) = profile::find(Network::Sigfox, place.profile) else {
+    let Some((path, query)) = path_and_query(url) else { return Item::Foreign };
+    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let [.., "sigfox", profile, kind] = segments[..] else {
+        // Mistyped, it was meant for us all the same. Perhaps it was not: somebody will look.
+        let ours = segments.iter().any(|segment| segment.eq_ignore_ascii_case("sigfox"));
+        return if ours { unreadable(item, Reason::Path) } else { Item::Foreign };
+    };
+    let Some(profile) = profile::find(Network::Sigfox, profile) else {
         return unreadable(item, Reason::UnknownProfile);
     };
-    let Ok(kind) = place.kind.parse() else { return unreadable(item, Reason::UnknownKind) };
+    let Ok(kind) = kind.parse() else { return unreadable(item, Reason::UnknownKind) };
     let body = match &callback["body"] {
         Value::Null => Vec::new(),
         body => text(body).into_owned().into_bytes(),
     };
-    Item::Missed(Missed { profile, kind, query: place.query.to_owned(), body, also: also(item) })
+    Item::Missed(Missed { profile, kind, query: query.to_owned(), body, also: also(item), item })
 }
 
-/// Where a callback goes to: `https://.../sigfox/{profile}/{kind}?{query}`.
-struct Place<'a> {
-    profile: &'a str,
-    kind: &'a str,
-    query: &'a str,
+fn path_and_query(url: &str) -> Option<(&str, &str)> {
+    let url = url.split('#').next()?;
+    let (url, query) = url.split_once('?').unwrap_or((url, ""));
+    let (_host, path) = url.split_once("://")?.1.split_once('/')?;
+    Some((path, query))
 }
 
-impl<'a> Place<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let url = url.split('#').next()?;
-        let (url, query) = url.split_once('?').unwrap_or((url, ""));
-        let (_host, path) = url.split_once("://")?.1.split_once('/')?;
-        let mut segments = path.rsplit('/');
-        let (kind, profile) = (segments.next()?, segments.next()?);
-        (segments.next()? == "sigfox").then_some(Self { profile, kind, query })
-    }
+fn unreadable(item: &Value, reason: Reason) -> Item<'_> {
+    Item::Unreadable(Box::new(Quarantined::new(STAGE, &reason, &without_secret(item))))
 }
 
-/// Whole, but for what a callback shows to prove that it is Sigfox's: that is the secret, and stays out of the queue.
-fn unreadable(item: &Value, reason: Reason) -> Item {
+/// An item whole, but for what a callback shows to prove that it is Sigfox's: that stays out of the queue.
+fn without_secret(item: &Value) -> Vec<u8> {
     let mut item = item.clone();
     if let Some(callback) = item.get_mut("callback").and_then(Value::as_object_mut) {
         callback.remove("headers");
@@ -117,7 +126,7 @@ fn unreadable(item: &Value, reason: Reason) -> Item {
             *url = without_user.into();
         }
     }
-    Item::Unreadable(Box::new(Quarantined::new(STAGE, &reason, item.to_string().as_bytes())))
+    item.to_string().into_bytes()
 }
 
 /// `https://user:SECRET@host/` without user and secret.
@@ -170,7 +179,7 @@ mod tests {
 
     const URL: &str = "https://a1.execute-api.eu-west-1.amazonaws.com/sigfox/adeunis-pulse-v4/uplink";
 
-    fn missed(item: &Value) -> Missed {
+    fn missed(item: &Value) -> Missed<'_> {
         match read(item) {
             Item::Missed(missed) => missed,
             other => panic!("{other:?}"),
@@ -187,7 +196,8 @@ mod tests {
     #[test]
     fn profile_kind_query_and_body_are_those_of_the_callback() {
         let url = format!("{URL}?id=1A2345&u=https://x/y#z");
-        let missed = missed(&json!({"callback": {"url": url, "body": "{\"device\": \"1A2345\"}"}}));
+        let item = json!({"callback": {"url": url, "body": "{\"device\": \"1A2345\"}"}});
+        let missed = missed(&item);
         assert_eq!((missed.profile.name, missed.kind.to_string().as_str()), ("adeunis-pulse-v4", "uplink"));
         assert_eq!(missed.query, "id=1A2345&u=https://x/y");
         assert_eq!(missed.body, b"{\"device\": \"1A2345\"}");
@@ -242,6 +252,42 @@ mod tests {
         let keys: Vec<String> = messages.uplinks.iter().map(|uplink| uplink.key().to_string()).collect();
         assert_eq!(keys, ["2026-11-20T12:00:00Z#00007", "2026-11-20T12:00:01Z#00008"]);
         assert_eq!(messages.unreadable.len(), 1);
+    }
+
+    #[test]
+    fn an_item_that_nothing_can_be_read_of_is_quarantined_whole_but_for_the_secret() {
+        let callback = json!({"url": URL, "headers": {"Authorization": "Bearer SECRET"}, "body": "noise"});
+        let item = json!({"callback": callback, "data": "4680", "parameters": {"seqNumber": "42"}});
+        let messages = missed(&item).read();
+        assert_eq!(messages.unreadable.len(), 1);
+        let record: Value = serde_json::from_str(&messages.unreadable[0].to_message()).unwrap();
+        assert_eq!((&record["callback"], &record["profile"]), (&"uplink".into(), &"adeunis-pulse-v4".into()));
+        assert!(record["reason"].as_str().unwrap().starts_with("the variable device is missing"));
+        let expected = json!({
+            "callback": {"url": URL, "body": "noise"}, "data": "4680", "parameters": {"seqNumber": "42"},
+        });
+        let text = record["record"]["text"].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_slash_at_the_end_of_the_path_is_no_matter() {
+        let url = format!("{URL}/?id=1A2345");
+        let item = json!({"callback": {"url": url}});
+        assert_eq!((missed(&item).kind.to_string().as_str(), missed(&item).query.as_str()), ("uplink", "id=1A2345"));
+    }
+
+    #[test]
+    fn a_path_of_ours_that_is_mistyped_is_quarantined() {
+        for path in ["sigfox/uplink", "Sigfox/adeunis-pulse-v4/uplink", "v1/SIGFOX", "sigfox/adeunis-pulse-v4/uplink/x"]
+        {
+            let item = json!({"callback": {"url": format!("https://a1.example.com/{path}?id=1")}});
+            assert_eq!(
+                quarantined(&item)["reason"],
+                "the path of the callback is not /sigfox/{profile}/{kind}",
+                "{path}"
+            );
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
         let Recovery { api, reach, watermarks, .. } = self.recovery;
         let mut pass = reach.pass(watermark, self.now);
         while let Some(Unfinished { before, offset }) = pass {
-            if Instant::now() >= self.until {
+            if api.turn() >= self.until {
                 tracing::warn!(device_type = self.device_type, offset, "out of time; the next run goes on here");
                 break;
             }

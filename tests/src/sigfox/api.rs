@@ -21,6 +21,9 @@ use super::sender::Sent;
 /// The most items that a page may have.
 const LIMIT: usize = 100;
 
+/// The device type that a stack is deployed with (in `tools/stack.py` as well).
+pub const DEVICE_TYPE: &str = "628fd74fb3cabb6565ae81bb";
+
 /// The API user, as the secret holds it (in `tools/stack.py` as well).
 pub const USER: &str = r#"{"login": "5f0c6e1b2a", "password": "correct-horse"}"#;
 const LOGIN_AND_PASSWORD: &str = "5f0c6e1b2a:correct-horse";
@@ -78,6 +81,7 @@ struct Shared {
 struct Of {
     lists: BTreeMap<String, Vec<Value>>,
     faults: VecDeque<Fault>,
+    faults_of: BTreeMap<String, Fault>,
     asked: Vec<Asked>,
     strangers: usize,
 }
@@ -119,6 +123,11 @@ impl Api {
     /// Has the next answers fail like this, in this order.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.shared.of().faults.extend(faults);
+    }
+
+    /// Has every answer for a device type fail like this.
+    pub fn fail_for(&self, device_type: &str, fault: Fault) {
+        self.shared.of().faults_of.insert(device_type.to_owned(), fault);
     }
 
     /// What it was asked so far, by whom it knows.
@@ -184,7 +193,7 @@ async fn answer(
     let fault = {
         let mut of = shared.of();
         of.asked.push(asked.clone());
-        of.faults.pop_front()
+        of.faults_of.get(&asked.device_type).cloned().or_else(|| of.faults.pop_front())
     };
     if limit > LIMIT {
         return status(StatusCode::BAD_REQUEST);

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 use pulsegate_tests::repository;
-use pulsegate_tests::sigfox::api::Api;
+use pulsegate_tests::sigfox::api::{Api, DEVICE_TYPE};
 use pulsegate_tests::stack::Stack;
 
 mod cloud;
@@ -31,6 +31,8 @@ fn main() -> ExitCode {
 fn in_a_stack_of_its_own() -> ExitCode {
     let directory = repository(&format!("target/e2e-{}", std::process::id()));
     let api = Api::start();
+    // From the start: every run asks for it, and what Sigfox does not know fails the run.
+    api.list(DEVICE_TYPE, []);
     let stack = Stack::start(&directory, api.url());
     let program = std::env::current_exe().unwrap_or_else(|e| panic!("{e}"));
     let status = Command::new(program).args(std::env::args_os().skip(1)).envs(stack.addresses()).status();

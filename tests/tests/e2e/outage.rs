@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::StreamExt as _;
 use pulsegate_tests::events;
@@ -25,10 +26,6 @@ const PACE: Pace = Pace { scale: 1.0 / 60.0, at_once: 8 };
 const PATIENCE: Duration = Duration::from_mins(2);
 
 pub async fn what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_it_was_fetched(cloud: Cloud) {
-    let Ok(sigfox) = std::env::var("SIGFOX_API_URL") else {
-        println!("skipped: this stack was started without --sigfox-api");
-        return;
-    };
     cloud.settled().await;
     let quarantined = cloud.waiting("QUARANTINE_QUEUE_URL").await;
     let url = format!("{}/sigfox/adeunis-pulse-v4/uplink", cloud.address("API_URL"));
@@ -46,7 +43,8 @@ pub async fn what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_
     assert!(undelivered < sent.len() && sent.iter().all(|sent| sent.attempts > 1));
 
     let device_type = cloud.address("SIGFOX_DEVICE_TYPE");
-    api::list_undelivered(&sigfox, &device_type, &sent);
+    api::list_undelivered(&cloud.address("SIGFOX_API_URL"), &device_type, &sent);
+    forget_watermark(&cloud, &device_type).await;
     let tally = fetch_missed(&cloud).await;
     assert_eq!((&tally["found"], &tally["recovered"]), (&undelivered.into(), &undelivered.into()));
 
@@ -74,6 +72,13 @@ fn messages() -> Vec<Message> {
         sequence: n,
     };
     (0..MESSAGES).map(message).collect()
+}
+
+/// Whoever had the function run before has moved the watermark over the messages' time. The remedy is the operator's.
+async fn forget_watermark(cloud: &Cloud, device_type: &str) {
+    let key = AttributeValue::S(device_type.to_owned());
+    let table = cloud.address("SIGFOX_WATERMARKS_TABLE");
+    cloud.dynamodb.delete_item().table_name(table).key("device_type", key).send().await.unwrap();
 }
 
 /// Has the function run, as the schedule does.

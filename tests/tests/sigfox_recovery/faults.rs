@@ -36,7 +36,14 @@ async fn a_watermark_that_cannot_be_stored_fails_the_run_and_the_next_one_finds_
     let broken = Recovery { watermarks: FakeWatermarks::set_at_most(1), ..recovery(&api) };
     run(&broken).await.unwrap_err();
     let pass = Unfinished { before: NOW - 15 * MINUTE, offset: 100 };
-    assert_eq!(broken.watermarks.of(TYPE), Some(Watermark { since: NOW - 72 * HOUR, unfinished: Some(pass) }));
+    let stored = Watermark { since: NOW - 72 * HOUR, unfinished: Some(pass) };
+    assert_eq!(broken.watermarks.of(TYPE), Some(stored));
+
+    let mended = Recovery { watermarks: FakeWatermarks::default(), raw: FakeQueue::default(), ..broken };
+    mended.watermarks.put(TYPE, stored);
+    run(&mended).await.unwrap();
+    assert_eq!(keys(&mended), expected_keys(150), "the page that was fetched and not noted, and the rest");
+    assert_eq!(mended.watermarks.of(TYPE), Some(FINISHED));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,12 +130,14 @@ async fn a_fault_that_stays_ends_the_run_before_its_deadline_and_keeps_what_it_h
 
 #[tokio::test(start_paused = true)]
 async fn a_run_does_not_wait_for_what_it_would_not_live_to_see() {
-    let api = with_undelivered(1);
-    api.fail([Fault::TooManyRequests(Some(3600))]);
-    let began = Instant::now();
-    run(&recovery(&api)).await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(1));
-    assert_eq!(api.asked().len(), 1);
+    for seconds in [3600, u64::MAX] {
+        let api = with_undelivered(1);
+        api.fail([Fault::TooManyRequests(Some(seconds))]);
+        let began = Instant::now();
+        run(&recovery(&api)).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(api.asked().len(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,4 +209,44 @@ async fn one_device_types_trouble_does_not_stop_the_others() {
     assert!(failed.contains(unknown) && !failed.contains(TYPE), "{failed}");
     assert_eq!(keys(&recovery), expected_keys(3));
     assert_eq!(recovery.watermarks.of(TYPE), Some(FINISHED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_type_that_fails_for_as_long_as_it_is_asked_leaves_the_others_their_time() {
+    let api = with_undelivered(250);
+    api.list(OTHER_TYPE, []);
+    api.fail_for(OTHER_TYPE, Fault::Status(503));
+    let recovery = recovery_of(&api, &format!("{OTHER_TYPE},{TYPE}"));
+    let began = Instant::now();
+    let failed = run(&recovery).await.unwrap_err().to_string();
+    assert!(failed.contains(OTHER_TYPE) && !failed.contains(TYPE), "{failed}");
+    assert!(began.elapsed() > TIMEOUT / 4, "it used its share: {:?}", began.elapsed());
+    assert_eq!((recovery.watermarks.of(OTHER_TYPE), recovery.watermarks.of(TYPE)), (None, Some(FINISHED)));
+    assert_eq!(keys(&recovery), expected_keys(250));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sigfox_is_asked_once_a_second_at_most_whichever_the_device_type() {
+    let api = with_undelivered(250);
+    api.list(OTHER_TYPE, []);
+    api.fail([Fault::Status(503)]);
+    let asking = sigfox_recovery::api::Api::new(api.url().parse().unwrap());
+    let recovery = Recovery { api: asking, ..recovery_of(&api, &format!("{OTHER_TYPE},{TYPE}")) };
+    let began = Instant::now();
+    run(&recovery).await.unwrap();
+    run_at(&recovery, NOW + HOUR).await.unwrap();
+    assert_eq!(api.asked().len(), 7);
+    assert!(began.elapsed() >= Duration::from_secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_time_is_over_before_it_may_ask_again_has_not_failed() {
+    let api = with_undelivered(250);
+    let asking = sigfox_recovery::api::Api::new(api.url().parse().unwrap());
+    let recovery = Recovery { api: asking, ..recovery(&api) };
+    // Ten seconds are kept for what comes after the last page.
+    let deadline = Instant::now() + Duration::from_millis(11_500);
+    let tally = handle(&recovery, &USER.parse().unwrap(), NOW, deadline).await.unwrap();
+    assert_eq!((tally.requests, tally.found), (2, 200));
+    assert_eq!(recovery.watermarks.of(TYPE).unwrap().unfinished.unwrap().offset, 200);
 }

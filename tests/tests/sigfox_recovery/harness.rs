@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pulsegate_tests::sigfox::api::{Api, USER};
+use pulsegate_tests::sigfox::api::{Api, DEVICE_TYPE, USER};
 use pulsegate_tests::sigfox::{Message, Template};
 use serde_json::Value;
 use shared::envelope;
@@ -13,7 +13,7 @@ use sigfox_recovery::window::Reach;
 use sigfox_recovery::{Failed, Recovery, Tally, api, handle};
 use tokio::time::Instant;
 
-pub const TYPE: &str = "628fd74fb3cabb6565ae81bb";
+pub const TYPE: &str = DEVICE_TYPE;
 /// 2026-11-21T12:00:00Z, a day after the messages.
 pub const NOW: u64 = 1_795_262_400_000;
 pub const MINUTE: u64 = 60_000;
@@ -32,8 +32,8 @@ pub fn recovery(api: &Api) -> Faked {
 
 pub fn recovery_of(api: &Api, device_types: &str) -> Faked {
     Recovery {
-        // A simulated Sigfox that keeps silent is not waited for as long as the real one.
-        api: api::Api::new(api.url().parse().unwrap()).waiting(Duration::from_secs(1)),
+        // A simulated Sigfox that keeps silent is not waited for as long as the real one, and any number of requests do.
+        api: api::Api::new(api.url().parse().unwrap()).waiting(Duration::from_secs(1)).every(Duration::ZERO),
         device_types: device_types.parse().unwrap(),
         reach: Reach { settle: Duration::from_mins(15), first_look_back: Duration::from_hours(72) },
         watermarks: FakeWatermarks::default(),

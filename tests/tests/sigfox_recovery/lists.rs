@@ -35,6 +35,9 @@ async fn an_item_is_the_same_uplink_whichever_way_it_tells_it() {
         let uplink = &enqueued(&recovery)[0];
         assert_eq!((uplink.device.to_string(), uplink.at.unix()), ("sigfox:1A0000".to_owned(), 1_795_176_000));
         assert_eq!(uplink.payload.bytes().len(), 10, "{oddity:?}");
+        // The item itself has no sequence number.
+        let sequence = if oddity == Oddity::OnlyItself { "-" } else { "00000" };
+        assert_eq!(uplink.key().to_string(), format!("2026-11-20T12:00:00Z#{sequence}"), "{oddity:?}");
     }
 }
 
@@ -66,6 +69,8 @@ async fn what_is_not_understood_is_quarantined_without_the_secret_and_holds_nobo
     let quarantined = recovery.quarantine.sent();
     assert_eq!(quarantined.len(), 4);
     assert!(quarantined.iter().all(|record| !record.contains("local-secret")));
+    let with_data = quarantined.iter().filter(|record| record.contains(&message(4).data));
+    assert_eq!(with_data.count(), 2, "of the unknown profile and of the noise, the whole item");
     assert_eq!(recovery.watermarks.of(TYPE), Some(FINISHED));
 }
 
