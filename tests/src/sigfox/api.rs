@@ -81,7 +81,7 @@ struct Shared {
 struct Of {
     lists: BTreeMap<String, Vec<Value>>,
     faults: VecDeque<Fault>,
-    faults_of: BTreeMap<String, Fault>,
+    broken: BTreeMap<String, Fault>,
     asked: Vec<Asked>,
     strangers: usize,
 }
@@ -127,7 +127,7 @@ impl Api {
 
     /// Has every answer for a device type fail like this.
     pub fn fail_for(&self, device_type: &str, fault: Fault) {
-        self.shared.of().faults_of.insert(device_type.to_owned(), fault);
+        self.shared.of().broken.insert(device_type.to_owned(), fault);
     }
 
     /// What it was asked so far, by whom it knows.
@@ -193,7 +193,7 @@ async fn answer(
     let fault = {
         let mut of = shared.of();
         of.asked.push(asked.clone());
-        of.faults_of.get(&asked.device_type).cloned().or_else(|| of.faults.pop_front())
+        of.broken.get(&asked.device_type).cloned().or_else(|| of.faults.pop_front())
     };
     if limit > LIMIT {
         return status(StatusCode::BAD_REQUEST);
