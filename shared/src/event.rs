@@ -137,7 +137,7 @@ pub struct Reception {
 /// What the network says became of a downlink.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownlinkReport {
-    /// 0: a station has sent it. Anything else: none has (<https://support.sigfox.com/docs/acknowledge>).
+    /// 0: a station has sent it. Anything else: none has, or not yet (<https://support.sigfox.com/docs/acknowledge>).
     pub code: u32,
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]

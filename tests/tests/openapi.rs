@@ -118,14 +118,15 @@ async fn each_of_its_examples_is_kept_as_what_it_says_it_is() {
         assert_eq!((uplinks, events), expected, "{kind}");
     }
     assert_eq!(examples("application/json").len(), CallbackKind::ALL.len());
-    for of in ["application/x-www-form-urlencoded", "text/plain"] {
-        for (kind, example) in examples(of) {
-            let body = example["value"].as_str().unwrap();
-            // One message, or as many as there are lines.
-            let expected = body.trim_end().replace("%0A", "\n").lines().count();
-            let outcome = answer(&kind, body, |_| {}, FakeQueue::default()).await;
-            assert_eq!(outcome, ("204".to_owned(), expected, 0, 0), "{of}: {kind}");
-        }
+    // By their names: in which order they come is a matter of the features that serde_json is built with.
+    for (of, kind, expected) in [
+        ("application/x-www-form-urlencoded", "uplink", 1),
+        ("application/x-www-form-urlencoded", "bidir", 2),
+        ("text/plain", "uplink", 2),
+    ] {
+        let body = examples(of)[kind]["value"].as_str().unwrap().to_owned();
+        let outcome = answer(kind, &body, |_| {}, FakeQueue::default()).await;
+        assert_eq!(outcome, ("204".to_owned(), expected, 0, 0), "{of}: {kind}");
     }
 }
 
