@@ -22,7 +22,7 @@ fn callback(bytes: &[u8]) {
     // Something becomes of everything, and the queue takes it.
     assert!(messages.uplinks.len() + messages.events.len() + messages.unreadable.len() > 0);
     assert!(messages.asking.len() <= messages.uplinks.len());
-    let packed = [envelope::pack(&messages.uplinks), envelope::pack_events(&messages.events)].concat();
+    let packed = envelope::pack(&messages.uplinks).into_iter().chain(envelope::pack_events(&messages.events));
     let mut members = 0;
     for message in packed {
         assert!(message.body.len() <= envelope::MAX_BYTES);

@@ -32,7 +32,7 @@ const KEPT_SECONDS: i64 = 30 * 86_400;
 const TOLD_WITHIN: i64 = 600;
 
 /// The longest text of the network's that is kept.
-const MAX_MESSAGE: usize = 256;
+pub(crate) const MAX_MESSAGE: usize = 256;
 
 /// How often a downlink is chosen anew, when another request was faster with the one chosen.
 const TRIES: usize = 5;

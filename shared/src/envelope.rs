@@ -19,7 +19,7 @@ const EVENTS_HEAD: &str = r#"{"v":1,"events":["#;
 const TAIL: &str = "]}";
 
 /// A message, and which of the packed uplinks it holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Packed {
     /// The message.
     pub body: String,

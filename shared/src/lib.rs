@@ -19,7 +19,7 @@
 //! - [`pulse`]: the item that holds all points of one uplink.
 //! - [`downlink`]: what waits for a device until it asks, and what became of it.
 //! - [`quarantine`]: what can never be read, whole and with its reason.
-//! - [`ports`]: one verb each in front of AWS; their docs are the contract. `fakes` fail on purpose.
+//! - [`ports`]: one to three verbs each in front of AWS; their docs are the contract. `fakes` fail on purpose.
 //! - [`aws`]: the adapters. With the `main.rs` files the only place that names an AWS SDK.
 //! - [`telemetry`]: JSON logs and CloudWatch embedded metrics.
 

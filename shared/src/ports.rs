@@ -1,4 +1,4 @@
-//! One verb each in front of AWS. What an adapter promises stands here; `aws` keeps it, `fakes` break it on purpose.
+//! One to three verbs each in front of AWS. What an adapter promises stands here; `aws` keeps it, `fakes` break it on purpose.
 //!
 //! The verbs of queue, table and stream follow one rule. They are handed several things and answer with the positions of those that are
 //! **not** durable; an empty answer means that all of them are. Queue and table send again what was refused for the

@@ -7,6 +7,7 @@
 //! - [`events`]: the files of `events/`, by name.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
+//! - [`door`]: the callback function in the test's own process, over fakes.
 //! - [`bridge`]: the bridge in the test's own process, in front of a fake stream.
 //! - [`clients`]: what speaks to it: the reference client in C, and clients of others.
 //! - [`relay`]: the network between the two.
@@ -19,6 +20,7 @@ pub mod bridge;
 pub mod clients;
 pub mod contracts;
 pub mod document;
+pub mod door;
 pub mod events;
 pub mod relay;
 pub mod sigfox;

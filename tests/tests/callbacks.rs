@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pulsegate_tests::yaml;
+use pulsegate_tests::{door, yaml};
 use serde_json::{Map, Value, json};
-use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
-use sigfox_callback::auth::Rules;
-use sigfox_callback::cached::Cached;
-use sigfox_callback::{Callback, handle};
+use shared::fakes::{FakeQueue, FakeSecret};
+use sigfox_callback::handle;
 use tokio::time::Instant;
 
 fn cases() -> Vec<Value> {
@@ -32,13 +30,7 @@ fn request(case: &Value) -> Value {
 /// What comes out: uplinks, events, and reasons of quarantine.
 async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     let secret = FakeSecret::of(&["secret"]);
-    let callback = Callback {
-        secrets: Cached::read(&secret).await.unwrap(),
-        rules: Rules::default(),
-        raw: FakeQueue::default(),
-        quarantine: FakeQueue::default(),
-        downlinks: FakeDownlinks::default(),
-    };
+    let callback = door::callback(&secret, FakeQueue::default()).await;
     let request = serde_json::from_value(request(case)).unwrap();
     let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response.status_code, 204, "{}", case["says"]);

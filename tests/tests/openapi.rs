@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pulsegate_tests::template::Template;
-use pulsegate_tests::yaml;
+use pulsegate_tests::{door, yaml};
 use serde_json::{Value, json};
 use shared::device::Network;
 use shared::envelope;
-use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
+use shared::fakes::{FakeQueue, FakeSecret};
 use shared::profile::PROFILES;
 use shared::sigfox::CallbackKind;
-use sigfox_callback::auth::Rules;
-use sigfox_callback::cached::Cached;
-use sigfox_callback::{Callback, handle};
+use sigfox_callback::handle;
 use tokio::time::Instant;
 
 const PATH: &str = "/sigfox/{profile}/{kind}";
@@ -80,13 +78,7 @@ async fn answer(
     raw: FakeQueue,
 ) -> (String, usize, usize, usize) {
     let secret = FakeSecret::of(&["secret"]);
-    let callback = Callback {
-        secrets: Cached::read(&secret).await.unwrap(),
-        rules: Rules::default(),
-        raw,
-        quarantine: FakeQueue::default(),
-        downlinks: FakeDownlinks::default(),
-    };
+    let callback = door::callback(&secret, raw).await;
     let mut event = json!({
         "pathParameters": {"profile": "adeunis-pulse-v4", "kind": kind},
         "headers": {"authorization": "Bearer secret"},

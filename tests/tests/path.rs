@@ -3,28 +3,15 @@
 use std::time::Duration;
 
 use pulse::PulseStage;
-use pulsegate_tests::events;
+use pulsegate_tests::{door, events};
 use serde_json::{Value, json};
-use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret, FakeTable};
+use shared::fakes::{FakeQueue, FakeSecret, FakeTable};
 use shared::raw::RawStage;
-use sigfox_callback::Callback;
-use sigfox_callback::auth::Rules;
-use sigfox_callback::cached::Cached;
 use sigfox_callback::request::Request;
 use tokio::time::Instant;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_mins(1)
-}
-
-async fn callback(secret: &FakeSecret) -> Callback<&FakeSecret, FakeQueue, FakeDownlinks> {
-    Callback {
-        secrets: Cached::read(secret).await.unwrap(),
-        rules: Rules::default(),
-        raw: FakeQueue::default(),
-        quarantine: FakeQueue::default(),
-        downlinks: FakeDownlinks::default(),
-    }
 }
 
 fn raw_stage() -> RawStage<FakeTable, FakeQueue> {
@@ -65,7 +52,7 @@ fn items(table: &FakeTable) -> Vec<Value> {
 #[tokio::test]
 async fn the_callback_enqueues_what_raw_sigfox_is_given() {
     let secret = FakeSecret::of(&["local-secret"]);
-    let callback = callback(&secret).await;
+    let callback = door::callback(&secret, FakeQueue::default()).await;
     let request: Request = event("sigfox-callback-uplink.json");
     assert_eq!(sigfox_callback::handle(&request, &callback, soon()).await.status_code, 204);
     assert_eq!(callback.raw.sent(), bodies("raw-sigfox.json")[..1]);
@@ -139,7 +126,7 @@ async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_
 #[tokio::test]
 async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
     let secret = FakeSecret::of(&["local-secret"]);
-    let (callback, raw, pulse) = (callback(&secret).await, raw_stage(), pulse_stage());
+    let (callback, raw, pulse) = (door::callback(&secret, FakeQueue::default()).await, raw_stage(), pulse_stage());
     let mut first = Vec::new();
     for round in 0..2 {
         for message in events::demo_messages().iter().filter(|message| message["network"] == "sigfox") {

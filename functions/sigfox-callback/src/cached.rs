@@ -1,6 +1,6 @@
 //! The secrets, as they were not long ago.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shared::ports::Secret;
@@ -30,7 +30,7 @@ struct Held {
     until: Instant,
 }
 
-/// There are none to begin with.
+/// There are none to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum NoSecrets {
     /// The place says no.
@@ -39,6 +39,9 @@ pub enum NoSecrets {
     /// They are none.
     #[error(transparent)]
     Empty(#[from] crate::auth::EmptySecret),
+    /// The place says nothing.
+    #[error("there is no answer within {PATIENCE:?}")]
+    Late,
 }
 
 impl<S: Secret> Cached<S> {
@@ -47,7 +50,7 @@ impl<S: Secret> Cached<S> {
     /// # Errors
     /// [`NoSecrets`].
     pub async fn read(source: S) -> Result<Self, NoSecrets> {
-        let secrets = Secrets::new(&source.versions().await?)?;
+        let secrets = secrets_of(&source).await?;
         let held = Held { secrets: Arc::new(secrets), until: Instant::now() + FRESH };
         Ok(Self { source, held: Mutex::new(held) })
     }
@@ -56,14 +59,11 @@ impl<S: Secret> Cached<S> {
     /// reason to turn Sigfox away.
     pub async fn get(&self) -> Arc<Secrets> {
         if Instant::now() >= self.held().until {
-            let read = async { Ok::<_, NoSecrets>(Secrets::new(&self.source.versions().await?)?) };
             let now = Instant::now();
-            match timeout(PATIENCE, read).await {
-                Ok(Ok(secrets)) => *self.held() = Held { secrets: Arc::new(secrets), until: now + FRESH },
-                failed => {
-                    let reason = failed
-                        .map_or_else(|e| e.to_string(), |read| read.err().map_or_else(String::new, |e| e.to_string()));
-                    tracing::error!(reason, "the secret for callbacks cannot be read again; the old one stays valid");
+            match timeout(PATIENCE, secrets_of(&self.source)).await.unwrap_or(Err(NoSecrets::Late)) {
+                Ok(secrets) => *self.held() = Held { secrets: Arc::new(secrets), until: now + FRESH },
+                Err(reason) => {
+                    tracing::error!(%reason, "the secret for callbacks cannot be read again; the old one stays valid");
                     self.held().until = now + AGAIN;
                 }
             }
@@ -71,7 +71,11 @@ impl<S: Secret> Cached<S> {
         Arc::clone(&self.held().secrets)
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn secrets_of(source: &impl Secret) -> Result<Secrets, NoSecrets> {
+    Ok(Secrets::new(&source.versions().await?)?)
 }

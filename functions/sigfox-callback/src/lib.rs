@@ -12,6 +12,7 @@
 //!
 //! What callbacks say is read by [`shared::sigfox`].
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::str::FromStr;
 
@@ -147,7 +148,8 @@ pub async fn handle(
 struct Admitted<'a> {
     profile: &'static Profile,
     kind: CallbackKind,
-    request: &'a Request,
+    body: Cow<'a, [u8]>,
+    query: Cow<'a, str>,
 }
 
 /// Credentials first: a stranger learns nothing else.
@@ -159,10 +161,11 @@ fn admit<'a, S, Q, D>(
     let request = callback.rules.check(request, secrets)?.request();
     let profile = profile::find(Network::Sigfox, request.path_parameter("profile")).ok_or(Refusal::UnknownProfile)?;
     let kind = request.path_parameter("kind").parse().map_err(|_| Refusal::UnknownKind)?;
-    if request.body().len() + request.query(None).len() > MAX_CONTENT {
+    let (body, query) = (request.body(), request.query(callback.rules.secret_header.as_deref()));
+    if body.len() + query.len() > MAX_CONTENT {
         return Err(Refusal::TooLarge);
     }
-    Ok(Admitted { profile, kind, request })
+    Ok(Admitted { profile, kind, body, query })
 }
 
 /// Enqueues what there is to be read, and what cannot be, and only then says yes.
@@ -171,10 +174,8 @@ async fn keep(
     callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
     deadline: Instant,
 ) -> (Response, Counts) {
-    let Admitted { profile, kind, request } = admitted;
-    let query = request.query(callback.rules.secret_header.as_deref());
-    let content = Content { body: &request.body(), query: &query, also: Vec::new() };
-    let messages = sigfox::read(STAGE, *kind, profile, &content);
+    let content = Content { body: &admitted.body, query: &admitted.query, also: Vec::new() };
+    let messages = sigfox::read(STAGE, admitted.kind, admitted.profile, &content);
     for uplink in &messages.uplinks {
         tracing::debug!(device = %uplink.device, uplink = %uplink.key(), "received");
     }

@@ -1,5 +1,6 @@
 //! What the network says about a device, apart from its uplinks.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value};
 use super::variables::Variables;
 use super::{CallbackKind, Unreadable, uplink};
 use crate::device::SigfoxId;
+use crate::downlink::MAX_MESSAGE;
 use crate::event::{
     DeviceEvent, DownlinkReport, LinkQuality, Location, Measure, Reception, Says, SequenceBreak, Source, slug,
 };
@@ -30,7 +32,7 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
         sequence: uplink::sequence(variables)?,
         profile: profile.uplink_name(),
         says: says(kind, variables),
-        variables: std::collections::BTreeMap::new(),
+        variables: BTreeMap::new(),
     };
     if kind == CallbackKind::DataAdvanced {
         // That is the uplink's.
@@ -51,10 +53,9 @@ fn source(variables: &Variables) -> Result<Source, Unreadable> {
 }
 
 fn says(kind: CallbackKind, variables: &Variables) -> Says {
-    let measure = |name| variables.lenient::<Measure>(name);
     Says {
-        battery_volts: measure("batt"),
-        temperature_celsius: measure("temp"),
+        battery_volts: variables.lenient("batt"),
+        temperature_celsius: variables.lenient("temp"),
         link_quality: variables.lenient("lqi").or_else(|| LinkQuality::from_number(variables.lenient("linkQuality")?)),
         location: location(kind, variables),
         // 0, 0 is how an unset one arrives.
@@ -152,7 +153,7 @@ fn number(value: &Value) -> Option<f64> {
 fn downlink(variables: &Variables) -> Option<DownlinkReport> {
     Some(DownlinkReport {
         code: variables.lenient("infoCode")?,
-        message: variables.text("infoMessage").map(|text| text.chars().take(256).collect()),
+        message: variables.text("infoMessage").map(|text| text.chars().take(MAX_MESSAGE).collect()),
         acknowledged: variables.lenient("downlinkAck"),
         over_quota: variables.lenient("downlinkOverusage"),
     })

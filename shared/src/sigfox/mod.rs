@@ -270,9 +270,8 @@ impl Messages {
 /// quarantine. Nothing is `given_back` if and only if all of it is; else the whole of it has to come again, to the same
 /// effect.
 pub async fn enqueue(messages: &Messages, raw: &impl Queue, quarantine: &impl Queue, deadline: Instant) -> Counts {
-    let packed = [envelope::pack(&messages.uplinks), envelope::pack_events(&messages.events)].concat();
-    let (bodies, members): (Vec<String>, Vec<_>) =
-        packed.into_iter().map(|Packed { body, members }| (body, members)).unzip();
+    let packed = envelope::pack(&messages.uplinks).into_iter().chain(envelope::pack_events(&messages.events));
+    let (bodies, members): (Vec<String>, Vec<_>) = packed.map(|Packed { body, members }| (body, members)).unzip();
     let refused: usize = raw.send(&bodies, deadline).await.iter().map(|&message| members[message].len()).sum();
 
     let readable = messages.uplinks.len() + messages.events.len();

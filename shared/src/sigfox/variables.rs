@@ -229,15 +229,10 @@ impl Variables {
     /// What nobody could make anything of, for whoever may know more: names and values. What merely repeats something that
     /// was read is left out.
     pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
-        let repeats = |variable: &&Variable| {
-            self.values
-                .iter()
-                .any(|read| read.read.get() && (&read.name, &read.value) == (&variable.name, &variable.value))
-        };
-        let unread = self.values.iter().filter(|variable| !variable.read.get() && !is_absent(&variable.value));
-        unread
-            .filter(move |variable| !repeats(variable))
-            .map(|variable| (variable.name.as_str(), variable.value.trim()))
+        let (read, unread): (Vec<_>, Vec<_>) = self.values.iter().partition(|variable| variable.read.get());
+        let repeats = move |v: &Variable| read.iter().any(|read| (&read.name, &read.value) == (&v.name, &v.value));
+        let unread = unread.into_iter().filter(move |variable| !is_absent(&variable.value) && !repeats(variable));
+        unread.map(|variable| (variable.name.as_str(), variable.value.trim()))
     }
 
     fn there(&self) -> String {

@@ -1,0 +1,17 @@
+//! The callback function in the test's own process, over fakes.
+
+use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
+use sigfox_callback::Callback;
+use sigfox_callback::auth::Rules;
+use sigfox_callback::cached::Cached;
+
+/// The function with that secret and that next stage; everything else works.
+pub async fn callback(secret: &FakeSecret, raw: FakeQueue) -> Callback<&FakeSecret, FakeQueue, FakeDownlinks> {
+    Callback {
+        secrets: Cached::read(secret).await.unwrap_or_else(|e| panic!("{e}")),
+        rules: Rules::default(),
+        raw,
+        quarantine: FakeQueue::default(),
+        downlinks: FakeDownlinks::default(),
+    }
+}
