@@ -3,6 +3,7 @@
 Called by tools/local.py, which starts the stack before and stops it after.
 """
 
+import datetime
 import hmac
 import json
 import socket
@@ -138,14 +139,31 @@ def points_of(table):
     """The points of all items, one dictionary each. The table is small: a scan in one page."""
     points = []
     for item in table.scan(ConsistentRead=True)["Items"]:
-        for channel, of_channel in item["channels"].items():
-            for point in of_channel:
+        for channel, counts in item.get("channels", {}).items():
+            for point in points_of_counts(counts):
                 points.append(
                     point
                     | {"device": item["device"], "codec": f"{item['codec']} v{item['codec_version']}"}
                     | {"channel": channel, "uplink": item["uplink"]}
                 )
     return points
+
+
+def points_of_counts(counts):
+    """Each index with its time or, where nobody knows the log period, its place in the log. See docs/data-model.md."""
+    apart = counts.get("log_period") or counts.get("every")
+    for n, index in enumerate(counts.get("indexes", [])):
+        if n == 0:
+            before = 0
+        elif "seconds_before" in counts:
+            before = int(counts["seconds_before"][n - 1])
+        elif apart:
+            before = int(apart) * n
+        else:
+            yield {"index": index, "logs_before": n}
+            continue
+        at = datetime.datetime.fromisoformat(counts["at"]) - datetime.timedelta(seconds=before)
+        yield {"index": index, "at": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def matches(expected, point):

@@ -20,15 +20,15 @@ const EARLY: i64 = 60_000;
 fuzz_target!(|bytes: &[u8]| {
     fed(bytes);
     let _ = v4_clock(bytes);
-    for profile in PROFILES {
-        let _ = (profile.codec.decode)(bytes);
+    for profile in PROFILES.iter() {
+        let _ = (profile.codec.decode)(bytes, &profile.settings);
     }
     if let Ok(payload) = Payload::from_bytes(bytes) {
         // To make an item takes far longer than to read a frame. So each frame is given to one of the profiles.
         let lot: usize = bytes.iter().copied().map(usize::from).sum();
         let (round, profile) = (lot / PROFILES.len(), &PROFILES[lot % PROFILES.len()]);
         let stored = pulse::item(&uplink(profile, [NOW, EARLY][round % 2], payload));
-        assert_eq!(stored.is_ok(), (profile.codec.decode)(bytes).is_ok(), "{stored:?}");
+        assert_eq!(stored.is_ok(), (profile.codec.decode)(bytes, &profile.settings).is_ok(), "{stored:?}");
     }
 });
 

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The radio network a device speaks over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Network {
     /// Sigfox: uplinks arrive as HTTP callbacks.
     Sigfox,

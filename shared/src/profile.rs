@@ -2,10 +2,22 @@
 //!
 //! A message names its profile (by the callback's path, or by the listener it came in at), so nothing on the write path
 //! has to look a device up. What is the single meter's own, litres per pulse or an offset, is applied when reading.
+//!
+//! They are in one file for people, `shared/profiles.toml`, which is compiled in.
 
-use crate::codec::{Codec, adeunis_pulse};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::codec::{CODECS, Codec};
 use crate::device::Network;
 use crate::uplink::ProfileName;
+
+/// Every profile, in the order of their names.
+#[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
+pub static PROFILES: LazyLock<Vec<Profile>> =
+    LazyLock::new(|| parse(include_str!("../profiles.toml")).expect("profiles.toml is right"));
 
 /// A kind of device.
 #[derive(Debug)]
@@ -16,11 +28,22 @@ pub struct Profile {
     pub network: Network,
     /// What its bytes mean.
     pub codec: &'static Codec,
-    /// Seconds between two logs of a history frame, where all its devices are set alike. Without it, the points of a
-    /// history keep their order and distance in logs, and get no time: a period is never guessed.
-    pub log_period: Option<u32>,
+    /// What the codec has to know besides.
+    pub settings: Settings,
     /// How its callbacks are written. (NB-IoT has none.)
-    pub callbacks: &'static Callbacks,
+    pub callbacks: Callbacks,
+}
+
+/// How all devices of a profile are set, where their frames do not say so. Nothing of it is ever guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Seconds between two logs of a history.
+    pub log_period: Option<u32>,
+    /// How many logs a series has that is sent in several frames.
+    pub logs_per_series: Option<u16>,
+    /// The bits of the device's counters, where the codec does not know or is wrong about them.
+    pub counter_bits: Option<u8>,
 }
 
 /// What a device type's callbacks do not tell of themselves: the customer types both into the Sigfox back end.
@@ -31,7 +54,18 @@ pub struct Callbacks {
     /// The same of the kind DATA / BIDIR. Without `{ack}` in it nobody gets a downlink.
     pub bidir_line: &'static str,
     /// Names in its templates that only it has, each with Sigfox's own name for the variable.
-    pub aliases: &'static [(&'static str, &'static str)],
+    pub aliases: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Callbacks {
+    /// As `docs/sigfox.md` says to type them in.
+    fn default() -> Self {
+        Self {
+            uplink_line: "{device};{time};{data};{seqNumber}",
+            bidir_line: "{device};{time};{data};{seqNumber};{ack}",
+            aliases: vec![],
+        }
+    }
 }
 
 impl Profile {
@@ -39,29 +73,11 @@ impl Profile {
     pub fn uplink_name(&self) -> ProfileName {
         ProfileName::of_profile(self.name)
     }
-}
 
-const HOUR: u32 = 3600;
-
-/// As `docs/sigfox.md` says to type them in.
-static CALLBACKS: Callbacks = Callbacks {
-    uplink_line: "{device};{time};{data};{seqNumber}",
-    bidir_line: "{device};{time};{data};{seqNumber};{ack}",
-    aliases: &[],
-};
-
-/// Every profile.
-pub static PROFILES: &[Profile] = &[
-    profile("adeunis-pulse-v3", Network::Sigfox, &adeunis_pulse::V3, None),
-    profile("adeunis-pulse-v3-1h", Network::Sigfox, &adeunis_pulse::V3, Some(HOUR)),
-    profile("adeunis-pulse-v4", Network::Sigfox, &adeunis_pulse::V4, None),
-    profile("adeunis-pulse-v4-1h", Network::Sigfox, &adeunis_pulse::V4, Some(HOUR)),
-    profile("adeunis-pulse4-nbiot", Network::Nbiot, &adeunis_pulse::NBIOT, None),
-    profile("adeunis-pulse4-nbiot-1h", Network::Nbiot, &adeunis_pulse::NBIOT, Some(HOUR)),
-];
-
-const fn profile(name: &'static str, network: Network, codec: &'static Codec, log_period: Option<u32>) -> Profile {
-    Profile { name, network, codec, log_period, callbacks: &CALLBACKS }
+    /// The bits of the device's counters, if anybody knows.
+    pub fn counter_bits(&self) -> Option<u8> {
+        self.settings.counter_bits.or(self.codec.counter_bits)
+    }
 }
 
 /// The profile of that name on that network.
@@ -69,16 +85,105 @@ pub fn find(network: Network, name: &str) -> Option<&'static Profile> {
     PROFILES.iter().find(|profile| profile.network == network && profile.name == name)
 }
 
+/// An entry of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    network: Network,
+    codec: String,
+    #[serde(default)]
+    settings: Settings,
+    #[serde(default)]
+    callbacks: CallbackEntry,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CallbackEntry {
+    uplink_line: Option<String>,
+    bidir_line: Option<String>,
+    aliases: BTreeMap<String, String>,
+}
+
+/// What is wrong with the file.
+#[derive(Debug, thiserror::Error)]
+enum ProfileError {
+    /// Not the form.
+    #[error(transparent)]
+    Form(#[from] toml::de::Error),
+    /// Not a name.
+    #[error(transparent)]
+    Name(#[from] crate::uplink::UplinkError),
+    /// No such codec.
+    #[error("profile {profile}: there is no codec {codec:?} (there are: {known})", known = known_codecs())]
+    Codec { profile: String, codec: String },
+    /// Not a width.
+    #[error("profile {profile}: a counter has 1 to 64 bits, not {bits}")]
+    CounterBits { profile: String, bits: u8 },
+    /// Not a period.
+    #[error("profile {profile}: a log period of no time at all")]
+    LogPeriod { profile: String },
+}
+
+fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
+    toml::from_str::<BTreeMap<String, Entry>>(text)?.into_iter().map(|(name, entry)| entry.profile(name)).collect()
+}
+
+fn known_codecs() -> String {
+    CODECS.iter().map(|codec| codec.name).collect::<Vec<_>>().join(", ")
+}
+
+impl Entry {
+    fn profile(self, name: String) -> Result<Profile, ProfileError> {
+        name.parse::<ProfileName>()?;
+        let Some(codec) = CODECS.iter().find(|codec| codec.name == self.codec) else {
+            return Err(ProfileError::Codec { profile: name, codec: self.codec });
+        };
+        if let Some(bits) = self.settings.counter_bits.filter(|bits| !(1..=64).contains(bits)) {
+            return Err(ProfileError::CounterBits { profile: name, bits });
+        }
+        if self.settings.log_period == Some(0) {
+            return Err(ProfileError::LogPeriod { profile: name });
+        }
+        Ok(Profile {
+            name: forever(name),
+            network: self.network,
+            codec,
+            settings: self.settings,
+            callbacks: self.callbacks.callbacks(),
+        })
+    }
+}
+
+impl CallbackEntry {
+    fn callbacks(self) -> Callbacks {
+        let default = Callbacks::default();
+        Callbacks {
+            uplink_line: self.uplink_line.map_or(default.uplink_line, forever),
+            bidir_line: self.bidir_line.map_or(default.bidir_line, forever),
+            aliases: self.aliases.into_iter().map(|(name, of)| (forever(name), forever(of))).collect(),
+        }
+    }
+}
+
+/// Profiles are there as long as the process is.
+fn forever(text: String) -> &'static str {
+    text.leak()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn refused(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
     #[test]
-    fn every_profile_has_a_valid_name_of_its_own() {
-        let names: std::collections::BTreeSet<_> = PROFILES.iter().map(|profile| profile.name).collect();
-        assert_eq!(names.len(), PROFILES.len());
-        for name in names {
-            assert!(name.parse::<ProfileName>().is_ok(), "{name}");
+    fn the_file_is_right_and_every_codec_has_a_profile() {
+        let profiles = parse(include_str!("../profiles.toml")).unwrap_or_else(|e| panic!("{e}"));
+        for codec in CODECS {
+            assert!(profiles.iter().any(|profile| profile.codec.name == codec.name), "{}", codec.name);
         }
     }
 
@@ -86,5 +191,25 @@ mod tests {
     fn a_profile_of_the_other_network_is_not_found() {
         assert!(find(Network::Sigfox, "adeunis-pulse-v4").is_some());
         assert!(find(Network::Nbiot, "adeunis-pulse-v4").is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_entry_is_named() {
+        let entry = "network = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\n";
+        assert_eq!(parse(&format!("[a]\n{entry}")).unwrap()[0].callbacks.uplink_line, Callbacks::default().uplink_line);
+        assert!(refused(&format!("[a]\n{entry}settings.log_perod = 5")).contains("unknown field `log_perod`"));
+        assert!(refused("[a]\nnetwork = \"lora\"").contains("unknown variant `lora`"));
+        assert!(
+            refused("[a]\nnetwork = \"sigfox\"\ncodec = \"acme\"").contains("no codec \"acme\" (there are: adeunis")
+        );
+        assert!(refused(&format!("[A]\n{entry}")).contains("\"A\" is not a profile name"));
+        assert!(
+            refused(&format!("[a]\n{entry}settings.counter_bits = 65"))
+                .contains("profile a: a counter has 1 to 64 bits, not 65")
+        );
+        assert!(
+            refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: a log period of no time")
+        );
+        assert!(refused(&format!("[a]\n{entry}[a]\n{entry}")).contains("duplicate key"));
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
+use shared::at::At;
+use shared::pulse::PulseItem;
 
 use crate::template::Template;
 
@@ -99,10 +101,16 @@ pub fn demo_expected() -> Vec<Value> {
 
 /// Whether an item of the pulses table holds a point of `tools/demo.json`.
 pub fn holds(item: &Value, expected: &Value) -> bool {
-    let points = item["channels"][expected["channel"].as_str().unwrap_or_default()].as_array().into_iter().flatten();
-    let same = |point: &Value, field: &str| expected[field].is_null() || expected[field] == point[field];
-    item["device"] == expected["device"]
-        && points.into_iter().any(|point| ["index", "at", "logs_before"].iter().all(|field| same(point, field)))
+    let item: PulseItem = serde_json::from_value(item.clone()).unwrap_or_else(|e| panic!("{item}: {e}"));
+    let same = |field: &str, value: Value| expected[field].is_null() || expected[field] == value;
+    let same_point = |(logs_before, (index, at)): (usize, (u64, Option<At>))| {
+        same("index", index.into())
+            && same("logs_before", logs_before.into())
+            && same("at", at.map(|at| at.to_string()).into())
+    };
+    let counts = item.channels.iter().filter(|(channel, _)| same("channel", channel.as_str().into()));
+    same("device", item.device.to_string().into())
+        && counts.into_iter().any(|(_, counts)| counts.dated().enumerate().any(same_point))
 }
 
 fn json(path: &str) -> Value {

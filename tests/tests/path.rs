@@ -107,7 +107,7 @@ async fn pulse_stores_the_published_indexes() {
     let items = items(&stage.table);
     let indexes = |uplink: &str, channel: &str| -> Vec<u64> {
         let item = items.iter().find(|item| item["uplink"] == uplink).unwrap();
-        item["channels"][channel].as_array().unwrap().iter().map(|point| point["index"].as_u64().unwrap()).collect()
+        item["channels"][channel]["indexes"].as_array().unwrap().iter().map(|index| index.as_u64().unwrap()).collect()
     };
     assert_eq!(indexes("2026-11-20T12:00:00Z#00042", "A"), [159]);
     assert_eq!(indexes("2026-11-20T12:00:00Z#00042", "B"), [2]);

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     const DATA: &str = "46800000009f00000002";
-    const KEEP_ALIVE: &str = "30e0150400030002000100";
+    const UNKNOWN: &str = "3fe0150400030002000100";
 
     fn uplink(device: usize, payload: &str) -> String {
         json!({
@@ -132,7 +132,7 @@ mod tests {
 
     /// Ten messages of an uplink each; the fourth holds a frame that the codec does not know.
     fn ten() -> SqsEvent {
-        let payload = |device| if device == 3 { KEEP_ALIVE } else { DATA };
+        let payload = |device| if device == 3 { UNKNOWN } else { DATA };
         let bodies: Vec<String> =
             (0..10).map(|n| format!(r#"{{"v":1,"uplinks":[{}]}}"#, uplink(n, payload(n)))).collect();
         event(&bodies)
@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(failed(ten(), &stage).await, [""; 0]);
         assert_eq!(stage.table.len(), 9);
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
-        assert_eq!(quarantined["reason"], "frame code 0x30 is not known to this codec (adeunis-pulse-v4 1)");
-        assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(1)));
+        assert_eq!(quarantined["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 2)");
+        assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(2)));
         assert_eq!(
             (&quarantined["device"], &quarantined["uplink"]),
             (&json!("sigfox:3"), &json!("2026-11-20T12:00:00Z#00001"))
@@ -199,7 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_undecodable_uplink_does_not_hold_up_its_neighbours_in_the_same_message() {
         let stage = stage(FakeTable::default(), FakeQueue::default());
-        let message = format!(r#"{{"v":1,"uplinks":[{},{}]}}"#, uplink(1, KEEP_ALIVE), uplink(2, DATA));
+        let message = format!(r#"{{"v":1,"uplinks":[{},{}]}}"#, uplink(1, UNKNOWN), uplink(2, DATA));
         assert_eq!(failed(event(&[message, "noise".to_owned()]), &stage).await, [""; 0]);
         assert_eq!(stage.table.len(), 1);
         assert_eq!(stage.quarantine.sent().len(), 2);

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_profiles_patterns_have_device_time_and_data_and_something_between_any_two() {
-        for callbacks in PROFILES.iter().map(|profile| profile.callbacks) {
+        for callbacks in PROFILES.iter().map(|profile| &profile.callbacks) {
             for pattern in [callbacks.uplink_line, callbacks.bidir_line] {
                 assert!(["{device}", "{time}", "{data}"].iter().all(|name| pattern.contains(name)), "{pattern}");
                 assert!(!pattern.contains("}{"), "{pattern}");

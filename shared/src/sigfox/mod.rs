@@ -183,13 +183,13 @@ impl FromStr for CallbackKind {
 }
 
 /// Reads a callback. Whatever it holds comes out, if only as unreadable: `stage` is who says so in quarantine.
-pub fn read(stage: &'static str, kind: CallbackKind, profile: &Profile, content: &Content<'_>) -> Messages {
+pub fn read(stage: &'static str, kind: CallbackKind, profile: &'static Profile, content: &Content<'_>) -> Messages {
     let mut messages = Messages::default();
     let whole = |reason: Unreadable| {
         let whole = Quarantined::new(stage, &reason, content.body).logged_as(reason.without_quotes());
         whole.under(profile.name).of_callback(kind.name(), content.query)
     };
-    let variables = match Variables::read(content, profile.callbacks) {
+    let variables = match Variables::read(content, &profile.callbacks) {
         Ok(variables) => variables,
         Err(reason) => {
             messages.unreadable.push(whole(reason.into()));
@@ -213,7 +213,7 @@ pub fn read(stage: &'static str, kind: CallbackKind, profile: &Profile, content:
 fn read_lines(
     stage: &'static str,
     kind: CallbackKind,
-    profile: &Profile,
+    profile: &'static Profile,
     batch: &lines::Batch<'_>,
     into: &mut Messages,
 ) {
@@ -224,7 +224,7 @@ fn read_lines(
     let mut rest: Option<(Unreadable, String)> = None;
     for line in batch.lines() {
         let values = batch.pattern.values(line).ok_or(Unreadable::Line(batch.pattern.text()));
-        let taken = values.and_then(|values| into.take(kind, profile, &Variables::of_line(values, profile.callbacks)));
+        let taken = values.and_then(|values| into.take(kind, profile, &Variables::of_line(values, &profile.callbacks)));
         match (taken, &mut rest) {
             (Ok(()), _) => {}
             (Err(reason), _) if into.unreadable.len() < MAX_LINES_ALONE => {

@@ -1,6 +1,8 @@
 //! Any template that Sigfox allows, rendered for any uplink, parses back to that uplink; no bytes panic.
 
 use form_urlencoded::Serializer;
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::value::RawValue;
@@ -10,22 +12,21 @@ use crate::codec::adeunis_pulse;
 use crate::device::Network;
 use crate::fakes::{FakeQueue, FakeTable};
 use crate::ports::Table as _;
-use crate::profile::Callbacks;
+use crate::profile::{Callbacks, Settings};
 use crate::uplink::{Payload, Radio, TimeSource};
 
 /// A profile whose device type has names and line patterns of its own.
-static CALLBACKS: Callbacks = Callbacks {
-    uplink_line: "<{time}|{device}|{data},seq={seqNumber}>;",
-    bidir_line: "{ack} {device} {time} {seqNumber} {data}",
-    aliases: &[("Zaehler", "device"), ("wann", "time"), ("inhalt", "data"), ("lfd_nr", "seqNumber")],
-};
-static PROFILE: Profile = Profile {
+static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     name: "adeunis-pulse-v4",
     network: Network::Sigfox,
     codec: &adeunis_pulse::V4,
-    log_period: None,
-    callbacks: &CALLBACKS,
-};
+    settings: Settings::default(),
+    callbacks: Callbacks {
+        uplink_line: "<{time}|{device}|{data},seq={seqNumber}>;",
+        bidir_line: "{ack} {device} {time} {seqNumber} {data}",
+        aliases: vec![("Zaehler", "device"), ("wann", "time"), ("inhalt", "data"), ("lfd_nr", "seqNumber")],
+    },
+});
 
 /// An uplink and one way to write its variables.
 #[derive(Debug, Clone)]
@@ -183,7 +184,7 @@ proptest! {
         in_query: bool, pattern in select(vec![CallbackKind::Uplink, CallbackKind::Bidir]),
     ) {
         let line = |rendered: &Rendered| {
-            let pattern = if pattern == CallbackKind::Uplink { CALLBACKS.uplink_line } else { CALLBACKS.bidir_line };
+            let pattern = if pattern == CallbackKind::Uplink { PROFILE.callbacks.uplink_line } else { PROFILE.callbacks.bidir_line };
             let with_ack = pattern.replace("{ack}", "false");
             rendered.values.iter().fold(with_ack, |line, (name, value)| line.replace(&format!("{{{name}}}"), value))
         };

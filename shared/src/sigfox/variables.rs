@@ -90,7 +90,7 @@ impl Variables {
     /// # Errors
     /// [`VariableError::Json`]. A form is whatever is no JSON object, so nothing is no form.
     pub fn read(content: &Content<'_>, callbacks: &'static Callbacks) -> Result<Self, VariableError> {
-        let mut this = Self { values: Vec::new(), aliases: callbacks.aliases };
+        let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
         if content.body.trim_ascii_start().starts_with(b"{") {
             this.add_object(serde_json::from_slice(content.body)?)?;
         } else {
@@ -105,7 +105,7 @@ impl Variables {
 
     /// From names and values of one line of a batch.
     pub fn of_line<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, callbacks: &'static Callbacks) -> Self {
-        let mut this = Self { values: Vec::new(), aliases: callbacks.aliases };
+        let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
         values.into_iter().for_each(|(name, value)| this.add(name, value));
         this
     }

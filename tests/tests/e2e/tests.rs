@@ -102,7 +102,7 @@ pub async fn a_callback_that_cannot_be_understood_is_quarantined_whole(cloud: Cl
 pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried(cloud: Cloud) {
     cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
     let uplink = |n: usize| {
-        let payload = if n == 3 { "30e0150400030002000100" } else { "46800000009f00000002" };
+        let payload = if n == 3 { "3fe0150400030002000100" } else { "46800000009f00000002" };
         json!({
             "device": format!("sigfox:BA7C{n}"), "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",
             "sequence": 1, "profile": "adeunis-pulse-v4", "payload": payload,
@@ -120,7 +120,7 @@ pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_re
     until("one of ten in quarantine", async || cloud.waiting("QUARANTINE_QUEUE_URL").await == 1).await;
     cloud.settled().await;
     let record: Value = serde_json::from_str(&cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await[0]).unwrap();
-    assert_eq!(record["reason"], "frame code 0x30 is not known to this codec (adeunis-pulse-v4 1)");
+    assert_eq!(record["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 2)");
     assert_eq!((&record["codec"], &record["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(1)));
     for dead_letters in ["RAW_DEAD_LETTERS_URL", "PULSE_SIGFOX_DEAD_LETTERS_URL", "PULSE_NBIOT_DEAD_LETTERS_URL"] {
         assert_eq!(cloud.waiting(dead_letters).await, 0, "{dead_letters}");
