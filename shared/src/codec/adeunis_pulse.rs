@@ -235,9 +235,9 @@ mod tests {
 
     use super::*;
 
-    fn indexes(codec: &Codec, frame: &str, channel: Channel) -> Vec<u64> {
+    fn indexes(codec: &Codec, frame: &str, channel: &Channel) -> Vec<u64> {
         let reading = read(codec, frame).unwrap();
-        match &reading.channels[&channel] {
+        match &reading.channels[channel] {
             Series::Logs(counts) => counts.clone(),
             other => panic!("{other:?}"),
         }
@@ -257,22 +257,22 @@ mod tests {
     #[test]
     fn both_counters_of_a_data_frame_are_read() {
         for codec in [&V3, &V4] {
-            assert_eq!(indexes(codec, "46800000009f00000002", Channel::A), [159]);
-            assert_eq!(indexes(codec, "46800000009f00000002", Channel::B), [2]);
+            assert_eq!(indexes(codec, "46800000009f00000002", &Channel::A), [159]);
+            assert_eq!(indexes(codec, "46800000009f00000002", &Channel::B), [2]);
         }
     }
 
     #[test]
     fn a_history_frame_counts_backward_from_now() {
         for codec in [&V3, &V4] {
-            assert_eq!(indexes(codec, "5a20000001270001000200030004", Channel::A), [295, 294, 292, 289, 285]);
+            assert_eq!(indexes(codec, "5a20000001270001000200030004", &Channel::A), [295, 294, 292, 289, 285]);
         }
     }
 
     #[test]
     fn a_datagram_is_a_header_and_a_v4_frame() {
         let datagram = "112233445566778803000000265b20000001270001000200030004";
-        assert_eq!(indexes(&NBIOT, datagram, Channel::B), [295, 294, 292, 289, 285]);
+        assert_eq!(indexes(&NBIOT, datagram, &Channel::B), [295, 294, 292, 289, 285]);
         let datagram = hex::decode(datagram).unwrap();
         let (header, frame) = split_nbiot(&datagram).unwrap();
         assert_eq!(header.imei.to_string(), "1122334455667788");
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_counter_that_wrapped_between_two_logs_is_followed_back() {
-        assert_eq!(indexes(&V4, "5a20000000020005", Channel::A), [2, u64::from(u32::MAX) - 2]);
+        assert_eq!(indexes(&V4, "5a20000000020005", &Channel::A), [2, u64::from(u32::MAX) - 2]);
     }
 
     #[test]

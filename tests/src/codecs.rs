@@ -1,0 +1,63 @@
+//! The frames of `tests/codecs/`: a file per maker, a case per frame.
+
+use serde_dynamo::AttributeValue;
+use serde_json::{Value, json};
+use shared::profile::PROFILES;
+use shared::pulse;
+use shared::uplink::Uplink;
+
+/// Every case, with its file.
+pub fn cases() -> impl Iterator<Item = (String, Value)> {
+    let entries = std::fs::read_dir(crate::repository("tests/codecs")).unwrap_or_else(|e| panic!("tests/codecs: {e}"));
+    let mut files: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    files.sort();
+    files.into_iter().flat_map(|file| {
+        let cases = crate::yaml::read(&format!("tests/codecs/{file}"));
+        let cases = cases.as_array().cloned().unwrap_or_else(|| panic!("{file} is not a list"));
+        cases.into_iter().map(move |case| (file.clone(), case))
+    })
+}
+
+/// The item that a case's frame becomes, or why it becomes none.
+///
+/// # Errors
+/// The reason, as quarantine has it.
+pub fn decode(case: &Value) -> Result<Value, String> {
+    let item = pulse::decode(&uplink(case)).map_err(|e| e.to_string())?;
+    Ok(serde_json::to_value(item).unwrap_or_else(|e| panic!("{e}")))
+}
+
+/// How large DynamoDB reckons the item, in bytes.
+pub fn item_size(case: &Value) -> usize {
+    let item = pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
+    item.inner().iter().map(|(name, value)| name.len() + size(value)).sum()
+}
+
+/// As <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html> says.
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        // A byte for every two significant digits, and one; AWS says "approximately", so one more.
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+        AttributeValue::B(bytes) => bytes.len(),
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + size(value)).sum::<usize>(),
+        AttributeValue::M(values) => 3 + values.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>(),
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
+        other => panic!("not in an item: {other:?}"),
+    }
+}
+
+fn uplink(case: &Value) -> Uplink {
+    let name = case["profile"].as_str().unwrap_or_default();
+    let profile = PROFILES.iter().find(|profile| profile.name == name);
+    let profile = profile.unwrap_or_else(|| panic!("{}: there is no profile {name:?}", case["name"]));
+    let device = match profile.network {
+        shared::device::Network::Sigfox => "sigfox:1A2345",
+        shared::device::Network::Nbiot => "nbiot:490154203237518",
+    };
+    let uplink = json!({
+        "device": device, "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",
+        "sequence": 42, "profile": name, "payload": case["hex"],
+    });
+    serde_json::from_value(uplink).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
+}
