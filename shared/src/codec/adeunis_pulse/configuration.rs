@@ -1,23 +1,26 @@
 //! What a device is set to: 0x10, and 0x11 and 0x12 for what does not fit into that on Sigfox.
 //!
 //! ```text
-//!  0      1        2      3                     then, each u8 where nothing else stands
-//! +------+--------+------+---------------------+----------+---------+----------+------------------+- - - - - - - - - -+
-//! | 0x10 | status | mode | period (x 10 min)   | channels | history | debounce | flow period (u16)|                   |   V2, 9 bytes
-//! | 0x10 | status | mode | period (u16, min)   | channels | history | debounce | flow period (u16)| limits, leak      |   V2, 22
-//! +------+--------+------+---------------------+----------+---------+----------+------------------+- - - - - - - - - -+
-//! | 0x10 | status | mode | logs (u16)          | channels | log period (u16)   | debounce | flow period (u16)|           |   V3, V4, 11
-//! | 0x10 | status | mode | logs (u16)          | channels | log period (u16)   | debounce | flow period (u16)| limits,   |   V3, V4, 28
-//! +------+--------+------+---------------------+----------+--------------------+----------+ leak, tamper, redundant samples
-//! | 0x11 | status | limits:  flow A, flow B, leak A, leak B (u16)   |   10 bytes
-//! | 0x12 | status | leak:    periods A, periods B (u16)             |   6 bytes in V2
-//! |      |        | tamper:  period, threshold of A, the same of B  |   10 or 11 from V3 on
-//! +------+--------+-------------------------------------------------+
+//!  0      1        2      3                     then, each a byte where nothing else stands
+//! +------+--------+------+---------------------+----------+------------------+----------+-------------------+
+//! | 0x10 | status | mode | period (u8, 10 min) | channels | history          | debounce | flow period (u16) |   V2, 9 bytes
+//! | 0x10 | status | mode | period (u16, min)   | channels | history          | debounce | flow period (u16) |   V2, 22 bytes (*)
+//! | 0x10 | status | mode | logs (u16)          | channels | log period (u16) | debounce | flow period (u16) |   V3, V4, 11 or 28 (**)
+//! +------+--------+------+---------------------+----------+------------------+----------+-------------------+
+//!
+//! +------+--------+------------------+------------------+-------------------+-------------------+
+//! | 0x11 | status | flow limit A     | flow limit B     | leak limit A      | leak limit B      |   10 bytes: u16
+//! | 0x12 | status | leak periods A   | leak periods B   |                                       |   6 bytes in V2: u16
+//! | 0x12 | status | leak periods A   | leak periods B   | tamper A (u8, u8) | tamper B (u8, u8) |   10 or 11 bytes from V3 on
+//! +------+--------+------------------+------------------+-------------------+-------------------+
+//!
+//!  (*)  behind it the fields of 0x11 and 0x12
+//!  (**) behind it, with 28 bytes, the same and the redundant samples (u8)
 //! ```
 //!
 //! Mode: 0 park, 1 production, 2 test, 3 dead; in test mode a period's unit is 20 s. Channels: the low nibble is A's, bit 0
 //! counts, bit 1 pull-up for gas meters, bit 3 tamper detection. Debounce: the low nibble is A's, a code for milliseconds.
-//! Log period: units of 2 s. Tamper period: units of 10 s. Flow and leak limits: pulses per hour.
+//! Log period: units of 2 s. Tamper: a period in units of 10 s, and a threshold. Flow and leak limits: pulses per hour.
 
 use super::super::cursor::Cursor;
 use super::super::{Channel, Details, Reading, Undecodable};
