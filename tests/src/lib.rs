@@ -5,7 +5,6 @@
 //! - [`template`]: `template.yaml`, as data.
 //! - [`yaml`]: YAML files, as data.
 //! - [`events`]: the files of `events/`, by name.
-//! - [`codecs`]: the frames of `codecs/`, and what each says.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
 //! - [`door`]: the callback function in the test's own process, over fakes.
@@ -19,7 +18,6 @@
 
 pub mod bridge;
 pub mod clients;
-pub mod codecs;
 pub mod contracts;
 pub mod document;
 pub mod door;
