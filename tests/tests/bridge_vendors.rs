@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use pulsegate_tests::bridge::Bridge;
+use pulsegate_tests::bridge::{Bridge, PATIENCE};
 use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 /// A Dragino SW3L-NB's frame; `tests/codecs/dragino.yaml` has it too.
 const DRAGINO: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
@@ -50,4 +51,32 @@ async fn a_dragino_without_a_clock_is_dated_by_its_first_arrival() {
     let frame = hex::decode(DRAGINO.replace("6315537b", "00000e10")).unwrap();
     let (uplinks, _) = sent("dragino-sw3l-nb", &[&frame, &frame]).await;
     assert_eq!((uplinks[0].time_source, &uplinks[0]), (TimeSource::Network, &uplinks[1]));
+}
+
+#[tokio::test]
+async fn a_senml_meter_is_named_by_its_base_name_and_dated_by_its_latest_count() {
+    let pack = br#"[{"bn":"urn:imei:490154203237518:","bt":1795176000,"n":"A","u":"count","v":7}]"#;
+    let later = br#"[{"bn":"urn:imei:490154203237518:","bt":1795176000,"n":"A","u":"count","v":8}]"#;
+    let (uplinks, heard) = sent("senml-json", &[pack, pack, later, b"[{}]"]).await;
+    assert!(!heard);
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (3, 2), "{:?}", keys(&uplinks));
+    for key in keys(&uplinks) {
+        assert!(key.starts_with("nbiot:490154203237518 2026-11-20T12:00:00Z#"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_senml_meter_that_wants_an_answer_posts_its_pack_in_coap() {
+    let pack = br#"[{"bn":"urn:imei:490154203237518:","n":"A","u":"count","v":7}]"#;
+    let bridge = Bridge::start().await;
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    meter.connect(bridge.coap_trusted).await.unwrap();
+    // CON POST /senml-json, message ID 0x1234, no token.
+    meter.send(&[b"\x40\x02\x12\x34\xbasenml-json\xff", pack.as_slice()].concat()).await.unwrap();
+    let mut answer = [0; 64];
+    let len = timeout(PATIENCE, meter.recv(&mut answer)).await.expect("an answer").unwrap();
+    assert_eq!(answer[..len], *b"\x60\x44\x12\x34", "2.04, in the acknowledgement");
+    let uplinks = bridge.stop().await;
+    assert_eq!((uplinks[0].profile.as_str(), uplinks[0].time_source), ("senml-json", TimeSource::Network));
+    assert_eq!(uplinks[0].payload.bytes(), pack);
 }

@@ -11,12 +11,20 @@ pub mod adeunis_pulse;
 mod cursor;
 pub mod dragino;
 mod reading;
+pub mod senml;
 
-pub use reading::{Channel, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
+pub use reading::{Channel, ChannelError, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
 
 /// Every codec that a profile can name.
-pub static CODECS: &[&Codec] =
-    &[&adeunis_pulse::V3, &adeunis_pulse::V4, &adeunis_pulse::NBIOT, &dragino::SW3L_NB, &dragino::CPN01_NB];
+pub static CODECS: &[&Codec] = &[
+    &adeunis_pulse::V3,
+    &adeunis_pulse::V4,
+    &adeunis_pulse::NBIOT,
+    &dragino::SW3L_NB,
+    &dragino::CPN01_NB,
+    &senml::JSON,
+    &senml::CBOR,
+];
 
 /// A frame format, with the code that reads it.
 #[derive(Debug)]
@@ -61,6 +69,9 @@ pub enum Undecodable {
     /// A header that names no device.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
+    /// Not SenML, or not of pulses.
+    #[error(transparent)]
+    SenMl(#[from] senml::SenMlError),
 }
 
 /// What a device's clock says, in seconds since 1970; `None` for a time before 2020, when none of the devices read here

@@ -14,6 +14,7 @@ mod adeunis_pulse4;
 pub mod coap;
 mod dragino;
 pub mod sealed;
+mod senml;
 
 use coap::Exchange;
 use sealed::MasterKeys;
@@ -203,6 +204,8 @@ pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
     match profile.codec.name {
         "adeunis-pulse4-nbiot" => Some(adeunis_pulse4::open),
         "dragino-sw3l-nb" | "dragino-cpn01-nb" => Some(dragino::open),
+        "senml-json" => Some(senml::open_json),
+        "senml-cbor" => Some(senml::open_cbor),
         _ => None,
     }
 }
