@@ -44,6 +44,10 @@ pub struct Settings {
     pub logs_per_series: Option<u16>,
     /// The bits of the device's counters, where the codec does not know or is wrong about them.
     pub counter_bits: Option<u8>,
+    /// Whether frames of a Dragino device have the IMSI behind the IMEI, as newer firmware sends it.
+    pub imsi: bool,
+    /// How long a record in the log of a Dragino CPN01-NB is: 11 bytes, or 12 with firmware that repeats the calculate flag.
+    pub record_bytes: Option<u8>,
 }
 
 /// What a device type's callbacks do not tell of themselves: the customer types both into the Sigfox back end.
@@ -123,6 +127,9 @@ enum ProfileError {
     /// Not a period.
     #[error("profile {profile}: a log period of no time at all")]
     LogPeriod { profile: String },
+    /// Not a length.
+    #[error("profile {profile}: a record has 11 or 12 bytes, not {bytes}")]
+    RecordBytes { profile: String, bytes: u8 },
 }
 
 fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
@@ -144,6 +151,9 @@ impl Entry {
         }
         if self.settings.log_period == Some(0) {
             return Err(ProfileError::LogPeriod { profile: name });
+        }
+        if let Some(bytes) = self.settings.record_bytes.filter(|bytes| !(11..=12).contains(bytes)) {
+            return Err(ProfileError::RecordBytes { profile: name, bytes });
         }
         Ok(Profile {
             name: forever(name),
@@ -209,6 +219,10 @@ mod tests {
         );
         assert!(
             refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: a log period of no time")
+        );
+        assert!(
+            refused(&format!("[a]\n{entry}settings.record_bytes = 10"))
+                .contains("profile a: a record has 11 or 12 bytes, not 10")
         );
         assert!(refused(&format!("[a]\n{entry}[a]\n{entry}")).contains("duplicate key"));
     }

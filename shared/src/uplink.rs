@@ -29,7 +29,7 @@ pub struct Uplink {
     pub at: At,
     /// Whose clock `at` was read from.
     pub time_source: TimeSource,
-    /// The device's message counter, where it has one.
+    /// The device's message counter; of a datagram whose format has none, a checksum; or neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u32>,
     /// What the device is; chooses the codec.
@@ -59,7 +59,7 @@ pub enum TimeSource {
     Network,
     /// The device's own.
     Device,
-    /// Reckoned back from one of the others by the device's log period.
+    /// Reckoned back from one of the others, by the device's log period or by how long ago it says.
     Computed,
 }
 

@@ -21,7 +21,7 @@ use crate::document;
 /// Longer than anything here takes; a test that waits for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The profile of every listener.
+/// The profile of the listeners, if no other is asked for.
 pub const PROFILE: &str = "adeunis-pulse4-nbiot";
 
 /// A running bridge with a listener of every kind.
@@ -53,6 +53,12 @@ impl Bridge {
 
     /// Starts one that takes another time or room than usual.
     pub async fn start_with(change: impl FnOnce(&mut Pace)) -> Self {
+        Self::start_for(PROFILE, change).await
+    }
+
+    /// Starts one whose listeners for datagrams are of this profile.
+    pub async fn start_for(profile: &str, change: impl FnOnce(&mut Pace)) -> Self {
+        let setting = |name: &'static str| setting(name, profile);
         let mut config = Config::from_settings(&Settings::new(&setting)).unwrap();
         change(&mut config.pace);
         let sockets = Sockets::bind(config.http, config.listeners(Some(&keys()))).await.unwrap();
@@ -135,10 +141,10 @@ pub async fn until(condition: impl AsyncFn() -> bool) {
     timeout(PATIENCE, so).await.expect("it becomes so");
 }
 
-fn setting(name: &str) -> Option<String> {
+fn setting(name: &str, profile: &str) -> Option<String> {
     let value = match name {
         "STREAM_NAME" | "MASTER_KEYS_SECRET_ID" => "unused",
-        "SEALED_LISTENERS" | "TRUSTED_LISTENERS" => return Some(format!("{PROFILE}=127.0.0.1:0")),
+        "SEALED_LISTENERS" | "TRUSTED_LISTENERS" => return Some(format!("{profile}=127.0.0.1:0")),
         "COAP_LISTENERS" | "COAP_TRUSTED_LISTENERS" | "HTTP_ADDR" => "127.0.0.1:0",
         "LINGER_MS" => "5",
         _ => return None,

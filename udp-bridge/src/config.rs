@@ -24,7 +24,8 @@ It takes no arguments but --help and --version. Settings are environment variabl
                          its payload. Example: 0.0.0.0:5683
   MASTER_KEYS_SECRET_ID  name or ARN of the secret with the master keys, {\"1\": \"KEY\", ...} (required with either)
   TRUSTED_LISTENERS      as SEALED_LISTENERS, but in the clear. Whoever reaches such an address can send in any meter's
-                         name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011
+                         name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011,
+                         dragino-sw3l-nb=0.0.0.0:7012, senml-cbor=0.0.0.0:7013
   COAP_TRUSTED_LISTENERS as COAP_LISTENERS, but in the clear
   ACKNOWLEDGE            whether datagrams are acknowledged, true or false (default true; CoAP always is)
   HTTP_ADDR              address of GET /healthz, /readyz and /metrics (default 0.0.0.0:8080)

@@ -36,6 +36,8 @@ pub enum Series {
     Logs(Vec<u64>),
     /// Counts with the device's own times, in no order.
     Timed(Vec<(At, u64)>),
+    /// Counts with how many seconds they were taken before the frame's own moment, in no order.
+    Ago(Vec<(u32, u64)>),
     /// The count at the first log of a series whose newest log is of the frame's own moment; the frames after it tell how
     /// it went on. How many logs a series has, the profile knows.
     First(u64),

@@ -12,7 +12,9 @@ use shared::uplink::{Payload, Radio, UplinkError};
 
 mod adeunis_pulse4;
 pub mod coap;
+mod dragino;
 pub mod sealed;
+mod senml;
 
 use coap::Exchange;
 use sealed::MasterKeys;
@@ -71,7 +73,7 @@ pub struct Opened {
     pub device: DeviceId,
     /// The device's own time, where it carries it.
     pub clock: Option<At>,
-    /// The device's message counter, where it has one.
+    /// The device's message counter; where the format has none, a checksum.
     pub sequence: Option<u32>,
     /// What it says of its reception.
     pub radio: Radio,
@@ -201,6 +203,15 @@ pub type Vendor = fn(&[u8]) -> Result<Opened, Refusal>;
 pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
     match profile.codec.name {
         "adeunis-pulse4-nbiot" => Some(adeunis_pulse4::open),
+        "dragino-sw3l-nb" | "dragino-cpn01-nb" => Some(dragino::open),
+        "senml-json" => Some(senml::open_json),
+        "senml-cbor" => Some(senml::open_cbor),
         _ => None,
     }
+}
+
+/// Stands in for the sequence where a format has none: two uplinks of the same second are two, and the same one repeated
+/// stays one. It is CRC-32; of two that differ, one pair in 4,294,967,296 has the same.
+fn checksum(uplink: &[u8]) -> u32 {
+    crc32fast::hash(uplink)
 }
