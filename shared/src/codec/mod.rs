@@ -8,12 +8,20 @@ use crate::profile::Settings;
 
 pub mod adeunis_pulse;
 mod cursor;
+pub mod efento;
 mod reading;
 
 pub use reading::{Channel, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
 
 /// Every codec that a profile can name.
-pub static CODECS: &[&Codec] = &[&adeunis_pulse::V3, &adeunis_pulse::V4, &adeunis_pulse::NBIOT];
+pub static CODECS: &[&Codec] = &[
+    &adeunis_pulse::V3,
+    &adeunis_pulse::V4,
+    &adeunis_pulse::NBIOT,
+    &efento::MEASUREMENTS,
+    &efento::CONFIGURATION,
+    &efento::DEVICE_INFO,
+];
 
 /// A frame format, with the code that reads it.
 #[derive(Debug)]
@@ -55,6 +63,9 @@ pub enum Undecodable {
     /// The profile leaves out what the frame cannot be read without.
     #[error("the profile does not set {0}, without which this frame cannot be read")]
     Setting(&'static str),
+    /// Not the protobuf of the message it should be.
+    #[error(transparent)]
+    Protobuf(#[from] prost::DecodeError),
     /// A header that names no device.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
