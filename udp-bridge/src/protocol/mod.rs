@@ -2,7 +2,7 @@
 //!
 //! - [`sealed`]: the envelope that proves its sender.
 //! - Each vendor's own form, in the clear, for listeners that are declared as trusted: a file each.
-//! - [`coap`]: either of them as the payload of a CoAP request.
+//! - [`coap`]: either of them as the payload of a CoAP request. [`efento`] is a vendor's own way in CoAP.
 
 use shared::at::At;
 use shared::codec::Undecodable;
@@ -12,6 +12,7 @@ use shared::uplink::{Payload, Radio, UplinkError};
 
 mod adeunis_pulse4;
 pub mod coap;
+mod efento;
 pub mod sealed;
 
 use coap::Exchange;
@@ -42,6 +43,8 @@ pub enum Protocol {
     },
     /// A datagram is a CoAP message, whose path names the profile.
     Coap(Trust),
+    /// A datagram is a CoAP message of an Efento logger, in the clear, whose path names the kind of message.
+    Efento(&'static Profile),
 }
 
 /// What has come in.
@@ -51,6 +54,8 @@ pub enum Heard {
     Uplink(&'static Profile, Opened, Answer),
     /// Not an uplink, and answered at once.
     Wrong(Refusal, Vec<u8>),
+    /// A question that is answered at once, and nothing to keep.
+    Asked(Vec<u8>),
     /// The sender has our separate response of that message ID.
     Settled(u16),
 }
@@ -109,8 +114,8 @@ pub enum Refusal {
     /// Not a message of CoAP version 1 that a server could be sent.
     #[error("not a CoAP request")]
     NotCoap,
-    /// Its path is not one profile's name.
-    #[error("the path is not that of a profile whose payload can be read")]
+    /// Its path is not one profile's name, or not a vendor's own.
+    #[error("the path is not that of anything that can be read here")]
     Path,
     /// Something other than POST.
     #[error("the method is not POST")]
@@ -153,6 +158,14 @@ impl Refusal {
 }
 
 impl Protocol {
+    /// What a profile's devices speak in the clear, at a listener of their own.
+    pub fn in_the_clear(profile: &'static Profile, acknowledge: bool) -> Self {
+        match profile.codec.name {
+            "efento" => Self::Efento(profile),
+            _ => Self::Datagram { profile, trust: Trust::InTheClear, acknowledge },
+        }
+    }
+
     /// Reads a datagram.
     ///
     /// # Errors
@@ -165,6 +178,7 @@ impl Protocol {
                 Ok(Heard::Uplink(profile, opened, answer))
             }
             Self::Coap(trust) => coap::hear(datagram, trust),
+            Self::Efento(profile) => efento::hear(datagram, profile),
         }
     }
 
@@ -172,6 +186,7 @@ impl Protocol {
     pub fn trust(&self) -> &Trust {
         match self {
             Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
+            Self::Efento(_) => &Trust::InTheClear,
         }
     }
 }
@@ -201,6 +216,13 @@ pub type Vendor = fn(&[u8]) -> Result<Opened, Refusal>;
 pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
     match profile.codec.name {
         "adeunis-pulse4-nbiot" => Some(adeunis_pulse4::open),
+        "efento" => Some(efento::open),
         _ => None,
     }
+}
+
+/// Stands for a message counter where a format has none: two different uplinks of one second stay two, and one that is
+/// repeated stays one.
+pub(super) fn checksum(payload: &[u8]) -> u32 {
+    crc32fast::hash(payload)
 }

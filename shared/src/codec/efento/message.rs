@@ -76,6 +76,15 @@ pub(super) struct Configuration {
     pub(super) payload_split: i32,
 }
 
+/// `ProtoConfig` again, as a device is answered: what is not there is left as it is.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Reply {
+    #[prost(bool, tag = "6")]
+    pub(super) request_device_info: bool,
+    #[prost(uint32, tag = "8")]
+    pub(super) current_time: u32,
+}
+
 /// `ProtoDeviceInfo`, by POST to `i`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct DeviceInfo {

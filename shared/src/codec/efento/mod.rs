@@ -56,7 +56,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
-use message::{Configuration, DeviceInfo, Measurements};
+use message::{Configuration, DeviceInfo, Measurements, Reply};
 
 /// What was measured.
 pub static MEASUREMENTS: Codec = Codec {
@@ -135,6 +135,12 @@ impl Head {
     fn without_samples(serial: &[u8]) -> Result<Self, Undecodable> {
         Ok(Self { serial: device(serial)?, newest: None, signal: None, after_reset: false })
     }
+}
+
+/// What a device is answered: the time, in seconds since 1970, by which it sets its clock, and whether it is to tell how it is.
+/// At most 8 bytes.
+pub fn reply(current_time: u32, request_device_info: bool) -> Vec<u8> {
+    Reply { request_device_info, current_time }.encode_to_vec()
 }
 
 fn device(serial: &[u8]) -> Result<Serial, Undecodable> {

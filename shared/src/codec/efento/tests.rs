@@ -72,6 +72,12 @@ fn a_message_of_no_device_has_no_head() {
 }
 
 #[test]
+fn a_reply_is_the_time_and_a_question_if_there_is_one() {
+    assert_eq!(hex::encode(reply(1_795_176_000, false)), "40c0ec80d806");
+    assert_eq!(hex::encode(reply(1_795_176_000, true)), "300140c0ec80d806");
+}
+
+#[test]
 fn a_token_that_is_no_imei_is_kept_to_oneself() {
     for token in ["a secret", "86799703195941", "8679970319594133", "86799703195941x"] {
         let message = Measurements { serial: vec![1; 6], cloud_token: token.into(), ..Measurements::default() };
