@@ -130,8 +130,8 @@ impl TryFrom<u64> for Serial {
 impl TryFrom<[u8; 6]> for Serial {
     type Error = DeviceIdError;
 
-    fn try_from([a, b, c, d, e, f]: [u8; 6]) -> Result<Self, DeviceIdError> {
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f]).try_into()
+    fn try_from(bytes: [u8; 6]) -> Result<Self, DeviceIdError> {
+        bytes.into_iter().fold(0, |number, byte| number << 8 | u64::from(byte)).try_into()
     }
 }
 

@@ -25,10 +25,8 @@ const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back
 /// Reads a CoAP message to a listener of Efento loggers, whose measurements are of this profile.
 pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<Heard, Refusal> {
     coap::read(datagram, &Trust::InTheClear, |request| {
-        serve(request, measurements).or_else(|refusal| match request.confirmable {
-            true => Ok(request.refuse(refusal)),
-            false => Err(refusal),
-        })
+        let refused = |refusal| if request.confirmable { Ok(request.refuse(refusal)) } else { Err(refusal) };
+        serve(request, measurements).or_else(refused)
     })
 }
 
@@ -53,9 +51,10 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
     };
     let mut opened = opened(payload, head)?;
     let acknowledgement = std::mem::take(&mut opened.acknowledgement);
-    let answer = match request.confirmable {
-        true => Answer::Coap(Box::new(request.exchange(OUTCOMES, acknowledgement))),
-        false => Answer::Datagram(vec![]),
+    let answer = if request.confirmable {
+        Answer::Coap(Box::new(request.exchange(OUTCOMES, acknowledgement)))
+    } else {
+        Answer::Datagram(vec![])
     };
     Ok(Heard::Uplink(profile, opened, answer))
 }

@@ -35,11 +35,11 @@
 //! not counted, but their last sample is among the details, in the unit of its type: temperatures in 0.1 °C.
 //!
 //! `ProtoConfig` (POST `c`) and `ProtoDeviceInfo` (POST `i`) have codecs of their own, since their bytes do not say what they
-//! are. A cloud token may be a credential, so only one that is an IMEI is read; the same goes for all else in a
-//! configuration that is secret.
+//! are. A cloud token may be a credential, so only one that is an IMEI is told; what else is secret in a configuration
+//! is not read at all.
 //!
-//! Sources: the protobuf schema with its comments and the decoder of ThingsBoard (thingsboard/thingsboard,
-//! `common/transport/coap/src/main/proto/efento/`, `CoapEfentoTransportResource.java`); the vendor's sample server
+//! Sources: the protobuf schema with its comments and the decoder that thingsboard/thingsboard has
+//! (`common/transport/coap/src/main/proto/efento/`, `CoapEfentoTransportResource.java`); the vendor's sample server
 //! (efento/NB-IoT-sensors-integration); <https://getefento.com/library/pulse-counters/>.
 //!
 //! [`Series::Counted`]: super::Series::Counted
