@@ -80,13 +80,16 @@ pub struct PulseItem {
     pub details: Details,
 }
 
-/// The counts of a channel that an uplink tells: cumulative ones, or increments, never both.
+/// The counts of a channel that an uplink tells, of one kind only: cumulative ones, those of single periods, or increments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Cumulative counts, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<u64>,
-    /// The time of the first index. Absent where nobody knows.
+    /// What was counted in each period anew, newest first. Not cumulative: these are added up, each time once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<u64>,
+    /// The time of the first index, or of the first that was counted. Absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
     /// Whose clock that is.
@@ -193,6 +196,11 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> C
         },
         Series::Timed(points) => timed(points.clone()),
         Series::Ago(points) => ago(now, points.clone()),
+        Series::Counted(each) => {
+            let mut each = counts(uplink, profile, now, each);
+            each.counted = std::mem::take(&mut each.indexes);
+            each
+        }
         Series::First(index) => {
             let at = first_log(profile, now.0);
             let time_source = at.map(|_| TimeSource::Computed);

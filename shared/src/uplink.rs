@@ -326,7 +326,7 @@ pub(crate) mod tests {
     pub(crate) fn any_uplink() -> impl Strategy<Value = Uplink> {
         let device = prop_oneof![
             "[0-9A-F]{1,8}".prop_map(|id| format!("sigfox:{id}")),
-            "[1-9][0-9]{14}".prop_map(|id| format!("nbiot:{id}")),
+            "[1-9][0-9]{14}|[1-9A-F][0-9A-F]{11}".prop_map(|id| format!("nbiot:{id}")),
         ];
         let radio = (any::<Option<i16>>(), proptest::option::of("[0-9A-F]{4}"), any::<Option<u8>>());
         let payload = proptest::collection::vec(any::<u8>(), 0..64);

@@ -10,6 +10,7 @@ use crate::profile::Settings;
 pub mod adeunis_pulse;
 mod cursor;
 pub mod dragino;
+pub mod efento;
 mod reading;
 pub mod senml;
 
@@ -23,6 +24,9 @@ pub static CODECS: &[&Codec] = &[
     &adeunis_pulse::NBIOT,
     &dragino::SW3L_NB,
     &dragino::CPN01_NB,
+    &efento::MEASUREMENTS,
+    &efento::CONFIGURATION,
+    &efento::DEVICE_INFO,
     &senml::JSON,
     &senml::CBOR,
 ];
@@ -67,6 +71,9 @@ pub enum Undecodable {
     /// The profile leaves out what the frame cannot be read without.
     #[error("the profile does not set {0}, without which this frame cannot be read")]
     Setting(&'static str),
+    /// Not the protobuf of the message it should be.
+    #[error(transparent)]
+    Protobuf(#[from] prost::DecodeError),
     /// A header that names no device.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),

@@ -2,7 +2,7 @@
 //!
 //! - [`sealed`]: the envelope that proves its sender.
 //! - Each vendor's own form, in the clear, for listeners that are declared as trusted: a file each.
-//! - [`coap`]: either of them as the payload of a CoAP request.
+//! - [`coap`]: either of them as the payload of a CoAP request. [`efento`] is a vendor's own way in CoAP.
 
 use shared::at::At;
 use shared::codec::Undecodable;
@@ -13,6 +13,7 @@ use shared::uplink::{Payload, Radio, UplinkError};
 mod adeunis_pulse4;
 pub mod coap;
 mod dragino;
+mod efento;
 pub mod sealed;
 mod senml;
 
@@ -44,6 +45,8 @@ pub enum Protocol {
     },
     /// A datagram is a CoAP message, whose path names the profile.
     Coap(Trust),
+    /// A datagram is a CoAP message of an Efento logger, in the clear, whose path names the kind of message.
+    Efento(&'static Profile),
 }
 
 /// What has come in.
@@ -53,6 +56,8 @@ pub enum Heard {
     Uplink(&'static Profile, Opened, Answer),
     /// Not an uplink, and answered at once.
     Wrong(Refusal, Vec<u8>),
+    /// A question that is answered at once, and nothing to keep.
+    Asked(Vec<u8>),
     /// The sender has our separate response of that message ID.
     Settled(u16),
 }
@@ -111,8 +116,8 @@ pub enum Refusal {
     /// Not a message of CoAP version 1 that a server could be sent.
     #[error("not a CoAP request")]
     NotCoap,
-    /// Its path is not one profile's name.
-    #[error("the path is not that of a profile whose payload can be read")]
+    /// Its path is not one profile's name, or not a vendor's own.
+    #[error("the path is not that of anything that can be read here")]
     Path,
     /// Something other than POST.
     #[error("the method is not POST")]
@@ -155,6 +160,14 @@ impl Refusal {
 }
 
 impl Protocol {
+    /// What a profile's devices speak in the clear, at a listener of their own.
+    pub fn in_the_clear(profile: &'static Profile, acknowledge: bool) -> Self {
+        match profile.codec.name {
+            "efento" => Self::Efento(profile),
+            _ => Self::Datagram { profile, trust: Trust::InTheClear, acknowledge },
+        }
+    }
+
     /// Reads a datagram.
     ///
     /// # Errors
@@ -167,6 +180,7 @@ impl Protocol {
                 Ok(Heard::Uplink(profile, opened, answer))
             }
             Self::Coap(trust) => coap::hear(datagram, trust),
+            Self::Efento(profile) => efento::hear(datagram, profile),
         }
     }
 
@@ -174,6 +188,7 @@ impl Protocol {
     pub fn trust(&self) -> &Trust {
         match self {
             Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
+            Self::Efento(_) => &Trust::InTheClear,
         }
     }
 }
@@ -206,12 +221,13 @@ pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
         "dragino-sw3l-nb" | "dragino-cpn01-nb" => Some(dragino::open),
         "senml-json" => Some(senml::open_json),
         "senml-cbor" => Some(senml::open_cbor),
+        "efento" => Some(efento::open),
         _ => None,
     }
 }
 
 /// Stands in for the sequence where a format has none: two uplinks of the same second are two, and the same one repeated
 /// stays one. It is CRC-32; of two that differ, one pair in 4,294,967,296 has the same.
-fn checksum(uplink: &[u8]) -> u32 {
+pub(super) fn checksum(uplink: &[u8]) -> u32 {
     crc32fast::hash(uplink)
 }
