@@ -59,7 +59,7 @@ pub enum TimeSource {
     Network,
     /// The device's own.
     Device,
-    /// Reckoned back from one of the others by the device's log period.
+    /// Reckoned back from one of the others, by the device's log period or by how long ago it says.
     Computed,
 }
 

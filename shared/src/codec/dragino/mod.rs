@@ -118,10 +118,10 @@ impl Head {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Undecodable> {
         let imei = meter(cursor.array()?)?;
         // No model has a number from 0xF0 on.
-        let imsi = if cursor.peek().is_some_and(|byte| byte >> 4 == 0xF) { Some(cursor.array()?) } else { None };
+        let subscriber = if cursor.peek().is_some_and(|byte| byte >> 4 == 0xF) { Some(cursor.array()?) } else { None };
         Ok(Self {
             imei,
-            imsi,
+            imsi: subscriber,
             model: cursor.u8()?,
             version: cursor.u8()?,
             battery_mv: cursor.u16_be()?,

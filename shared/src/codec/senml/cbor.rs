@@ -56,12 +56,11 @@ fn goes_on(decoder: &mut Decoder<'_>, len: Option<u64>, done: usize) -> Result<b
 }
 
 fn take(decoder: &mut Decoder<'_>, record: &mut Record, label: Option<&'static str>, name: &str) -> Result<(), Error> {
-    match label {
-        Some(label) => record.set(label, field(decoder)?),
-        None => {
-            decoder.skip()?;
-            record.unknown(name);
-        }
+    if let Some(label) = label {
+        record.set(label, field(decoder)?);
+    } else {
+        decoder.skip()?;
+        record.unknown(name);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Packs in JSON (RFC 8428, section 5). How deep it may be nested is serde_json's to bound.
+//! Packs in JSON (RFC 8428, section 5). How deep it may be nested is `serde_json`'s to bound.
 
 use std::fmt;
 

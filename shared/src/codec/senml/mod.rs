@@ -134,14 +134,26 @@ fn imei(name: &str) -> Option<Result<Imei, DeviceIdError>> {
         let name = name.strip_prefix("urn:gsma:imei:")?;
         let (number, rest) = name.split_at_checked("TTTTTTTT-SSSSSS-C".len())?;
         let parts: Vec<&str> = number.split('-').collect();
-        if parts.iter().map(|part| part.len()).ne([8, 6, 1]) {
+        let &[tac, serial, check] = parts.as_slice() else { return None };
+        if [tac.len(), serial.len(), check.len()] != [8, 6, 1] {
             return None;
         }
-        (parts.concat(), rest)
+        let digits = [tac, serial].concat();
+        let check = if check == "0" { check_digit(&digits) } else { check.to_owned() };
+        (digits + &check, rest)
     };
     // What follows is the name of something in the meter, apart from its number.
     let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
     ends.then(|| digits.parse())
+}
+
+/// The last digit of an IMEI (3GPP TS 23.003, annex B), for which RFC 7254 writes a zero. Without it the meter would have
+/// another ID than the one that is printed on it.
+fn check_digit(digits: &str) -> String {
+    let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
+    let digits = digits.chars().map(|c| c.to_digit(10).unwrap_or_default());
+    let sum: u32 = digits.enumerate().map(|(n, digit)| if n % 2 == 1 { doubled(digit) } else { digit }).sum();
+    ((10 - sum % 10) % 10).to_string()
 }
 
 fn parse(frame: &[u8], form: Form) -> Result<Vec<Record>, SenMlError> {

@@ -12,7 +12,7 @@ const VERSION: i128 = 10;
 const ABSOLUTE: i128 = 1 << 28;
 
 /// More records than this are refused, and so are longer names and units: base fields make much out of few bytes, and the
-/// item has to stay under the 400 KB that `DynamoDB` takes. A day of counts at intervals of three minutes is 480 records.
+/// item has to stay under the 400 KB that DynamoDB takes. A day of counts at intervals of three minutes is 480 records.
 const MAX_RECORDS: usize = 512;
 
 /// See [`MAX_RECORDS`].

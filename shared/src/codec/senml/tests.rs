@@ -107,7 +107,7 @@ fn a_count_is_exact_or_refused() {
     // In JSON it may have been rounded before it was written.
     assert_eq!(count(json!(exact + 1)), [None, both(exact + 1)[1].clone()]);
     assert_eq!(count(json!(u64::MAX)), [None, both(u64::MAX)[1].clone()]);
-    for number in [json!(-1), json!(0.5), json!(1e300), json!(2e16)] {
+    for number in [json!(-1), json!(0.5), json!(1e300), json!(-1e300), json!(2e16)] {
         assert_eq!(count(number.clone()), [None, None], "{number}");
     }
     let reason = refused(&json!([{"n": "A", "u": "count", "v": 0.5}]));
@@ -241,6 +241,9 @@ fn the_sender_is_the_meter_of_the_first_base_name() {
     for name in ["urn:imei:490154203237518", BASE, "urn:imei:490154203237518/3", "urn:gsma:imei:49015420-323751-8:"] {
         assert_eq!(named(name), meter, "{name}");
     }
+    assert_eq!(named("urn:gsma:imei:49015420-323751-0"), meter, "its check digit is left out");
+    assert_eq!(named("urn:gsma:imei:35685003-518460-0").as_deref(), Some("356850035184603"));
+    assert_eq!(named("urn:gsma:imei:49015420-323751-5").as_deref(), Some("490154203237515"));
     let none = [
         "",
         "490154203237518",
@@ -342,9 +345,10 @@ proptest! {
         let absolute = pack[0]["bt"].is_number();
         for (channel, series) in &reading.channels {
             let of_it = points.iter().filter(|(of, ..)| of == channel);
-            let expected = match absolute {
-                true => Series::Timed(of_it.map(|&(_, before, count)| (at(NOW - before), count)).collect()),
-                false => Series::Ago(of_it.map(|&(_, before, count)| (before.try_into().unwrap(), count)).collect()),
+            let expected = if absolute {
+                Series::Timed(of_it.map(|&(_, before, count)| (at(NOW - before), count)).collect())
+            } else {
+                Series::Ago(of_it.map(|&(_, before, count)| (before.try_into().unwrap(), count)).collect())
             };
             prop_assert_eq!(series, &expected);
         }
