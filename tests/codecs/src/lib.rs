@@ -16,7 +16,7 @@ pub fn cases() -> impl Iterator<Item = (String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut files: Vec<_> = files.filter(|file| file.ends_with(".yaml")).collect();
+    let mut files: Vec<_> = files.filter(|file| Path::new(file).extension().is_some_and(|of| of == "yaml")).collect();
     files.sort();
     files.into_iter().flat_map(move |file| {
         let text = fs::read_to_string(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
