@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pulse::PulseStage;
 use pulsegate_tests::bridge::{Bridge, PATIENCE};
-use pulsegate_tests::{codecs, door, events};
+use pulsegate_tests::{door, events};
 use serde_json::{Value, json};
 use shared::fakes::{FakeQueue, FakeSecret, FakeTable};
 use shared::raw::RawStage;
@@ -154,7 +154,7 @@ async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
 #[tokio::test]
 async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_often_it_is_sent() {
     let (bridge, raw, pulse) = (Bridge::start().await, raw_stage(), pulse_stage());
-    let (_, case) = codecs::cases().find(|(_, case)| case["name"] == "ef-hourly-for-a-day").unwrap();
+    let (_, case) = frames::cases().find(|(_, case)| case["name"] == "ef-hourly-for-a-day").unwrap();
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     // CON POST /m, as a meter repeats it.
     let request =
