@@ -2,6 +2,7 @@
 
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
+use shared::ports::Item;
 use shared::profile::PROFILES;
 use shared::pulse;
 use shared::uplink::Uplink;
@@ -27,9 +28,13 @@ pub fn decode(case: &Value) -> Result<Value, String> {
     Ok(serde_json::to_value(item).unwrap_or_else(|e| panic!("{e}")))
 }
 
-/// How large DynamoDB reckons the item, in bytes.
+/// How large DynamoDB reckons the pulse item, in bytes.
 pub fn item_size(case: &Value) -> usize {
-    let item = pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
+    bytes(&pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"])))
+}
+
+/// How large DynamoDB reckons an item, in bytes.
+pub fn bytes(item: &Item) -> usize {
     item.inner().iter().map(|(name, value)| name.len() + size(value)).sum()
 }
 
@@ -47,7 +52,8 @@ fn size(value: &AttributeValue) -> usize {
     }
 }
 
-fn uplink(case: &Value) -> Uplink {
+/// A case's frame, as it is delivered.
+pub fn uplink(case: &Value) -> Uplink {
     let name = case["profile"].as_str().unwrap_or_default();
     let profile = PROFILES.iter().find(|profile| profile.name == name);
     let profile = profile.unwrap_or_else(|| panic!("{}: there is no profile {name:?}", case["name"]));
