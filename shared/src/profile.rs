@@ -3,12 +3,13 @@
 //! A message names its profile (by the callback's path, or by the listener it came in at), so nothing on the write path
 //! has to look a device up. What is the single meter's own, litres per pulse or an offset, is applied when reading.
 //!
-//! They are in one file for people, `shared/profiles.toml`, which is compiled in.
+//! They are in one file for people, `shared/profiles.toml`, which is compiled in. `shared/profiles.schema.json` says the same of its
+//! form to editors.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{CODECS, Codec};
 use crate::device::Network;
@@ -35,7 +36,7 @@ pub struct Profile {
 }
 
 /// How all devices of a profile are set, where their frames do not say so. Nothing of it is ever guessed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Seconds between two logs of a history.
@@ -105,9 +106,9 @@ struct CallbackEntry {
     aliases: BTreeMap<String, String>,
 }
 
-/// What is wrong with the file.
+/// What is wrong with a file of profiles.
 #[derive(Debug, thiserror::Error)]
-enum ProfileError {
+pub enum ProfileError {
     /// Not the form.
     #[error(transparent)]
     Form(#[from] toml::de::Error),
@@ -116,16 +117,39 @@ enum ProfileError {
     Name(#[from] crate::uplink::UplinkError),
     /// No such codec.
     #[error("profile {profile}: there is no codec {codec:?} (there are: {known})", known = known_codecs())]
-    Codec { profile: String, codec: String },
+    Codec {
+        /// Whose.
+        profile: String,
+        /// What it names.
+        codec: String,
+    },
     /// Not a width.
     #[error("profile {profile}: a counter has 1 to 64 bits, not {bits}")]
-    CounterBits { profile: String, bits: u8 },
+    CounterBits {
+        /// Whose.
+        profile: String,
+        /// What it has.
+        bits: u8,
+    },
     /// Not a period.
     #[error("profile {profile}: a log period of no time at all")]
-    LogPeriod { profile: String },
+    LogPeriod {
+        /// Whose.
+        profile: String,
+    },
+    /// Not a series.
+    #[error("profile {profile}: a series has two logs at least")]
+    LogsPerSeries {
+        /// Whose.
+        profile: String,
+    },
 }
 
-fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
+/// Reads a file of profiles. They stay in memory for ever.
+///
+/// # Errors
+/// [`ProfileError`] at the first that is wrong.
+pub fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
     toml::from_str::<BTreeMap<String, Entry>>(text)?.into_iter().map(|(name, entry)| entry.profile(name)).collect()
 }
 
@@ -144,6 +168,9 @@ impl Entry {
         }
         if self.settings.log_period == Some(0) {
             return Err(ProfileError::LogPeriod { profile: name });
+        }
+        if self.settings.logs_per_series.is_some_and(|logs| logs < 2) {
+            return Err(ProfileError::LogsPerSeries { profile: name });
         }
         Ok(Profile {
             name: forever(name),
@@ -209,6 +236,9 @@ mod tests {
         );
         assert!(
             refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: a log period of no time")
+        );
+        assert!(
+            refused(&format!("[a]\n{entry}settings.logs_per_series = 1")).contains("profile a: a series has two logs")
         );
         assert!(refused(&format!("[a]\n{entry}[a]\n{entry}")).contains("duplicate key"));
     }
