@@ -256,7 +256,9 @@ impl Found {
         };
         let mut points: Vec<Point> = self.dated.into_iter().map(point).collect();
         for together in points.chunk_by_mut(|a, b| a.at == b.at).filter(|together| together.len() > 1) {
-            together.iter_mut().for_each(|point| point.contradicted = true);
+            for point in together {
+                point.contradicted = true;
+            }
         }
         let (undated, unanchored) = (self.undated.into_iter().collect(), self.unanchored.into_iter().collect());
         Points { points, undated, unanchored }

@@ -57,7 +57,9 @@ impl<'a> Series<'a> {
         for (&after_log, frames) in &self.frames {
             broken = broken.or_else(|| self.breaks(logs.len(), after_log, frames));
             if let Some(why) = broken {
-                frames.iter().for_each(|frame| found.leave(frame, why));
+                for frame in frames {
+                    found.leave(frame, why);
+                }
                 continue;
             }
             for &increment in frames.iter().take(1).flat_map(|frame| &frame.counts.increments) {

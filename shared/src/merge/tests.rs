@@ -5,7 +5,7 @@ use super::*;
 
 mod series;
 
-fn item(uplink: &str, channels: Value) -> PulseItem {
+fn item(uplink: &str, channels: &Value) -> PulseItem {
     let item = json!({
         "device": "sigfox:1A2345", "uplink": uplink, "profile": "acme", "codec": "acme", "codec_version": 1, "frame": "x",
         "counter_bits": 32, "channels": channels,
@@ -14,8 +14,8 @@ fn item(uplink: &str, channels: Value) -> PulseItem {
 }
 
 /// An item of 2026-11-20 that tells of channel A.
-fn said(time_and_sequence: &str, counts: Value) -> PulseItem {
-    item(&format!("2026-11-20T{time_and_sequence}"), json!({ "A": counts }))
+fn said(time_and_sequence: &str, counts: &Value) -> PulseItem {
+    item(&format!("2026-11-20T{time_and_sequence}"), &json!({ "A": counts }))
 }
 
 fn of_a(items: impl IntoIterator<Item = PulseItem>) -> Points {
@@ -46,7 +46,7 @@ fn what_two_histories_both_tell_is_one_point_of_the_better_clock() {
     let ten = json!({"indexes": [9, 7, 5], "at": "2026-11-20T10:00:00Z", "time_source": "network", "log_period": 3600});
     let nine = json!({"indexes": [7, 5], "at": "2026-11-20T09:00:00Z", "time_source": "network", "log_period": 3600});
     let eight = json!({"indexes": [5], "at": "2026-11-20T08:00:00Z", "time_source": "device"});
-    let points = of_a([said("10:00:00Z#3", ten), said("09:00:00Z#2", nine), said("08:00:00Z#1", eight)]);
+    let points = of_a([said("10:00:00Z#3", &ten), said("09:00:00Z#2", &nine), said("08:00:00Z#1", &eight)]);
     let expected = [("08:00:00Z", 5, Device), ("09:00:00Z", 7, Network), ("10:00:00Z", 9, Network)];
     assert_eq!(dated(&points), expected.map(|(at, index, source)| (at.to_owned(), index, source)));
     assert!(points.undated.is_empty() && points.points.iter().all(|point| point.counter_bits == Some(32)));
@@ -58,7 +58,7 @@ fn what_the_device_dates_itself_is_of_its_clock_throughout() {
     for apart in [json!({"every": 60}), json!({"seconds_before": [60, 120]})] {
         let mut counts = json!({"indexes": [9, 7, 5], "at": "2026-11-20T10:00:00Z", "time_source": "device"});
         counts.as_object_mut().unwrap().extend(apart.as_object().unwrap().clone());
-        let points = of_a([said("10:00:00Z#-", counts)]);
+        let points = of_a([said("10:00:00Z#-", &counts)]);
         assert_eq!(points.points.len(), 3);
         assert!(points.points.iter().all(|point| point.time_source == TimeSource::Device));
     }
@@ -67,7 +67,7 @@ fn what_the_device_dates_itself_is_of_its_clock_throughout() {
 #[test]
 fn a_history_without_a_period_gives_one_point_and_the_rest_in_its_order() {
     let counts = json!({"indexes": [9, 7, 5], "at": "2026-11-20T10:00:00Z", "time_source": "network"});
-    let points = of_a([said("10:00:00Z#00001", counts)]);
+    let points = of_a([said("10:00:00Z#00001", &counts)]);
     assert_eq!(dated(&points), [("10:00:00Z".to_owned(), 9, TimeSource::Network)]);
     assert_eq!(points.undated, [undated("10:00:00Z#00001", &[7, 5])]);
 }
@@ -76,7 +76,7 @@ fn a_history_without_a_period_gives_one_point_and_the_rest_in_its_order() {
 fn two_indexes_of_one_time_are_both_kept_and_marked() {
     let counts = |index: u64| json!({"indexes": [index], "at": "2026-11-20T10:00:00Z", "time_source": "network"});
     let later = json!({"indexes": [9], "at": "2026-11-20T10:00:01Z", "time_source": "network"});
-    let points = of_a([said("10:00:00Z#1", counts(9)), said("10:00:00Z#2", counts(8)), said("10:00:01Z#3", later)]);
+    let points = of_a([said("10:00:00Z#1", &counts(9)), said("10:00:00Z#2", &counts(8)), said("10:00:01Z#3", &later)]);
     let marked: Vec<_> = points.points.iter().map(|point| (point.index, point.contradicted)).collect();
     assert_eq!(marked, [(8, true), (9, true), (9, false)]);
 }
@@ -84,7 +84,7 @@ fn two_indexes_of_one_time_are_both_kept_and_marked() {
 #[test]
 fn a_width_that_is_told_differently_is_not_known() {
     let counts = json!({"A": {"indexes": [9], "at": "2026-11-20T10:00:00Z", "time_source": "network"}});
-    let wide = |uplink: &str, counter_bits| PulseItem { counter_bits, ..item(uplink, counts.clone()) };
+    let wide = |uplink: &str, counter_bits| PulseItem { counter_bits, ..item(uplink, &counts) };
     let (unknown, narrow) = (wide("2026-11-20T10:00:00Z#1", None), wide("2026-11-20T10:00:00Z#2", Some(24)));
     assert_eq!(of_a([unknown.clone(), narrow.clone()]).points[0].counter_bits, Some(24));
     let other = wide("2026-11-20T10:00:00Z#3", Some(32));
@@ -107,9 +107,9 @@ fn a_difference_is_modulo_the_width_and_none_where_that_is_not_known() {
 fn an_item_of_another_device_or_without_a_key_is_refused_and_changes_nothing() {
     let counts = json!({"indexes": [9], "at": "2026-11-20T10:00:00Z", "time_source": "network"});
     let mut merge = Merge::default();
-    merge.add(said("10:00:00Z#1", counts.clone())).unwrap();
+    merge.add(said("10:00:00Z#1", &counts)).unwrap();
     let before = merge.clone();
-    let other = PulseItem { device: "sigfox:2B".parse().unwrap(), ..said("11:00:00Z#1", counts.clone()) };
+    let other = PulseItem { device: "sigfox:2B".parse().unwrap(), ..said("11:00:00Z#1", &counts) };
     let refused = merge.add(other.clone()).unwrap_err();
     assert_eq!(refused.to_string(), "an item of sigfox:2B among those of sigfox:1A2345");
     let mut others = Merge::default();
@@ -118,7 +118,7 @@ fn an_item_of_another_device_or_without_a_key_is_refused_and_changes_nothing() {
     for key in
         ["", "2026-11-20", "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z#x", "today#1", "2026-11-20T10:00:00Z#1#data"]
     {
-        assert_eq!(merge.add(item(key, json!({}))), Err(NotMerged::Key(key.to_owned())));
+        assert_eq!(merge.add(item(key, &json!({}))), Err(NotMerged::Key(key.to_owned())));
     }
     assert_eq!(merge, before);
 }
@@ -147,7 +147,7 @@ fn any_counts() -> impl Strategy<Value = Value> {
 fn any_items() -> impl Strategy<Value = Vec<PulseItem>> {
     let channels = prop::collection::btree_map(prop::sample::select(vec!["A", "B"]), any_counts(), 1..3);
     let any_item = (10..13_u8, 0..4_u8, channels).prop_map(|(hour, sequence, channels)| {
-        item(&format!("2026-11-20T{hour}:00:00Z#{sequence:05}"), json!(channels))
+        item(&format!("2026-11-20T{hour}:00:00Z#{sequence:05}"), &json!(channels))
     });
     prop::collection::vec(any_item, 0..12)
 }

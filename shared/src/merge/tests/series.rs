@@ -12,12 +12,12 @@ fn begins(time_and_sequence: &str, index: u64, at: Option<&str>, log_period: Opt
     if let Some(log_period) = log_period {
         counts["log_period"] = json!(log_period);
     }
-    said(time_and_sequence, counts)
+    said(time_and_sequence, &counts)
 }
 
 fn goes_on(time_and_sequence: &str, series: u32, after_log: u16, increments: &[u32]) -> PulseItem {
     let counts = json!({"increments": increments, "after_log": after_log, "log_period": 600, "series": series});
-    said(time_and_sequence, counts)
+    said(time_and_sequence, &counts)
 }
 
 /// Six logs of ten minutes, the last of 12:00.
@@ -65,7 +65,7 @@ fn without_the_first_frame_every_increment_stands_alone() {
 #[test]
 fn without_a_counter_of_messages_no_series_is_known() {
     let counts = json!({"increments": [1, 2], "after_log": 1, "log_period": 600});
-    let points = of_a([begins("12:00:00Z#-", 100, Some("11:10:00Z"), Some(600)), said("12:00:10Z#-", counts)]);
+    let points = of_a([begins("12:00:00Z#-", 100, Some("11:10:00Z"), Some(600)), said("12:00:10Z#-", &counts)]);
     assert_eq!(indexes(&points), [100]);
     assert_eq!(points.unanchored, [alone("12:00:10Z#-", 1, &[1, 2], Why::AnchorMissing)]);
 }
@@ -227,7 +227,7 @@ impl Life {
                     let key = format!("{}#{:05}", at(now), (self.first_sequence + sent) % 4096);
                     let counts =
                         index.map(|index| json!({"indexes": [index], "at": at(now), "time_source": "network"}));
-                    items.push(item(&key, json!({"A": counts[0], "B": counts[1]})));
+                    items.push(item(&key, &json!({"A": counts[0], "B": counts[1]})));
                     for (certain, index) in certain.iter_mut().zip(index) {
                         certain.points.insert((at(now), index.into()));
                     }
@@ -268,7 +268,7 @@ impl Life {
                 "increments": increments, "after_log": 2 * frame - 1, "log_period": self.period(), "series": series,
             })
         };
-        item(key, json!({"A": channel(0), "B": channel(1)}))
+        item(key, &json!({"A": channel(0), "B": channel(1)}))
     }
 
     fn certain(
