@@ -270,8 +270,9 @@ mod tests {
                 "A": {"indexes": [159], "at": "2026-11-20T12:00:00Z", "time_source": "network"},
                 "B": {"indexes": [2], "at": "2026-11-20T12:00:00Z", "time_source": "network"},
             },
+            "details": {"frame_counter": 2},
         });
-        assert_eq!(stored("adeunis-pulse-v4", "46000000009f00000002"), expected);
+        assert_eq!(stored("adeunis-pulse-v4", "46400000009f00000002"), expected);
     }
 
     #[test]

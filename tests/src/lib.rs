@@ -5,7 +5,6 @@
 //! - [`template`]: `template.yaml`, as data.
 //! - [`yaml`]: YAML files, as data.
 //! - [`events`]: the files of `events/`, by name.
-//! - [`codecs`]: the frames of `codecs/`, and what each says.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
 //! - [`door`]: the callback function in the test's own process, over fakes.
@@ -19,7 +18,6 @@
 
 pub mod bridge;
 pub mod clients;
-pub mod codecs;
 pub mod contracts;
 pub mod document;
 pub mod door;
@@ -30,14 +28,4 @@ pub mod stack;
 pub mod template;
 pub mod yaml;
 
-use std::path::PathBuf;
-
-/// A file of the repository.
-pub fn repository(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// A file of the repository, read.
-pub fn read(path: &str) -> String {
-    std::fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
+pub use frames::{read, repository};

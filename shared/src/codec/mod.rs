@@ -13,7 +13,7 @@ mod reading;
 pub use reading::{Channel, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
 
 /// Every codec that a profile can name.
-pub static CODECS: &[&Codec] = &[&adeunis_pulse::V3, &adeunis_pulse::V4, &adeunis_pulse::NBIOT];
+pub static CODECS: &[&Codec] = &[&adeunis_pulse::V2, &adeunis_pulse::V3, &adeunis_pulse::V4, &adeunis_pulse::NBIOT];
 
 /// A frame format, with the code that reads it.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //! frame but the last, which has one.
 
 use super::*;
+use crate::pulse;
 
 fn begins(time_and_sequence: &str, index: u64, at: Option<&str>, log_period: Option<u32>) -> PulseItem {
     let mut counts = json!({"indexes": [index], "begins_series": true});
@@ -210,11 +211,10 @@ impl Life {
             let mut now = start;
             let mut chain = Chain::Whole;
             for frame in 0..=self.logs / 2 {
-                let key = format!("{}#{:05}", at(now), (self.first_sequence + sent) % 4096);
-                let number = self.first_sequence + sent - u32::try_from(frame).unwrap();
+                let item = self.send(now, sent, &self.frame(&logs, frame));
                 if *arrive.next().unwrap() {
-                    items.push(self.frame(&key, &logs, frame, start, number % 4096));
-                    self.certain(&mut certain, &key, &logs, frame, start, chain);
+                    self.certain(&mut certain, &item.uplink, &logs, frame, start, chain);
+                    items.push(item);
                 } else {
                     chain = chain.without(frame);
                 }
@@ -224,10 +224,7 @@ impl Life {
                     continue;
                 }
                 if arrives {
-                    let key = format!("{}#{:05}", at(now), (self.first_sequence + sent) % 4096);
-                    let counts =
-                        index.map(|index| json!({"indexes": [index], "at": at(now), "time_source": "network"}));
-                    items.push(item(&key, &json!({"A": counts[0], "B": counts[1]})));
+                    items.push(self.send(now, sent, &format!("4680{:08x}{:08x}", index[0], index[1])));
                     for (certain, index) in certain.iter_mut().zip(index) {
                         certain.points.insert((at(now), index.into()));
                     }
@@ -254,21 +251,24 @@ impl Life {
         if frame == 0 { 0..1 } else { 2 * frame - 1..(2 * frame + 1).min(self.logs) }
     }
 
-    fn frame(&self, key: &str, logs: &[[u32; 2]], frame: usize, start: i64, series: u32) -> PulseItem {
-        let channel = |channel: usize| {
-            if frame == 0 {
-                return json!({
-                    "indexes": [logs[0][channel]], "at": self.time(start, 0), "time_source": "computed",
-                    "log_period": self.period(), "begins_series": true,
-                });
-            }
-            let step = |log: usize| logs[log][channel].wrapping_sub(logs[log - 1][channel]);
-            let increments: Vec<u32> = self.logs_of(frame).map(step).collect();
-            json!({
-                "increments": increments, "after_log": 2 * frame - 1, "log_period": self.period(), "series": series,
-            })
-        };
-        item(key, &json!({"A": channel(0), "B": channel(1)}))
+    /// A frame of a series, as the device cuts it.
+    fn frame(&self, logs: &[[u32; 2]], frame: usize) -> String {
+        if frame == 0 {
+            return format!("488000{:08x}{:08x}", logs[0][0], logs[0][1]);
+        }
+        let step = |log: usize| [0, 1].map(|channel: usize| logs[log][channel].wrapping_sub(logs[log - 1][channel]));
+        let steps: Vec<String> = self.logs_of(frame).flat_map(step).map(|step| format!("{step:04x}")).collect();
+        format!("4880{frame:02x}{}", steps.concat())
+    }
+
+    /// The item that a frame becomes.
+    fn send(&self, now: i64, sent: u32, payload: &str) -> PulseItem {
+        let profile = if self.logs == 6 { "adeunis-pulse-v2-10min" } else { "adeunis-pulse-v2-1h" };
+        let uplink = json!({
+            "device": "sigfox:1A2345", "kind": "data", "at": at(now), "time_source": "network",
+            "sequence": (self.first_sequence + sent) % 4096, "profile": profile, "payload": payload,
+        });
+        pulse::decode(&serde_json::from_value(uplink).unwrap()).unwrap()
     }
 
     fn certain(

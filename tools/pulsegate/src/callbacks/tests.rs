@@ -240,7 +240,10 @@ fn the_secret_comes_from_a_file_or_a_variable_and_goes_into_header_or_address() 
 #[test]
 fn what_is_wrong_is_named() {
     for (line, part) in [
-        (format!("--profile acme --url {URL}"), "there are adeunis-pulse-v3, adeunis-pulse-v3-1h, adeunis-pulse-v4"),
+        (
+            format!("--profile acme --url {URL}"),
+            "there are adeunis-pulse-v2, adeunis-pulse-v2-10min, adeunis-pulse-v2-1h",
+        ),
         (format!("--profile adeunis-pulse4-nbiot --url {URL}"), "is not a profile of a Sigfox device"),
         (format!("--profile {PROFILE} --url http://a"), "--url is not an address of the form https://"),
         (format!("--profile {PROFILE} --url https://user:password@a"), "--url is not an address of the form https://"),

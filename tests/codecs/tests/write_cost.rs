@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use pulsegate_tests::{codecs, read, repository};
-use serde_json::{Value, json};
+use frames::{read, repository};
+use serde_json::json;
 use shared::codec::Channel;
 use shared::ports::Item;
-use shared::pulse::{self, PulseItem};
+use shared::pulse;
 use shared::uplink::Uplink;
 
 const PAGE: &str = "docs/write-cost.md";
@@ -38,8 +38,8 @@ fn with_table(page: &str, name: &str, table: &str) -> String {
 fn frames() -> String {
     let mut table =
         "| frame | payload | raw item | units | pulse item | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
-    for (_, case) in codecs::cases() {
-        let (uplink, name) = (codecs::uplink(&case), case["name"].as_str().unwrap_or_default());
+    for (_, case) in frames::cases() {
+        let (uplink, name) = (frames::uplink(&case), case["name"].as_str().unwrap_or_default());
         let pulse = pulse::item(&uplink).map_or("none | 0".to_owned(), |item| cost(&[item]));
         let (payload, raw) = (uplink.payload.bytes().len(), cost(&[uplink.raw_item(RETENTION_DAYS)]));
         let _ = writeln!(table, "| `{name}` | {payload} | {raw} | {pulse} |");
@@ -55,26 +55,26 @@ fn days() -> String {
         uplink("adeunis-pulse4-nbiot-1h", &format!("11223344556677880300000026{frame}"))
     });
     let both = [a.clone(), b.clone()];
-    let (series, in_series) = series();
+    let series = series();
     let rows = [
-        ("24 data frames of both channels", &data[..], decoded(&data)),
-        ("a history frame of one channel", &both[..1], decoded(&both[..1])),
-        ("two history frames, one for each channel", &both[..], decoded(&both)),
-        ("13 frames of a series of both channels", &series[..], in_series),
+        ("24 data frames of both channels", &data[..]),
+        ("a history frame of one channel", &both[..1]),
+        ("two history frames, one for each channel", &both),
+        ("13 frames of a series of both channels", &series),
     ];
     let mut table =
         "| told in | payloads | raw items | units | pulse items | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
-    for (name, uplinks, items) in rows {
+    for (name, uplinks) in rows {
         let payloads: usize = uplinks.iter().map(|uplink| uplink.payload.bytes().len()).sum();
         let raw: Vec<Item> = uplinks.iter().map(|uplink| uplink.raw_item(RETENTION_DAYS)).collect();
-        let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&items));
+        let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&decoded(uplinks)));
     }
     let _ = writeln!(table, "| one item of both channels, if a frame had them | | | | {} |", cost(&[of_both(&a)]));
     table
 }
 
 fn uplink(profile: &str, payload: &str) -> Uplink {
-    codecs::uplink(&json!({"name": "a day", "profile": profile, "hex": payload}))
+    frames::uplink(&json!({"name": "a day", "profile": profile, "hex": payload}))
 }
 
 fn decoded(uplinks: &[Uplink]) -> Vec<Item> {
@@ -86,47 +86,22 @@ fn of_both(uplink: &Uplink) -> Item {
     let mut item = pulse::decode(uplink).unwrap();
     let counts = item.channels[&Channel::A].clone();
     item.channels.insert(Channel::B, counts);
-    stored(&item)
-}
-
-fn stored(item: &PulseItem) -> Item {
-    serde_dynamo::to_item(item).unwrap()
+    serde_dynamo::to_item(&item).unwrap()
 }
 
 /// Bytes of all items and write units of all.
 fn cost(items: &[Item]) -> String {
-    let sizes = items.iter().map(codecs::bytes);
-    let units = items.iter().map(|item| codecs::bytes(item).div_ceil(WRITE_UNIT));
+    let sizes = items.iter().map(frames::bytes);
+    let units = items.iter().map(|item| frames::bytes(item).div_ceil(WRITE_UNIT));
     format!("{} | {}", sizes.sum::<usize>(), units.sum::<usize>())
 }
 
-/// A series of 24 logs, as an Adeunis PULSE of generation V2 sends it, and what is stored of it.
-fn series() -> (Vec<Uplink>, Vec<Item>) {
-    let frame = |place: usize| {
-        let (payload, counts) = match place {
-            0 => (format!("488000{COUNT:08x}{COUNT:08x}"), first_of_series()),
-            12 => (format!("48800c{}", "1388".repeat(2)), more_of_series(place, 1)),
-            _ => (format!("4880{place:02x}{}", "1388".repeat(4)), more_of_series(place, 2)),
-        };
-        let mut uplink = uplink("adeunis-pulse-v4", &payload);
-        uplink.profile = "adeunis-pulse-v2-1h".parse().unwrap();
-        let item = json!({
-            "device": uplink.device, "uplink": uplink.key().to_string(), "profile": uplink.profile, "codec": "adeunis-pulse-v2",
-            "codec_version": 1, "frame": "0x48", "counter_bits": 32, "channels": {"A": counts, "B": counts},
-            "details": {"frame_counter": 4},
-        });
-        let item: PulseItem = serde_json::from_value(item).unwrap();
-        (uplink, stored(&item))
+/// A series of 24 logs, as an Adeunis PULSE of generation V2 sends it.
+fn series() -> Vec<Uplink> {
+    let payload = |frame: usize| match frame {
+        0 => format!("488000{COUNT:08x}{COUNT:08x}"),
+        12 => format!("4880{frame:02x}{}", "1388".repeat(2)),
+        _ => format!("4880{frame:02x}{}", "1388".repeat(4)),
     };
-    (0..13).map(frame).unzip()
-}
-
-fn first_of_series() -> Value {
-    json!({
-        "indexes": [COUNT], "at": "2026-11-19T13:00:00Z", "time_source": "computed", "log_period": 3600, "begins_series": true,
-    })
-}
-
-fn more_of_series(place: usize, increments: usize) -> Value {
-    json!({"increments": vec![5000; increments], "after_log": 2 * place - 1, "log_period": 3600, "series": 42})
+    (0..13).map(|frame| uplink("adeunis-pulse-v2-1h", &payload(frame))).collect()
 }

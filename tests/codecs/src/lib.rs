@@ -1,19 +1,37 @@
-//! The frames of `tests/codecs/`: a file per maker, a case per frame.
+//! Frames of real devices, `tests/codecs/*.yaml`: a file per maker, a case per frame.
 
 use serde_dynamo::AttributeValue;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 use shared::ports::Item;
 use shared::profile::PROFILES;
 use shared::pulse;
 use shared::uplink::Uplink;
 
+pub mod yaml;
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// A file of the repository, read.
+pub fn read(path: &str) -> String {
+    fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
 /// Every case, with its file.
 pub fn cases() -> impl Iterator<Item = (String, Value)> {
-    let entries = std::fs::read_dir(crate::repository("tests/codecs")).unwrap_or_else(|e| panic!("tests/codecs: {e}"));
-    let mut files: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut files: Vec<_> = files.filter(|file| Path::new(file).extension().is_some_and(|of| of == "yaml")).collect();
     files.sort();
-    files.into_iter().flat_map(|file| {
-        let cases = crate::yaml::read(&format!("tests/codecs/{file}"));
+    files.into_iter().flat_map(move |file| {
+        let text = fs::read_to_string(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        let cases = yaml::parse(&file, &text);
         let cases = cases.as_array().cloned().unwrap_or_else(|| panic!("{file} is not a list"));
         cases.into_iter().map(move |case| (file.clone(), case))
     })

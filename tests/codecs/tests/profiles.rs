@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use pulsegate_tests::read;
+use frames::read;
 use serde_json::Value;
 use shared::codec::CODECS;
 use shared::profile::{self, Settings};
