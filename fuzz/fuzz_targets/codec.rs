@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use pulsegate_fuzz::fed;
 use shared::at::At;
 use shared::codec::adeunis_pulse::v4_clock;
+use shared::codec::efento::Head;
 use shared::device::{DeviceId, Imei, Network};
 use shared::profile::{PROFILES, Profile};
 use shared::pulse;
@@ -20,6 +21,7 @@ const EARLY: i64 = 60_000;
 fuzz_target!(|bytes: &[u8]| {
     fed(bytes);
     let _ = v4_clock(bytes);
+    let _ = Head::of_measurements(bytes);
     for profile in PROFILES.iter() {
         let _ = (profile.codec.decode)(bytes, &profile.settings);
     }

@@ -17,14 +17,16 @@ pub enum Network {
     Nbiot,
 }
 
-/// A device on its network, written `sigfox:1A2345` or `nbiot:490154203237518`.
+/// A device on its network, written `sigfox:1A2345`, `nbiot:490154203237518` or `nbiot:282C02424EED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum DeviceId {
     /// A Sigfox device.
     Sigfox(SigfoxId),
-    /// An NB-IoT device.
+    /// An NB-IoT device, by its modem.
     Nbiot(Imei),
+    /// An NB-IoT device whose frames name it by a serial number.
+    NbiotSerial(Serial),
 }
 
 /// A Sigfox device ID: 32 bits, written in upper-case hex without leading zeros.
@@ -36,11 +38,15 @@ pub struct SigfoxId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Imei(u64);
 
+/// A serial number of 48 bits, written as 12 upper-case hex digits: three too few for an IMEI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Serial(u64);
+
 /// Not a device ID.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceIdError {
     /// Not `network:id`.
-    #[error("{0:?} is not a device ID of the form sigfox:1A2345 or nbiot:490154203237518")]
+    #[error("{0:?} is not a device ID of the form sigfox:1A2345, nbiot:490154203237518 or nbiot:282C02424EED")]
     Form(String),
     /// Not a Sigfox ID.
     #[error("{0:?} is not a Sigfox device ID (one to eight hex digits)")]
@@ -48,6 +54,9 @@ pub enum DeviceIdError {
     /// Not an IMEI.
     #[error("{0:?} is not an IMEI (15 or 16 decimal digits, not all of them zero)")]
     Imei(String),
+    /// Not a serial number.
+    #[error("{0:?} is not a serial number (12 hex digits, not all of them zero)")]
+    Serial(String),
 }
 
 impl DeviceId {
@@ -55,7 +64,7 @@ impl DeviceId {
     pub fn network(self) -> Network {
         match self {
             Self::Sigfox(_) => Network::Sigfox,
-            Self::Nbiot(_) => Network::Nbiot,
+            Self::Nbiot(_) | Self::NbiotSerial(_) => Network::Nbiot,
         }
     }
 }
@@ -92,6 +101,47 @@ impl Imei {
             rest /= 100;
         }
         bytes
+    }
+}
+
+impl Serial {
+    /// The digits in hex, so many of them.
+    const DIGITS: usize = 12;
+
+    /// The digits as one number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for Serial {
+    type Error = DeviceIdError;
+
+    fn try_from(number: u64) -> Result<Self, DeviceIdError> {
+        // All zeros is no number that a maker gave to one device.
+        if (1..1 << 48).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(DeviceIdError::Serial(format!("{number:012X}")))
+        }
+    }
+}
+
+impl TryFrom<[u8; 6]> for Serial {
+    type Error = DeviceIdError;
+
+    fn try_from(bytes: [u8; 6]) -> Result<Self, DeviceIdError> {
+        bytes.into_iter().fold(0, |number, byte| number << 8 | u64::from(byte)).try_into()
+    }
+}
+
+impl FromStr for Serial {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        let digits = text.len() == Self::DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = digits.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        number.ok_or_else(|| DeviceIdError::Serial(text.to_owned()))?.try_into()
     }
 }
 
@@ -147,6 +197,7 @@ impl FromStr for DeviceId {
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
         match text.split_once(':') {
             Some(("sigfox", id)) => Ok(Self::Sigfox(id.parse()?)),
+            Some(("nbiot", id)) if id.len() == Serial::DIGITS => Ok(Self::NbiotSerial(id.parse()?)),
             Some(("nbiot", id)) => Ok(Self::Nbiot(id.parse()?)),
             _ => Err(DeviceIdError::Form(text.to_owned())),
         }
@@ -165,6 +216,12 @@ impl fmt::Display for Imei {
     }
 }
 
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012X}", self.0)
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -180,6 +237,7 @@ impl fmt::Display for DeviceId {
         match self {
             Self::Sigfox(id) => id.fmt(f),
             Self::Nbiot(id) => id.fmt(f),
+            Self::NbiotSerial(id) => id.fmt(f),
         }
     }
 }
@@ -224,21 +282,46 @@ mod tests {
     }
 
     #[test]
+    fn twelve_digits_are_a_serial_number_and_no_imei() {
+        check("nbiot:282C02424EED", "nbiot:282C02424EED");
+        check("nbiot:282c02424eed", "nbiot:282C02424EED");
+        check("nbiot:000000000001", "nbiot:000000000001");
+        assert_eq!("nbiot:123456789012".parse(), Ok(DeviceId::NbiotSerial(Serial(0x1234_5678_9012))));
+    }
+
+    #[test]
     fn what_is_no_id_is_refused() {
         for text in ["", "sigfox:", "sigfox:+1A", "sigfox:123456789", "sigfox:G", "lora:1", "nbiot:12345678901234"] {
             assert!(text.parse::<DeviceId>().is_err(), "{text}");
         }
-        assert!("nbiot:000000000000000".parse::<DeviceId>().is_err());
+        for text in ["nbiot:000000000000000", "nbiot:000000000000", "nbiot:282C02424EEG", "nbiot:+82C02424EED"] {
+            assert!(text.parse::<DeviceId>().is_err(), "{text}");
+        }
+        assert!(Serial::try_from([0; 6]).is_err());
         assert!(Imei::from_packed([0xFF; 8]).is_err());
     }
 
     proptest! {
         #[test]
-        fn every_id_is_read_back_as_it_was_written(sigfox: u32, imei in 1..10_000_000_000_000_000_u64) {
-            for id in [DeviceId::Sigfox(SigfoxId(sigfox)), DeviceId::Nbiot(Imei(imei))] {
+        fn every_id_is_read_back_as_it_was_written(
+            sigfox: u32,
+            imei in 1..10_000_000_000_000_000_u64,
+            serial in 1..1_u64 << 48,
+        ) {
+            let ids = [DeviceId::Sigfox(SigfoxId(sigfox)), DeviceId::Nbiot(Imei(imei)), DeviceId::NbiotSerial(Serial(serial))];
+            for id in ids {
                 prop_assert_eq!(id.to_string().parse::<DeviceId>(), Ok(id));
             }
             prop_assert_eq!(Imei::from_packed(Imei(imei).packed()), Ok(Imei(imei)));
+        }
+
+        #[test]
+        fn a_device_has_one_spelling(text in "nbiot:[0-9A-Fa-f]{10,17}") {
+            if let Ok(id) = text.parse::<DeviceId>() {
+                let spelled = id.to_string();
+                prop_assert_eq!(spelled.to_uppercase(), spelled.replace("nbiot", "NBIOT"));
+                prop_assert_eq!(spelled.parse(), Ok(id));
+            }
         }
 
         #[test]

@@ -31,7 +31,9 @@ pub struct Points {
     /// A log that two uplinks tell, of which the network dated each, may be at two times some seconds apart: as much as its
     /// radio took longer once than the other time. Both are points, and since they have the same index, no pulse counts twice.
     pub points: Vec<Point>,
-    /// Indexes in known order, but of unknown time, by the uplinks that told them.
+    /// What a device counted that begins anew in each period, in the order of time. Of the same time and count there is one.
+    pub counted: Vec<Counted>,
+    /// Counts in known order, but of unknown time, by the uplinks that told them.
     pub undated: Vec<Undated>,
     /// Increments to an index that is not known, by the uplinks that told them.
     pub unanchored: Vec<Unanchored>,
@@ -53,13 +55,28 @@ pub struct Point {
     pub contradicted: bool,
 }
 
-/// Indexes of unknown time.
+/// What was counted in one period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counted {
+    /// Which period: its beginning or its end, as the device's maker has it.
+    pub at: At,
+    /// Pulses counted in it.
+    pub pulses: u64,
+    /// See [`Point::time_source`].
+    pub time_source: TimeSource,
+    /// There is another count of this very time: not to be added to this one. Which one is right is not known here.
+    pub contradicted: bool,
+}
+
+/// Counts of unknown time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Undated {
     /// The sort key of the uplink that told them, or the first of them.
     pub uplink: String,
     /// Newest first, as in the item. All were logged before the uplink was sent, and before what it dates.
     pub indexes: Vec<u64>,
+    /// Newest first, where the device counts in each period anew. They may be there another time, in another uplink.
+    pub counted: Vec<u64>,
     /// See [`Point::counter_bits`].
     pub counter_bits: Option<u8>,
 }
@@ -167,7 +184,9 @@ impl Merge {
         let all: Vec<Said> = all.collect();
         let mut found = Found::default();
         for said in all.iter().filter(|said| said.begins_series().is_none()) {
-            found.put(said, said.counts.dated());
+            found.put_indexes(said, said.counts.dated());
+            let undated = put(&mut found.counted, said, said.counts.counted_dated());
+            found.leave_undated(said, vec![], undated);
         }
         series::chain(&all, &mut found);
         found.points()
@@ -205,10 +224,14 @@ struct Said<'a> {
 /// What has been found of a channel.
 #[derive(Default)]
 struct Found {
-    dated: BTreeMap<(At, u64), Known>,
+    indexes: Dated,
+    counted: Dated,
     undated: BTreeSet<Undated>,
     unanchored: BTreeSet<Unanchored>,
 }
+
+/// By time and count.
+type Dated = BTreeMap<(At, u64), Known>;
 
 /// What is known of a point, from all that tell it.
 struct Known {
@@ -218,22 +241,15 @@ struct Known {
 
 impl Found {
     /// Indexes that an uplink tells, newest first.
-    fn put(&mut self, said: &Said, indexes: impl Iterator<Item = (u64, Option<At>)>) {
-        let mut undated = vec![];
-        for (nth, (index, at)) in indexes.enumerate() {
-            let Some(at) = at else {
-                undated.push(index);
-                continue;
-            };
-            let time_source = said.time_source(nth);
-            let known = self.dated.entry((at, index));
-            let known = known.or_insert_with(|| Known { time_source, counter_bits: BTreeSet::new() });
-            known.time_source = better(known.time_source, time_source);
-            known.counter_bits.extend(said.uplink.counter_bits);
-        }
-        if !undated.is_empty() {
+    fn put_indexes(&mut self, said: &Said, indexes: impl Iterator<Item = (u64, Option<At>)>) {
+        let undated = put(&mut self.indexes, said, indexes);
+        self.leave_undated(said, undated, vec![]);
+    }
+
+    fn leave_undated(&mut self, said: &Said, indexes: Vec<u64>, counted: Vec<u64>) {
+        if !(indexes.is_empty() && counted.is_empty()) {
             let (uplink, counter_bits) = (said.uplink.key.clone(), said.uplink.counter_bits);
-            self.undated.insert(Undated { uplink, indexes: undated, counter_bits });
+            self.undated.insert(Undated { uplink, indexes, counted, counter_bits });
         }
     }
 
@@ -247,30 +263,63 @@ impl Found {
     }
 
     fn points(self) -> Points {
-        let point = |((at, index), known): ((At, u64), Known)| Point {
+        let period = |Point { at, index, time_source, contradicted, .. }| Counted {
             at,
-            index,
-            time_source: known.time_source,
-            counter_bits: known.counter_bits.first().copied().filter(|_| known.counter_bits.len() == 1),
-            contradicted: false,
+            pulses: index,
+            time_source,
+            contradicted,
         };
-        let mut points: Vec<Point> = self.dated.into_iter().map(point).collect();
-        for together in points.chunk_by_mut(|a, b| a.at == b.at).filter(|together| together.len() > 1) {
-            for point in together {
-                point.contradicted = true;
-            }
+        Points {
+            points: marked(self.indexes),
+            counted: marked(self.counted).into_iter().map(period).collect(),
+            undated: self.undated.into_iter().collect(),
+            unanchored: self.unanchored.into_iter().collect(),
         }
-        let (undated, unanchored) = (self.undated.into_iter().collect(), self.unanchored.into_iter().collect());
-        Points { points, undated, unanchored }
     }
 }
 
+/// Takes in counts that an uplink tells, newest first; hands back those without a time.
+fn put(dated: &mut Dated, said: &Said, counts: impl Iterator<Item = (u64, Option<At>)>) -> Vec<u64> {
+    let mut undated = vec![];
+    for (nth, (count, at)) in counts.enumerate() {
+        let Some(at) = at else {
+            undated.push(count);
+            continue;
+        };
+        let time_source = said.time_source(nth);
+        let known = dated.entry((at, count));
+        let known = known.or_insert_with(|| Known { time_source, counter_bits: BTreeSet::new() });
+        known.time_source = better(known.time_source, time_source);
+        known.counter_bits.extend(said.uplink.counter_bits);
+    }
+    undated
+}
+
+/// The points in their order, with a mark on those of one time.
+fn marked(dated: Dated) -> Vec<Point> {
+    let point = |((at, index), known): ((At, u64), Known)| Point {
+        at,
+        index,
+        time_source: known.time_source,
+        counter_bits: known.counter_bits.first().copied().filter(|_| known.counter_bits.len() == 1),
+        contradicted: false,
+    };
+    let mut points: Vec<Point> = dated.into_iter().map(point).collect();
+    for together in points.chunk_by_mut(|a, b| a.at == b.at).filter(|together| together.len() > 1) {
+        for point in together {
+            point.contradicted = true;
+        }
+    }
+    points
+}
+
 impl Said<'_> {
-    /// Whose clock the item's nth index is of. The first one's is given, and what the profile's log period tells is reckoned
-    /// from it; other distances are the device's own.
+    /// Whose clock the item's nth count is of. The first one's is given. The others' distances to it are the profile's, or the
+    /// device's, whose times they are if the first one's is.
     fn time_source(&self, nth: usize) -> TimeSource {
-        let given = nth == 0 || self.counts.log_period.is_none();
-        self.counts.time_source.filter(|_| given && !self.counts.begins_series).unwrap_or(TimeSource::Computed)
+        let given = self.counts.time_source.filter(|_| !self.counts.begins_series);
+        let given = given.filter(|&of| nth == 0 || of == TimeSource::Device && self.counts.log_period.is_none());
+        given.unwrap_or(TimeSource::Computed)
     }
 
     /// The index of the first log of a series that other uplinks go on with.

@@ -45,6 +45,27 @@ pub struct Settings {
     pub logs_per_series: Option<u16>,
     /// The bits of the device's counters, where the codec does not know or is wrong about them.
     pub counter_bits: Option<u8>,
+    /// Whether frames of a Dragino device have the IMSI behind the IMEI, as newer firmware sends it.
+    pub imsi: bool,
+    /// How long a record in the log of a Dragino CPN01-NB is: 11 bytes, or 12 with firmware that repeats the calculate flag.
+    pub record_bytes: Option<u8>,
+}
+
+impl Settings {
+    /// What of them no device can have.
+    fn fault(&self) -> Option<String> {
+        if let Some(bits) = self.counter_bits.filter(|bits| !(1..=64).contains(bits)) {
+            return Some(format!("a counter has 1 to 64 bits, not {bits}"));
+        }
+        if self.log_period == Some(0) {
+            return Some("a log period of no time at all".to_owned());
+        }
+        if self.logs_per_series.is_some_and(|logs| logs < 2) {
+            return Some("a series has two logs at least".to_owned());
+        }
+        let bytes = self.record_bytes.filter(|bytes| !(11..=12).contains(bytes))?;
+        Some(format!("a record has 11 or 12 bytes, not {bytes}"))
+    }
 }
 
 /// What a device type's callbacks do not tell of themselves: the customer types both into the Sigfox back end.
@@ -123,25 +144,13 @@ pub enum ProfileError {
         /// What it names.
         codec: String,
     },
-    /// Not a width.
-    #[error("profile {profile}: a counter has 1 to 64 bits, not {bits}")]
-    CounterBits {
+    /// A setting that no device can have.
+    #[error("profile {profile}: {reason}")]
+    Setting {
         /// Whose.
         profile: String,
-        /// What it has.
-        bits: u8,
-    },
-    /// Not a period.
-    #[error("profile {profile}: a log period of no time at all")]
-    LogPeriod {
-        /// Whose.
-        profile: String,
-    },
-    /// Not a series.
-    #[error("profile {profile}: a series has two logs at least")]
-    LogsPerSeries {
-        /// Whose.
-        profile: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }
 
@@ -163,14 +172,8 @@ impl Entry {
         let Some(codec) = CODECS.iter().find(|codec| codec.name == self.codec) else {
             return Err(ProfileError::Codec { profile: name, codec: self.codec });
         };
-        if let Some(bits) = self.settings.counter_bits.filter(|bits| !(1..=64).contains(bits)) {
-            return Err(ProfileError::CounterBits { profile: name, bits });
-        }
-        if self.settings.log_period == Some(0) {
-            return Err(ProfileError::LogPeriod { profile: name });
-        }
-        if self.settings.logs_per_series.is_some_and(|logs| logs < 2) {
-            return Err(ProfileError::LogsPerSeries { profile: name });
+        if let Some(reason) = self.settings.fault() {
+            return Err(ProfileError::Setting { profile: name, reason });
         }
         Ok(Profile {
             name: forever(name),
@@ -237,9 +240,12 @@ mod tests {
         assert!(
             refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: a log period of no time")
         );
-        assert!(
-            refused(&format!("[a]\n{entry}settings.logs_per_series = 1")).contains("profile a: a series has two logs")
-        );
+        for (setting, reason) in [
+            ("logs_per_series = 1", "profile a: a series has two logs at least"),
+            ("record_bytes = 10", "profile a: a record has 11 or 12 bytes, not 10"),
+        ] {
+            assert_eq!(refused(&format!("[a]\n{entry}settings.{setting}")), reason);
+        }
         assert!(refused(&format!("[a]\n{entry}[a]\n{entry}")).contains("duplicate key"));
     }
 }

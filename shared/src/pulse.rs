@@ -4,6 +4,7 @@
 //! hourly counts of two channels does. So times that are evenly apart are not written out.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -79,13 +80,16 @@ pub struct PulseItem {
     pub details: Details,
 }
 
-/// The counts of a channel that an uplink tells: cumulative ones, or increments, never both.
+/// The counts of a channel that an uplink tells, of one kind only: cumulative ones, those of single periods, or increments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Cumulative counts, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<u64>,
-    /// The time of the first index. Absent where nobody knows.
+    /// What was counted in each period anew, newest first. Not cumulative: these are added up, each time once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<u64>,
+    /// The time of the first index, or of the first that was counted. Absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
     /// Whose clock that is.
@@ -117,15 +121,22 @@ pub struct Counts {
 impl Counts {
     /// Each index with its time, newest first; without one where nobody knows when.
     pub fn dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
+        self.with_times(&self.indexes)
+    }
+
+    /// The same of what was counted in each period anew.
+    pub fn counted_dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
+        self.with_times(&self.counted)
+    }
+
+    fn with_times<'a>(&'a self, values: &'a [u64]) -> impl Iterator<Item = (u64, Option<At>)> + 'a {
         let apart = self.log_period.map(u64::from).or(self.every);
         let before = move |n: usize| match n {
             0 => Some(0),
             _ => self.seconds_before.get(n - 1).copied().or_else(|| apart?.checked_mul(n as u64)),
         };
-        self.indexes
-            .iter()
-            .enumerate()
-            .map(move |(n, &index)| (index, before(n).and_then(|seconds| self.at?.checked_sub(seconds))))
+        let at = move |n| before(n).and_then(|seconds| self.at?.checked_sub(seconds));
+        values.iter().enumerate().map(move |(n, &value)| (value, at(n)))
     }
 }
 
@@ -191,6 +202,12 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> C
             ..Counts::default()
         },
         Series::Timed(points) => timed(points.clone()),
+        Series::Ago(points) => ago(now, points.clone()),
+        Series::Counted(each) => {
+            let mut each = counts(uplink, profile, now, each);
+            each.counted = std::mem::take(&mut each.indexes);
+            each
+        }
         Series::First(index) => {
             let at = first_log(profile, now.0);
             let time_source = at.map(|_| TimeSource::Computed);
@@ -210,15 +227,31 @@ fn timed(mut points: Vec<(At, u64)>) -> Counts {
     points.sort_unstable_by(|a, b| b.cmp(a));
     points.dedup();
     let Some(&(at, _)) = points.first() else { return Counts::default() };
-    let before = |&(time, _): &(At, u64)| at.unix().abs_diff(time.unix());
-    let seconds_before: Vec<u64> = points.iter().skip(1).map(before).collect();
+    let before = |(time, index): (At, u64)| (at.unix().abs_diff(time.unix()), index);
+    apart(Some((at, TimeSource::Device)), points.into_iter().map(before).collect())
+}
+
+fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> Counts {
+    points.sort_unstable_by_key(|&(before, index)| (before, Reverse(index)));
+    points.dedup();
+    let Some(&(newest, _)) = points.first() else { return Counts::default() };
+    let at = match newest {
+        0 => Some(now),
+        _ => now.0.checked_sub(newest.into()).map(|at| (at, TimeSource::Computed)),
+    };
+    apart(at, points.into_iter().map(|(before, index)| ((before - newest).into(), index)).collect())
+}
+
+/// Counts with how many seconds each is before the first, the newest.
+fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> Counts {
+    let seconds_before: Vec<u64> = points.iter().skip(1).map(|&(before, _)| before).collect();
     let every = seconds_before.first().copied().filter(|&step| step > 0);
     let every =
         every.filter(|step| seconds_before.iter().zip(1_u64..).all(|(&before, n)| Some(before) == step.checked_mul(n)));
     Counts {
-        indexes: points.iter().map(|&(_, index)| index).collect(),
-        at: Some(at),
-        time_source: Some(TimeSource::Device),
+        indexes: points.into_iter().map(|(_, index)| index).collect(),
+        at: newest.map(|(at, _)| at),
+        time_source: newest.map(|(_, source)| source),
         every,
         seconds_before: if every.is_some() { vec![] } else { seconds_before },
         ..Counts::default()
@@ -320,6 +353,19 @@ mod tests {
         assert_eq!((uneven.every, uneven.seconds_before), (None, vec![3599, 7200]));
         let same_time = timed(vec![(ten, 5), (ten, 9)]);
         assert_eq!((same_time.indexes, same_time.every, same_time.seconds_before), (vec![9, 5], None, vec![0]));
+    }
+
+    #[test]
+    fn what_was_counted_before_now_is_dated_back_from_the_frames_own_moment() {
+        let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
+        let since = ago(now, vec![(7200, 5), (0, 9), (3600, 7), (0, 9)]);
+        assert_eq!((since.indexes, since.at, since.time_source), (vec![9, 7, 5], Some(now.0), Some(now.1)));
+        assert_eq!((since.every, since.seconds_before), (Some(3600), vec![]));
+        let earlier = ago(now, vec![(100, 5), (60, 9)]);
+        assert_eq!((earlier.at, earlier.time_source), (now.0.checked_sub(60), Some(TimeSource::Computed)));
+        assert_eq!((earlier.indexes, earlier.every), (vec![9, 5], Some(40)));
+        let too_early = ago((At::EPOCH, TimeSource::Network), vec![(1, 5)]);
+        assert_eq!((too_early.indexes, too_early.at, too_early.time_source), (vec![5], None, None));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! ```text
 //! message Uplink {
 //!   uint32 version = 1;             // 1
-//!   uint64 imei = 2;                // of an NB-IoT device; one of these two
+//!   uint64 imei = 2;                // of an NB-IoT device; one of this, 3 and 14
 //!   optional uint32 sigfox_id = 3;  // of a Sigfox device
 //!   uint64 at = 4;                  // seconds since 1970
 //!   uint32 time_source = 5;         // 0 network, 1 device, 2 computed
@@ -18,6 +18,7 @@
 //!   optional double snr = 11;       // dB
 //!   optional string station = 12;
 //!   optional uint32 signal_quality = 13;
+//!   optional uint64 serial = 14;    // of an NB-IoT device that has no IMEI to tell
 //! }
 //! ```
 
@@ -25,7 +26,7 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::at::{At, AtError};
-use crate::device::{DeviceId, DeviceIdError, Imei, SigfoxId};
+use crate::device::{DeviceId, DeviceIdError, Imei, Serial, SigfoxId};
 use crate::uplink::{Kind, Payload, Radio, TimeSource, Uplink, UplinkError};
 
 const VERSION: u32 = 1;
@@ -58,6 +59,8 @@ struct UplinkRecord {
     station: Option<String>,
     #[prost(uint32, optional, tag = "13")]
     signal_quality: Option<u32>,
+    #[prost(uint64, optional, tag = "14")]
+    serial: Option<u64>,
 }
 
 /// Not an uplink's record.
@@ -90,9 +93,10 @@ pub enum RecordError {
 
 /// Writes an uplink behind what is in the buffer.
 pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
-    let (imei, sigfox_id) = match uplink.device {
-        DeviceId::Nbiot(imei) => (imei.number(), None),
-        DeviceId::Sigfox(id) => (0, Some(id.number())),
+    let (imei, sigfox_id, serial) = match uplink.device {
+        DeviceId::Nbiot(imei) => (imei.number(), None, None),
+        DeviceId::NbiotSerial(serial) => (0, None, Some(serial.number())),
+        DeviceId::Sigfox(id) => (0, Some(id.number()), None),
     };
     let Radio { rssi, snr, station, signal_quality } = &uplink.radio;
     let time_source = match uplink.time_source {
@@ -104,6 +108,7 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         version: VERSION,
         imei,
         sigfox_id,
+        serial,
         at: uplink.at.unix().unsigned_abs(), // never negative
         time_source,
         sequence: uplink.sequence,
@@ -136,9 +141,10 @@ pub fn decode(record: &[u8]) -> Result<Uplink, RecordError> {
         return Err(RecordError::Version(record.version));
     }
     Ok(Uplink {
-        device: match record.sigfox_id {
-            Some(id) => DeviceId::Sigfox(SigfoxId::from(id)),
-            None => DeviceId::Nbiot(Imei::try_from(record.imei)?),
+        device: match (record.sigfox_id, record.serial) {
+            (Some(id), _) => DeviceId::Sigfox(SigfoxId::from(id)),
+            (None, Some(serial)) => DeviceId::NbiotSerial(Serial::try_from(serial)?),
+            (None, None) => DeviceId::Nbiot(Imei::try_from(record.imei)?),
         },
         kind: match record.kind {
             0 => Kind::Data,
@@ -203,6 +209,11 @@ mod tests {
         let expected = "0801 108e99add9aeb96f 20c0ec80d806 2801 3007 \
             3a14616465756e69732d70756c7365342d6e62696f74 420a46800000009f00000002";
         assert_eq!(hex::encode(encoded(&uplink)), expected.replace(' ', ""));
+        // The same, of a device with a serial number.
+        let by_serial = Uplink { device: "nbiot:282C02424EED".parse().unwrap(), ..uplink };
+        let expected = "0801 20c0ec80d806 2801 3007 70ed9d8992c0850a".to_owned()
+            + "3a14616465756e69732d70756c7365342d6e62696f74 420a46800000009f00000002";
+        assert_eq!(hex::encode(encoded(&by_serial)), expected.replace(' ', ""));
     }
 
     #[test]
@@ -211,6 +222,7 @@ mod tests {
         assert!(reason("7b22").contains("not an uplink's record"));
         assert_eq!(reason(""), "record version 0 is not known (this is version 1)");
         assert!(reason("0801").contains("not an IMEI"));
+        assert!(reason("08017000").contains("not a serial number"));
         assert_eq!(reason("080118014805"), "kind 5 is not known");
     }
 }

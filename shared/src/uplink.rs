@@ -29,7 +29,7 @@ pub struct Uplink {
     pub at: At,
     /// Whose clock `at` was read from.
     pub time_source: TimeSource,
-    /// The device's message counter, where it has one.
+    /// The device's message counter; of a datagram whose format has none, a checksum; or neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u32>,
     /// What the device is; chooses the codec.
@@ -59,7 +59,7 @@ pub enum TimeSource {
     Network,
     /// The device's own.
     Device,
-    /// Reckoned back from one of the others by the device's log period.
+    /// Reckoned back from one of the others, by the device's log period or by how long ago it says.
     Computed,
 }
 
@@ -326,7 +326,7 @@ pub(crate) mod tests {
     pub(crate) fn any_uplink() -> impl Strategy<Value = Uplink> {
         let device = prop_oneof![
             "[0-9A-F]{1,8}".prop_map(|id| format!("sigfox:{id}")),
-            "[1-9][0-9]{14}".prop_map(|id| format!("nbiot:{id}")),
+            "[1-9][0-9]{14}|[1-9A-F][0-9A-F]{11}".prop_map(|id| format!("nbiot:{id}")),
         ];
         let radio = (any::<Option<i16>>(), proptest::option::of("[0-9A-F]{4}"), any::<Option<u8>>());
         let payload = proptest::collection::vec(any::<u8>(), 0..64);

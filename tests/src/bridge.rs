@@ -21,7 +21,7 @@ use crate::document;
 /// Longer than anything here takes; a test that waits for so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The profile of every listener.
+/// The profile of the listeners, if no other is asked for.
 pub const PROFILE: &str = "adeunis-pulse4-nbiot";
 
 /// A running bridge with a listener of every kind.
@@ -37,6 +37,8 @@ pub struct Bridge {
     pub coap: SocketAddr,
     /// Takes vendors' payloads in CoAP.
     pub coap_trusted: SocketAddr,
+    /// Takes what Efento loggers send.
+    pub efento: SocketAddr,
     /// Says how it is.
     pub http: SocketAddr,
     /// Tells it to stop.
@@ -53,6 +55,12 @@ impl Bridge {
 
     /// Starts one that takes another time or room than usual.
     pub async fn start_with(change: impl FnOnce(&mut Pace)) -> Self {
+        Self::start_for(PROFILE, change).await
+    }
+
+    /// Starts one whose listeners for datagrams are of this profile.
+    pub async fn start_for(profile: &str, change: impl FnOnce(&mut Pace)) -> Self {
+        let setting = |name: &'static str| setting(name, profile);
         let mut config = Config::from_settings(&Settings::new(&setting)).unwrap();
         change(&mut config.pace);
         let sockets = Sockets::bind(config.http, config.listeners(Some(&keys()))).await.unwrap();
@@ -65,13 +73,15 @@ impl Bridge {
         };
         let (sealed, trusted) = (address(false, true), address(false, false));
         let (coap, coap_trusted) = (address(true, true), address(true, false));
+        let is_efento = |at: &&Listener| matches!(at.protocol, Protocol::Efento(_));
+        let efento = sockets.udp.iter().find(is_efento).unwrap().local_addr().unwrap();
         let http = sockets.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stream = Arc::new(FakeStream::default());
         let running = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, async {
             let _ = stopped.await;
         }));
-        Self { stream, sealed, trusted, coap, coap_trusted, http, stop, running }
+        Self { stream, sealed, trusted, coap, coap_trusted, efento, http, stop, running }
     }
 
     /// Stops it and gives what has become durable.
@@ -135,10 +145,11 @@ pub async fn until(condition: impl AsyncFn() -> bool) {
     timeout(PATIENCE, so).await.expect("it becomes so");
 }
 
-fn setting(name: &str) -> Option<String> {
+fn setting(name: &str, profile: &str) -> Option<String> {
     let value = match name {
         "STREAM_NAME" | "MASTER_KEYS_SECRET_ID" => "unused",
-        "SEALED_LISTENERS" | "TRUSTED_LISTENERS" => return Some(format!("{PROFILE}=127.0.0.1:0")),
+        "SEALED_LISTENERS" => return Some(format!("{profile}=127.0.0.1:0")),
+        "TRUSTED_LISTENERS" => return Some(format!("{profile}=127.0.0.1:0,efento=127.0.0.1:0")),
         "COAP_LISTENERS" | "COAP_TRUSTED_LISTENERS" | "HTTP_ADDR" => "127.0.0.1:0",
         "LINGER_MS" => "5",
         _ => return None,

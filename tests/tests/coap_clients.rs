@@ -1,15 +1,19 @@
 //! CoAP clients of others against the bridge: libcoap's, aiocoap, and the reference client. A relay between the two tells
 //! what was on the wire.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
-use pulsegate_tests::bridge::{Bridge, PATIENCE, PROFILE};
+use pulsegate_tests::bridge::{Bridge, PATIENCE, PROFILE, metric};
 use pulsegate_tests::clients::{aiocoap, libcoap, reference_client, run};
 use pulsegate_tests::document::{bytes, text};
 use pulsegate_tests::relay::{Relay, Seen};
+use shared::codec::efento;
+use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
+use udp_bridge::intake;
 
 /// Seconds until a client gives up where an answer is expected, and where none is.
 const PATIENT: &str = "20";
@@ -19,6 +23,7 @@ const IMPATIENT: &str = "2";
 const CON: u8 = 0;
 const NON: u8 = 1;
 const ACK: u8 = 2;
+const CREATED: &str = "2.01";
 const CHANGED: &str = "2.04";
 const EMPTY: &str = "0.00";
 
@@ -241,6 +246,87 @@ async fn who_proves_nothing_gets_no_answer_on_a_sealed_listener_whatever_is_aske
         let Some(said) = client.ask(relay.addr, &Request::post(bytes("Uplink"))).await else { continue };
         assert_acknowledges(&said);
         assert_eq!(answers(&relay.seen()), [answer(ACK, CHANGED)], "{client:?}");
+        assert_eq!(bridge.stop().await.len(), 1);
+    }
+}
+
+/// As an Efento logger does.
+fn to_efento(path: &'static str, hex: &str) -> Request {
+    Request { path, ..Request::post(hex::decode(hex).unwrap()) }
+}
+
+/// Captured from an Efento device.
+const MEASURED: &str = "0a06282c02424eed1001183c220f080110b8d0a7c20620d2032a020000220e080210b8d0a7c20620722a0200002896d5a7c20640014809820100";
+
+/// A 2.01 with the time of this minute.
+fn assert_told_the_time(said: &Answer, relay: &Relay, kind: u8) {
+    let (_, payload) = said.as_ref().expect("an answer");
+    let now = u32::try_from(intake::now().unix()).unwrap();
+    assert!((now - 60..=now).any(|time| efento::reply(time, false) == *payload), "{payload:02x?}");
+    assert_eq!(answers(&relay.seen()).last(), Some(&answer(kind, CREATED)));
+}
+
+#[tokio::test]
+async fn an_efento_loggers_measurements_are_answered_201_with_the_time_and_repeated_are_one_uplink() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        let relay = Relay::start(bridge.efento, 0).await;
+        let changed = MEASURED.replace("20d203", "20d403");
+        for payload in [MEASURED, MEASURED, &changed] {
+            let Some(said) = client.ask(relay.addr, &to_efento("m", payload)).await else { continue };
+            assert_told_the_time(&said, &relay, ACK);
+        }
+        let uplinks = bridge.stop().await;
+        let Some(first) = uplinks.first() else { continue };
+        assert_eq!((first.device.to_string().as_str(), first.profile.as_str()), ("nbiot:282C02424EED", "efento"));
+        assert_eq!((first.at.to_string().as_str(), first.time_source), ("2025-06-11T20:35:00Z", TimeSource::Device));
+        assert_eq!(hex::encode(first.payload.bytes()), MEASURED);
+        let keys: BTreeSet<_> = uplinks.iter().map(Uplink::key).collect();
+        assert_eq!((uplinks.len(), keys.len()), (3, 2), "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_efento_logger_whose_message_is_not_durable_is_answered_500_and_one_whose_takes_long_separately() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        let relay = Relay::start(bridge.efento, 0).await;
+        bridge.stream.set_held(true);
+        let Some(command) = client.command(relay.addr, &to_efento("m", MEASURED)) else { continue };
+        let asking = tokio::spawn(run(command));
+        relay.until(|seen| !seen.down.is_empty()).await;
+        bridge.stream.set_held(false);
+        assert_told_the_time(&client.answer(&asking.await.unwrap()), &relay, CON);
+        bridge.stream.set_down(true);
+        assert_refused(&client.ask(bridge.efento, &to_efento("m", MEASURED)).await.unwrap(), "5.00");
+        assert_eq!(bridge.stop().await.len(), 1, "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_efento_logger_says_of_itself_is_kept_and_the_time_is_told_and_not_kept() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        let relay = Relay::start(bridge.efento, 0).await;
+        for (path, payload) in [("c", "ca0106282c02424eed"), ("i", "0a06282c02424eed")] {
+            let Some(said) = client.ask(relay.addr, &to_efento(path, payload)).await else { continue };
+            assert_told_the_time(&said, &relay, ACK);
+        }
+        let Some(said) = client.ask(relay.addr, &to_efento("t", "")).await else { continue };
+        assert_eq!((said.unwrap().1.len(), answers(&relay.seen()).last()), (4, Some(&answer(ACK, "2.05"))));
+        assert_eq!(metric(bridge.http, "asked_total").await, 1);
+        let profiles: Vec<_> = bridge.stop().await.iter().map(|uplink| uplink.profile.as_str().to_owned()).collect();
+        assert_eq!(profiles, ["efento-configuration", "efento-device-info"], "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_efento_message_that_is_not_confirmable_is_kept_and_not_answered() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        let request = Request { confirmable: false, patience: IMPATIENT, ..to_efento("m", MEASURED) };
+        let Some(said) = client.ask(bridge.efento, &request).await else { continue };
+        assert_eq!(said, None, "{client:?}");
         assert_eq!(bridge.stop().await.len(), 1);
     }
 }

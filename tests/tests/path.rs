@@ -1,14 +1,17 @@
 //! Real messages through every stage, in process: what one hands on, the next is given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pulse::PulseStage;
+use pulsegate_tests::bridge::{Bridge, PATIENCE};
 use pulsegate_tests::{door, events};
 use serde_json::{Value, json};
 use shared::fakes::{FakeQueue, FakeSecret, FakeTable};
 use shared::raw::RawStage;
 use sigfox_callback::request::Request;
-use tokio::time::Instant;
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_mins(1)
@@ -148,6 +151,37 @@ async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
     }
 }
 
+#[tokio::test]
+async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_often_it_is_sent() {
+    let (bridge, raw, pulse) = (Bridge::start().await, raw_stage(), pulse_stage());
+    let (_, case) = frames::cases().find(|(_, case)| case["name"] == "ef-hourly-for-a-day").unwrap();
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // CON POST /m, as a meter repeats it.
+    let request =
+        [&hex::decode("40021234b16dff").unwrap()[..], &hex::decode(case["hex"].as_str().unwrap()).unwrap()].concat();
+    for _ in 0..2 {
+        meter.send_to(&request, bridge.efento).await.unwrap();
+        let mut answer = [0; 64];
+        let len = timeout(PATIENCE, meter.recv(&mut answer)).await.expect("an answer").unwrap();
+        assert_eq!(hex::encode(&answer[..len])[..10], *"60411234ff");
+    }
+    let stream = Arc::clone(&bridge.stream);
+    assert_eq!(bridge.stop().await.len(), 2);
+    let records = stream.records().into_iter().map(|sent| {
+        let mut record = events::read("raw-nbiot.json")["Records"][0].clone();
+        record["kinesis"]["data"] = base64(&sent.data).into();
+        record
+    });
+    let event = serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap();
+    assert!(raw_nbiot::handle(event, &raw, soon()).await.unwrap().batch_item_failures.is_empty());
+    pulse::handle(sqs(&raw.pulse.sent()), &pulse, soon()).await.unwrap();
+    assert_eq!(raw.table.len(), 1);
+    let items = items(&pulse.table);
+    assert_eq!(items.len(), 1);
+    assert_eq!((&items[0]["device"], &items[0]["channels"]), (&json!("nbiot:282C02424EED"), &case["item"]["channels"]));
+    assert!(items[0]["uplink"].as_str().unwrap().starts_with("2026-11-20T12:00:00Z#"));
+}
+
 /// The demo's message as a request.
 fn request(message: &Value) -> Request {
     let event = json!({
@@ -158,7 +192,7 @@ fn request(message: &Value) -> Request {
     serde_json::from_value(event).unwrap()
 }
 
-fn base64(text: &str) -> String {
+fn base64(bytes: impl AsRef<[u8]>) -> String {
     use base64::prelude::{BASE64_STANDARD, Engine as _};
-    BASE64_STANDARD.encode(text)
+    BASE64_STANDARD.encode(bytes)
 }

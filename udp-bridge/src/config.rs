@@ -24,7 +24,9 @@ It takes no arguments but --help and --version. Settings are environment variabl
                          its payload. Example: 0.0.0.0:5683
   MASTER_KEYS_SECRET_ID  name or ARN of the secret with the master keys, {\"1\": \"KEY\", ...} (required with either)
   TRUSTED_LISTENERS      as SEALED_LISTENERS, but in the clear. Whoever reaches such an address can send in any meter's
-                         name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011
+                         name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011,
+                         dragino-sw3l-nb=0.0.0.0:7012, senml-cbor=0.0.0.0:7013. Loggers of the profile efento speak CoAP
+                         there, to paths of their own. Example: efento=0.0.0.0:5684
   COAP_TRUSTED_LISTENERS as COAP_LISTENERS, but in the clear
   ACKNOWLEDGE            whether datagrams are acknowledged, true or false (default true; CoAP always is)
   HTTP_ADDR              address of GET /healthz, /readyz and /metrics (default 0.0.0.0:8080)
@@ -131,16 +133,18 @@ impl Config {
 
     /// Where datagrams come in, and how they are read there. `keys` are there if a listener needs them.
     pub fn listeners(&self, keys: Option<&MasterKeys>) -> Vec<(SocketAddr, Protocol)> {
-        let sealed = keys.map(|keys| Trust::Sealed(keys.clone()));
-        let datagram = |at: &Address, trust| {
-            (at.addr, Protocol::Datagram { profile: at.profile, trust, acknowledge: self.acknowledge })
-        };
         let mut listeners = Vec::new();
-        if let Some(sealed) = sealed {
-            listeners.extend(self.sealed.iter().map(|at| datagram(at, sealed.clone())));
-            listeners.extend(self.coap.iter().map(|&addr| (addr, Protocol::Coap(sealed.clone()))));
+        if let Some(keys) = keys {
+            let trust = Trust::Sealed(keys.clone());
+            let datagram = |at: &Address| {
+                let (profile, trust) = (at.profile, trust.clone());
+                (at.addr, Protocol::Datagram { profile, trust, acknowledge: self.acknowledge })
+            };
+            listeners.extend(self.sealed.iter().map(datagram));
+            listeners.extend(self.coap.iter().map(|&addr| (addr, Protocol::Coap(trust.clone()))));
         }
-        listeners.extend(self.trusted.iter().map(|at| datagram(at, Trust::InTheClear)));
+        let in_the_clear = |at: &Address| (at.addr, Protocol::in_the_clear(at.profile, self.acknowledge));
+        listeners.extend(self.trusted.iter().map(in_the_clear));
         listeners.extend(self.coap_trusted.iter().map(|&addr| (addr, Protocol::Coap(Trust::InTheClear))));
         listeners
     }

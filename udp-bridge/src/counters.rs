@@ -32,6 +32,8 @@ pub struct Counters {
     pub authenticated: Counter,
     /// Of the others, CoAP clients that acknowledge an answer of ours.
     pub settled: Counter,
+    /// And questions that were answered at once.
+    pub asked: Counter,
     refused: Reasons,
     /// Datagrams that the kernel has dropped since nobody read them in time.
     kernel_dropped: Counter,
@@ -82,6 +84,7 @@ impl Counters {
         let received = counter("received", "datagrams that have come in");
         let authenticated = counter("authenticated", "uplinks of somebody: proved, or believed on a trusted listener");
         let settled = counter("settled", "CoAP messages that acknowledge an answer of ours");
+        let asked = counter("asked", "questions that were answered at once: what time it is");
         let kernel_dropped =
             counter("kernel_dropped", "datagrams dropped by the kernel since nobody read them in time");
         let paused = counter("paused", "times that nothing was read because HOLD_MB was reached");
@@ -104,6 +107,7 @@ impl Counters {
             received,
             authenticated,
             settled,
+            asked,
             refused,
             kernel_dropped,
             in_flight,
@@ -171,6 +175,7 @@ impl Counters {
             ("stored", self.durable.get()),
             ("given_back", self.given_back.get()),
             ("settled", self.settled.get()),
+            ("asked", self.asked.get()),
             ("refused", refused.iter().map(|(_, count)| count).sum()),
             ("acknowledged", self.acknowledged.get()),
             ("kernel_dropped", self.kernel_dropped.get()),
@@ -239,7 +244,7 @@ mod tests {
         let (metrics, properties) = counters.news();
         let expected = json!({
             "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
-            "kernel_dropped": 0, "refused_records": 1, "settled": 0,
+            "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0,
         });
         assert_eq!(metrics[0], ("Count", expected));
         assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));

@@ -117,12 +117,20 @@ impl Intake {
             }
             Ok(Heard::Wrong(refusal, answer)) => {
                 self.counters.refuse(&refusal, datagram.len());
-                sender.inspect(|&peer| {
-                    self.socket.send(&[(peer, &answer)], Duration::ZERO);
-                });
+                self.answer(sender, &answer);
+            }
+            Ok(Heard::Asked(answer)) => {
+                self.counters.asked.inc();
+                self.answer(sender, &answer);
             }
             Err(refusal) => self.counters.refuse(&refusal, datagram.len()),
         }
+    }
+
+    fn answer(&self, sender: Option<SocketAddr>, answer: &[u8]) {
+        sender.inspect(|&peer| {
+            self.socket.send(&[(peer, answer)], Duration::ZERO);
+        });
     }
 
     fn uplink(&self, profile: ProfileName, opened: Opened) -> Uplink {

@@ -80,6 +80,7 @@ impl Listener {
         let (name, profile) = match &protocol {
             Protocol::Datagram { profile, .. } => ("udp", Some(profile.name)),
             Protocol::Coap(_) => ("coap", None),
+            Protocol::Efento(profile) => ("coap", Some(profile.name)),
         };
         let receive_buffer = sockets[0].receive_buffer();
         let addr = sockets[0].local_addr()?;

@@ -32,6 +32,11 @@ impl<'a> Cursor<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    /// The next byte, without taking it.
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.frame.get(self.at).copied()
+    }
+
     /// Bytes not yet read.
     pub(super) fn left(&self) -> usize {
         self.frame.len() - self.at

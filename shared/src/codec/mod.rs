@@ -4,16 +4,32 @@
 //! To add one: a file with a `static` [`Codec`] in it, the frame drawn in its docs with the source; its line in [`CODECS`];
 //! the maker's own vectors; then a profile in `shared/profiles.toml` that names it. `docs/add-a-device.md` walks through it.
 
+use crate::at::At;
 use crate::profile::Settings;
 
 pub mod adeunis_pulse;
 mod cursor;
+pub mod dragino;
+pub mod efento;
 mod reading;
+pub mod senml;
 
-pub use reading::{Channel, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
+pub use reading::{Channel, ChannelError, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
 
 /// Every codec that a profile can name.
-pub static CODECS: &[&Codec] = &[&adeunis_pulse::V2, &adeunis_pulse::V3, &adeunis_pulse::V4, &adeunis_pulse::NBIOT];
+pub static CODECS: &[&Codec] = &[
+    &adeunis_pulse::V2,
+    &adeunis_pulse::V3,
+    &adeunis_pulse::V4,
+    &adeunis_pulse::NBIOT,
+    &dragino::SW3L_NB,
+    &dragino::CPN01_NB,
+    &efento::MEASUREMENTS,
+    &efento::CONFIGURATION,
+    &efento::DEVICE_INFO,
+    &senml::JSON,
+    &senml::CBOR,
+];
 
 /// A frame format, with the code that reads it.
 #[derive(Debug)]
@@ -55,7 +71,22 @@ pub enum Undecodable {
     /// The profile leaves out what the frame cannot be read without.
     #[error("the profile does not set {0}, without which this frame cannot be read")]
     Setting(&'static str),
+    /// Not the protobuf of the message it should be.
+    #[error(transparent)]
+    Protobuf(#[from] prost::DecodeError),
     /// A header that names no device.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
+    /// Not SenML, or not of pulses.
+    #[error(transparent)]
+    SenMl(#[from] senml::SenMlError),
+}
+
+/// What a device's clock says, in seconds since 1970; `None` for a time before 2020, when none of the devices read here
+/// was made: it is of a clock that nobody has set.
+fn clock(seconds: impl Into<i64>) -> Option<At> {
+    /// 2020-01-01T00:00:00Z.
+    const CLOCK_SET: i64 = 1_577_836_800;
+    let seconds = seconds.into();
+    if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }
 }

@@ -36,6 +36,10 @@ pub enum Series {
     Logs(Vec<u64>),
     /// Counts with the device's own times, in no order.
     Timed(Vec<(At, u64)>),
+    /// Counts with how many seconds they were taken before the frame's own moment, in no order.
+    Ago(Vec<(u32, u64)>),
+    /// The same as any of these, but not cumulative: the device counts in each period anew, and these are added up.
+    Counted(Box<Self>),
     /// The count at the first log of a series whose newest log is of the frame's own moment; the frames after it tell how
     /// it went on. How many logs a series has, the profile knows.
     First(u64),
@@ -79,6 +83,11 @@ impl Channel {
     pub const A: Self = Self(Cow::Borrowed("A"));
     /// The second.
     pub const B: Self = Self(Cow::Borrowed("B"));
+
+    /// An input of a device that numbers them.
+    pub fn numbered(number: usize) -> Self {
+        Self(Cow::Owned(number.to_string()))
+    }
 
     /// The name.
     pub fn as_str(&self) -> &str {

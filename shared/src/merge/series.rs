@@ -68,7 +68,7 @@ impl<'a> Series<'a> {
             }
         }
         let dated = logs.into_iter().enumerate().map(|(nth, index)| (index, self.time(nth)));
-        found.put(self.anchor, dated.rev());
+        found.put_indexes(self.anchor, dated.rev());
     }
 
     /// Why these frames do not go on where the series has come to, if they do not.

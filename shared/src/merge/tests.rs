@@ -29,7 +29,8 @@ fn dated(points: &Points) -> Vec<(String, u64, TimeSource)> {
 }
 
 fn undated(uplink: &str, indexes: &[u64]) -> Undated {
-    Undated { uplink: format!("2026-11-20T{uplink}"), indexes: indexes.to_vec(), counter_bits: Some(32) }
+    let (uplink, indexes) = (format!("2026-11-20T{uplink}"), indexes.to_vec());
+    Undated { uplink, indexes, counted: vec![], counter_bits: Some(32) }
 }
 
 fn alone(uplink: &str, after_log: u16, increments: &[u32], why: Why) -> Unanchored {
@@ -62,6 +63,32 @@ fn what_the_device_dates_itself_is_of_its_clock_throughout() {
         assert_eq!(points.points.len(), 3);
         assert!(points.points.iter().all(|point| point.time_source == TimeSource::Device));
     }
+}
+
+#[test]
+fn what_the_device_dates_back_from_the_networks_time_is_computed() {
+    let counts = json!({"indexes": [9, 7], "at": "2026-11-20T10:00:00Z", "time_source": "network", "every": 60});
+    let points = of_a([said("10:00:00Z#-", &counts)]);
+    let sources: Vec<_> = points.points.iter().map(|point| point.time_source).collect();
+    assert_eq!(sources, [TimeSource::Computed, TimeSource::Network]);
+}
+
+#[test]
+fn what_is_counted_in_each_period_anew_is_no_index_and_there_once_for_each() {
+    let ten = json!({"counted": [9, 7], "at": "2026-11-20T10:00:00Z", "time_source": "device", "every": 3600});
+    let nine = json!({"counted": [7, 8], "at": "2026-11-20T09:00:00Z", "time_source": "device", "every": 3600});
+    let eight = json!({"counted": [6], "at": "2026-11-20T08:00:00Z", "time_source": "device"});
+    let unknown = json!({"counted": [5]});
+    let points = of_a([
+        said("10:00:00Z#4", &ten),
+        said("09:00:00Z#3", &nine),
+        said("08:00:00Z#2", &eight),
+        said("07:00:00Z#1", &unknown),
+    ]);
+    let counted: Vec<_> = points.counted.iter().map(|period| (period.pulses, period.contradicted)).collect();
+    assert_eq!(counted, [(6, true), (8, true), (7, false), (9, false)]);
+    assert_eq!(points.points, []);
+    assert_eq!(points.undated, [Undated { counted: vec![5], ..undated("07:00:00Z#1", &[]) }]);
 }
 
 #[test]
@@ -135,13 +162,16 @@ fn any_counts() -> impl Strategy<Value = Value> {
         counts["time_source"] = json!(source);
         counts
     });
+    let counted = (prop::collection::vec(0..4_u64, 1..4), 10..13_u8).prop_map(
+        move |(counted, hour)| json!({"counted": counted, "at": time(hour), "time_source": "device", "every": 3600}),
+    );
     let first = (0..4_u64, 8..10_u8).prop_map(move |(first, hour)| {
         json!({"indexes": [first], "at": time(hour), "time_source": "computed", "log_period": 3600, "begins_series": true})
     });
     let more = (prop::collection::vec(0..2_u32, 1..3), 1..5_u16, 0..3_u32).prop_map(|(increments, after_log, series)| {
         json!({"increments": increments, "after_log": after_log, "series": series, "log_period": 3600})
     });
-    prop_oneof![logs, first, more]
+    prop_oneof![logs, counted, first, more]
 }
 
 fn any_items() -> impl Strategy<Value = Vec<PulseItem>> {
@@ -194,6 +224,9 @@ proptest! {
                     let dated = points.points.iter().any(|point| Some(point.at) == at && point.index == index);
                     let undated = points.undated.iter().any(|left| left.uplink == item.uplink && left.indexes.contains(&index));
                     prop_assert!(dated || undated && at.is_none());
+                }
+                for (pulses, at) in counts.counted_dated() {
+                    prop_assert!(points.counted.iter().any(|period| Some(period.at) == at && period.pulses == pulses));
                 }
                 let left = |left: &Unanchored| left.uplink == item.uplink && left.increments == counts.increments;
                 let chained = counts.increments.is_empty() || begins(counts.series, channel);

@@ -81,7 +81,12 @@ pub fn uplink(case: &Value) -> Uplink {
     };
     let uplink = json!({
         "device": device, "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",
-        "sequence": 42, "profile": name, "payload": case["hex"],
+        "sequence": 42, "profile": name, "payload": hex(case),
     });
     serde_json::from_value(uplink).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
+}
+
+/// The frame in hex; of one that is text the file has the text.
+fn hex(case: &Value) -> String {
+    case["text"].as_str().map_or_else(|| case["hex"].as_str().unwrap_or_default().to_owned(), hex::encode)
 }

@@ -69,7 +69,11 @@ fn days() -> String {
         let raw: Vec<Item> = uplinks.iter().map(|uplink| uplink.raw_item(RETENTION_DAYS)).collect();
         let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&decoded(uplinks)));
     }
-    let _ = writeln!(table, "| one item of both channels, if a frame had them | | | | {} |", cost(&[of_both(&a)]));
+    let _ = writeln!(
+        table,
+        "| one item of both channels, of a format that has both in a frame | | | | {} |",
+        cost(&[of_both(&a)])
+    );
     table
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`sealed`]: the envelope that proves its sender.
 //! - Each vendor's own form, in the clear, for listeners that are declared as trusted: a file each.
-//! - [`coap`]: either of them as the payload of a CoAP request.
+//! - [`coap`]: either of them as the payload of a CoAP request. [`efento`] is a vendor's own way in CoAP.
 
 use shared::at::At;
 use shared::codec::Undecodable;
@@ -12,7 +12,10 @@ use shared::uplink::{Payload, Radio, UplinkError};
 
 mod adeunis_pulse4;
 pub mod coap;
+mod dragino;
+mod efento;
 pub mod sealed;
+mod senml;
 
 use coap::Exchange;
 use sealed::MasterKeys;
@@ -42,6 +45,8 @@ pub enum Protocol {
     },
     /// A datagram is a CoAP message, whose path names the profile.
     Coap(Trust),
+    /// A datagram is a CoAP message of an Efento logger, in the clear, whose path names the kind of message.
+    Efento(&'static Profile),
 }
 
 /// What has come in.
@@ -51,6 +56,8 @@ pub enum Heard {
     Uplink(&'static Profile, Opened, Answer),
     /// Not an uplink, and answered at once.
     Wrong(Refusal, Vec<u8>),
+    /// A question that is answered at once, and nothing to keep.
+    Asked(Vec<u8>),
     /// The sender has our separate response of that message ID.
     Settled(u16),
 }
@@ -71,7 +78,7 @@ pub struct Opened {
     pub device: DeviceId,
     /// The device's own time, where it carries it.
     pub clock: Option<At>,
-    /// The device's message counter, where it has one.
+    /// The device's message counter; where the format has none, a checksum.
     pub sequence: Option<u32>,
     /// What it says of its reception.
     pub radio: Radio,
@@ -109,8 +116,8 @@ pub enum Refusal {
     /// Not a message of CoAP version 1 that a server could be sent.
     #[error("not a CoAP request")]
     NotCoap,
-    /// Its path is not one profile's name.
-    #[error("the path is not that of a profile whose payload can be read")]
+    /// Its path is not one profile's name, or not a vendor's own.
+    #[error("the path is not that of anything that can be read here")]
     Path,
     /// Something other than POST.
     #[error("the method is not POST")]
@@ -153,6 +160,14 @@ impl Refusal {
 }
 
 impl Protocol {
+    /// What a profile's devices speak in the clear, at a listener of their own.
+    pub fn in_the_clear(profile: &'static Profile, acknowledge: bool) -> Self {
+        match profile.codec.name {
+            "efento" => Self::Efento(profile),
+            _ => Self::Datagram { profile, trust: Trust::InTheClear, acknowledge },
+        }
+    }
+
     /// Reads a datagram.
     ///
     /// # Errors
@@ -165,6 +180,7 @@ impl Protocol {
                 Ok(Heard::Uplink(profile, opened, answer))
             }
             Self::Coap(trust) => coap::hear(datagram, trust),
+            Self::Efento(profile) => efento::hear(datagram, profile),
         }
     }
 
@@ -172,6 +188,7 @@ impl Protocol {
     pub fn trust(&self) -> &Trust {
         match self {
             Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
+            Self::Efento(_) => &Trust::InTheClear,
         }
     }
 }
@@ -201,6 +218,16 @@ pub type Vendor = fn(&[u8]) -> Result<Opened, Refusal>;
 pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
     match profile.codec.name {
         "adeunis-pulse4-nbiot" => Some(adeunis_pulse4::open),
+        "dragino-sw3l-nb" | "dragino-cpn01-nb" => Some(dragino::open),
+        "senml-json" => Some(senml::open_json),
+        "senml-cbor" => Some(senml::open_cbor),
+        "efento" => Some(efento::open),
         _ => None,
     }
+}
+
+/// Stands in for the sequence where a format has none: two uplinks of the same second are two, and the same one repeated
+/// stays one. It is CRC-32; of two that differ, one pair in 4,294,967,296 has the same.
+pub(super) fn checksum(uplink: &[u8]) -> u32 {
+    crc32fast::hash(uplink)
 }

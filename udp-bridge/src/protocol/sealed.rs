@@ -181,7 +181,7 @@ impl Sealed<'_> {
 }
 
 /// A meter whose clock is off can set it by this.
-fn now() -> u32 {
+pub(super) fn now() -> u32 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since_1970.as_secs().try_into().unwrap_or(u32::MAX)
 }

@@ -1,0 +1,205 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// An SW3L-NB's frame with two records; see `tests/codecs/dragino.yaml`.
+const SW3L: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
+
+fn read(codec: &Codec, frame: &str, settings: &Settings) -> Result<Reading, Undecodable> {
+    (codec.decode)(&hex::decode(frame).unwrap(), settings)
+}
+
+fn refused(codec: &Codec, frame: &str, settings: &Settings) -> String {
+    read(codec, frame, settings).unwrap_err().to_string()
+}
+
+fn records_of(bytes: u8) -> Settings {
+    Settings { record_bytes: Some(bytes), ..Settings::default() }
+}
+
+fn with_imsi() -> Settings {
+    Settings { imsi: true, ..Settings::default() }
+}
+
+/// The frame with other times in its head and records.
+fn at_times(times: [u32; 3]) -> String {
+    let [head, first, second] = times.map(|time| format!("{time:08x}"));
+    SW3L.replace("6315537b", &head).replace("63154ecb", &first).replace("63154a1b", &second)
+}
+
+#[test]
+fn hex_in_ascii_is_the_same_frame_as_its_bytes() {
+    let settings = Settings::default();
+    let expected = read(&SW3L_NB, SW3L, &settings).unwrap();
+    for text in [SW3L.to_owned(), SW3L.to_uppercase(), format!("{SW3L}\r\n")] {
+        assert_eq!((SW3L_NB.decode)(text.as_bytes(), &settings).as_ref(), Ok(&expected), "{text}");
+        assert_eq!(sender(&bytes(text.as_bytes()).unwrap()), sender(&hex::decode(SW3L).unwrap()));
+    }
+    for text in ["f", "f8677870502133170", "f86778705021331701790cxx", "f8 67"] {
+        let reason = (SW3L_NB.decode)(text.as_bytes(), &settings).unwrap_err().to_string();
+        assert!(reason.starts_with("the frame begins like hex in ASCII"), "{text}: {reason}");
+    }
+}
+
+#[test]
+fn the_sender_is_told_by_a_head_of_either_firmware_and_by_one_that_is_cut_off() {
+    let expected = Sender {
+        imei: "867787050213317".parse().unwrap(),
+        signal: Some(23),
+        clock: "2022-09-05T01:40:11Z".parse().ok(),
+    };
+    let imsi = SW3L.replacen("0179", "f2040490123456780179", 1);
+    for frame in [SW3L, &imsi] {
+        assert_eq!(sender(&hex::decode(frame).unwrap()), Ok(expected), "{frame}");
+    }
+    let cut = sender(&hex::decode(&SW3L[..20]).unwrap());
+    assert_eq!(cut, Ok(Sender { signal: None, clock: None, ..expected }));
+    for frame in ["", "f867787050", "0867787050213317", "f86778705021331a", "f000000000000000"] {
+        assert!(sender(&hex::decode(frame).unwrap()).is_err(), "{frame}");
+    }
+}
+
+#[test]
+fn a_frame_of_other_firmware_than_the_profiles_is_refused_and_the_setting_named() {
+    let imsi = SW3L.replacen("0179", "f2040490123456780179", 1);
+    assert!(refused(&SW3L_NB, &imsi, &Settings::default()).contains("the profile does not set imsi"));
+    assert!(refused(&SW3L_NB, SW3L, &with_imsi()).contains("although the profile sets imsi"));
+    let cpn01 = "f86778705021331700640c7817010001000000090000026315537b";
+    let (short, long) = (format!("{cpn01}0100000b00002663510fed"), format!("{cpn01}0100000b0000002663510fed"));
+    for (frame, settings) in [(&short, records_of(12)), (&long, records_of(11))] {
+        assert!(refused(&CPN01_NB, frame, &settings).contains("record_bytes is another"), "{frame}");
+    }
+    assert!(refused(&CPN01_NB, &short, &Settings::default()).contains("does not set record_bytes"));
+    assert!(read(&CPN01_NB, cpn01, &Settings::default()).is_ok());
+    assert!(refused(&SW3L_NB, &SW3L[..SW3L.len() - 2], &Settings::default()).contains("no whole records"));
+}
+
+#[test]
+fn a_clock_that_was_not_set_keeps_the_order_of_its_log() {
+    let reading = read(&SW3L_NB, &at_times([7200, 3600, 60]), &Settings::default()).unwrap();
+    assert_eq!(reading.channels[&Channel::A], Series::Logs(vec![89167, 89137, 88832]));
+    assert!(reading.flags.contains(&Flag::ClockNotSet.into()));
+    assert_eq!((reading.clock, reading.details.get("undated_pulses")), (None, None));
+}
+
+#[test]
+fn counts_whose_place_is_not_certain_are_details() {
+    let unset_and_out_of_order = read(&SW3L_NB, &at_times([60, 7200, 3600]), &Settings::default()).unwrap();
+    assert_eq!(unset_and_out_of_order.channels[&Channel::A], Series::Logs(vec![89167]));
+    let undated = |reading: &Reading, name: &str| reading.details.get(name).cloned();
+    assert_eq!(undated(&unset_and_out_of_order, "undated_pulses"), Some("89137@7200 88832@3600".into()));
+
+    let set_before = read(&SW3L_NB, &at_times([60, 30, 0x6315_4A1B]), &Settings::default()).unwrap();
+    assert_eq!(set_before.channels[&Channel::A], Series::Logs(vec![89167]));
+    assert_eq!(undated(&set_before, "undated_pulses"), Some("89137@30".into()));
+    assert_eq!(undated(&set_before, "logged_pulses"), Some("88832@1662339611".into()));
+
+    let set_since = read(&SW3L_NB, &at_times([0x6315_537B, 0x6315_4ECB, 60]), &Settings::default()).unwrap();
+    let points = [("2022-09-05T01:40:11Z", 89167), ("2022-09-05T01:20:11Z", 89137)];
+    let points = points.map(|(at, count)| (at.parse().unwrap(), count));
+    assert_eq!(set_since.channels[&Channel::A], Series::Timed(points.to_vec()));
+    assert_eq!(undated(&set_since, "undated_pulses"), Some("88832@60".into()));
+    assert_eq!(set_since.flags, [Flag::Leak.into(), Flag::ClockNotSet.into()].into());
+}
+
+#[test]
+fn an_alarm_that_nobody_documents_is_kept_as_it_is() {
+    let reading = read(&SW3L_NB, &SW3L.replacen("17000001", "17000002", 1), &Settings::default()).unwrap();
+    assert_eq!((reading.flags.is_empty(), reading.details.get("unknown_alarm")), (true, Some(&2_u8.into())));
+}
+
+/// A time that the device's clock shows when it was set.
+fn set_time() -> impl Strategy<Value = u32> {
+    1_577_836_800..=u32::MAX
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(head in prop_oneof![Just(""), Just("f867787050213317"), Just(&SW3L[..54])], tail: Vec<u8>) {
+        let bytes = [hex::decode(head)?, tail].concat();
+        for form in [bytes.clone(), hex::encode(&bytes).into_bytes()] {
+            for codec in [&SW3L_NB, &CPN01_NB] {
+                for settings in [Settings::default(), records_of(11), records_of(12), with_imsi()] {
+                    let _ = (codec.decode)(&form, &settings);
+                }
+            }
+            let _ = super::bytes(&form).map(|bytes| sender(&bytes));
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_flow_sensors_frame_comes_out(
+        fields: (u8, u8, u16, u8, u8, u8, bool, u8, u16),
+        imsi in proptest::option::of("[0-9]{15}"),
+        points in proptest::collection::vec((any::<u32>(), set_time()), 1..33),
+    ) {
+        let (model, version, battery, signal, pa4, pb15, alarm, mode, flag) = fields;
+        let model = model % 0xF0;
+        let mut frame = hex::decode(format!("f867787050213317{}", imsi.as_ref().map_or(String::new(), |id| format!("f{id}"))))?;
+        frame.extend([model, version]);
+        frame.extend(battery.to_be_bytes());
+        frame.extend([signal, pa4, pb15, alarm.into(), mode]);
+        frame.extend(flag.to_be_bytes());
+        frame.extend(points.iter().flat_map(|(count, time)| [count.to_be_bytes(), time.to_be_bytes()].concat()));
+        let settings = Settings { imsi: imsi.is_some(), ..Settings::default() };
+        let reading = (SW3L_NB.decode)(&frame, &settings)?;
+        let expected = points.iter().map(|&(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
+        prop_assert_eq!(&reading.channels[&Channel::A], &Series::Timed(expected.collect()));
+        prop_assert_eq!(reading.clock, At::from_unix(points[0].1.into()).ok());
+        prop_assert_eq!(reading.battery_mv, Some(battery));
+        prop_assert_eq!(reading.flags.contains(&Flag::Leak.into()), alarm);
+        let numbers = [("model", model), ("signal", signal), ("pa4", pa4), ("pb15", pb15), ("mod", mode)];
+        for (name, value) in numbers.map(|(name, value)| (name, value.into())).into_iter().chain([
+            ("calculate_flag", flag.into()),
+            ("version_raw", u16::from_be_bytes([model, version]).into()),
+            ("imei", "867787050213317".into()),
+        ]) {
+            prop_assert_eq!(reading.details.get(name), Some(&value), "{}", name);
+        }
+        prop_assert_eq!(reading.details.get("imsi").cloned(), imsi.map(Into::into));
+    }
+
+    #[test]
+    fn every_field_of_a_contact_counters_frame_comes_out(
+        fields: (u8, u8, u8, bool, bool),
+        head in (0..1_u32 << 24, 0..1_u32 << 24, set_time()),
+        mut records in proptest::collection::vec((any::<u8>(), 0..1_u32 << 24, 0..1_u32 << 24, set_time()), 0..33),
+        sorted: bool,
+    ) {
+        if sorted {
+            records.sort_by_key(|record| std::cmp::Reverse(record.3));
+            records.retain(|record| record.3 < head.2);
+        }
+        let (mode, flag, contact, alarm, long) = fields;
+        let u24 = |number: u32| number.to_be_bytes()[1..].to_vec();
+        let mut frame = hex::decode("f86778705021331700640c7817")?;
+        frame.extend([mode, flag, contact, alarm.into()]);
+        frame.extend([u24(head.0), u24(head.1), head.2.to_be_bytes().to_vec()].concat());
+        for &(contact, count, open, time) in &records {
+            let flag = if long { vec![contact] } else { vec![] }; // another than the head's
+            frame.extend([vec![contact], u24(count), flag, u24(open), time.to_be_bytes().to_vec()].concat());
+        }
+        let reading = (CPN01_NB.decode)(&frame, &records_of(if long { 12 } else { 11 }))?;
+        let points = [(head.0, head.2)].into_iter().chain(records.iter().map(|record| (record.1, record.3)));
+        let expected = points.map(|(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
+        prop_assert_eq!(&reading.channels[&Channel::A], &Series::Timed(expected.collect()));
+        prop_assert_eq!(reading.flags.contains(&Flag::ContactOpen.into()), alarm);
+        for (name, value) in [("mod", mode), ("calculate_flag", flag), ("contact_status", contact)] {
+            prop_assert_eq!(reading.details.get(name), Some(&value.into()), "{}", name);
+        }
+        prop_assert_eq!(reading.details.get("last_open_min"), Some(&head.1.into()));
+        let times: Vec<_> = [head.2].into_iter().chain(records.iter().map(|record| record.3)).collect();
+        let in_order = times.is_sorted_by(|a, b| a > b);
+        let mut own: Vec<_> = records.clone();
+        if !in_order {
+            own.dedup();
+        }
+        let own = own.iter().map(|&(contact, _, open, time)| {
+            let before = if in_order { String::new() } else { format!("@{}", i64::from(head.2) - i64::from(time)) };
+            let flag = if long && flag != contact { format!(",{contact}") } else { String::new() };
+            format!("{contact},{open}{flag}{before}")
+        });
+        let own = own.collect::<Vec<_>>().join(" ");
+        prop_assert_eq!(reading.details.get("records").cloned(), (!own.is_empty()).then(|| own.into()));
+    }
+}

@@ -1,0 +1,184 @@
+//! Efento NB-IoT loggers: protobuf, which they send by CoAP to a path for each kind of message.
+//!
+//! ```text
+//! message ProtoMeasurements {             // POST m
+//!   bytes serial_num = 1;                 // 6 bytes
+//!   bool battery_status = 2;              // false: low
+//!   uint32 measurement_period_base = 3;   // seconds
+//!   repeated ProtoChannel channels = 4;   // up to 6, in their order; an empty one is a channel without a sensor
+//!   uint32 next_transmission_at = 5;      // seconds since 1970
+//!   uint32 transfer_reason = 6;           // bit 0 after a reset, 1 button, 2 Bluetooth, 3-7 retries, 8-19 rules, 20 limit over
+//!   uint32 signal = 7;                    // 0 below -110 dBm, 63 from -48 dBm, 99 unknown
+//!   uint32 measurement_period_factor = 8; // 0 counts as 1
+//!   uint32 hash = 9;                      // of the configuration
+//!   string cloud_token = 16;              // the modem's IMEI, or whatever the customer set
+//! }
+//! message ProtoChannel {
+//!   MeasurementType type = 1;
+//!   int32 timestamp = 2;                  // of the first sample, seconds since 1970
+//!   sint32 start_point = 4;
+//!   repeated sint32 sample_offsets = 5;   // a sample is start_point + sample_offset, the next a period later
+//! }
+//! ```
+//!
+//! There are two kinds of pulse counters:
+//!
+//! - Those that go on counting ("accumulative mode") take two channels. The MAJOR one has `count * 4 + status`, where the
+//!   status is not 0 after an error (1) or a reset (2) that may have lost pulses; the MINOR one has `count * 6 + m`, where `m`
+//!   says which channel is its MAJOR, from 0 on. A MAJOR counts by 100 (water), 1,000 (pulses, electricity) or 1,000,000
+//!   (pulses, wide). Both together are one channel here, with the number of the MINOR one.
+//! - The others, `PULSE_CNT`, `ELECTRICITY_METER` and `WATER_METER`, count **in each period anew**. These are no indexes:
+//!   they are added up ([`Series::Counted`]). Whether a sample's time is the beginning or the end of its period, Efento does
+//!   not say.
+//!
+//! An offset of -32,768, or of 8,355,840 to 8,388,607, is a fault of the sensor and no sample. What other sensors measure is
+//! not counted, but their last sample is among the details, in the unit of its type: temperatures in 0.1 °C.
+//!
+//! `ProtoConfig` (POST `c`) and `ProtoDeviceInfo` (POST `i`) have codecs of their own, since their bytes do not say what they
+//! are. A cloud token may be a credential, so only one that is an IMEI is told; what else is secret in a configuration
+//! is not read at all.
+//!
+//! Sources: the protobuf schema with its comments and the decoder that thingsboard/thingsboard has
+//! (`common/transport/coap/src/main/proto/efento/`, `CoapEfentoTransportResource.java`); the vendor's sample server
+//! (efento/NB-IoT-sensors-integration); <https://getefento.com/library/pulse-counters/>.
+//!
+//! [`Series::Counted`]: super::Series::Counted
+
+use prost::Message as _;
+
+use super::{Codec, Details, Reading, Undecodable};
+use crate::at::At;
+use crate::device::Serial;
+
+mod about;
+mod message;
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use message::{Configuration, DeviceInfo, Measurements, Reply};
+
+/// What was measured.
+pub static MEASUREMENTS: Codec = Codec {
+    name: "efento",
+    version: 1,
+    counter_bits: None,
+    decode: |payload, _| measurements(&Measurements::decode(payload)?),
+};
+
+/// How a device is set.
+pub static CONFIGURATION: Codec = Codec {
+    name: "efento-configuration",
+    version: 1,
+    counter_bits: None,
+    decode: |payload, _| about::configuration(&Configuration::decode(payload)?),
+};
+
+/// How a device is.
+pub static DEVICE_INFO: Codec = Codec {
+    name: "efento-device-info",
+    version: 1,
+    counter_bits: None,
+    decode: |payload, _| about::device_info(&DeviceInfo::decode(payload)?),
+};
+
+/// 2020-01-01T00:00:00Z, before any of these was made: an earlier time is a clock nobody has set.
+const CLOCK_SET: i64 = 1_577_836_800;
+
+/// Bit 0 of a transfer reason.
+const AFTER_RESET: u32 = 1;
+
+/// What a message says of itself, whatever is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The device.
+    pub serial: Serial,
+    /// The time of its newest sample, where it has one and its clock was set.
+    pub newest: Option<At>,
+    /// As the modem reports it. (63 is the best, 99 is unknown.)
+    pub signal: Option<u8>,
+    /// Whether it is the device's first message after a reset.
+    pub after_reset: bool,
+}
+
+impl Head {
+    /// Of what came to path `m`.
+    ///
+    /// # Errors
+    /// [`Undecodable`] for what is no message of a device.
+    pub fn of_measurements(payload: &[u8]) -> Result<Self, Undecodable> {
+        let message = Measurements::decode(payload)?;
+        Ok(Self {
+            serial: device(&message.serial)?,
+            newest: samples::newest(&message),
+            signal: message.signal.try_into().ok(),
+            after_reset: message.transfer_reason & AFTER_RESET != 0,
+        })
+    }
+
+    /// Of what came to path `c`.
+    ///
+    /// # Errors
+    /// [`Undecodable`] for what is no message of a device.
+    pub fn of_configuration(payload: &[u8]) -> Result<Self, Undecodable> {
+        Self::without_samples(&Configuration::decode(payload)?.serial)
+    }
+
+    /// Of what came to path `i`.
+    ///
+    /// # Errors
+    /// [`Undecodable`] for what is no message of a device.
+    pub fn of_device_info(payload: &[u8]) -> Result<Self, Undecodable> {
+        Self::without_samples(&DeviceInfo::decode(payload)?.serial)
+    }
+
+    fn without_samples(serial: &[u8]) -> Result<Self, Undecodable> {
+        Ok(Self { serial: device(serial)?, newest: None, signal: None, after_reset: false })
+    }
+}
+
+/// What a device is answered: the time, in seconds since 1970, by which it sets its clock, and whether it is to tell how it is.
+/// At most 8 bytes.
+pub fn reply(current_time: u32, request_device_info: bool) -> Vec<u8> {
+    Reply { request_device_info, current_time }.encode_to_vec()
+}
+
+fn device(serial: &[u8]) -> Result<Serial, Undecodable> {
+    let bytes: [u8; 6] =
+        serial.try_into().map_err(|_| Undecodable::Form("the serial number of a device has six bytes"))?;
+    Ok(Serial::try_from(bytes)?)
+}
+
+fn measurements(message: &Measurements) -> Result<Reading, Undecodable> {
+    let mut reading =
+        Reading { frame: "measurements", clock: samples::newest(message), ..about::reading(&message.serial)? };
+    if !message.battery_ok {
+        reading.flags.insert(super::Flag::LowBattery.into());
+    }
+    let details = &mut reading.details;
+    details.insert("period_base_s", message.period_base);
+    details.insert("period_factor", message.period_factor);
+    details.insert("transfer_reason", message.transfer_reason);
+    details.insert("signal", message.signal);
+    details.insert("config_hash", message.config_hash);
+    insert_time(details, "next_transmission_at", message.next_transmission_at);
+    insert_token(details, &message.cloud_token);
+    samples::read(message, &mut reading)?;
+    Ok(reading)
+}
+
+/// A time of the device; zero is none.
+fn insert_time(details: &mut Details, name: &'static str, seconds: u32) {
+    if let Some(at) = At::from_unix(seconds.into()).ok().filter(|&at| at != At::EPOCH) {
+        details.insert(name, at.to_string());
+    }
+}
+
+/// An IMEI is a name and kept. Of anything else, only that it is there.
+fn insert_token(details: &mut Details, token: &[u8]) {
+    match std::str::from_utf8(token) {
+        Ok("") => {}
+        Ok(imei) if imei.len() == 15 && imei.bytes().all(|b| b.is_ascii_digit()) => details.insert("imei", imei),
+        _ => details.insert("has_cloud_token", true),
+    }
+}

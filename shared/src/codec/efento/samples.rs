@@ -1,0 +1,281 @@
+//! The samples of the channels: which are counts, and when they were taken.
+
+use std::collections::BTreeSet;
+
+use super::CLOCK_SET;
+use super::message::{Measurements, Samples};
+use crate::at::At;
+use crate::codec::{Channel, Flag, Reading, Series, Undecodable, Value};
+
+/// As many as a device has.
+const MAX_CHANNELS: usize = 6;
+
+/// Offsets that are no samples: what old firmware sends, and the error codes of newer one.
+const NO_SAMPLE: i32 = -32_768;
+const ERROR_CODES: std::ops::RangeInclusive<i32> = 8_355_840..=8_388_607;
+
+/// `MeasurementType`, by its numbers.
+const TYPES: [&str; 44] = [
+    "NO_SENSOR",
+    "TEMPERATURE",
+    "HUMIDITY",
+    "ATMOSPHERIC_PRESSURE",
+    "DIFFERENTIAL_PRESSURE",
+    "OK_ALARM",
+    "IAQ",
+    "FLOODING",
+    "PULSE_CNT",
+    "ELECTRICITY_METER",
+    "WATER_METER",
+    "SOIL_MOISTURE",
+    "CO_GAS",
+    "NO2_GAS",
+    "H2S_GAS",
+    "AMBIENT_LIGHT",
+    "PM_1_0",
+    "PM_2_5",
+    "PM_10_0",
+    "NOISE_LEVEL",
+    "NH3_GAS",
+    "CH4_GAS",
+    "HIGH_PRESSURE",
+    "DISTANCE_MM",
+    "WATER_METER_ACC",
+    "WATER_METER_ACC",
+    "CO2_GAS",
+    "HUMIDITY_ACCURATE",
+    "STATIC_IAQ",
+    "CO2_EQUIVALENT",
+    "BREATH_VOC",
+    "SHARED_MODEM",
+    "PERCENTAGE",
+    "VOLTAGE",
+    "CURRENT",
+    "PULSE_CNT_ACC",
+    "PULSE_CNT_ACC",
+    "ELEC_METER_ACC",
+    "ELEC_METER_ACC",
+    "PULSE_CNT_ACC_WIDE",
+    "PULSE_CNT_ACC_WIDE",
+    "CURRENT_PRECISE",
+    "OUTPUT_CONTROL",
+    "RESISTANCE",
+];
+
+/// What the samples of a type are.
+#[derive(Clone, Copy, PartialEq)]
+enum Meaning {
+    /// What was counted in a period.
+    Counted,
+    /// The low part of a cumulative count.
+    Minor { major: i32, per_major: u64 },
+    /// The high part.
+    Major,
+    /// Changes of a state: the sign is the state, the rest the seconds since `timestamp`, and one.
+    State,
+    /// Something else.
+    Measured,
+}
+
+impl Meaning {
+    fn of(kind: i32) -> Self {
+        match kind {
+            8..=10 => Self::Counted,
+            24 => Self::Minor { major: 25, per_major: 100 },
+            35 => Self::Minor { major: 36, per_major: 1_000 },
+            37 => Self::Minor { major: 38, per_major: 1_000 },
+            39 => Self::Minor { major: 40, per_major: 1_000_000 },
+            25 | 36 | 38 | 40 => Self::Major,
+            5 | 7 | 42 => Self::State,
+            _ => Self::Measured,
+        }
+    }
+}
+
+/// The time of the newest sample of all, if the device's clock was set.
+pub(super) fn newest(message: &Measurements) -> Option<At> {
+    message.channels.iter().filter_map(|samples| samples.newest(period(message))).max()
+}
+
+/// Reads all channels.
+pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), Undecodable> {
+    let channels = &message.channels;
+    if channels.len() > MAX_CHANNELS {
+        return Err(Undecodable::Form("more channels than the six of a device"));
+    }
+    let mut paired = BTreeSet::new();
+    let mut unreadable = 0;
+    for (number, samples) in (1..).zip(channels).filter(|(_, samples)| !samples.is_nothing()) {
+        if samples.timestamp < 0 {
+            return Err(Undecodable::UnknownValue { field: "timestamp", value: samples.timestamp.into() });
+        }
+        let channel = Channel::numbered(number);
+        match Meaning::of(samples.kind) {
+            Meaning::Counted => {
+                let counts = samples.values().map(|value| value.map(natural).transpose()).collect::<Result<_, _>>()?;
+                let series = samples.series(period(message), counts, reading)?;
+                let counted = series.map(|series| Series::Counted(Box::new(series)));
+                reading.channels.extend(counted.map(|counted| (channel.clone(), counted)));
+            }
+            Meaning::Minor { major, per_major } => match samples.major()? {
+                Some(index) => {
+                    let major = channels.get(index).filter(|channel| channel.kind == major && paired.insert(index));
+                    let major = major.ok_or(Undecodable::Form("a MINOR channel without a MAJOR one of its own"))?;
+                    let counts = totals(samples, major, per_major, &channel, reading)?;
+                    let series = samples.series(period(message), counts, reading)?;
+                    reading.channels.extend(series.map(|series| (channel.clone(), series)));
+                }
+                None => unreadable += 1,
+            },
+            Meaning::Major => continue,
+            Meaning::State | Meaning::Measured => {
+                if let Some(last) = samples.last() {
+                    reading.details.insert_of(&channel, "last", last);
+                }
+                if let Some(at) = samples.newest(period(message)) {
+                    reading.details.insert_of(&channel, "last_at", at.to_string());
+                }
+            }
+        }
+        reading.details.insert_of(&channel, "type", type_name(samples.kind));
+        note_errors(samples, &channel, reading);
+    }
+    // Which MAJOR a MINOR belongs to, its samples say: one of nothing but errors leaves it open.
+    let is_major = |samples: &Samples| Meaning::of(samples.kind) == Meaning::Major && !samples.offsets.is_empty();
+    let majors = channels.iter().filter(|samples| is_major(samples)).count();
+    if majors > paired.len() + unreadable {
+        return Err(Undecodable::Form("a MAJOR channel without its MINOR one"));
+    }
+    Ok(())
+}
+
+/// The counts of two channels put together. A sample is there if it is in both.
+fn totals(
+    minor: &Samples,
+    major: &Samples,
+    per_major: u64,
+    channel: &Channel,
+    reading: &mut Reading,
+) -> Result<Vec<Option<u64>>, Undecodable> {
+    if (major.timestamp, major.offsets.len()) != (minor.timestamp, minor.offsets.len()) {
+        return Err(Undecodable::Form("a MAJOR channel and its MINOR one are not of the same times"));
+    }
+    let mut status = 0;
+    let mut total = |minor: i64, major: i64| {
+        let (low, high) = (natural(minor)? / 6, natural(major)?);
+        if low >= per_major {
+            return Err(Undecodable::UnknownValue { field: "the count of a MINOR channel", value: minor / 6 });
+        }
+        status |= major % 4;
+        Ok(high / 4 * per_major + low)
+    };
+    let both = minor.values().zip(major.values());
+    let totals = both.map(|(minor, major)| minor.zip(major).map(|(minor, major)| total(minor, major)).transpose());
+    let totals = totals.collect::<Result<_, _>>()?;
+    if status != 0 {
+        reading.flags.insert(Flag::CalibrationRequired.on(channel.clone()));
+        reading.details.insert_of(channel, "counter_status", status);
+    }
+    note_errors(major, channel, reading);
+    Ok(totals)
+}
+
+/// The code of a type that nobody knows is kept as it is.
+fn type_name(kind: i32) -> Value {
+    usize::try_from(kind).ok().and_then(|kind| TYPES.get(kind)).map_or(kind.into(), |&name| name.into())
+}
+
+fn note_errors(samples: &Samples, channel: &Channel, reading: &mut Reading) {
+    if let Some(error) = samples.offsets.iter().rfind(|offset| is_error(**offset)) {
+        reading.flags.insert(Flag::SensorError.on(channel.clone()));
+        reading.details.insert_of(channel, "sensor_error", *error);
+    }
+}
+
+fn is_error(offset: i32) -> bool {
+    offset == NO_SAMPLE || ERROR_CODES.contains(&offset)
+}
+
+fn natural(count: i64) -> Result<u64, Undecodable> {
+    count.try_into().map_err(|_| Undecodable::UnknownValue { field: "a count", value: count })
+}
+
+/// Seconds from one sample to the next.
+fn period(message: &Measurements) -> u64 {
+    u64::from(message.period_base) * u64::from(message.period_factor.max(1))
+}
+
+impl Samples {
+    /// Whether there is no sensor.
+    fn is_nothing(&self) -> bool {
+        self.kind == 0 && self.offsets.is_empty()
+    }
+
+    /// Every sample, `None` for one that is not there.
+    fn values(&self) -> impl Iterator<Item = Option<i64>> {
+        let value = |offset: &i32| i64::from(self.start_point) + i64::from(*offset);
+        self.offsets.iter().map(move |offset| (!is_error(*offset)).then(|| value(offset)))
+    }
+
+    /// The last one, of a channel that does not count.
+    fn last(&self) -> Option<Value> {
+        match Meaning::of(self.kind) {
+            Meaning::State => self.offsets.iter().rfind(|offset| !is_error(**offset)).map(|last| (*last > 0).into()),
+            _ => self.values().flatten().last().map(Value::from),
+        }
+    }
+
+    /// Which channel, from 0 on, is the MAJOR one to this. `None` if no sample is there to tell.
+    fn major(&self) -> Result<Option<usize>, Undecodable> {
+        let mut told = self.values().flatten().map(|value| natural(value).map(|value| value % 6));
+        let Some(first) = told.next().transpose()? else { return Ok(None) };
+        for other in told {
+            if other? != first {
+                return Err(Undecodable::Form("a MINOR channel that names several MAJOR ones"));
+            }
+        }
+        Ok(usize::try_from(first).ok())
+    }
+
+    /// The time of the last one, if the clock was set.
+    fn newest(&self, period: u64) -> Option<At> {
+        let last = self.offsets.last()?;
+        let after = match Meaning::of(self.kind) {
+            Meaning::State => u64::from(last.unsigned_abs()).checked_sub(1)?,
+            _ => period.checked_mul(self.offsets.len() as u64 - 1)?,
+        };
+        self.clock_is_set().then(|| self.at(after))?
+    }
+
+    fn clock_is_set(&self) -> bool {
+        i64::from(self.timestamp) >= CLOCK_SET
+    }
+
+    /// So many seconds after the first sample.
+    fn at(&self, seconds: u64) -> Option<At> {
+        At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
+    }
+
+    /// Counts with their times; if the clock was not set, newest first without any.
+    fn series(
+        &self,
+        period: u64,
+        counts: Vec<Option<u64>>,
+        reading: &mut Reading,
+    ) -> Result<Option<Series>, Undecodable> {
+        if period == 0 && counts.len() > 1 {
+            return Err(Undecodable::UnknownValue { field: "measurement_period_base", value: 0 });
+        }
+        if counts.iter().flatten().next().is_none() {
+            return Ok(None);
+        }
+        if !self.clock_is_set() {
+            reading.flags.insert(Flag::ClockNotSet.into());
+            return Ok(Some(Series::Logs(counts.into_iter().flatten().rev().collect())));
+        }
+        let time = |n: u64| n.checked_mul(period).and_then(|seconds| self.at(seconds));
+        let points = (0..).zip(counts).filter_map(|(n, count)| Some((time(n), count?)));
+        let points = points.map(|(at, count)| Some((at?, count))).collect::<Option<_>>();
+        points.map(|points| Some(Series::Timed(points))).ok_or(Undecodable::Form("a sample after the year 9999"))
+    }
+}

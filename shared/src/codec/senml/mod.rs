@@ -1,0 +1,174 @@
+//! Sensor Measurement Lists (RFC 8428), in JSON and in CBOR: the open format, for meters that have none of their own.
+//!
+//! ```text
+//! [{"bn": "urn:imei:490154203237518:", "bt": 1795176000, "bu": "count", "n": "A", "v": 1234},
+//!  {"n": "A", "t": -3600, "v": 1230}, {"n": "battery", "u": "V", "v": 3.61}, {"n": "leak:A", "vb": true}]
+//! ```
+//!
+//! A pack is an array of records. Base fields hold from their record on; a record's name is the base name and its own, its
+//! value the base value plus its own, and so on. In CBOR the labels are numbers. `docs/codecs.md` says what becomes of what:
+//!
+//! - Numbers of the unit `count` are pulse counts. The channel is the name without the base name of the first record.
+//! - `vb` of the name of a [`Flag`] or [`Mark`], if true, is that; `battery` in `V` is the battery's voltage.
+//! - All else is kept in the details, under its name.
+//!
+//! A time from 2^28 on is in seconds since 1970, a lesser one is relative to now, which is the uplink's own moment; fractions
+//! of a second are cut off.
+//!
+//! Sources: RFC 8428 (the format; section 12.1 for `count`), RFC 7254 (`urn:gsma:imei:`), OMA LwM2M (`urn:imei:`).
+
+use super::{ChannelError, Codec, Reading, Undecodable, clock};
+use crate::at::At;
+use crate::device::{DeviceIdError, Imei};
+
+mod cbor;
+mod json;
+mod number;
+mod pack;
+mod record;
+mod says;
+#[cfg(test)]
+mod tests;
+
+use pack::Pack;
+use record::Record;
+
+/// In JSON.
+pub static JSON: Codec =
+    Codec { name: "senml-json", version: 1, counter_bits: None, decode: |frame, _| decode(frame, Form::Json) };
+
+/// In CBOR.
+pub static CBOR: Codec =
+    Codec { name: "senml-cbor", version: 1, counter_bits: None, decode: |frame, _| decode(frame, Form::Cbor) };
+
+/// How a pack is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `application/senml+json`.
+    Json,
+    /// `application/senml+cbor`.
+    Cbor,
+}
+
+/// Who sent a pack, and when by the device's own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The meter.
+    pub imei: Imei,
+    /// The latest time in the pack; `None` if one of them is relative to now, or the clock was not set.
+    pub clock: Option<At>,
+}
+
+/// Not a pack that pulses can be read from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SenMlError {
+    /// Not an array of objects.
+    #[error("not SenML in JSON: {0}")]
+    Json(String),
+    /// Not an array of maps.
+    #[error("not SenML in CBOR: {0}")]
+    Cbor(String),
+    /// Nothing in it.
+    #[error("a pack without a record")]
+    Empty,
+    /// A label the sender wants understood.
+    #[error("field {0:?} has to be understood, and is not known")]
+    NotUnderstood(String),
+    /// A label twice in a record.
+    #[error("a record has field {0:?} twice")]
+    Twice(&'static str),
+    /// A value that a label cannot have.
+    #[error("field {0:?} is of another type than RFC 8428 says")]
+    Type(&'static str),
+    /// A later or no version.
+    #[error("version {0} of SenML is not known (10 at most, the same in all records)")]
+    Version(String),
+    /// None of the values that a record has to have, or several.
+    #[error("{0} has not just one value")]
+    NotOneValue(String),
+    /// A name with other characters than RFC 8428 allows, too long a one, or none at all.
+    #[error("{0:?} is not the name of a record (1 to 128 letters, digits and -:./_)")]
+    Name(String),
+    /// Not a channel.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// Not a count.
+    #[error("count {1} of {0} is not a whole number of pulses that can be held exactly")]
+    Count(String, String),
+    /// More than can be held or reckoned with.
+    #[error("{0} goes beyond all bounds")]
+    Bounds(&'static str),
+    /// A count of the future, or of a clock that was not set.
+    #[error("a count of {0} is from {1}")]
+    Time(String, &'static str),
+    /// Counts with and without absolute times.
+    #[error("some counts of {0} have absolute times, and some are relative to now")]
+    MixedTimes(String),
+    /// A channel named A beside one without a name.
+    #[error("one channel has no name, and would be A, and another one is A")]
+    TwoChannelsA,
+    /// A base name that is not of a meter.
+    #[error("{0:?} does not begin with urn:imei: or urn:gsma:imei: and an IMEI")]
+    NoMeter(String),
+}
+
+/// Reads who sent a pack. What its records mean is not looked at, only that it is one.
+///
+/// # Errors
+/// [`Undecodable`] when it is no pack, or its first base name is not of a meter.
+pub fn sender(frame: &[u8], form: Form) -> Result<Sender, Undecodable> {
+    let records = parse(frame, form)?;
+    let first = records.first().ok_or(SenMlError::Empty)?;
+    let name = first.base_name.as_deref().or(first.name.as_deref()).unwrap_or_default();
+    let imei = imei(name).ok_or_else(|| SenMlError::NoMeter(short(name)))??;
+    Ok(Sender { imei, clock: pack::resolve(records).ok().and_then(|pack| pack.clock()) })
+}
+
+/// The IMEI at the beginning of a name.
+fn imei(name: &str) -> Option<Result<Imei, DeviceIdError>> {
+    let (digits, rest) = if let Some(name) = name.strip_prefix("urn:imei:") {
+        let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+        let (digits, rest) = name.split_at(end);
+        (digits.to_owned(), rest)
+    } else {
+        let name = name.strip_prefix("urn:gsma:imei:")?;
+        let (number, rest) = name.split_at_checked("TTTTTTTT-SSSSSS-C".len())?;
+        let parts: Vec<&str> = number.split('-').collect();
+        let &[tac, serial, check] = parts.as_slice() else { return None };
+        if [tac.len(), serial.len(), check.len()] != [8, 6, 1] {
+            return None;
+        }
+        let digits = [tac, serial].concat();
+        let check = if check == "0" { check_digit(&digits) } else { check.to_owned() };
+        (digits + &check, rest)
+    };
+    // What follows is the name of something in the meter, apart from its number.
+    let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    ends.then(|| digits.parse())
+}
+
+/// The last digit of an IMEI (3GPP TS 23.003, annex B), for which RFC 7254 writes a zero. Without it the meter would have
+/// another ID than the one that is printed on it.
+fn check_digit(digits: &str) -> String {
+    let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
+    let digits = digits.chars().map(|c| c.to_digit(10).unwrap_or_default());
+    let sum: u32 = digits.enumerate().map(|(n, digit)| if n % 2 == 1 { doubled(digit) } else { digit }).sum();
+    ((10 - sum % 10) % 10).to_string()
+}
+
+fn parse(frame: &[u8], form: Form) -> Result<Vec<Record>, SenMlError> {
+    match form {
+        Form::Json => json::parse(frame),
+        Form::Cbor => cbor::parse(frame),
+    }
+}
+
+fn decode(frame: &[u8], form: Form) -> Result<Reading, Undecodable> {
+    let pack: Pack = pack::resolve(parse(frame, form)?)?;
+    Ok(says::reading(&pack, form)?)
+}
+
+/// As much of a text out of a pack as belongs into a reason.
+fn short(text: &str) -> String {
+    text.chars().take(64).collect()
+}

@@ -1,0 +1,183 @@
+//! What a pack says of pulses; and where the rest of it is kept.
+
+use std::collections::BTreeMap;
+
+use super::number::Number;
+use super::pack::{Measured, Measurement, Pack, Time};
+use super::{Form, SenMlError, clock, short};
+use crate::at::At;
+use crate::codec::{Channel, Details, Mark, Reading, Series, Value};
+
+/// The unit of counts in the registry of SenML units (RFC 8428, section 12.1).
+const COUNT: &str = "count";
+
+/// A channel's counts as they come.
+type Counts = Vec<(Time, u64)>;
+
+pub(super) fn reading(pack: &Pack, form: Form) -> Result<Reading, SenMlError> {
+    let mut reading = Reading { frame: "pack", clock: pack.clock(), ..Reading::default() };
+    let mut notes = Notes { moment: pack.clock(), details: Details::default() };
+    let (counts, others): (Vec<_>, Vec<_>) = pack.measurements.iter().partition(|measurement| is_count(measurement));
+    if !pack.base_name.is_empty() {
+        notes.add("base_name", pack.base_name.as_str());
+    }
+    if let Some(at) = notes.moment.filter(|_| !others.is_empty()) {
+        notes.add("time", at.to_string());
+    }
+    for measurement in others {
+        other(measurement, &mut reading, &mut notes);
+    }
+    let is_called = |name: &str| counts.iter().any(|count| count.name == name);
+    if is_called("") && is_called(Channel::A.as_str()) {
+        return Err(SenMlError::TwoChannelsA);
+    }
+    let mut channels: BTreeMap<Channel, Counts> = BTreeMap::new();
+    for measurement in counts {
+        let (channel, count) = (channel(measurement)?, count(measurement, form)?);
+        channels.entry(channel).or_default().push((measurement.time, count));
+        notes.add_sum_and_update_time(measurement);
+    }
+    for (channel, counts) in channels {
+        let series = series(&channel, &counts)?;
+        reading.channels.insert(channel, series);
+    }
+    reading.details = notes.details;
+    Ok(reading)
+}
+
+fn is_count(measurement: &Measurement) -> bool {
+    measurement.unit.as_deref() == Some(COUNT) && matches!(measurement.value, Some(Measured::Number(_)))
+}
+
+/// The name is the channel's. A meter that has only one need not give it a name.
+fn channel(measurement: &Measurement) -> Result<Channel, SenMlError> {
+    if measurement.name.is_empty() { Ok(Channel::A) } else { Ok(measurement.name.parse()?) }
+}
+
+fn count(measurement: &Measurement, form: Form) -> Result<u64, SenMlError> {
+    let Some(Measured::Number(number)) = measurement.value else { return Ok(0) };
+    // Whoever wrote the JSON may have had doubles only (RFC 8259, section 6), in which larger ones are not exact.
+    let is_exact = |whole: &i128| form == Form::Cbor || *whole <= Number::EXACT;
+    let count = number.whole().filter(is_exact).and_then(|whole| u64::try_from(whole).ok());
+    count.ok_or_else(|| SenMlError::Count(named(measurement), short(&number.to_string())))
+}
+
+fn series(channel: &Channel, counts: &Counts) -> Result<Series, SenMlError> {
+    let impossible = |why| SenMlError::Time(channel.to_string(), why);
+    let (mut timed, mut ago) = (Vec::new(), Vec::new());
+    for &(time, count) in counts {
+        match time {
+            Time::Absolute(at) if clock(at.unix()).is_none() => {
+                return Err(impossible("before 2020: without a clock that is set, leave the time out"));
+            }
+            Time::Absolute(at) => timed.push((at, count)),
+            Time::Relative(1..) => return Err(impossible("the future: a time of less than 2^28 is relative to now")),
+            Time::Relative(seconds) => {
+                let before = u32::try_from(seconds.unsigned_abs()).map_err(|_| SenMlError::Bounds("a time"))?;
+                ago.push((before, count));
+            }
+        }
+    }
+    match (timed.is_empty(), ago.is_empty()) {
+        (_, true) => Ok(Series::Timed(timed)),
+        (true, _) => Ok(Series::Ago(ago)),
+        _ => Err(SenMlError::MixedTimes(channel.to_string())),
+    }
+}
+
+/// What is no count: a flag, the battery's voltage or a detail. One that has a time of its own is a detail in any case, as
+/// the others have none.
+fn other(measurement: &Measurement, reading: &mut Reading, notes: &mut Notes) {
+    let is_now = notes.is_now(measurement.time);
+    match &measurement.value {
+        Some(Measured::Flag(true)) if let Ok(mark) = measurement.name.parse::<Mark>() => {
+            reading.flags.insert(mark);
+            if !is_now {
+                notes.add_value(measurement);
+            }
+        }
+        Some(Measured::Number(volts)) if is_now && is_battery(measurement) && reading.battery_mv.is_none() => {
+            reading.battery_mv = millivolts(*volts);
+            if reading.battery_mv.is_none() {
+                notes.add_value(measurement);
+            }
+        }
+        _ => notes.add_value(measurement),
+    }
+    notes.add_sum_and_update_time(measurement);
+}
+
+fn is_battery(measurement: &Measurement) -> bool {
+    measurement.name == "battery" && measurement.unit.as_deref() == Some("V")
+}
+
+/// To the nearest; `None` for what no battery has.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is rounded, and in the range")]
+fn millivolts(volts: Number) -> Option<u16> {
+    let millivolts = (volts.to_f64() * 1000.0).round();
+    (0.0..=f64::from(u16::MAX)).contains(&millivolts).then_some(millivolts as u16)
+}
+
+/// A measurement's name, for details and reasons; a meter that measures one thing only need not give it one.
+fn named(measurement: &Measurement) -> String {
+    if measurement.name.is_empty() { "value".to_owned() } else { measurement.name.clone() }
+}
+
+/// The details, each under a name of its own.
+struct Notes {
+    /// The time that needs not be told again.
+    moment: Option<At>,
+    details: Details,
+}
+
+impl Notes {
+    fn is_now(&self, time: Time) -> bool {
+        match time {
+            Time::Absolute(at) => self.moment == Some(at),
+            Time::Relative(seconds) => seconds == 0,
+        }
+    }
+
+    /// What comes a second time gets `#2` behind its name, and so on.
+    fn add(&mut self, name: &str, value: impl Into<Value>) {
+        let later = (2_u32..).map(|n| format!("{name}#{n}"));
+        let free = [name.to_owned()].into_iter().chain(later).find(|name| self.details.get(name).is_none());
+        self.details.insert(free.unwrap_or_default(), value);
+    }
+
+    fn add_value(&mut self, measurement: &Measurement) {
+        let text = match &measurement.value {
+            None => return,
+            Some(Measured::Number(number)) => number.to_string(),
+            Some(Measured::Text(text)) => text.clone(),
+            Some(Measured::Flag(flag)) => flag.to_string(),
+            Some(Measured::Data(data)) => format!("0x{}", hex::encode(data)),
+        };
+        let unit = measurement.unit.as_ref().map(|unit| format!(" {unit}"));
+        let time = match measurement.time {
+            time if self.is_now(time) => None,
+            Time::Absolute(at) => Some(format!(" @ {at}")),
+            Time::Relative(seconds) => Some(format!(" @ {seconds} s")),
+        };
+        let value = match &measurement.value {
+            Some(Measured::Flag(flag)) if unit.is_none() && time.is_none() => Value::Flag(*flag),
+            Some(Measured::Number(Number::Int(number))) if unit.is_none() && time.is_none() => {
+                i64::try_from(*number).map_or(Value::Text(text), Value::Number)
+            }
+            _ => Value::Text(text + &unit.unwrap_or_default() + &time.unwrap_or_default()),
+        };
+        self.add(&named(measurement), value);
+    }
+
+    /// Sums are in the unit times seconds (section 4.2).
+    fn add_sum_and_update_time(&mut self, measurement: &Measurement) {
+        let name = named(measurement);
+        if let Some(sum) = measurement.sum {
+            let unit = measurement.unit.as_ref().map_or(String::new(), |unit| format!("{unit} "));
+            self.add(&format!("sum:{name}"), format!("{sum} {unit}s"));
+        }
+        if let Some(seconds) = measurement.update_time {
+            self.add(&format!("update_time_s:{name}"), seconds.to_string());
+        }
+    }
+}

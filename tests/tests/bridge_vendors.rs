@@ -1,0 +1,82 @@
+//! Meters of several makers, in the clear at the bridge: whose uplink it is, when, and what the meter hears.
+
+use std::collections::BTreeSet;
+
+use pulsegate_tests::bridge::{Bridge, PATIENCE};
+use shared::uplink::{TimeSource, Uplink};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+/// A Dragino SW3L-NB's frame; `tests/codecs/dragino.yaml` has it too.
+const DRAGINO: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
+
+/// What is durable of the datagrams, and whether the meter heard anything.
+async fn sent(profile: &str, datagrams: &[&[u8]]) -> (Vec<Uplink>, bool) {
+    let bridge = Bridge::start_for(profile, |_| {}).await;
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for datagram in datagrams {
+        meter.send_to(datagram, bridge.trusted).await.unwrap();
+    }
+    // It reads what the kernel has, and ends when all of that is durable and answered.
+    let uplinks = bridge.stop().await;
+    (uplinks, meter.try_recv(&mut [0; 64]).is_ok())
+}
+
+/// What they are stored under.
+fn keys(uplinks: &[Uplink]) -> BTreeSet<String> {
+    uplinks.iter().map(|uplink| format!("{} {}", uplink.device, uplink.key())).collect()
+}
+
+#[tokio::test]
+async fn a_dragino_is_dated_by_its_own_clock_and_told_nothing() {
+    let frame = hex::decode(DRAGINO).unwrap();
+    let (uplinks, heard) = sent("dragino-sw3l-nb", &[&frame]).await;
+    assert!(!heard);
+    let key = keys(&uplinks).pop_first().unwrap();
+    assert!(key.starts_with("nbiot:867787050213317 2022-09-05T01:40:11Z#"), "{key}");
+    assert_eq!((uplinks[0].time_source, uplinks[0].payload.bytes()), (TimeSource::Device, frame.as_slice()));
+}
+
+#[tokio::test]
+async fn of_a_dragino_the_same_uplink_is_one_in_either_form_and_another_of_the_same_second_is_two() {
+    let frame = hex::decode(DRAGINO).unwrap();
+    let other = hex::decode(DRAGINO.replace("00015c4f", "00015c50")).unwrap();
+    let (uplinks, _) = sent("dragino-sw3l-nb", &[&frame, &frame, DRAGINO.as_bytes(), &other]).await;
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (4, 2), "{:?}", keys(&uplinks));
+    assert!(uplinks.iter().all(|uplink| uplink.at == uplinks[0].at));
+}
+
+#[tokio::test]
+async fn a_dragino_without_a_clock_is_dated_by_its_first_arrival() {
+    let frame = hex::decode(DRAGINO.replace("6315537b", "00000e10")).unwrap();
+    let (uplinks, _) = sent("dragino-sw3l-nb", &[&frame, &frame]).await;
+    assert_eq!((uplinks[0].time_source, &uplinks[0]), (TimeSource::Network, &uplinks[1]));
+}
+
+#[tokio::test]
+async fn a_senml_meter_is_named_by_its_base_name_and_dated_by_its_latest_count() {
+    let pack = br#"[{"bn":"urn:imei:490154203237518:","bt":1795176000,"n":"A","u":"count","v":7}]"#;
+    let later = br#"[{"bn":"urn:imei:490154203237518:","bt":1795176000,"n":"A","u":"count","v":8}]"#;
+    let (uplinks, heard) = sent("senml-json", &[pack, pack, later, b"[{}]"]).await;
+    assert!(!heard);
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (3, 2), "{:?}", keys(&uplinks));
+    for key in keys(&uplinks) {
+        assert!(key.starts_with("nbiot:490154203237518 2026-11-20T12:00:00Z#"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_senml_meter_that_wants_an_answer_posts_its_pack_in_coap() {
+    let pack = br#"[{"bn":"urn:imei:490154203237518:","n":"A","u":"count","v":7}]"#;
+    let bridge = Bridge::start().await;
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    meter.connect(bridge.coap_trusted).await.unwrap();
+    // CON POST /senml-json, message ID 0x1234, no token.
+    meter.send(&[b"\x40\x02\x12\x34\xbasenml-json\xff", pack.as_slice()].concat()).await.unwrap();
+    let mut answer = [0; 64];
+    let len = timeout(PATIENCE, meter.recv(&mut answer)).await.expect("an answer").unwrap();
+    assert_eq!(answer[..len], *b"\x60\x44\x12\x34", "2.04, in the acknowledgement");
+    let uplinks = bridge.stop().await;
+    assert_eq!((uplinks[0].profile.as_str(), uplinks[0].time_source), ("senml-json", TimeSource::Network));
+    assert_eq!(uplinks[0].payload.bytes(), pack);
+}

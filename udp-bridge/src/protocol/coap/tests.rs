@@ -1,0 +1,146 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::protocol::sealed::MasterKeys;
+
+const KEYS: &str = r#"{"1": "correct horse battery staple, and then some"}"#;
+
+/// A PULSE 4 data frame, as it is and sealed (docs/nbiot-protocol.md).
+const PLAIN: &str = "0490154203237518020000000746800000009f00000002";
+const SEALED: &str =
+    "01010490154203237518000000076b0036400490154203237518020000000746800000009f000000023f38e84b05e46857";
+
+fn keys() -> Trust {
+    Trust::Sealed(KEYS.parse::<MasterKeys>().unwrap())
+}
+
+/// `CON POST /{path}` with the token c0ffee and the message ID 0x1234.
+fn post(path: &str, payload: &str) -> Packet {
+    let mut packet = Packet::new();
+    packet.header.code = MessageClass::Request(RequestType::Post);
+    packet.header.message_id = 0x1234;
+    packet.set_token(vec![0xC0, 0xFF, 0xEE]);
+    path.split('/').for_each(|part| packet.add_option(CoapOption::UriPath, part.as_bytes().to_vec()));
+    packet.payload = hex::decode(payload).unwrap();
+    packet
+}
+
+fn hear_packet(packet: &Packet, trust: &Trust) -> Result<Heard, Refusal> {
+    hear(&packet.to_bytes().unwrap(), trust)
+}
+
+/// Why a message gets no answer.
+fn unanswered(message: &[u8], trust: &Trust) -> Refusal {
+    hear(message, trust).unwrap_err()
+}
+
+fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
+    match hear_packet(packet, trust) {
+        Ok(Heard::Uplink(profile, opened, Answer::Coap(exchange))) => {
+            assert_eq!(profile.name, "adeunis-pulse4-nbiot");
+            assert_eq!(opened.device.to_string(), "nbiot:490154203237518");
+            assert_eq!(hex::encode(opened.payload.bytes()), PLAIN);
+            *exchange
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a request is answered at once, in hex.
+fn wrong(packet: &Packet, trust: &Trust) -> String {
+    match hear_packet(packet, trust) {
+        Ok(Heard::Wrong(_, answer)) => hex::encode(answer),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_confirmable_request_is_answered_in_its_acknowledgement_or_later_in_a_message_of_its_own() {
+    let exchange = exchange(&post("adeunis-pulse4-nbiot", PLAIN), &Trust::InTheClear);
+    let header = &PLAIN[..26];
+    assert_eq!(hex::encode(exchange.answer(true, 7)), format!("63441234c0ffeeff{header}"));
+    assert_eq!(hex::encode(exchange.answer(false, 7)), "63a31234c0ffee");
+    assert_eq!(hex::encode(exchange.arrived()), "60001234");
+    assert_eq!(hex::encode(exchange.separate_answer(true, 7)), format!("43440007c0ffeeff{header}"));
+}
+
+#[test]
+fn a_non_confirmable_request_is_answered_by_a_non_confirmable_message() {
+    let mut packet = post("adeunis-pulse4-nbiot", SEALED);
+    packet.header.set_type(MessageType::NonConfirmable);
+    let answer = hex::encode(exchange(&packet, &keys()).answer(true, 7));
+    assert!(answer.starts_with("53440007c0ffeeff8101"), "{answer}");
+}
+
+#[test]
+fn what_is_wrong_is_answered_by_its_code() {
+    let trusted = Trust::InTheClear;
+    assert_eq!(wrong(&post("acme", PLAIN), &trusted), "63841234c0ffee");
+    assert_eq!(wrong(&post("adeunis-pulse4-nbiot/x", PLAIN), &trusted), "63841234c0ffee");
+    assert_eq!(wrong(&post("adeunis-pulse4-nbiot", "00"), &trusted), "63801234c0ffee");
+    let mut get = post("adeunis-pulse4-nbiot", PLAIN);
+    get.header.code = MessageClass::Request(RequestType::Get);
+    assert_eq!(wrong(&get, &trusted), "63851234c0ffee");
+    let mut block = post("adeunis-pulse4-nbiot", PLAIN);
+    block.add_option(CoapOption::Block1, vec![0x0E]);
+    assert_eq!(wrong(&block, &trusted), "63821234c0ffee");
+    block.header.set_type(MessageType::NonConfirmable);
+    assert_eq!(unanswered(&block.to_bytes().unwrap(), &trusted), Refusal::CriticalOption(27));
+    assert_eq!(wrong(&post("acme", SEALED), &keys()), "63841234c0ffee");
+}
+
+#[test]
+fn without_proof_nothing_is_answered_whatever_else_is_wrong() {
+    for packet in [post("adeunis-pulse4-nbiot", PLAIN), post("acme", "00"), Packet::new()] {
+        assert!(hear_packet(&packet, &keys()).is_err());
+    }
+    let ping = [0x40, 0x00, 0x12, 0x34];
+    assert_eq!(unanswered(&ping, &keys()), Refusal::NotCoap);
+    assert!(matches!(hear(&ping, &Trust::InTheClear), Ok(Heard::Wrong(_, reset)) if reset == [0x70, 0x00, 0x12, 0x34]));
+}
+
+#[test]
+fn what_the_client_says_to_our_own_messages_is_told_from_requests() {
+    for kind in [0x60, 0x70] {
+        assert!(matches!(hear(&[kind, 0x00, 0x00, 0x07], &keys()), Ok(Heard::Settled(7))));
+    }
+}
+
+#[test]
+fn a_message_of_nothing_but_options_is_not_read_to_its_end() {
+    let options = |count| [&[0x40, 0x02, 0, 1][..], &vec![0x00; count], &[0xFF, 0x00]].concat();
+    assert!(has_few_options(&options(MAX_OPTIONS)));
+    assert!(!has_few_options(&options(MAX_OPTIONS + 1)));
+    assert_eq!(unanswered(&options(2_000), &Trust::InTheClear), Refusal::NotCoap);
+    let extended = [&[0x40, 0x02, 0, 1, 0xDD, 0, 7][..], &[0; 20], &[0xFF, 0x00]].concat();
+    assert!(has_few_options(&extended));
+}
+
+#[test]
+fn another_version_and_a_response_are_not_answered() {
+    let mut version_2 = post("adeunis-pulse4-nbiot", PLAIN);
+    version_2.header.set_version(2);
+    assert_eq!(unanswered(&version_2.to_bytes().unwrap(), &Trust::InTheClear), Refusal::NotCoap);
+    assert_eq!(unanswered(&[0x50, 0x45, 0x12, 0x34], &Trust::InTheClear), Refusal::NotCoap);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_and_no_answer_is_longer_than_its_datagram(datagram: Vec<u8>, sealed: bool) {
+        let trust = if sealed { keys() } else { Trust::InTheClear };
+        if let Ok(Heard::Wrong(_, answer)) = hear(&datagram, &trust) {
+            prop_assert!(!sealed && answer.len() <= datagram.len());
+        }
+    }
+
+    #[test]
+    fn no_answer_to_an_uplink_is_longer_than_its_datagram(token in proptest::collection::vec(0..=255_u8, 0..=8)) {
+        for (payload, trust) in [(PLAIN, Trust::InTheClear), (SEALED, keys())] {
+            let mut packet = post("adeunis-pulse4-nbiot", payload);
+            packet.set_token(token.clone());
+            let exchange = exchange(&packet, &trust);
+            prop_assert!(exchange.answer(true, 1).len() <= packet.to_bytes().unwrap().len());
+            prop_assert!(exchange.separate_answer(true, 1).len() <= packet.to_bytes().unwrap().len());
+        }
+    }
+}

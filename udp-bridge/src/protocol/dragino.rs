@@ -1,0 +1,73 @@
+//! Dragino's NB-IoT devices, in the clear. The datagram is drawn in [`shared::codec::dragino`].
+//!
+//! No acknowledgement is documented over UDP, so none is sent.
+
+use shared::codec::dragino::{bytes, sender};
+use shared::device::DeviceId;
+use shared::uplink::{Payload, Radio};
+
+use super::{Opened, Refusal, checksum};
+
+pub(super) fn open(datagram: &[u8]) -> Result<Opened, Refusal> {
+    let frame = bytes(datagram)?;
+    let sender = sender(&frame)?;
+    Ok(Opened {
+        device: DeviceId::Nbiot(sender.imei),
+        clock: sender.clock,
+        sequence: Some(checksum(&frame)),
+        radio: Radio { signal_quality: sender.signal, ..Radio::default() },
+        payload: Payload::from_bytes(datagram)?,
+        acknowledgement: vec![],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb";
+
+    fn opened(datagram: &[u8]) -> Opened {
+        open(datagram).unwrap()
+    }
+
+    #[test]
+    fn the_head_names_the_meter_and_its_time() {
+        let opened = opened(&hex::decode(FRAME).unwrap());
+        assert_eq!(opened.device.to_string(), "nbiot:867787050213317");
+        assert_eq!((opened.clock, opened.radio.signal_quality), ("2022-09-05T01:40:11Z".parse().ok(), Some(23)));
+        assert!(opened.acknowledgement.is_empty());
+    }
+
+    #[test]
+    fn both_forms_of_a_datagram_are_the_same_message_and_kept_as_they_came() {
+        let (raw, text) = (hex::decode(FRAME).unwrap(), FRAME.as_bytes());
+        assert_eq!(opened(&raw).sequence, opened(text).sequence);
+        assert_eq!((opened(&raw).payload.bytes(), opened(text).payload.bytes()), (raw.as_slice(), text));
+    }
+
+    #[test]
+    fn two_uplinks_of_the_same_second_are_two() {
+        let first = hex::decode(FRAME).unwrap();
+        let second = hex::decode(FRAME.replace("00015c4f", "00015c50")).unwrap();
+        assert_eq!(opened(&first).clock, opened(&second).clock);
+        assert_ne!(opened(&first).sequence, opened(&second).sequence);
+    }
+
+    #[test]
+    fn a_clock_that_was_not_set_tells_no_time_and_a_frame_that_no_codec_knows_is_still_somebodys() {
+        for frame in [FRAME.replace("6315537b", "00000e10"), "f86778705021331700".to_owned()] {
+            let opened = opened(&hex::decode(frame).unwrap());
+            assert_eq!((opened.device.to_string().as_str(), opened.clock), ("nbiot:867787050213317", None));
+        }
+    }
+
+    #[test]
+    fn what_names_no_meter_is_refused() {
+        for datagram in ["", "f867787050", "0867787050213317", "ffffffffffffffff01790c78"] {
+            assert!(open(&hex::decode(datagram).unwrap()).is_err(), "{datagram}");
+        }
+        assert!(open(b"f8677").is_err());
+        assert!(open(b"hello").is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! Efento loggers, in the clear: CoAP with fixed paths. The messages are drawn in [`shared::codec::efento`].
+//!
+//! `POST m` brings measurements, `c` the configuration and `i` what the device says of itself. Each is an uplink; the codec has to
+//! know which, and only the path tells, so the path chooses the profile. Once it is durable a confirmable one is answered
+//! 2.01 with the time, by which the logger sets its clock; if it does not become so, 5.00, and the logger sends again.
+//! A non-confirmable one gets no answer. `t` asks for the time, and is answered 2.05 with four bytes.
+//!
+//! The answer to an uplink is shorter than its request. That to `t` is three bytes longer than the shortest there is, 9 bytes
+//! to 6 (37 to 34 with the headers of UDP and IP), and may go to a forged address as everything on a trusted listener.
+
+use coap_lite::{RequestType, ResponseType};
+use shared::codec::Codec;
+use shared::codec::efento::{CONFIGURATION, DEVICE_INFO, Head, reply};
+use shared::device::{DeviceId, Network};
+use shared::profile::{PROFILES, Profile};
+use shared::uplink::{Payload, Radio};
+
+use super::coap::{self, Outcomes, Request};
+use super::sealed::now;
+use super::{Answer, Heard, Opened, Refusal, Trust, checksum};
+
+/// 5.00 makes a logger send again; of 5.03 the vendor says nothing.
+const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back: ResponseType::InternalServerError };
+
+/// Reads a CoAP message to a listener of Efento loggers, whose measurements are of this profile.
+pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<Heard, Refusal> {
+    coap::read(datagram, &Trust::InTheClear, |request| {
+        let refused = |refusal| if request.confirmable { Ok(request.refuse(refusal)) } else { Err(refusal) };
+        serve(request, measurements).or_else(refused)
+    })
+}
+
+/// Measurements, wherever they come in.
+pub(super) fn open(payload: &[u8]) -> Result<Opened, Refusal> {
+    opened(payload, Head::of_measurements(payload)?)
+}
+
+fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard, Refusal> {
+    let payload = request.payload();
+    let (profile, head) = match (request.path()?, request.method) {
+        // By GET as well, which is how another server has it.
+        ("t", RequestType::Post | RequestType::Get) => {
+            let answer = request.answer(ResponseType::Content, &now().to_be_bytes());
+            return Ok(Heard::Asked(answer));
+        }
+        ("m", RequestType::Post) => (measurements, Head::of_measurements(payload)?),
+        ("c", RequestType::Post) => (profile_of(&CONFIGURATION)?, Head::of_configuration(payload)?),
+        ("i", RequestType::Post) => (profile_of(&DEVICE_INFO)?, Head::of_device_info(payload)?),
+        ("m" | "c" | "i" | "t", _) => return Err(Refusal::Method),
+        _ => return Err(Refusal::Path),
+    };
+    let mut opened = opened(payload, head)?;
+    let acknowledgement = std::mem::take(&mut opened.acknowledgement);
+    let answer = if request.confirmable {
+        Answer::Coap(Box::new(request.exchange(OUTCOMES, acknowledgement)))
+    } else {
+        Answer::Datagram(vec![])
+    };
+    Ok(Heard::Uplink(profile, opened, answer))
+}
+
+fn opened(payload: &[u8], head: Head) -> Result<Opened, Refusal> {
+    Ok(Opened {
+        device: DeviceId::NbiotSerial(head.serial),
+        clock: head.newest,
+        sequence: Some(checksum(payload)),
+        radio: Radio { signal_quality: head.signal, ..Radio::default() },
+        payload: Payload::from_bytes(payload)?,
+        // What a device says of itself costs it a message, so it is asked after a reset only.
+        acknowledgement: reply(now(), head.after_reset),
+    })
+}
+
+/// The profile for the messages of one path.
+fn profile_of(codec: &Codec) -> Result<&'static Profile, Refusal> {
+    let of_codec = |profile: &&Profile| profile.network == Network::Nbiot && profile.codec.name == codec.name;
+    PROFILES.iter().find(of_codec).ok_or(Refusal::Path)
+}
+
+#[cfg(test)]
+mod tests {
+    use coap_lite::{CoapOption, MessageClass, MessageType, Packet};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::Protocol;
+
+    /// Captured from a device; the second is the shortest that is anybody's.
+    const MEASURED: &str = "0a06282c02424eed1001183c220f080110b8d0a7c20620d2032a020000220e080210b8d0a7c20620722a0200002896d5a7c20640014809820100";
+    const SHORTEST: &str = "0a06282c02424eed";
+    const CONFIGURED: &str = "ca0106282c02424eed";
+
+    /// `CON POST /{path}` with the token c0ffee and the message ID 0x1234.
+    fn post(path: &str, payload: &str) -> Packet {
+        let mut packet = Packet::new();
+        packet.header.code = MessageClass::Request(RequestType::Post);
+        packet.header.message_id = 0x1234;
+        packet.set_token(vec![0xC0, 0xFF, 0xEE]);
+        packet.add_option(CoapOption::UriPath, path.as_bytes().to_vec());
+        packet.payload = hex::decode(payload).unwrap();
+        packet
+    }
+
+    fn hear_packet(packet: &Packet) -> Result<Heard, Refusal> {
+        let profile = shared::profile::find(Network::Nbiot, "efento").unwrap();
+        Protocol::in_the_clear(profile, true).hear(&packet.to_bytes().unwrap())
+    }
+
+    fn uplink(packet: &Packet) -> (&'static str, Opened, Answer) {
+        match hear_packet(packet) {
+            Ok(Heard::Uplink(profile, opened, answer)) => (profile.name, opened, answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a request is answered at once, in hex.
+    fn wrong(packet: &Packet) -> String {
+        match hear_packet(packet) {
+            Ok(Heard::Wrong(_, answer)) => hex::encode(answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn measurements_are_of_the_device_and_of_their_newest_sample() {
+        let (profile, opened, _) = uplink(&post("m", MEASURED));
+        assert_eq!(profile, "efento");
+        assert_eq!(opened.device.to_string(), "nbiot:282C02424EED");
+        assert_eq!(opened.clock, "2025-06-11T20:35:00Z".parse().ok());
+        assert_eq!((opened.radio.signal_quality, hex::encode(opened.payload.bytes()).as_str()), (Some(0), MEASURED));
+    }
+
+    #[test]
+    fn the_path_tells_what_a_message_is() {
+        for (path, payload, expected) in [
+            ("m", SHORTEST, "efento"),
+            ("c", CONFIGURED, "efento-configuration"),
+            ("i", SHORTEST, "efento-device-info"),
+        ] {
+            let (profile, opened, _) = uplink(&post(path, payload));
+            assert_eq!((profile, opened.device.to_string().as_str()), (expected, "nbiot:282C02424EED"));
+            assert_eq!(opened.clock, None);
+        }
+    }
+
+    #[test]
+    fn a_message_is_answered_201_with_the_time_or_500() {
+        let (.., answer) = uplink(&post("m", MEASURED));
+        let Answer::Coap(exchange) = answer else { panic!("{answer:?}") };
+        let durable = exchange.answer(true, 7);
+        assert_eq!(hex::encode(&durable[..8]), "63411234c0ffeeff");
+        assert!((now() - 60..=now()).any(|time| reply(time, false) == durable[8..]));
+        assert_eq!(hex::encode(exchange.answer(false, 7)), "63a01234c0ffee");
+    }
+
+    #[test]
+    fn a_device_is_asked_how_it_is_after_a_reset_only() {
+        for (reason, asked) in [("3001", true), ("3003", true), ("3002", false), ("", false)] {
+            let acknowledgement = open(&hex::decode(SHORTEST.to_owned() + reason).unwrap()).unwrap().acknowledgement;
+            assert_eq!(acknowledgement.starts_with(&[0x30, 1]), asked, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_confirmable_is_not_answered_whatever_is_wrong() {
+        let mut packet = post("m", MEASURED);
+        packet.header.set_type(MessageType::NonConfirmable);
+        assert_eq!(uplink(&packet).2, Answer::Datagram(vec![]));
+        packet.payload.clear();
+        assert!(hear_packet(&packet).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_answered_by_its_code() {
+        assert_eq!(wrong(&post("x", MEASURED)), "63841234c0ffee");
+        assert_eq!(wrong(&post("efento", MEASURED)), "63841234c0ffee");
+        for payload in ["", "00", "0a04000004d2", "0a06000000000000"] {
+            assert_eq!(wrong(&post("m", payload)), "63801234c0ffee", "{payload}");
+        }
+        let mut get = post("m", MEASURED);
+        get.header.code = MessageClass::Request(RequestType::Get);
+        assert_eq!(wrong(&get), "63851234c0ffee");
+    }
+
+    #[test]
+    fn who_asks_for_the_time_is_told_three_bytes_more_than_it_asked() {
+        for method in [RequestType::Post, RequestType::Get] {
+            let mut packet = post("t", "");
+            packet.header.code = MessageClass::Request(method);
+            let Ok(Heard::Asked(answer)) = hear_packet(&packet) else { panic!() };
+            assert_eq!(hex::encode(&answer[..8]), "63451234c0ffeeff");
+            let told = u32::from_be_bytes(answer[8..].try_into().unwrap());
+            assert!((now() - 60..=now()).contains(&told));
+            assert_eq!(answer.len(), packet.to_bytes().unwrap().len() + 3);
+        }
+    }
+
+    #[test]
+    fn a_repeated_message_has_the_same_sequence_and_another_another() {
+        let sequence = |payload: &str| open(&hex::decode(payload).unwrap()).unwrap().sequence;
+        assert_eq!(sequence(MEASURED), sequence(MEASURED));
+        assert_ne!(sequence(MEASURED), sequence(&MEASURED.replace("20d203", "20d403")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_to_an_uplink_is_longer_than_its_request(
+            token in proptest::collection::vec(0..=255_u8, 0..=8),
+            path in prop_oneof![Just("m"), Just("c"), Just("i")],
+            after_reset: bool,
+        ) {
+            let payload = if path == "c" { CONFIGURED } else { SHORTEST };
+            let mut packet = post(path, &(payload.to_owned() + if after_reset { "3001" } else { "" }));
+            packet.set_token(token);
+            let (.., answer) = uplink(&packet);
+            let Answer::Coap(exchange) = answer else { panic!("{answer:?}") };
+            for answer in [exchange.answer(true, 1), exchange.separate_answer(true, 1), exchange.arrived()] {
+                prop_assert!(answer.len() <= packet.to_bytes().unwrap().len());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(datagram: Vec<u8>, path in "[mcitx]", payload: Vec<u8>) {
+            let profile = shared::profile::find(Network::Nbiot, "efento").unwrap();
+            let _ = hear(&datagram, profile);
+            let _ = hear_packet(&post(&path, &hex::encode(payload)));
+        }
+    }
+}
