@@ -9,7 +9,7 @@
 //! value the base value plus its own, and so on. In CBOR the labels are numbers. `docs/codecs.md` says what becomes of what:
 //!
 //! - Numbers of the unit `count` are pulse counts. The channel is the name without the base name of the first record.
-//! - `vb` of the name of a [`Flag`] or [`Mark`], if true, is that; `battery` in `V` is the battery's voltage.
+//! - `vb` of the name of a [`Flag`](super::Flag) or [`Mark`](super::Mark), if true, is that; `battery` in `V` is the battery's voltage.
 //! - All else is kept in the details, under its name.
 //!
 //! A time from 2^28 on is in seconds since 1970, a lesser one is relative to now, which is the uplink's own moment; fractions

@@ -41,9 +41,11 @@ impl Number {
     pub(super) fn whole(self) -> Option<i128> {
         match self {
             Self::Int(number) => Some(number),
-            Self::Float(number) => {
-                Some(Self::Float(number).cut()).filter(|whole| number.fract() == 0.0 && whole.abs() <= Self::EXACT)
+            // Looked at before it is cut, which makes the largest integer of what is beyond all of them.
+            Self::Float(number) if number.fract() == 0.0 && number.abs() <= Self::Int(Self::EXACT).to_f64() => {
+                Some(self.cut())
             }
+            Self::Float(_) => None,
         }
     }
 

@@ -107,7 +107,7 @@ fn a_count_is_exact_or_refused() {
     // In JSON it may have been rounded before it was written.
     assert_eq!(count(json!(exact + 1)), [None, both(exact + 1)[1].clone()]);
     assert_eq!(count(json!(u64::MAX)), [None, both(u64::MAX)[1].clone()]);
-    for number in [json!(-1), json!(0.5), json!(1e300), json!(2e16)] {
+    for number in [json!(-1), json!(0.5), json!(1e300), json!(-1e300), json!(2e16)] {
         assert_eq!(count(number.clone()), [None, None], "{number}");
     }
     let reason = refused(&json!([{"n": "A", "u": "count", "v": 0.5}]));
