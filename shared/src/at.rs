@@ -62,6 +62,11 @@ impl At {
     pub fn checked_sub(self, seconds: u64) -> Option<Self> {
         Self::from_unix(self.0.checked_sub_unsigned(seconds)?).ok()
     }
+
+    /// This moment and some seconds; `None` after 9999.
+    pub fn checked_add(self, seconds: u64) -> Option<Self> {
+        Self::from_unix(self.0.checked_add_unsigned(seconds)?).ok()
+    }
 }
 
 impl fmt::Display for At {

@@ -16,7 +16,7 @@
 //! - [`deadline`]: how long an invocation may go on.
 //! - [`raw`]: the stage that both `raw-*` functions run: store the uplink, then publish it.
 //! - [`profile`], [`codec`]: which device speaks which format, and what its bytes say.
-//! - [`pulse`]: the item that holds all points of one uplink.
+//! - [`pulse`]: the item that holds all points of one uplink; [`merge`]: the points of a device, made of its items.
 //! - [`downlink`]: what waits for a device until it asks, and what became of it.
 //! - [`quarantine`]: what can never be read, whole and with its reason.
 //! - [`ports`]: one to three verbs each in front of AWS; their docs are the contract. `fakes` fail on purpose.
@@ -36,6 +36,7 @@ pub mod envelope;
 pub mod event;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
+pub mod merge;
 pub mod ports;
 pub mod profile;
 pub mod pulse;

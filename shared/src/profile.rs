@@ -3,12 +3,13 @@
 //! A message names its profile (by the callback's path, or by the listener it came in at), so nothing on the write path
 //! has to look a device up. What is the single meter's own, litres per pulse or an offset, is applied when reading.
 //!
-//! They are in one file for people, `shared/profiles.toml`, which is compiled in.
+//! They are in one file for people, `shared/profiles.toml`, which is compiled in. `shared/profiles.schema.json` says the same of its
+//! form to editors.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{CODECS, Codec};
 use crate::device::Network;
@@ -35,7 +36,7 @@ pub struct Profile {
 }
 
 /// How all devices of a profile are set, where their frames do not say so. Nothing of it is ever guessed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Seconds between two logs of a history.
@@ -48,6 +49,23 @@ pub struct Settings {
     pub imsi: bool,
     /// How long a record in the log of a Dragino CPN01-NB is: 11 bytes, or 12 with firmware that repeats the calculate flag.
     pub record_bytes: Option<u8>,
+}
+
+impl Settings {
+    /// What of them no device can have.
+    fn fault(&self) -> Option<String> {
+        if let Some(bits) = self.counter_bits.filter(|bits| !(1..=64).contains(bits)) {
+            return Some(format!("a counter has 1 to 64 bits, not {bits}"));
+        }
+        if self.log_period == Some(0) {
+            return Some("a log period of no time at all".to_owned());
+        }
+        if self.logs_per_series.is_some_and(|logs| logs < 2) {
+            return Some("a series has two logs at least".to_owned());
+        }
+        let bytes = self.record_bytes.filter(|bytes| !(11..=12).contains(bytes))?;
+        Some(format!("a record has 11 or 12 bytes, not {bytes}"))
+    }
 }
 
 /// What a device type's callbacks do not tell of themselves: the customer types both into the Sigfox back end.
@@ -109,9 +127,9 @@ struct CallbackEntry {
     aliases: BTreeMap<String, String>,
 }
 
-/// What is wrong with the file.
+/// What is wrong with a file of profiles.
 #[derive(Debug, thiserror::Error)]
-enum ProfileError {
+pub enum ProfileError {
     /// Not the form.
     #[error(transparent)]
     Form(#[from] toml::de::Error),
@@ -120,19 +138,27 @@ enum ProfileError {
     Name(#[from] crate::uplink::UplinkError),
     /// No such codec.
     #[error("profile {profile}: there is no codec {codec:?} (there are: {known})", known = known_codecs())]
-    Codec { profile: String, codec: String },
-    /// Not a width.
-    #[error("profile {profile}: a counter has 1 to 64 bits, not {bits}")]
-    CounterBits { profile: String, bits: u8 },
-    /// Not a period.
-    #[error("profile {profile}: a log period of no time at all")]
-    LogPeriod { profile: String },
-    /// Not a length.
-    #[error("profile {profile}: a record has 11 or 12 bytes, not {bytes}")]
-    RecordBytes { profile: String, bytes: u8 },
+    Codec {
+        /// Whose.
+        profile: String,
+        /// What it names.
+        codec: String,
+    },
+    /// A setting that no device can have.
+    #[error("profile {profile}: {reason}")]
+    Setting {
+        /// Whose.
+        profile: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
-fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
+/// Reads a file of profiles. They stay in memory for ever.
+///
+/// # Errors
+/// [`ProfileError`] at the first that is wrong.
+pub fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
     toml::from_str::<BTreeMap<String, Entry>>(text)?.into_iter().map(|(name, entry)| entry.profile(name)).collect()
 }
 
@@ -146,14 +172,8 @@ impl Entry {
         let Some(codec) = CODECS.iter().find(|codec| codec.name == self.codec) else {
             return Err(ProfileError::Codec { profile: name, codec: self.codec });
         };
-        if let Some(bits) = self.settings.counter_bits.filter(|bits| !(1..=64).contains(bits)) {
-            return Err(ProfileError::CounterBits { profile: name, bits });
-        }
-        if self.settings.log_period == Some(0) {
-            return Err(ProfileError::LogPeriod { profile: name });
-        }
-        if let Some(bytes) = self.settings.record_bytes.filter(|bytes| !(11..=12).contains(bytes)) {
-            return Err(ProfileError::RecordBytes { profile: name, bytes });
+        if let Some(reason) = self.settings.fault() {
+            return Err(ProfileError::Setting { profile: name, reason });
         }
         Ok(Profile {
             name: forever(name),
@@ -220,10 +240,12 @@ mod tests {
         assert!(
             refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: a log period of no time")
         );
-        assert!(
-            refused(&format!("[a]\n{entry}settings.record_bytes = 10"))
-                .contains("profile a: a record has 11 or 12 bytes, not 10")
-        );
+        for (setting, reason) in [
+            ("logs_per_series = 1", "profile a: a series has two logs at least"),
+            ("record_bytes = 10", "profile a: a record has 11 or 12 bytes, not 10"),
+        ] {
+            assert_eq!(refused(&format!("[a]\n{entry}settings.{setting}")), reason);
+        }
         assert!(refused(&format!("[a]\n{entry}[a]\n{entry}")).contains("duplicate key"));
     }
 }

@@ -121,15 +121,22 @@ pub struct Counts {
 impl Counts {
     /// Each index with its time, newest first; without one where nobody knows when.
     pub fn dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
+        self.with_times(&self.indexes)
+    }
+
+    /// The same of what was counted in each period anew.
+    pub fn counted_dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
+        self.with_times(&self.counted)
+    }
+
+    fn with_times<'a>(&'a self, values: &'a [u64]) -> impl Iterator<Item = (u64, Option<At>)> + 'a {
         let apart = self.log_period.map(u64::from).or(self.every);
         let before = move |n: usize| match n {
             0 => Some(0),
             _ => self.seconds_before.get(n - 1).copied().or_else(|| apart?.checked_mul(n as u64)),
         };
-        self.indexes
-            .iter()
-            .enumerate()
-            .map(move |(n, &index)| (index, before(n).and_then(|seconds| self.at?.checked_sub(seconds))))
+        let at = move |n| before(n).and_then(|seconds| self.at?.checked_sub(seconds));
+        values.iter().enumerate().map(move |(n, &value)| (value, at(n)))
     }
 }
 

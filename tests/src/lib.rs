@@ -28,14 +28,4 @@ pub mod stack;
 pub mod template;
 pub mod yaml;
 
-use std::path::PathBuf;
-
-/// A file of the repository.
-pub fn repository(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// A file of the repository, read.
-pub fn read(path: &str) -> String {
-    std::fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
+pub use frames::{read, repository};

@@ -2,14 +2,25 @@
 
 use serde_dynamo::AttributeValue;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use shared::ports::Item;
 use shared::profile::PROFILES;
 use shared::pulse;
 use shared::uplink::Uplink;
 
 pub mod yaml;
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// A file of the repository, read.
+pub fn read(path: &str) -> String {
+    fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
 
 /// Every case, with its file.
 pub fn cases() -> impl Iterator<Item = (String, Value)> {
@@ -35,9 +46,13 @@ pub fn decode(case: &Value) -> Result<Value, String> {
     Ok(serde_json::to_value(item).unwrap_or_else(|e| panic!("{e}")))
 }
 
-/// How large DynamoDB reckons the item, in bytes.
+/// How large DynamoDB reckons the pulse item, in bytes.
 pub fn item_size(case: &Value) -> usize {
-    let item = pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
+    bytes(&pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"])))
+}
+
+/// How large DynamoDB reckons an item, in bytes.
+pub fn bytes(item: &Item) -> usize {
     item.inner().iter().map(|(name, value)| name.len() + size(value)).sum()
 }
 
@@ -55,7 +70,8 @@ fn size(value: &AttributeValue) -> usize {
     }
 }
 
-fn uplink(case: &Value) -> Uplink {
+/// A case's frame, as it is delivered.
+pub fn uplink(case: &Value) -> Uplink {
     let name = case["profile"].as_str().unwrap_or_default();
     let profile = PROFILES.iter().find(|profile| profile.name == name);
     let profile = profile.unwrap_or_else(|| panic!("{}: there is no profile {name:?}", case["name"]));

@@ -1,0 +1,98 @@
+//! Series that are told in several uplinks: one with the index of the first log, and others with increments to it.
+
+use std::collections::BTreeMap;
+
+use super::{Found, Said, Why, modulo};
+use crate::at::At;
+
+/// The longest time between the uplink that begins a series and one that goes on with it, either way, in seconds. A series
+/// holds 24 hours at most, and they are sent one after the other. No sequence number comes twice within that time: Sigfox
+/// counts to 4,096, and a device may send 140 uplinks a day, so it takes 29 days to the next one of that number.
+const LONGEST_SERIES: u64 = 24 * 60 * 60;
+
+/// A series by the uplink that begins it, with the uplinks that go on with it by the log after which they do.
+struct Series<'a> {
+    anchor: &'a Said<'a>,
+    first: u64,
+    frames: BTreeMap<u16, Vec<&'a Said<'a>>>,
+}
+
+/// Puts the logs of every series as far as they follow from its first one, and leaves the increments that do not.
+pub(super) fn chain(all: &[Said], found: &mut Found) {
+    let begun = all.iter().filter_map(|said| Some((said, said.begins_series()?)));
+    let mut begun: Vec<Series> =
+        begun.map(|(anchor, first)| Series { anchor, first, frames: BTreeMap::new() }).collect();
+    let mut by_sequence: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+    for (position, series) in begun.iter().enumerate() {
+        by_sequence.entry(series.anchor.uplink.sequence).or_default().push(position);
+    }
+    for frame in all.iter().filter(|said| !said.counts.increments.is_empty()) {
+        let numbered = frame.counts.series.and_then(|series| by_sequence.get(&Some(series)));
+        let mut near = numbered.into_iter().flatten().filter(|&&position| begun[position].is_near(frame));
+        match (near.next(), near.next()) {
+            (Some(&position), None) => begun[position].take(frame),
+            (Some(_), Some(_)) => found.leave(frame, Why::Contradicting),
+            (None, _) => found.leave(frame, Why::AnchorMissing),
+        }
+    }
+    for series in begun {
+        series.put(found);
+    }
+}
+
+impl<'a> Series<'a> {
+    fn is_near(&self, frame: &Said) -> bool {
+        self.anchor.uplink.at.unix().abs_diff(frame.uplink.at.unix()) <= LONGEST_SERIES
+    }
+
+    fn take(&mut self, frame: &'a Said<'a>) {
+        self.frames.entry(frame.counts.after_log.unwrap_or_default()).or_default().push(frame);
+    }
+
+    fn put(self, found: &mut Found) {
+        let bits = self.anchor.uplink.counter_bits.unwrap_or(64);
+        let mut last = self.first;
+        let mut logs = vec![last];
+        let mut broken = None;
+        for (&after_log, frames) in &self.frames {
+            broken = broken.or_else(|| self.breaks(logs.len(), after_log, frames));
+            if let Some(why) = broken {
+                for frame in frames {
+                    found.leave(frame, why);
+                }
+                continue;
+            }
+            for &increment in frames.iter().take(1).flat_map(|frame| &frame.counts.increments) {
+                last = modulo(last.wrapping_add(increment.into()), bits);
+                logs.push(last);
+            }
+        }
+        let dated = logs.into_iter().enumerate().map(|(nth, index)| (index, self.time(nth)));
+        found.put_indexes(self.anchor, dated.rev());
+    }
+
+    /// Why these frames do not go on where the series has come to, if they do not.
+    fn breaks(&self, logs: usize, after_log: u16, frames: &[&Said]) -> Option<Why> {
+        let settings = |said: &Said| (said.counts.log_period, said.uplink.counter_bits);
+        let says = |said: &Said| (settings(said), said.counts.increments.clone());
+        let alike = frames.windows(2).all(|pair| says(pair[0]) == says(pair[1]));
+        if !alike || frames.iter().any(|frame| settings(frame) != settings(self.anchor)) {
+            return Some(Why::Contradicting);
+        }
+        match usize::from(after_log).cmp(&logs) {
+            std::cmp::Ordering::Less => Some(Why::Contradicting),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => Some(Why::FrameMissing),
+        }
+    }
+
+    /// When a log was taken, the first being 0.
+    fn time(&self, nth: usize) -> Option<At> {
+        let (first, nth) = (self.anchor.counts.at?, u64::try_from(nth).ok()?);
+        if nth == 0 {
+            Some(first)
+        } else {
+            first.checked_add(u64::from(self.anchor.counts.log_period?).checked_mul(nth)?)
+        }
+    }
+}
