@@ -64,12 +64,16 @@ fn tell(campaign: &Campaign, summary: &Summary) -> ExitCode {
     print!("{}", summary.table());
     for (seed, wrong) in summary.failed.iter().take(10) {
         println!("\nseed {seed}:");
-        wrong.iter().for_each(|wrong| println!("  {wrong}"));
+        for wrong in wrong {
+            println!("  {wrong}");
+        }
         println!("  again: {}", campaign.again(*seed));
     }
     // One run alone cannot have everything.
     let unseen = if campaign.seeds < 1_000 { Vec::new() } else { summary.unseen() };
-    unseen.iter().for_each(|fault| println!("never happened: {fault}"));
+    for fault in &unseen {
+        println!("never happened: {fault}");
+    }
     println!("\n{} of {runs} runs failed", summary.failed.len());
     if summary.failed.is_empty() && unseen.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

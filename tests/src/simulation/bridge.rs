@@ -1,6 +1,7 @@
 //! A model of the bridge: hears a datagram as the real one does, packs as it does, puts, and only then acknowledges. What it
 //! leaves out are sockets and threads, which `tests/tests/bridge.rs` and `make chaos` have.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub struct Bridge {
     listeners: [Protocol; 3],
     bug: Option<Bug>,
     running: Mutex<Running>,
-    refused: Mutex<usize>,
+    refused: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 /// What is gone when it is killed.
@@ -73,13 +74,13 @@ impl Bridge {
             listener("adeunis-pulse4-nbiot", Trust::Sealed(keys.clone())),
         ];
         let running = Running { heard: Vec::new(), puts: JoinSet::new(), gone_until: Instant::now() };
-        let (running, refused) = (Mutex::new(running), Mutex::new(0));
+        let (running, refused) = (Mutex::new(running), Mutex::default());
         Arc::new(Self { world: Arc::clone(world), stream: stream.clone(), listeners, bug, running, refused })
     }
 
-    /// How many datagrams it has turned away.
-    pub fn refused(&self) -> usize {
-        *lock(&self.refused)
+    /// What it has turned away.
+    pub fn refused(&self) -> BTreeSet<Vec<u8>> {
+        lock(&self.refused).clone()
     }
 
     /// Takes a datagram that has reached it.
@@ -89,8 +90,8 @@ impl Bridge {
             return;
         }
         let Ok(Heard::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
-            *lock(&self.refused) += 1;
-            // So that it is counted once. A stranger is told nothing.
+            lock(&self.refused).insert(datagram.to_vec());
+            // So that it is not sent again. A real stranger is told nothing.
             return acknowledged.notify_one();
         };
         let uplink = Uplink {
@@ -164,7 +165,7 @@ impl Bridge {
             if Instant::now() + pause >= give_up {
                 break;
             }
-            let jitter = self.world.draw(|rng| rng.f64());
+            let jitter = self.world.draw(fastrand::Rng::f64);
             sleep(pause.mul_f64(jitter)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -117,6 +117,7 @@ impl Summary {
     /// Faults and their counts, as a table.
     pub fn table(&self) -> String {
         let rows = Fault::ALL.iter().zip(&self.faults);
-        rows.map(|(fault, count)| format!("{count:>12}  {}\n", fault.text())).collect()
+        let rows: Vec<String> = rows.map(|(fault, count)| format!("{count:>12}  {}\n", fault.text())).collect();
+        rows.concat()
     }
 }

@@ -9,11 +9,11 @@
 //! - [`world`]: what everything in a run shares: chance, the clock, what happened.
 //! - [`faults`]: what goes wrong, and how often it did.
 //! - [`fleet`]: what is sent, and what has to become of it.
-//! - [`senders`]: Sigfox and meters, which repeat; [`bridge`]: what meters send to.
+//! - [`senders`]: Sigfox and meters, which repeat. What meters send to is in [`bridge`].
 //! - [`wire`]: a request to a service, and what can happen to it.
-//! - [`queue`], [`queue_mapping`]: SQS, and how Lambda reads it.
-//! - [`stream`], [`stream_mapping`]: Kinesis, and how Lambda reads it.
-//! - [`table`]: DynamoDB.
+//! - [`mod@queue`], [`queue_mapping`]: SQS, and how Lambda reads it.
+//! - [`mod@stream`], [`stream_mapping`]: Kinesis, and how Lambda reads it.
+//! - [`mod@table`] is DynamoDB.
 //! - [`lambda`]: runs a handler, and kills it anywhere.
 //! - [`settings`]: what the template says of all of these.
 //! - [`pipeline`]: puts the real handlers and the models together.
@@ -71,8 +71,8 @@ pub fn simulate(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>)
     let calm = run(seed, &fleet, settings, bug, false);
     let end = run(seed, &fleet, settings, bug, true);
     let mut wrong: Vec<String> =
-        calm.wrong(&fleet.expected).into_iter().map(|wrong| format!("where nothing goes wrong: {wrong}")).collect();
-    wrong.extend(end.wrong(&fleet.expected));
+        calm.wrong(&fleet).into_iter().map(|wrong| format!("where nothing goes wrong: {wrong}")).collect();
+    wrong.extend(end.wrong(&fleet));
     wrong.extend(end.unlike(&calm));
     Report { wrong, messages: fleet.messages(), uplinks: fleet.expected.raw.len(), end }
 }

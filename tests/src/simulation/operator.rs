@@ -54,15 +54,7 @@ fn look(pipeline: &Arc<Pipeline>) {
         faults.happened(Fault::PutBack, 1);
         pipeline.stream.add(record);
     }
-    for request in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
-        let sigfox = pipeline.sigfox.clone();
-        let busy = pipeline.world.busy();
-        spawn_local(async move {
-            match sigfox.call(&request).await {
-                Some(503) | None => lock(&sigfox.given_up).push(request),
-                Some(_) => sigfox.world.faults.happened(Fault::CallbackRecovered, 1),
-            }
-            drop(busy);
-        });
+    for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
+        spawn_local(pipeline.sigfox.clone().recover(callback));
     }
 }

@@ -99,7 +99,7 @@ fn stamped(item: &Item, seconds: u64) -> Item {
     let mut item = item.clone().into_inner();
     for (_, value) in item.iter_mut().filter(|(name, _)| ["uplink", "event"].contains(&name.as_str())) {
         if let AttributeValue::S(key) = value {
-            *key += &format!("#{seconds}");
+            *key = format!("{key}#{seconds}");
         }
     }
     Item::from(item)

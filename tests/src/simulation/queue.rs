@@ -184,7 +184,7 @@ impl QueueModel {
         }
         if there.receives != message.receive {
             world.faults.happened(Fault::HandleOutdated, 1);
-            if world.draw(|rng| rng.bool()) {
+            if world.coin() {
                 return;
             }
         }
@@ -203,8 +203,7 @@ impl QueueModel {
         let take = move || {
             let world = &this.0.world;
             let partly = world.strikes(Fault::SendPartlyRefused);
-            let (refused, taken): (Vec<usize>, Vec<usize>) =
-                pending.into_iter().partition(|_| partly && world.draw(|rng| rng.bool()));
+            let (refused, taken): (Vec<usize>, Vec<usize>) = pending.into_iter().partition(|_| partly && world.coin());
             for position in taken {
                 world.happened(this.0.name, position);
                 this.add(Arc::clone(&bodies[position]));

@@ -38,7 +38,9 @@ pub struct Sigfox<S, Q, D> {
     /// The function that it calls.
     pub door: Arc<Door<S, Q, D>>,
     /// What it has given up, and lists for whoever asks.
-    pub given_up: Arc<Mutex<Vec<Arc<Request>>>>,
+    pub given_up: Arc<Mutex<Vec<Callback>>>,
+    /// How many callbacks were turned away, as they should be.
+    pub refused: Arc<Mutex<usize>>,
     /// What was answered otherwise than expected.
     pub odd: Arc<Mutex<Vec<String>>>,
 }
@@ -49,6 +51,7 @@ impl<S, Q, D> Clone for Sigfox<S, Q, D> {
             world: Arc::clone(&self.world),
             door: Arc::clone(&self.door),
             given_up: Arc::clone(&self.given_up),
+            refused: Arc::clone(&self.refused),
             odd: Arc::clone(&self.odd),
         }
     }
@@ -62,8 +65,8 @@ where
 {
     /// One that calls this function.
     pub fn new(world: &Arc<World>, door: Door<S, Q, D>) -> Self {
-        let (given_up, odd) = (Arc::default(), Arc::default());
-        Self { world: Arc::clone(world), door: Arc::new(door), given_up, odd }
+        let (given_up, refused, odd) = (Arc::default(), Arc::default(), Arc::default());
+        Self { world: Arc::clone(world), door: Arc::new(door), given_up, refused, odd }
     }
 
     /// Makes a callback, and repeats it as Sigfox does.
@@ -77,13 +80,29 @@ where
                 break;
             }
         }
+        if matches!(status, None | Some(429 | 503)) {
+            self.world.faults.happened(Fault::CallbackGivenUp, 1);
+        }
+        self.end(callback, status);
+    }
+
+    /// Fetches back a callback that was given up.
+    pub async fn recover(self, callback: Callback) {
+        let _busy = self.world.busy();
+        let status = self.call(&callback.request).await;
+        if status.is_some_and(|status| status != 503) {
+            self.world.faults.happened(Fault::CallbackRecovered, 1);
+        }
+        self.end(callback, status);
+    }
+
+    fn end(&self, callback: Callback, status: Option<u16>) {
         match status {
-            Some(status) if status == callback.status => {}
-            None | Some(429 | 503) => {
-                self.world.faults.happened(Fault::CallbackGivenUp, 1);
-                lock(&self.given_up).push(callback.request);
+            None | Some(429 | 503) => lock(&self.given_up).push(callback),
+            Some(status) if status != callback.status => {
+                lock(&self.odd).push(format!("answered {status} instead of {}", callback.status));
             }
-            Some(status) => lock(&self.odd).push(format!("answered {status} instead of {}", callback.status)),
+            Some(status) => *lock(&self.refused) += usize::from(status >= 400),
         }
     }
 
@@ -107,7 +126,7 @@ where
     }
 
     /// Calls the function once.
-    pub async fn call(&self, request: &Request) -> Option<u16> {
+    async fn call(&self, request: &Request) -> Option<u16> {
         let handle = |deadline| sigfox_callback::handle(request, &self.door, deadline);
         let answered = lambda::invoke(&self.world, DOOR_LIMIT, handle).await;
         answered.map(|response| response.status_code)

@@ -140,7 +140,7 @@ impl StreamModel {
         let mut open: Vec<usize> = (0..shards.len()).filter(|&shard| !shards[shard].closed).collect();
         open.sort_by_key(|&shard| shards[shard].first);
         let chosen = world.draw(|rng| rng.usize(..open.len()));
-        let (parents, children) = if let (true, Some(&right)) = (world.draw(|rng| rng.bool()), open.get(chosen + 1)) {
+        let (parents, children) = if let (true, Some(&right)) = (world.coin(), open.get(chosen + 1)) {
             let left = open[chosen];
             world.faults.happened(Fault::ShardsMerged, 1);
             (vec![left, right], vec![(shards[left].first, shards[right].last)])
@@ -169,7 +169,7 @@ impl StreamModel {
             let partly = this.0.world.strikes(Fault::PutPartlyRefused);
             let mut refused = BTreeSet::new();
             for (position, record) in records.into_iter().enumerate() {
-                if partly && this.0.world.draw(|rng| rng.bool()) {
+                if partly && this.0.world.coin() {
                     refused.insert(position);
                 } else {
                     this.add(record);

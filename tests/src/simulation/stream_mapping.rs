@@ -97,7 +97,7 @@ where
     /// Works a batch off: whatever it takes, nothing behind it is begun before. With `BisectBatchOnFunctionError`, what went
     /// wrong is tried again by halves.
     async fn batch(&self, records: &[Arc<Stored>]) {
-        let mut left: Vec<Range<usize>> = vec![0..records.len()];
+        let mut left = Vec::from([Range { start: 0, end: records.len() }]);
         let mut pause = FIRST_PAUSE;
         while let Some(range) = left.pop() {
             let range = self.without_the_old(records, range);
@@ -162,9 +162,9 @@ pub fn event(records: &[Arc<Stored>]) -> KinesisEvent {
     let mut event = KinesisEvent::default();
     for stored in records {
         let mut record = KinesisEventRecord::default();
-        record.kinesis.sequence_number = stored.sequence.clone();
-        record.kinesis.partition_key = stored.record.partition_key.clone();
-        record.kinesis.data.0 = stored.record.data.clone();
+        record.kinesis.sequence_number.clone_from(&stored.sequence);
+        record.kinesis.partition_key.clone_from(&stored.record.partition_key);
+        record.kinesis.data.0.clone_from(&stored.record.data);
         event.records.push(record);
     }
     event

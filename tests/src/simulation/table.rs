@@ -72,6 +72,7 @@ impl TableModel {
 
     /// Items as requests take them.
     pub fn puts(&self, items: &[Item]) -> Puts {
+        let there = lock(&self.0.items);
         let text = |item: &Item, name| match item.inner().get(name) {
             Some(AttributeValue::S(text)) if !text.is_empty() => text.clone(),
             other => panic!("the key {name:?} of an item is {other:?}"),
@@ -80,7 +81,10 @@ impl TableModel {
             assert!(names_are_valid(item.inner().iter()), "{item:?}");
             let size = item.inner().iter().map(|(name, value)| name.len() + size(value)).sum();
             assert!(size <= MAX_ITEM, "an item of {size} bytes");
-            ((text(item, "device"), text(item, self.0.sort_key)), size, Arc::new(item.clone()))
+            let key = (text(item, "device"), text(item, self.0.sort_key));
+            // Most of what is written again is there as it is.
+            let same = there.get(&key).filter(|there| ***there == *item).cloned();
+            (key, size, same.unwrap_or_else(|| Arc::new(item.clone())))
         };
         items.iter().map(put).collect()
     }
@@ -98,7 +102,7 @@ impl Inner {
     fn write(&self, puts: &Puts, pending: Vec<usize>) -> Vec<usize> {
         let partly = self.world.strikes(Fault::ItemsUnprocessed);
         let (unprocessed, written): (Vec<usize>, Vec<usize>) =
-            pending.into_iter().partition(|_| partly && self.world.draw(|rng| rng.bool()));
+            pending.into_iter().partition(|_| partly && self.world.coin());
         let mut items = lock(&self.items);
         for position in &written {
             let (key, size, item) = &puts[*position];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use shared::fakes::tally::Tally;
 
-use super::fleet::{Expected, owner};
+use super::fleet::{Fleet, owner, uplink_of};
 use super::pipeline::Pipeline;
 use super::table::Items;
 use super::world::lock;
@@ -26,8 +26,8 @@ pub struct End {
     pub tables: [Items; 3],
     /// Every message in quarantine, once.
     pub quarantined: BTreeSet<Arc<str>>,
-    /// Datagrams that the bridges turned away.
-    pub datagrams_refused: usize,
+    /// Messages turned away at the doors.
+    pub refused: usize,
     /// Callbacks that were answered otherwise than expected.
     pub odd: Vec<String>,
     /// What the functions counted.
@@ -48,13 +48,14 @@ impl End {
         let tables = [&pipeline.raw_table, &pipeline.pulse_table, &pipeline.event_table];
         let queues = pipeline.queues().map(|queue| (queue.name(), queue.len()));
         let read = pipeline.stream.is_read();
+        let datagrams: BTreeSet<Vec<u8>> = pipeline.bridges.iter().flat_map(|bridge| bridge.refused()).collect();
         Self {
             quiet,
             left: format!("messages {queues:?}, stream read to its end: {read}, calm: {}", pipeline.world.is_quiet()),
             units: tables.iter().map(|table| table.units()).sum(),
             tables: tables.map(super::table::TableModel::items),
             quarantined: pipeline.quarantine.bodies().into_iter().collect(),
-            datagrams_refused: pipeline.bridges.iter().map(|bridge| bridge.refused()).sum(),
+            refused: *lock(&pipeline.sigfox.refused) + datagrams.len(),
             odd: lock(&pipeline.sigfox.odd).clone(),
             tally,
             faults: pipeline.world.faults.counts(),
@@ -63,7 +64,8 @@ impl End {
     }
 
     /// Everything that is wrong with it, given what should have become of what was sent.
-    pub fn wrong(&self, expected: &Expected) -> Vec<String> {
+    pub fn wrong(&self, fleet: &Fleet) -> Vec<String> {
+        let expected = &fleet.expected;
         let mut wrong = Vec::new();
         if !self.quiet {
             wrong.push(format!("something is left for ever: {}", self.left));
@@ -75,8 +77,13 @@ impl End {
         if self.tables[2].len() != expected.events {
             wrong.push(format!("{} events instead of {}", self.tables[2].len(), expected.events));
         }
-        let quarantined = self.quarantined.iter().map(|message| identity(message)).collect();
+        let quarantined: BTreeSet<String> = self.quarantined.iter().map(|message| identity(message)).collect();
         differ(&mut wrong, "quarantine", &expected.quarantined, &quarantined);
+        let stored: BTreeSet<String> = keys(&self.tables[0]).iter().map(|(d, key)| owner(d, &uplink_of(key))).collect();
+        let became = [self.tables[0].len(), quarantined.difference(&stored).count(), self.refused];
+        if fleet.messages() != became.iter().sum::<usize>() {
+            wrong.push(format!("of {} messages, {became:?} were stored, quarantined, refused", fleet.messages()));
+        }
         wrong.extend(unbalanced(&self.tally));
         wrong
     }

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::faults::{self, Fault};
@@ -64,7 +63,7 @@ impl Wire {
         if world.strikes(faults.late) {
             leg.on = None;
             let (delay, busy) = (world.span(0..=LATEST), world.busy());
-            spawn_local(async move {
+            tokio::spawn(async move {
                 sleep(delay).await;
                 effect();
                 drop(busy);

@@ -44,6 +44,11 @@ impl World {
         draw(&mut lock(&self.rng))
     }
 
+    /// Yes or no, by chance.
+    pub fn coin(&self) -> bool {
+        self.draw(Rng::bool)
+    }
+
     /// Whether a fault happens now. If so, it is counted.
     pub fn strikes(&self, fault: Fault) -> bool {
         self.draw(|rng| self.faults.strikes(fault, rng))

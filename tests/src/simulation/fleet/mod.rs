@@ -184,15 +184,12 @@ impl Reading {
             (true, 0) => ("46", if clock { 0x84 } else { 0x80 }),
             (true, _) => ("5a", if clock { 0x24 } else { 0x20 }),
         };
-        let mut frame = format!("{code}{status:02x}{:08x}", self.index);
-        match self.steps {
-            0 => frame += &format!("{:08x}", self.index / 3),
-            steps => (0..steps).for_each(|step| frame += &format!("{step:04x}")),
-        }
-        if clock && self.decodable {
-            frame += &format!("{:08x}", self.at - CLOCK_EPOCH);
-        }
-        frame
+        let rest = match self.steps {
+            0 => format!("{:08x}", self.index / 3),
+            steps => (0..steps).map(|step| ["0000", "0001", "0002"][usize::from(step)]).collect(),
+        };
+        let clock = if clock && self.decodable { format!("{:08x}", self.at - CLOCK_EPOCH) } else { String::new() };
+        format!("{code}{status:02x}{:08x}{rest}{clock}", self.index)
     }
 
     fn key(&self) -> String {
