@@ -110,7 +110,7 @@ fn settled(failed: Option<&[&str]>) -> usize {
     let messages = queue.receive(10);
     let answer = failed.map(|failed| {
         let mut answer = SqsBatchResponse::default();
-        failed.iter().for_each(|failed| answer.add_failure(*failed));
+        answer.set_failures(failed.iter().copied());
         answer
     });
     queue_mapping::settle(&queue, &messages, answer);

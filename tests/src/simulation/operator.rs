@@ -55,6 +55,11 @@ fn look(pipeline: &Arc<Pipeline>) {
         pipeline.stream.add(record);
     }
     for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
-        spawn_local(pipeline.sigfox.clone().recover(callback));
+        // From now on, not only once it is begun.
+        let (sigfox, busy) = (pipeline.sigfox.clone(), pipeline.world.busy());
+        spawn_local(async move {
+            sigfox.recover(callback).await;
+            drop(busy);
+        });
     }
 }

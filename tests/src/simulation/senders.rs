@@ -88,7 +88,6 @@ where
 
     /// Fetches back a callback that was given up.
     pub async fn recover(self, callback: Callback) {
-        let _busy = self.world.busy();
         let status = self.call(&callback.request).await;
         if status.is_some_and(|status| status != 503) {
             self.world.faults.happened(Fault::CallbackRecovered, 1);
