@@ -31,7 +31,10 @@ fn main() -> ExitCode {
         }
     };
     let began = Instant::now();
-    let summary = campaign.run(|summary| {
+    let summary = campaign.run(|seed, summary| {
+        if summary.failed.contains_key(&seed) {
+            eprintln!("seed {seed} failed; again: {}", campaign.again(seed));
+        }
         if summary.runs % PROGRESS == 0 {
             let Summary { runs, uplinks, failed, .. } = summary;
             let seconds = began.elapsed().as_secs();
@@ -60,7 +63,8 @@ fn tell(campaign: &Campaign, summary: &Summary) -> ExitCode {
     let Summary { runs, messages, uplinks, stored: [raw, pulses, events], quarantined, units, .. } = summary;
     println!("{runs} runs, {messages} messages that differ, {uplinks} of them uplinks");
     println!("stored: {raw} raw uplinks, {pulses} pulse items, {events} events; in quarantine: {quarantined}");
-    println!("write units: {units}; the functions counted: {:?}\n", summary.counted);
+    println!("write units: {units}; the functions counted: {:?}", summary.counted);
+    println!("digest of all that happened: {:016x}\n", summary.digest);
     print!("{}", summary.table());
     for (seed, wrong) in summary.failed.iter().take(10) {
         println!("\nseed {seed}:");

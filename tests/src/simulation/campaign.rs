@@ -40,13 +40,15 @@ pub struct Summary {
     pub quarantined: usize,
     /// Write units used.
     pub units: usize,
+    /// The same runs have the same, whatever order they were made in.
+    pub digest: u64,
     /// What the functions counted, by what they call it.
     pub counted: BTreeMap<String, u64>,
 }
 
 impl Campaign {
     /// Makes the runs, and tells `progress` of each.
-    pub fn run(&self, progress: impl Fn(&Summary) + Sync) -> Summary {
+    pub fn run(&self, progress: impl Fn(u64, &Summary) + Sync) -> Summary {
         let settings = Settings::read();
         let next = AtomicU64::new(self.first);
         let summary = Mutex::new(Summary { faults: vec![0; Fault::ALL.len()], ..Summary::default() });
@@ -59,7 +61,7 @@ impl Campaign {
                 let report = simulate(seed, self.uplinks, settings, None);
                 let mut summary = world::lock(&summary);
                 summary.add(seed, report);
-                progress(&summary);
+                progress(seed, &summary);
             }
         };
         thread::scope(|scope| {
@@ -95,6 +97,7 @@ impl Summary {
         self.uplinks += uplinks;
         self.quarantined += end.quarantined.len();
         self.units += end.units;
+        self.digest = self.digest.wrapping_add(end.digest);
         for (sum, table) in self.stored.iter_mut().zip(&end.tables) {
             *sum += table.len();
         }

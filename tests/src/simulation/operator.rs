@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::faults::{Fault, STORM};
 use super::pipeline::Pipeline;
+use super::poison::Poison;
 use super::queue::QueueModel;
 use super::world::lock;
 
@@ -36,13 +37,33 @@ pub async fn work(pipeline: &Arc<Pipeline>) -> bool {
 }
 
 fn look(pipeline: &Arc<Pipeline>) {
-    let dead_letters = |queue: &QueueModel| queue.dead_letters().is_some_and(|letters| !letters.is_empty());
-    if let Some(poison) = pipeline.poison.as_ref().filter(|poison| poison.is_active()) {
-        if pipeline.queues().into_iter().any(dead_letters) || !lock(&pipeline.bucket).is_empty() {
-            poison.mend();
-        }
-        return;
+    fetch_back(pipeline);
+    match pipeline.poison.as_ref().filter(|poison| poison.is_active()) {
+        Some(poison) => mend(pipeline, poison),
+        None => send_back(pipeline),
     }
+}
+
+fn fetch_back(pipeline: &Arc<Pipeline>) {
+    for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
+        // Under way from now on, not only once it is begun.
+        let (sigfox, busy) = (pipeline.sigfox.clone(), pipeline.world.busy());
+        spawn_local(async move {
+            sigfox.recover(callback).await;
+            drop(busy);
+        });
+    }
+}
+
+/// Once there is something to be seen.
+fn mend(pipeline: &Arc<Pipeline>, poison: &Poison) {
+    let dead_letters = |queue: &QueueModel| queue.dead_letters().is_some_and(|letters| !letters.is_empty());
+    if pipeline.queues().into_iter().any(dead_letters) || !lock(&pipeline.bucket).is_empty() {
+        poison.mend();
+    }
+}
+
+fn send_back(pipeline: &Arc<Pipeline>) {
     let faults = &pipeline.world.faults;
     for queue in pipeline.queues() {
         for letter in queue.dead_letters().map(QueueModel::take_all).unwrap_or_default() {
@@ -53,13 +74,5 @@ fn look(pipeline: &Arc<Pipeline>) {
     for record in std::mem::take(&mut *lock(&pipeline.bucket)) {
         faults.happened(Fault::PutBack, 1);
         pipeline.stream.add(record);
-    }
-    for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
-        // From now on, not only once it is begun.
-        let (sigfox, busy) = (pipeline.sigfox.clone(), pipeline.world.busy());
-        spawn_local(async move {
-            sigfox.recover(callback).await;
-            drop(busy);
-        });
     }
 }
