@@ -129,6 +129,15 @@ chaos: load-tools ## ten million datagrams, a fault at a time; every acknowledge
 load-tools: prerequisites
 	cargo build --release --locked -p bridge-load -p udp-bridge
 
+# --- The whole pipeline, simulated
+
+# For example: make simulate SIMULATE="--seeds 100"
+SIMULATE :=
+
+.PHONY: simulate
+simulate: prerequisites ## ten thousand runs of the pipeline in virtual time while everything fails; nothing may be lost
+	cargo run --locked --profile simulate -p pulsegate-tests --bin simulate -- $(SIMULATE)
+
 # --- The rest
 
 .PHONY: bench clean prerequisites

@@ -11,6 +11,7 @@ use crate::ports::{
 };
 
 mod downlinks;
+pub mod tally;
 
 pub use downlinks::FakeDownlinks;
 
@@ -255,13 +256,15 @@ impl Watermarks for FakeWatermarks {
 }
 
 /// What SQS takes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
-fn queue_takes(body: &str) -> bool {
+pub fn queue_takes(body: &str) -> bool {
     let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
     !body.is_empty() && body.len() <= 1024 * 1024 && body.chars().all(taken)
 }
 
 /// No table takes an attribute without a name, however deep.
-fn names_are_valid<'a>(mut attributes: impl Iterator<Item = (&'a String, &'a serde_dynamo::AttributeValue)>) -> bool {
+pub fn names_are_valid<'a>(
+    mut attributes: impl Iterator<Item = (&'a String, &'a serde_dynamo::AttributeValue)>,
+) -> bool {
     attributes.all(|(name, value)| {
         let inner = match value {
             serde_dynamo::AttributeValue::M(inner) => names_are_valid(inner.iter()),

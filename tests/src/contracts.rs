@@ -57,6 +57,57 @@ pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(strea
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
 }
 
+/// Records of one key come out in the order in which they were put, one request after the other. `all` reads the data of the
+/// stream's records, in the order of their shard.
+pub async fn records_of_a_key_keep_their_order<F: Future<Output = Vec<Vec<u8>>>>(
+    stream: &impl Stream,
+    all: impl Fn() -> F,
+) {
+    let records: Vec<StreamRecord> = (0..20)
+        .map(|n| StreamRecord { partition_key: "one key".to_owned(), data: format!("in order: {n:02}").into_bytes() })
+        .collect();
+    for record in &records {
+        assert!(stream.put(&[record], soon()).await.is_empty());
+    }
+    let received: Vec<Vec<u8>> = all().await.into_iter().filter(|data| data.starts_with(b"in order")).collect();
+    assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
+}
+
+/// The other end of a queue.
+pub trait Consumer {
+    /// What names a received message, to delete it.
+    type Receipt;
+
+    /// Receives some messages, with what names them; at once, if there are none.
+    fn receive(&self) -> impl Future<Output = Vec<(Self::Receipt, String)>>;
+
+    /// Deletes one.
+    fn delete(&self, receipt: Self::Receipt) -> impl Future<Output = ()>;
+
+    /// Waits for longer than a received message stays invisible.
+    fn wait(&self) -> impl Future<Output = ()>;
+}
+
+/// What was received is invisible for a while, and then comes again, until it is deleted. The queue is empty.
+pub async fn a_message_comes_again_until_it_is_deleted(queue: &impl Queue, consumer: &impl Consumer) {
+    assert!(queue.send(&["again".to_owned()], soon()).await.is_empty());
+    let mut times = 0;
+    while times < 2 {
+        let received = consumer.receive().await;
+        assert!(received.len() <= 1);
+        let Some((_, body)) = received.into_iter().next() else { continue };
+        assert_eq!(body, "again");
+        assert!(consumer.receive().await.is_empty(), "it is invisible");
+        times += 1;
+        consumer.wait().await;
+    }
+    for (receipt, _) in consumer.receive().await {
+        consumer.delete(receipt).await;
+    }
+    consumer.wait().await;
+    assert!(consumer.receive().await.is_empty(), "it is gone");
+}
+
 /// A watermark is read as it was set last, unfinished pass and all, and none is there before it is set.
 pub async fn watermarks_are_read_as_they_were_set(watermarks: &impl Watermarks) {
     assert_eq!(watermarks.get("one", soon()).await.unwrap(), None);

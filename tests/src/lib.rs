@@ -12,6 +12,7 @@
 //! - [`clients`]: what speaks to it: the reference client in C, and clients of others.
 //! - [`relay`]: the network between the two.
 //! - [`sigfox`]: a simulated Sigfox cloud.
+//! - [`simulation`]: the whole pipeline in virtual time, while everything around it fails.
 //! - [`document`]: the worked examples of `docs/nbiot-protocol.md`.
 //!
 //! The tests themselves are in `tests/`: `e2e` runs with a local cloud, `image` with a Docker engine, all others without.
@@ -24,6 +25,7 @@ pub mod door;
 pub mod events;
 pub mod relay;
 pub mod sigfox;
+pub mod simulation;
 pub mod stack;
 pub mod template;
 pub mod yaml;

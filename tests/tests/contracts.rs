@@ -1,4 +1,5 @@
-//! The fakes keep what the ports promise, as the real adapters do (`e2e` holds those to the same).
+//! The fakes keep what the ports promise, as the real adapters do (`e2e` holds those to the same), and so do the models of the
+//! simulation.
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ async fn the_fake_stream_keeps_the_contract() {
     let stream = Arc::new(FakeStream::default());
     let data = async || stream.records().into_iter().map(|record| record.data).collect();
     contracts::a_stream_keeps_every_record(&stream, data).await;
+    contracts::records_of_a_key_keep_their_order(&stream, data).await;
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 mod desk;
 mod downlink;
 mod queue;
-mod resend;
+pub mod resend;
 mod secret;
 mod stream;
 mod table;
@@ -30,10 +30,10 @@ mod watermark;
 
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
-pub use queue::SqsQueue;
+pub use queue::{SqsQueue, send_all};
 pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
-pub use table::DynamoTable;
+pub use table::{DynamoTable, put_all};
 pub use watermark::DynamoWatermarks;
 
 /// A connection to AWS inside a region is made in a few milliseconds or not at all.

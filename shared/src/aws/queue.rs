@@ -43,12 +43,20 @@ impl SqsQueue {
 
 impl Queue for SqsQueue {
     async fn send(&self, bodies: &[String], deadline: Instant) -> Refused {
-        stream::iter(cut(bodies.iter().map(String::len), MAX_BATCH, MAX_BYTES))
-            .map(|batch| until_accepted(batch, deadline, |pending| self.request(bodies, pending)))
-            .buffer_unordered(CONCURRENCY)
-            .concat()
-            .await
+        send_all(bodies, deadline, |pending| self.request(bodies, pending)).await
     }
+}
+
+/// Sends every message, in requests of as many as SQS takes. `request` makes one, of the messages at these positions.
+pub async fn send_all<F>(bodies: &[String], deadline: Instant, request: impl Fn(Vec<usize>) -> F) -> Refused
+where
+    F: Future<Output = Undone>,
+{
+    stream::iter(cut(bodies.iter().map(String::len), MAX_BATCH, MAX_BYTES))
+        .map(|batch| until_accepted(batch, deadline, &request))
+        .buffer_unordered(CONCURRENCY)
+        .concat()
+        .await
 }
 
 #[expect(clippy::expect_used, reason = "both required fields are set right here")]

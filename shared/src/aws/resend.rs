@@ -1,4 +1,5 @@
-//! Sends again what was refused, with growing, jittered pauses, until a deadline.
+//! Sends again what was refused, with growing, jittered pauses, until a deadline. What the requests go to is the caller's
+//! to say: the simulation sends them to models of the services.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What one request left undone, as positions in what the port was handed. The rest is durable.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Undone {
+pub struct Undone {
     /// Refused for the moment.
     pub again: Vec<usize>,
     /// Refused for good: sent again it would be refused again.
@@ -24,7 +25,7 @@ pub(super) struct Undone {
 }
 
 /// Makes requests with what is pending out of `positions` until nothing is, or the deadline is reached.
-pub(super) async fn until_accepted<F>(
+pub async fn until_accepted<F>(
     positions: Vec<usize>,
     deadline: Instant,
     mut request: impl FnMut(Vec<usize>) -> F,
@@ -57,7 +58,7 @@ where
 }
 
 /// Positions of things of these sizes, in their order, cut where a request would get too large.
-pub(super) fn cut(sizes: impl Iterator<Item = usize>, max_count: usize, max_bytes: usize) -> Vec<Vec<usize>> {
+pub fn cut(sizes: impl Iterator<Item = usize>, max_count: usize, max_bytes: usize) -> Vec<Vec<usize>> {
     let mut requests: Vec<Vec<usize>> = Vec::new();
     let mut room = 0;
     for (position, size) in sizes.enumerate() {

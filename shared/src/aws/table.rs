@@ -38,8 +38,8 @@ impl DynamoTable {
         Self { client: Client::new(config), name: name.into() }
     }
 
-    async fn request(&self, items: &[Attributes], pending: Vec<usize>) -> Undone {
-        let puts = pending.iter().map(|&position| put(items[position].clone())).collect();
+    async fn request(&self, items: &[Item], pending: Vec<usize>) -> Undone {
+        let puts = pending.iter().map(|&position| put(items[position].clone().into())).collect();
         match self.client.batch_write_item().request_items(&self.name, puts).send().await {
             Ok(answer) => {
                 undone(answer.unprocessed_items.and_then(|mut by_table| by_table.remove(&self.name)), &pending, items)
@@ -51,18 +51,26 @@ impl DynamoTable {
 
 impl Table for DynamoTable {
     async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
-        let items: Vec<Attributes> = items.iter().cloned().map(Attributes::from).collect();
-        let groups = by_key(&items);
-        // The last of a group is the one that is written.
-        let distinct: Vec<usize> = groups.iter().filter_map(|group| group.last().copied()).collect();
-        let batches: Vec<Vec<usize>> = distinct.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
-        let refused: Refused = stream::iter(batches)
-            .map(|batch| until_accepted(batch, deadline, |pending| self.request(&items, pending)))
-            .buffer_unordered(CONCURRENCY)
-            .concat()
-            .await;
-        groups.into_iter().filter(|group| group.iter().any(|p| refused.contains(p))).flatten().collect()
+        put_all(items, deadline, |pending| self.request(items, pending)).await
     }
+}
+
+/// Puts every item, in requests of as many as DynamoDB takes. `request` makes one, of the items at these positions: no two
+/// of them have the same key.
+pub async fn put_all<F>(items: &[Item], deadline: Instant, request: impl Fn(Vec<usize>) -> F) -> Refused
+where
+    F: Future<Output = Undone>,
+{
+    let groups = by_key(items);
+    // The last of a group is the one that is written.
+    let distinct: Vec<usize> = groups.iter().filter_map(|group| group.last().copied()).collect();
+    let batches: Vec<Vec<usize>> = distinct.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
+    let refused: Refused = stream::iter(batches)
+        .map(|batch| until_accepted(batch, deadline, &request))
+        .buffer_unordered(CONCURRENCY)
+        .concat()
+        .await;
+    groups.into_iter().filter(|group| group.iter().any(|p| refused.contains(p))).flatten().collect()
 }
 
 #[expect(clippy::expect_used, reason = "the one required field is set right here")]
@@ -70,17 +78,21 @@ fn put(item: Attributes) -> WriteRequest {
     WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().expect("an item")).build()
 }
 
-fn key(item: &Attributes) -> [Option<&AttributeValue>; 2] {
-    [item.get("device"), SORT_KEYS.iter().find_map(|name| item.get(*name))]
+/// The texts of an item's key.
+fn key(item: &Item) -> [Option<&str>; 2] {
+    let text = |name: &str| match item.inner().get(name) {
+        Some(serde_dynamo::AttributeValue::S(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    [text("device"), SORT_KEYS.iter().find_map(|name| text(name))]
 }
 
 /// Positions of items with the same key, together: DynamoDB refuses a whole batch that holds one key twice.
-fn by_key(items: &[Attributes]) -> Vec<Vec<usize>> {
-    let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned();
-    let mut group_of: HashMap<[Option<String>; 2], usize> = HashMap::new();
+fn by_key(items: &[Item]) -> Vec<Vec<usize>> {
+    let mut group_of: HashMap<[Option<&str>; 2], usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (position, item) in items.iter().enumerate() {
-        let group = *group_of.entry(key(item).map(text)).or_insert(groups.len());
+        let group = *group_of.entry(key(item)).or_insert(groups.len());
         match groups.get_mut(group) {
             Some(group) => group.push(position),
             None => groups.push(vec![position]),
@@ -91,11 +103,11 @@ fn by_key(items: &[Attributes]) -> Vec<Vec<usize>> {
 
 /// What came back unprocessed, by its position. An item that was never sent would mean that the answer cannot be
 /// trusted, so everything is sent again.
-fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[Attributes]) -> Undone {
+fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[Item]) -> Undone {
     let unprocessed = unprocessed.unwrap_or_default();
     let position = |request: &WriteRequest| {
-        let item = request.put_request.as_ref()?.item();
-        pending.iter().copied().find(|&position| key(&items[position]) == key(item))
+        let item = Item::from(request.put_request.as_ref()?.item().clone());
+        pending.iter().copied().find(|&position| key(&items[position]) == key(&item))
     };
     let positions: Option<Vec<usize>> = unprocessed.iter().map(position).collect();
     Undone { again: positions.unwrap_or_else(|| pending.to_vec()), ..Undone::default() }
@@ -105,16 +117,14 @@ fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[At
 mod tests {
     use super::*;
 
-    fn item(device: &str, uplink: &str) -> Attributes {
-        [("device", device), ("uplink", uplink)]
-            .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
-            .into()
+    fn item(device: &str, uplink: &str) -> Item {
+        serde_dynamo::to_item(serde_json::json!({"device": device, "uplink": uplink})).unwrap()
     }
 
     #[test]
     fn what_came_back_unprocessed_is_found_by_its_key() {
         let items = [item("a", "1"), item("a", "2"), item("b", "1")];
-        let answer = Some(vec![put(item("b", "1")), put(item("a", "2"))]);
+        let answer = Some(vec![put(item("b", "1").into()), put(item("a", "2").into())]);
         assert_eq!(undone(answer, &[0, 1, 2], &items).again, [2, 1]);
         assert_eq!(undone(None, &[0, 1, 2], &items), Undone::default());
     }
@@ -122,7 +132,7 @@ mod tests {
     #[test]
     fn an_answer_about_an_item_that_was_never_sent_is_not_believed() {
         let items = [item("a", "1"), item("a", "2")];
-        assert_eq!(undone(Some(vec![put(item("c", "3"))]), &[0, 1], &items).again, [0, 1]);
+        assert_eq!(undone(Some(vec![put(item("c", "3").into())]), &[0, 1], &items).again, [0, 1]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_sdk_sqs::types::QueueAttributeName;
 use pulsegate_tests::bridge::post;
 use pulsegate_tests::{events, repository};
@@ -195,6 +196,23 @@ impl Cloud {
                 let handle = message.receipt_handle().unwrap_or_default();
                 self.sqs.delete_message().queue_url(url).receipt_handle(handle).send().await.unwrap();
             }
+        }
+    }
+
+    /// The data of all records of a stream's only shard, in their order.
+    pub async fn shard(&self, stream: &str) -> Vec<Vec<u8>> {
+        let shards = self.kinesis.list_shards().stream_name(stream).send().await.unwrap();
+        let iterator = self.kinesis.get_shard_iterator().stream_name(stream).shard_id(shards.shards()[0].shard_id());
+        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+        let mut iterator = iterator.shard_iterator;
+        let mut data = Vec::new();
+        loop {
+            let answer = self.kinesis.get_records().set_shard_iterator(iterator).send().await.unwrap();
+            if answer.records().is_empty() {
+                return data;
+            }
+            data.extend(answer.records.into_iter().map(|record| record.data.into_inner()));
+            iterator = answer.next_shard_iterator;
         }
     }
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use aws_sdk_kinesis::types::ShardIteratorType;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
 use shared::aws::{DownlinkDeskTable, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue};
@@ -148,8 +147,9 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     contracts::watermarks_are_read_as_they_were_set(&DynamoWatermarks::new(&cloud.config, WATERMARKS)).await;
 
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
-    contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
-        .await;
+    let queue = SqsQueue::new(&cloud.config, &url);
+    contracts::a_queue_keeps_every_message(&queue, async || cloud.take_all(&url).await).await;
+    contracts::a_message_comes_again_until_it_is_deleted(&queue, &QueueReader { cloud: &cloud, url: &url }).await;
 
     let secrets = aws_sdk_secretsmanager::Client::new(&cloud.config);
     let put =
@@ -168,22 +168,36 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     contracts::a_secret_has_the_current_and_the_previous_text(&secret, put, forget).await;
 
     cloud.kinesis.create_stream().stream_name(NAME).shard_count(1).send().await.unwrap();
-    contracts::a_stream_keeps_every_record(&KinesisStream::new(&cloud.config, NAME), async || {
-        let shards = cloud.kinesis.list_shards().stream_name(NAME).send().await.unwrap();
-        let iterator = cloud.kinesis.get_shard_iterator().stream_name(NAME).shard_id(shards.shards()[0].shard_id());
-        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
-        let mut iterator = iterator.shard_iterator;
-        let mut data = Vec::new();
-        loop {
-            let answer = cloud.kinesis.get_records().set_shard_iterator(iterator).send().await.unwrap();
-            if answer.records().is_empty() {
-                return data;
-            }
-            data.extend(answer.records.into_iter().map(|record| record.data.into_inner()));
-            iterator = answer.next_shard_iterator;
-        }
-    })
-    .await;
+    let stream = KinesisStream::new(&cloud.config, NAME);
+    contracts::a_stream_keeps_every_record(&stream, async || cloud.shard(NAME).await).await;
+    contracts::records_of_a_key_keep_their_order(&stream, async || cloud.shard(NAME).await).await;
+}
+
+/// Reads a queue, whose messages stay invisible for so long.
+struct QueueReader<'a> {
+    cloud: &'a Cloud,
+    url: &'a str,
+}
+
+const VISIBILITY: Duration = Duration::from_secs(3);
+
+impl contracts::Consumer for QueueReader<'_> {
+    type Receipt = String;
+
+    async fn receive(&self) -> Vec<(String, String)> {
+        let request = self.cloud.sqs.receive_message().queue_url(self.url);
+        let seconds = i32::try_from(VISIBILITY.as_secs()).unwrap();
+        let messages = request.visibility_timeout(seconds).send().await.unwrap().messages.unwrap_or_default();
+        messages.into_iter().map(|message| (message.receipt_handle.unwrap(), message.body.unwrap())).collect()
+    }
+
+    async fn delete(&self, receipt: String) {
+        self.cloud.sqs.delete_message().queue_url(self.url).receipt_handle(receipt).send().await.unwrap();
+    }
+
+    async fn wait(&self) {
+        tokio::time::sleep(VISIBILITY + Duration::from_secs(1)).await;
+    }
 }
 
 /// A table with these keys: by one, or by one and sorted by another.

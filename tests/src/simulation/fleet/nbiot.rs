@@ -1,0 +1,65 @@
+//! Datagrams: in the clear with the meter's clock, and sealed. Noise for the bridge, and for the stream behind it.
+
+use fastrand::Rng;
+use shared::aggregate::Aggregator;
+use shared::device::Imei;
+use shared::ports::StreamRecord;
+use udp_bridge::protocol::sealed::Header;
+
+use super::{Datagram, Fleet, Listener, Reading, moment};
+
+/// Readings of a meter.
+const SERIES: usize = 4;
+
+/// Adds so many uplinks at least, and what else comes in at the bridge's door.
+pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
+    let first = 490_154_203_237_518 + rng.u64(..1_000_000);
+    for meter in 0..uplinks.div_ceil(SERIES) {
+        let imei = Imei::try_from(first + meter as u64).unwrap_or_else(|e| panic!("{e}"));
+        let listener = [Listener::Trusted, Listener::Hourly, Listener::Sealed][rng.usize(..3)];
+        let readings = Reading::series(rng, SERIES);
+        let key = (listener == Listener::Sealed).then(|| fleet.keys.device_key(1, imei)).flatten();
+        for mut reading in readings {
+            // A frame that no codec knows has no clock that the bridge could read: only the envelope dates it.
+            reading.decodable |= key.is_none();
+            let frame = reading.frame(key.is_none());
+            let head = [imei.packed().as_slice(), &[3], &reading.sequence.to_be_bytes()].concat();
+            let payload = [head, hex::decode(frame).unwrap_or_else(|e| panic!("{e}"))].concat();
+            let bytes = match &key {
+                Some(key) => {
+                    let time = u32::try_from(reading.at).unwrap_or(u32::MAX);
+                    key.seal_uplink(Header { key_id: 1, imei, counter: reading.sequence, time }, &payload)
+                }
+                None => payload,
+            };
+            fleet.expected.uplink(&format!("nbiot:{imei}"), &reading, "data");
+            fleet.datagrams.push(Datagram { at: moment(rng), listener, bytes: bytes.into(), known: true });
+        }
+    }
+    strangers(fleet, rng);
+    noise(fleet, rng);
+}
+
+/// What the bridge is to say nothing to.
+fn strangers(fleet: &mut Fleet, rng: &mut Rng) {
+    let number = rng.u64(..).to_be_bytes();
+    let short = number[..5].to_vec();
+    let forged = [&[1, 1], number.as_slice(), &[0; 40]].concat();
+    for (listener, bytes) in [(Listener::Trusted, short), (Listener::Sealed, forged)] {
+        fleet.expected.refused += 1;
+        fleet.datagrams.push(Datagram { at: moment(rng), listener, bytes: bytes.into(), known: false });
+    }
+}
+
+/// What somebody else puts into the stream: a record that is no aggregated one, and one with a bad piece in it.
+fn noise(fleet: &mut Fleet, rng: &mut Rng) {
+    for _ in 0..2 {
+        let plain = format!("noise in the stream, {}", rng.u32(..));
+        let piece = format!("a piece that is none, {}", rng.u32(..));
+        fleet.expected.quarantined.extend([plain.clone(), piece.clone()]);
+        let mut aggregator = Aggregator::default();
+        aggregator.add(|| piece.clone(), piece.as_bytes());
+        fleet.stream_noise.push(StreamRecord { partition_key: plain.clone(), data: plain.into_bytes() });
+        fleet.stream_noise.extend(aggregator.close());
+    }
+}

@@ -1,0 +1,78 @@
+//! Whoever looks after it: mends what kills a function, sends dead letters back, puts back what is in the bucket, fetches what
+//! Sigfox has given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use super::faults::{Fault, STORM};
+use super::pipeline::Pipeline;
+use super::poison::Poison;
+use super::queue::QueueModel;
+use super::world::lock;
+
+/// How often somebody looks.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// What is not quiet by then never will be: what grows too old for the stream has done so after 22 hours.
+const PATIENCE: Duration = Duration::from_hours(60);
+
+/// Waits until the storm is over and everything has come to its end. Whether it has.
+pub async fn work(pipeline: &Arc<Pipeline>) -> bool {
+    let Pipeline { world, .. } = &**pipeline;
+    while world.elapsed() < PATIENCE {
+        sleep(LOOK_EVERY).await;
+        if world.faults.stormy() && world.elapsed() < STORM {
+            continue;
+        }
+        world.faults.end();
+        look(pipeline);
+        if pipeline.is_quiet() {
+            return true;
+        }
+    }
+    false
+}
+
+fn look(pipeline: &Arc<Pipeline>) {
+    fetch_back(pipeline);
+    match pipeline.poison.as_ref().filter(|poison| poison.is_active()) {
+        Some(poison) => mend(pipeline, poison),
+        None => send_back(pipeline),
+    }
+}
+
+fn fetch_back(pipeline: &Arc<Pipeline>) {
+    for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
+        // Under way from now on, not only once it is begun.
+        let (sigfox, busy) = (pipeline.sigfox.clone(), pipeline.world.busy());
+        spawn_local(async move {
+            sigfox.recover(callback).await;
+            drop(busy);
+        });
+    }
+}
+
+/// Once there is something to be seen.
+fn mend(pipeline: &Arc<Pipeline>, poison: &Poison) {
+    let dead_letters = |queue: &QueueModel| queue.dead_letters().is_some_and(|letters| !letters.is_empty());
+    if pipeline.queues().into_iter().any(dead_letters) || !lock(&pipeline.bucket).is_empty() {
+        poison.mend();
+    }
+}
+
+fn send_back(pipeline: &Arc<Pipeline>) {
+    let faults = &pipeline.world.faults;
+    for queue in pipeline.queues() {
+        for letter in queue.dead_letters().map(QueueModel::take_all).unwrap_or_default() {
+            faults.happened(Fault::Redriven, 1);
+            queue.add(letter);
+        }
+    }
+    for record in std::mem::take(&mut *lock(&pipeline.bucket)) {
+        faults.happened(Fault::PutBack, 1);
+        pipeline.stream.add(record);
+    }
+}

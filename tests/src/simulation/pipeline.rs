@@ -1,0 +1,231 @@
+//! The real handlers, wired to the models as `main.rs` and the template wire them to AWS.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use pulse::PulseStage;
+use shared::batch::NoId;
+use shared::fakes::FakeDownlinks;
+use shared::ports::{Secret, SecretError, StreamRecord};
+use shared::raw::RawStage;
+use sigfox_callback::Callback as Door;
+use sigfox_callback::auth::Rules;
+use sigfox_callback::cached::Cached;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep};
+
+use super::bridge::Bridge;
+use super::fleet::{Fleet, SECRET};
+use super::planted::{self, Bug, PlantedTable};
+use super::poison::Poison;
+use super::queue::QueueModel;
+use super::senders::{Sigfox, send_datagram};
+use super::settings::Settings;
+use super::stream::StreamModel;
+use super::stream_mapping::StreamMapping;
+use super::table::TableModel;
+use super::world::World;
+use super::{lambda, queue_mapping};
+
+/// As the template's default is.
+const RETENTION_DAYS: u32 = 400;
+
+/// All of it.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) world: Arc<World>,
+    settings: Settings,
+    pub(super) bug: Option<Bug>,
+    pub(super) poison: Option<Arc<Poison>>,
+    pub(super) raw_table: TableModel,
+    pub(super) pulse_table: TableModel,
+    pub(super) event_table: TableModel,
+    pub(super) raw: QueueModel,
+    pub(super) pulse_sigfox: QueueModel,
+    pub(super) pulse_nbiot: QueueModel,
+    pub(super) quarantine: QueueModel,
+    pub(super) stream: StreamModel,
+    pub(super) bucket: Arc<Mutex<Vec<StreamRecord>>>,
+    pub(super) sigfox: Sigfox<OneSecret, QueueModel, FakeDownlinks>,
+    pub(super) bridges: Arc<[Arc<Bridge>]>,
+}
+
+/// The secret of the callbacks, which can always be read: what happens if not is the callback's own tests'.
+#[derive(Debug)]
+pub struct OneSecret;
+
+impl Secret for OneSecret {
+    async fn versions(&self) -> Result<Vec<String>, SecretError> {
+        Ok(vec![SECRET.to_owned()])
+    }
+}
+
+impl Pipeline {
+    /// Starts everything behind the doors.
+    pub async fn start(world: &Arc<World>, settings: Settings, fleet: &Fleet, bug: Option<Bug>) -> Arc<Self> {
+        let queue = |name| {
+            let dead_letters = QueueModel::new(world, "dead letters", settings.visibility, None);
+            QueueModel::new(world, name, settings.visibility, Some((dead_letters, settings.max_receives)))
+        };
+        let stream = StreamModel::new(world, world.draw(|rng| rng.u32(1..=3)));
+        let raw = queue("raw");
+        let quarantine = QueueModel::new(world, "quarantine", settings.visibility, None);
+        let door = Door {
+            secrets: Cached::read(OneSecret).await.unwrap_or_else(|e| panic!("{e}")),
+            rules: Rules::default(),
+            raw: raw.clone(),
+            quarantine: quarantine.clone(),
+            downlinks: FakeDownlinks::default(),
+        };
+        let bridges = [0; 2].map(|_| Bridge::new(world, &stream, &fleet.keys, bug));
+        let this = Arc::new(Self {
+            world: Arc::clone(world),
+            settings,
+            bug,
+            poison: Poison::chosen(world, fleet),
+            raw_table: TableModel::new(world, "uplink"),
+            pulse_table: TableModel::new(world, "uplink"),
+            event_table: TableModel::new(world, "event"),
+            sigfox: Sigfox::new(world, door),
+            raw,
+            pulse_sigfox: queue("pulse-sigfox"),
+            pulse_nbiot: queue("pulse-nbiot"),
+            quarantine,
+            stream,
+            bucket: Arc::default(),
+            bridges: bridges.into(),
+        });
+        this.map_raw_sigfox();
+        this.map_raw_nbiot();
+        this.map_pulse(&this.pulse_sigfox, "pulse-sigfox");
+        this.map_pulse(&this.pulse_nbiot, "pulse-nbiot");
+        this
+    }
+
+    /// Has everything sent.
+    pub fn send(&self, fleet: &Fleet) {
+        for callback in fleet.callbacks.iter().cloned() {
+            spawn_local(self.sigfox.clone().send(callback));
+        }
+        for datagram in fleet.datagrams.iter().cloned() {
+            spawn_local(send_datagram(Arc::clone(&self.world), Arc::clone(&self.bridges), datagram));
+        }
+        fleet.raw_noise.iter().for_each(|noise| self.raw.add(noise.as_str().into()));
+        fleet.pulse_noise.iter().for_each(|noise| self.pulse_sigfox.add(noise.as_str().into()));
+        fleet.stream_noise.iter().cloned().for_each(|noise| self.stream.add(noise));
+        if self.world.faults.stormy() {
+            let (world, stream) = (Arc::clone(&self.world), self.stream.clone());
+            spawn_local(async move {
+                for _ in 0..world.draw(|rng| rng.u8(..5)) {
+                    sleep(world.span(1_000..=240_000)).await;
+                    stream.reshard();
+                }
+            });
+        }
+    }
+
+    /// Whether nothing is on its way any more, nor waits anywhere but in quarantine.
+    pub fn is_quiet(&self) -> bool {
+        let queues = self.queues();
+        let empty = |queue: &&QueueModel| queue.is_empty() && queue.dead_letters().is_none_or(QueueModel::is_empty);
+        self.world.is_quiet()
+            && queues.iter().all(empty)
+            && self.stream.is_read()
+            && super::world::lock(&self.bucket).is_empty()
+            && super::world::lock(&self.sigfox.given_up).is_empty()
+            && self.poison.as_ref().is_none_or(|poison| !poison.is_active())
+    }
+
+    pub(super) fn queues(&self) -> [&QueueModel; 3] {
+        [&self.raw, &self.pulse_sigfox, &self.pulse_nbiot]
+    }
+
+    fn planted(&self, table: &TableModel) -> PlantedTable {
+        PlantedTable { table: table.clone(), bug: self.bug, world: Arc::clone(&self.world) }
+    }
+
+    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> RawStage<PlantedTable, QueueModel> {
+        RawStage {
+            table: self.planted(&self.raw_table),
+            retention_days: RETENTION_DAYS,
+            events: events.map(|table| self.planted(table)),
+            pulse: pulse.clone(),
+            quarantine: self.quarantine.clone(),
+        }
+    }
+
+    fn map_raw_sigfox(&self) {
+        let stage = Arc::new(self.raw_stage(Some(&self.event_table), &self.pulse_sigfox));
+        self.map(&self.raw, move |event, deadline| {
+            let stage = Arc::clone(&stage);
+            Box::pin(async move { raw_sigfox::handle(event, &stage, deadline).await })
+        });
+    }
+
+    fn map_pulse(&self, queue: &QueueModel, name: &str) {
+        let (table, quarantine) = (self.planted(&self.pulse_table), self.quarantine.clone());
+        let stage = Arc::new(PulseStage { table, quarantine, name: name.to_owned() });
+        self.map(queue, move |event, deadline| {
+            let stage = Arc::clone(&stage);
+            Box::pin(async move { pulse::handle(event, &stage, deadline).await })
+        });
+    }
+
+    fn map(&self, queue: &QueueModel, handle: impl Fn(SqsEvent, Instant) -> Handling<SqsBatchResponse> + 'static) {
+        let (world, limit, poison) = (Arc::clone(&self.world), self.settings.limit, self.poison.clone());
+        let (name, handle) = (queue.name(), Arc::new(handle));
+        let invoke = move |event: SqsEvent| {
+            let (world, poison, handle) = (Arc::clone(&world), poison.clone(), Arc::clone(&handle));
+            async move {
+                let killed = poison.is_some_and(|poison| poison.is_in_messages(name, &event));
+                run(&world, limit, killed, |deadline| handle(event, deadline)).await
+            }
+        };
+        spawn_local(queue_mapping::run(Arc::clone(&self.world), queue.clone(), self.settings.queues, invoke));
+    }
+
+    fn map_raw_nbiot(&self) {
+        let stage = Arc::new(self.raw_stage(None, &self.pulse_nbiot));
+        let (world, limit, poison) = (Arc::clone(&self.world), self.settings.limit, self.poison.clone());
+        let bug = self.bug;
+        let invoke = move |event: KinesisEvent| {
+            let (world, poison, stage) = (Arc::clone(&world), poison.clone(), Arc::clone(&stage));
+            async move {
+                let killed = poison.is_some_and(|poison| poison.is_in_records(&event));
+                let handle = |deadline| -> Handling<KinesisEventResponse> {
+                    Box::pin(async move {
+                        match bug {
+                            Some(Bug::ReportsTheHighest) => planted::tell_the_highest(event, &stage, deadline).await,
+                            _ => raw_nbiot::handle(event, &stage, deadline).await,
+                        }
+                    })
+                };
+                run(&world, limit, killed, handle).await
+            }
+        };
+        let (world, stream, bucket) = (Arc::clone(&self.world), self.stream.clone(), Arc::clone(&self.bucket));
+        spawn_local(StreamMapping { world, stream, settings: self.settings.stream, invoke, bucket }.run());
+    }
+}
+
+type Handling<T> = Pin<Box<dyn Future<Output = Result<T, NoId>>>>;
+
+/// An invocation: how it answers, if it does.
+async fn run<T>(
+    world: &Arc<World>,
+    limit: Duration,
+    killed: bool,
+    handle: impl FnOnce(Instant) -> Handling<T>,
+) -> Option<T> {
+    if killed {
+        let _busy = world.busy();
+        let awaits = world.draw(|rng| rng.u32(1..8));
+        lambda::killed(handle(Instant::now() + limit), awaits).await;
+        return None;
+    }
+    lambda::invoke(world, limit, handle).await?.ok()
+}

@@ -1,0 +1,122 @@
+//! Bugs that are planted on purpose, to see that a run finds them. They are in the harness, never in the product.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use serde_dynamo::AttributeValue;
+use shared::aws::put_all;
+use shared::aws::resend::Undone;
+use shared::batch::{self, Failed};
+use shared::ports::{Item, Queue, Refused, Table};
+use shared::raw::RawStage;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout_at};
+
+use super::table::TableModel;
+use super::world::World;
+
+/// A bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The bridge acknowledges a datagram when it has it, not when the stream has it.
+    AcknowledgesBeforeThePut,
+    /// The table says yes and then writes, which whoever asked does not wait for.
+    AnswersBeforeTheWrite,
+    /// Nobody looks at what `BatchWriteItem` left unprocessed.
+    IgnoresUnprocessed,
+    /// Of several failed records of a shard, the last is told.
+    ReportsTheHighest,
+    /// Sort keys hold when they were written.
+    ClockInTheKey,
+}
+
+impl Bug {
+    /// Every one of them.
+    pub const ALL: [Self; 5] = [
+        Self::AcknowledgesBeforeThePut,
+        Self::AnswersBeforeTheWrite,
+        Self::IgnoresUnprocessed,
+        Self::ReportsTheHighest,
+        Self::ClockInTheKey,
+    ];
+}
+
+/// A table, through which an adapter with a bug is talked to, if there is one.
+#[derive(Debug, Clone)]
+pub struct PlantedTable {
+    /// The table.
+    pub table: TableModel,
+    /// The bug.
+    pub bug: Option<Bug>,
+    /// The run.
+    pub world: Arc<World>,
+}
+
+impl Table for PlantedTable {
+    async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
+        match self.bug {
+            Some(Bug::AnswersBeforeTheWrite) => self.later(items),
+            Some(Bug::IgnoresUnprocessed) => self.without_a_look(items, deadline).await,
+            Some(Bug::ClockInTheKey) => {
+                let now = self.world.elapsed().as_secs();
+                let items: Vec<Item> = items.iter().map(|item| stamped(item, now)).collect();
+                self.table.put(&items, deadline).await
+            }
+            _ => self.table.put(items, deadline).await,
+        }
+    }
+}
+
+impl PlantedTable {
+    /// What is left to do when a function has answered is done when it is invoked again, if it ever is.
+    fn later(&self, items: &[Item]) -> Refused {
+        let (table, world, items) = (self.table.clone(), Arc::clone(&self.world), items.to_vec());
+        if !items.is_empty() {
+            spawn_local(async move {
+                let _busy = world.busy();
+                // Then the sandbox is frozen.
+                let patience = Duration::from_millis(30);
+                let _ = timeout_at(Instant::now() + patience, table.put(&items, Instant::now() + patience)).await;
+            });
+        }
+        Refused::new()
+    }
+
+    async fn without_a_look(&self, items: &[Item], deadline: Instant) -> Refused {
+        let puts = self.table.puts(items);
+        let request = |pending: Vec<usize>| async {
+            let all = pending.clone();
+            let again = self.table.request(&puts, pending).await.map_or(all, |_unprocessed| Vec::new());
+            Undone { again, ..Undone::default() }
+        };
+        put_all(items, deadline, request).await
+    }
+}
+
+fn stamped(item: &Item, seconds: u64) -> Item {
+    let mut item = item.clone().into_inner();
+    for (_, value) in item.iter_mut().filter(|(name, _)| ["uplink", "event"].contains(&name.as_str())) {
+        if let AttributeValue::S(key) = value {
+            *key = format!("{key}#{seconds}");
+        }
+    }
+    Item::from(item)
+}
+
+/// `raw_nbiot::handle`, but for what it tells.
+///
+/// # Errors
+/// As that one.
+pub async fn tell_the_highest(
+    event: KinesisEvent,
+    stage: &RawStage<impl Table, impl Queue>,
+    deadline: Instant,
+) -> Result<KinesisEventResponse, batch::NoId> {
+    let records = batch::from_kinesis(event)?;
+    let outcome = stage.run(raw_nbiot::STAGE, &records, deadline).await;
+    outcome.counts.emit(raw_nbiot::STAGE);
+    let highest: Failed = outcome.failed.last().copied().into_iter().collect();
+    Ok(batch::kinesis_response(&records, &highest))
+}

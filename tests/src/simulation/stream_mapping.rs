@@ -1,0 +1,171 @@
+//! An event source mapping on a stream: one batch at a time for each shard, and what fails is tried again before anything
+//! behind it.
+//!
+//! Sources: <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html>.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use shared::ports::StreamRecord;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use super::faults::Fault;
+use super::stream::{Next, Stored, StreamModel};
+use super::world::{World, lock};
+
+/// Between two tries of the same records. AWS does not say how long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// What the template says of the mapping on the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// `BatchSize`.
+    pub batch: usize,
+    /// `MaximumBatchingWindowInSeconds`.
+    pub window: Duration,
+    /// `MaximumRecordAgeInSeconds`.
+    pub give_up: Duration,
+}
+
+/// A mapping.
+#[derive(Debug)]
+pub struct StreamMapping<I> {
+    /// The run.
+    pub world: Arc<World>,
+    /// What is read.
+    pub stream: StreamModel,
+    /// How.
+    pub settings: StreamSettings,
+    /// Says how the function answered, if it did.
+    pub invoke: I,
+    /// The on-failure destination: what grew too old.
+    pub bucket: Arc<Mutex<Vec<StreamRecord>>>,
+}
+
+/// How a batch went.
+enum Went {
+    Done,
+    /// Up to here; from there on it has to be tried again.
+    UpTo(usize),
+    Wrong,
+}
+
+impl<I, F> StreamMapping<I>
+where
+    I: Fn(KinesisEvent) -> F + 'static,
+    F: Future<Output = Option<KinesisEventResponse>> + 'static,
+{
+    /// Reads every shard there is and will be, for ever: children once their parents are read.
+    pub async fn run(self) {
+        let this = Arc::new(self);
+        let mut started = BTreeSet::new();
+        loop {
+            let changed = this.stream.changed();
+            for shard in this.stream.readable() {
+                if started.insert(shard) {
+                    spawn_local(Arc::clone(&this).read(shard));
+                }
+            }
+            changed.await;
+        }
+    }
+
+    async fn read(self: Arc<Self>, shard: usize) {
+        loop {
+            let changed = self.stream.changed();
+            if matches!(self.stream.next(shard, 1), Next::Nothing) {
+                changed.await;
+                continue;
+            }
+            sleep(self.settings.window).await;
+            let Next::Records(records) = self.stream.next(shard, self.settings.batch) else { return };
+            self.batch(&records).await;
+            if self.world.strikes(Fault::CheckpointLost) {
+                continue;
+            }
+            self.stream.checkpoint(shard, records.len());
+        }
+    }
+
+    /// Works a batch off: whatever it takes, nothing behind it is begun before. With `BisectBatchOnFunctionError`, what went
+    /// wrong is tried again by halves.
+    async fn batch(&self, records: &[Arc<Stored>]) {
+        let mut left = Vec::from([Range { start: 0, end: records.len() }]);
+        let mut pause = FIRST_PAUSE;
+        while let Some(range) = left.pop() {
+            let range = self.without_the_old(records, range);
+            if range.is_empty() {
+                continue;
+            }
+            let (start, end, middle) = (range.start, range.end, range.start + range.len() / 2);
+            match self.once(&records[range]).await {
+                Went::Done => pause = FIRST_PAUSE,
+                Went::UpTo(failed) => {
+                    self.world.faults.happened(Fault::ResumedAtLowest, 1);
+                    left.push(start + failed..end);
+                    pause = self.wait(pause).await;
+                }
+                Went::Wrong if end - start > 1 => {
+                    self.world.faults.happened(Fault::Bisected, 1);
+                    left.extend([middle..end, start..middle]);
+                }
+                Went::Wrong => {
+                    left.push(start..end);
+                    pause = self.wait(pause).await;
+                }
+            }
+        }
+    }
+
+    async fn wait(&self, pause: Duration) -> Duration {
+        sleep(pause).await;
+        (pause * 2).min(LONGEST_PAUSE)
+    }
+
+    async fn once(&self, records: &[Arc<Stored>]) -> Went {
+        if self.world.strikes(Fault::BatchTwice) {
+            // A poller that has lost the shard does not know it yet. Its answer counts for nothing.
+            spawn_local((self.invoke)(event(records)));
+        }
+        let Some(answer) = (self.invoke)(event(records)).await else { return Went::Wrong };
+        let place = |id: Option<String>| records.iter().position(|stored| Some(&stored.sequence) == id.as_ref());
+        let failed: Option<Vec<usize>> =
+            answer.batch_item_failures.into_iter().map(|failure| place(failure.item_identifier)).collect();
+        match failed.map(|failed| failed.into_iter().min()) {
+            Some(None) => Went::Done,
+            Some(Some(lowest)) => Went::UpTo(lowest),
+            None => Went::Wrong,
+        }
+    }
+
+    /// What is too old at the beginning of a batch goes to the bucket.
+    fn without_the_old(&self, records: &[Arc<Stored>], mut range: Range<usize>) -> Range<usize> {
+        let old = |stored: &&Arc<Stored>| stored.arrived.elapsed() > self.settings.give_up;
+        for stored in records[range.clone()].iter().take_while(old) {
+            self.world.faults.happened(Fault::Undelivered, 1);
+            lock(&self.bucket).push(stored.record.clone());
+            range.start += 1;
+        }
+        range
+    }
+}
+
+/// What an invocation is given.
+pub fn event(records: &[Arc<Stored>]) -> KinesisEvent {
+    let mut event = KinesisEvent::default();
+    for stored in records {
+        let mut record = KinesisEventRecord::default();
+        record.kinesis.sequence_number.clone_from(&stored.sequence);
+        record.kinesis.partition_key.clone_from(&stored.record.partition_key);
+        record.kinesis.data.0.clone_from(&stored.record.data);
+        event.records.push(record);
+    }
+    event
+}

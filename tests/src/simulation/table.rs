@@ -1,0 +1,136 @@
+//! DynamoDB, as far as `BatchWriteItem` goes: what is written, what is left unprocessed, and what it costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_dynamo::AttributeValue;
+use shared::aws::put_all;
+use shared::aws::resend::Undone;
+use shared::fakes::names_are_valid;
+use shared::ports::{Item, Refused, Table};
+use tokio::time::Instant;
+
+use super::faults::Fault;
+use super::wire::{Wire, WireFaults};
+use super::world::{World, lock};
+
+/// What a request may hold, and what an item may.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>)
+const MAX_BATCH: usize = 25;
+const MAX_ITEM: usize = 400 * 1024;
+
+/// What a write unit pays for.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>)
+const UNIT: usize = 1024;
+
+const FAULTS: WireFaults = WireFaults {
+    refused: Fault::WriteThrottled,
+    unanswered: Fault::WriteUnanswered,
+    late: Fault::WriteLate,
+    down: Fault::TableDown,
+};
+
+/// Partition key and sort key.
+pub type Key = (String, String);
+
+/// What a table holds.
+pub type Items = BTreeMap<Key, Arc<Item>>;
+
+/// A table with the key `device` and one more.
+#[derive(Debug, Clone)]
+pub struct TableModel(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    world: Arc<World>,
+    wire: Wire,
+    sort_key: &'static str,
+    items: Mutex<Items>,
+    units: AtomicUsize,
+}
+
+/// The items of a call, each with its key and what it takes up.
+pub type Puts = Arc<[(Key, usize, Arc<Item>)]>;
+
+impl TableModel {
+    /// An empty one with this sort key.
+    pub fn new(world: &Arc<World>, sort_key: &'static str) -> Self {
+        let (world, wire) = (Arc::clone(world), Wire::new(world, FAULTS));
+        Self(Arc::new(Inner { world, wire, sort_key, items: Mutex::default(), units: AtomicUsize::new(0) }))
+    }
+
+    /// What is in it.
+    pub fn items(&self) -> Items {
+        lock(&self.0.items).clone()
+    }
+
+    /// What was written to it so far has cost so many write units.
+    pub fn units(&self) -> usize {
+        self.0.units.load(Ordering::Relaxed)
+    }
+
+    /// Items as requests take them.
+    pub fn puts(&self, items: &[Item]) -> Puts {
+        let there = lock(&self.0.items);
+        let text = |item: &Item, name| match item.inner().get(name) {
+            Some(AttributeValue::S(text)) if !text.is_empty() => text.clone(),
+            other => panic!("the key {name:?} of an item is {other:?}"),
+        };
+        let put = |item: &Item| {
+            assert!(names_are_valid(item.inner().iter()), "{item:?}");
+            let size = item.inner().iter().map(|(name, value)| name.len() + size(value)).sum();
+            assert!(size <= MAX_ITEM, "an item of {size} bytes");
+            let key = (text(item, "device"), text(item, self.0.sort_key));
+            // Most of what is written again is there as it is.
+            let same = there.get(&key).filter(|there| ***there == *item).cloned();
+            (key, size, same.unwrap_or_else(|| Arc::new(item.clone())))
+        };
+        items.iter().map(put).collect()
+    }
+
+    /// One `BatchWriteItem`, of the items at these positions: those it leaves unprocessed, or `None` if it fails.
+    pub async fn request(&self, puts: &Puts, pending: Vec<usize>) -> Option<Vec<usize>> {
+        let keys: BTreeSet<&Key> = pending.iter().map(|&position| &puts[position].0).collect();
+        assert!(pending.len() <= MAX_BATCH && keys.len() == pending.len(), "a batch that DynamoDB refuses");
+        let (this, puts) = (Arc::clone(&self.0), Arc::clone(puts));
+        self.0.wire.carry(move || this.write(&puts, pending)).await
+    }
+}
+
+impl Inner {
+    fn write(&self, puts: &Puts, pending: Vec<usize>) -> Vec<usize> {
+        let partly = self.world.strikes(Fault::ItemsUnprocessed);
+        let (unprocessed, written): (Vec<usize>, Vec<usize>) =
+            pending.into_iter().partition(|_| partly && self.world.coin());
+        let mut items = lock(&self.items);
+        for position in &written {
+            let (key, size, item) = &puts[*position];
+            self.units.fetch_add(size.div_ceil(UNIT), Ordering::Relaxed);
+            items.insert(key.clone(), Arc::clone(item));
+        }
+        self.world.happened(self.sort_key, written.len());
+        unprocessed
+    }
+}
+
+impl Table for TableModel {
+    async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
+        let puts = self.puts(items);
+        let request = |pending: Vec<usize>| async {
+            let all = pending.clone();
+            Undone { again: self.request(&puts, pending).await.unwrap_or(all), ..Undone::default() }
+        };
+        put_all(items, deadline, request).await
+    }
+}
+
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.len(),
+        AttributeValue::M(inner) => 3 + inner.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>(),
+        AttributeValue::L(inner) => 3 + inner.iter().map(|value| 1 + size(value)).sum::<usize>(),
+        _ => 1,
+    }
+}

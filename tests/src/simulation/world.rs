@@ -1,0 +1,105 @@
+//! What everything in a run shares: chance, faults, the clock, and what happened.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use super::faults::{Fault, Faults};
+
+/// A run. The clock is the runtime's, which is paused: it moves when there is nothing left to do, to when there is.
+#[derive(Debug)]
+pub struct World {
+    rng: Mutex<Rng>,
+    /// What goes wrong, and how often it did.
+    pub faults: Faults,
+    began: Instant,
+    digest: AtomicU64,
+    busy: AtomicUsize,
+}
+
+/// Something under way that may still have an effect.
+#[derive(Debug)]
+pub struct Busy(Arc<World>);
+
+impl World {
+    /// One in which everything works, or, if it is `stormy`, one in which things go wrong. All that is left to chance comes
+    /// from the seed.
+    pub fn new(seed: u64, stormy: bool) -> Arc<Self> {
+        let mut rng = Rng::with_seed(seed);
+        let faults = Faults::drawn(&mut rng, stormy);
+        Arc::new(Self {
+            rng: Mutex::new(rng),
+            faults,
+            began: Instant::now(),
+            digest: AtomicU64::new(0xCBF2_9CE4_8422_2325),
+            busy: AtomicUsize::new(0),
+        })
+    }
+
+    /// What is left to chance.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut lock(&self.rng))
+    }
+
+    /// Yes or no, by chance.
+    pub fn coin(&self) -> bool {
+        self.draw(Rng::bool)
+    }
+
+    /// Whether a fault happens now. If so, it is counted.
+    pub fn strikes(&self, fault: Fault) -> bool {
+        self.draw(|rng| self.faults.strikes(fault, rng))
+    }
+
+    /// A time by chance, in milliseconds.
+    pub fn span(&self, millis: std::ops::RangeInclusive<u64>) -> Duration {
+        Duration::from_millis(self.draw(|rng| rng.u64(millis)))
+    }
+
+    /// How long the run has been going on.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Takes note of something that had an effect. Two runs in which the same happened at the same times have the same
+    /// [`Self::digest`].
+    pub fn happened(&self, what: &str, number: usize) {
+        let mut digest = self.digest.load(Ordering::Relaxed);
+        let millis = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let numbers = [millis, number as u64].map(u64::to_le_bytes);
+        for byte in what.bytes().chain(numbers.into_iter().flatten()) {
+            digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+        self.digest.store(digest, Ordering::Relaxed);
+    }
+
+    /// See [`Self::happened`].
+    pub fn digest(&self) -> u64 {
+        self.digest.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of something under way, until that is dropped.
+    pub fn busy(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_quiet(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A run has one thread, so nobody else can have left anything half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
