@@ -161,6 +161,11 @@ impl Quarantined {
         self
     }
 
+    /// Why it is here.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The reason as the log has it.
     pub fn logged(&self) -> &str {
         self.logged.as_deref().unwrap_or(&self.reason)

@@ -12,7 +12,9 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kinesis::types::ShardIteratorType;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
-use shared::aws::{DownlinkDeskTable, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue};
+use shared::aws::{
+    DownlinkDeskTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsInbox, SqsQueue,
+};
 use shared::ports::{Item, Queue as _};
 
 use crate::cloud::{Cloud, text, until};
@@ -150,6 +152,14 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     let url = cloud.sqs.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
     contracts::a_queue_keeps_every_message(&SqsQueue::new(&cloud.config, &url), async || cloud.take_all(&url).await)
         .await;
+
+    let inbox = SqsInbox::new(&cloud.config, &url);
+    let queue = SqsQueue::new(&cloud.config, &url);
+    contracts::a_message_is_held_until_it_is_given_back_or_deleted(&queue, &inbox).await;
+    create_table(&cloud, "contract-pages", &["device", "uplink"]).await;
+    let reader = DynamoReader::new(&cloud.config, "contract-pages");
+    let table = DynamoTable::new(&cloud.config, "contract-pages");
+    contracts::a_table_is_read_in_parts_and_by_keys(&table, &reader, &reader).await;
 
     let secrets = aws_sdk_secretsmanager::Client::new(&cloud.config);
     let put =
