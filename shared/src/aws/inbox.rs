@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, ChangeMessageVisibilityBatchResultEntry, DeleteMessageBatchRequestEntry,
+    DeleteMessageBatchResultEntry, Message, MessageSystemAttributeName,
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
@@ -55,7 +56,11 @@ impl SqsInbox {
         let Ok(entries) = pending.iter().map(entry).collect::<Result<_, BuildError>>() else { return never(pending) };
         match self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries)).send().await
         {
-            Ok(answer) => undone(answer.successful().iter().map(|entry| entry.id()), answer.failed(), &pending),
+            Ok(answer) => undone(
+                answer.successful().iter().map(ChangeMessageVisibilityBatchResultEntry::id),
+                answer.failed(),
+                &pending,
+            ),
             Err(e) => all_undone(pending, &e),
         }
     }
@@ -67,7 +72,9 @@ impl SqsInbox {
         };
         let Ok(entries) = pending.iter().map(entry).collect::<Result<_, BuildError>>() else { return never(pending) };
         match self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
-            Ok(answer) => undone(answer.successful().iter().map(|entry| entry.id()), answer.failed(), &pending),
+            Ok(answer) => {
+                undone(answer.successful().iter().map(DeleteMessageBatchResultEntry::id), answer.failed(), &pending)
+            }
             Err(e) => all_undone(pending, &e),
         }
     }

@@ -1,7 +1,7 @@
 //! [`Queue`] on SQS.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry, SendMessageBatchResultEntry};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -35,7 +35,9 @@ impl SqsQueue {
     async fn request(&self, bodies: &[String], pending: Vec<usize>) -> Undone {
         let entries = pending.iter().map(|&position| entry(position, &bodies[position])).collect();
         match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
-            Ok(answer) => undone(answer.successful().iter().map(|entry| entry.id()), answer.failed(), &pending),
+            Ok(answer) => {
+                undone(answer.successful().iter().map(SendMessageBatchResultEntry::id), answer.failed(), &pending)
+            }
             Err(e) => all_undone(pending, &e),
         }
     }

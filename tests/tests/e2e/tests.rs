@@ -197,7 +197,7 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
 }
 
 /// A table with these keys: by one, or by one and sorted by another.
-async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
+pub async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
     let mut table = cloud.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
         let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S);

@@ -87,7 +87,7 @@ fn shown(value: Option<&AttributeValue>) -> String {
     let Some(value) = value else { return "nothing".to_owned() };
     match value {
         AttributeValue::N(number) => number.clone(),
-        AttributeValue::B(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        AttributeValue::B(bytes) => format!("{} bytes", bytes.len()),
         value => serde_dynamo::from_attribute_value::<_, Value>(value.clone())
             .map_or_else(|_| format!("{value:?}"), |value| value.to_string()),
     }

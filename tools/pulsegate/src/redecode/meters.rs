@@ -36,7 +36,7 @@ impl Meters {
 
     /// Adds lines. Once it is done, they are durable. How long the list is.
     pub(super) fn add(&mut self, lines: impl Iterator<Item = Value>) -> Result<u64, Problem> {
-        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let text: String = lines.flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         match self {
             Self::None => Ok(0),
             Self::Memory(all) => {

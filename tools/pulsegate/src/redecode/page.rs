@@ -8,16 +8,16 @@ use crate::Problem;
 
 /// The next page of a part. What it takes is paid for.
 pub(super) async fn next(
-    pages: &impl Pages,
+    table: &impl Pages,
     part: &Part,
     after: Option<&Key>,
     limit: usize,
-    pace: &Pace,
+    reading: &Pace,
     deadline: impl Fn() -> Instant,
 ) -> Result<Page, Problem> {
     let ask = async |after: Option<&Key>| -> Result<Page, Problem> {
-        let page = pages.page(part, after, limit, deadline()).await?;
-        pace.pay(page.units.unwrap_or_else(|| read_units(&page.items))).await;
+        let page = table.page(part, after, limit, deadline()).await?;
+        reading.pay(page.units.unwrap_or_else(|| read_units(&page.items))).await;
         Ok(page)
     };
     let mut page = ask(after).await?;

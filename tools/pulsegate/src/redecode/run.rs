@@ -196,13 +196,17 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
         not_raw: &[NotRaw],
     ) -> Result<(), Problem> {
         let mut far = self.far();
-        verdicts.iter_mut().for_each(|verdict| far.state.settle(verdict));
+        for verdict in verdicts.iter_mut() {
+            far.state.settle(verdict);
+        }
         let mut tally = far.state.tally.clone();
         tally.items += looked_at;
         for verdict in verdicts.iter() {
             tally.take(verdict).map_err(|reason| Problem::State { path: self.path(), reason })?;
         }
-        not_raw.iter().for_each(|not_raw| tally.take_not_raw(not_raw));
+        for not_raw in not_raw {
+            tally.take_not_raw(not_raw);
+        }
         far.state.meters_bytes = far.meters.add(verdicts.iter().filter_map(tally::line))?;
         far.state.tally = tally;
         far.state.positions[number as usize] = position;

@@ -98,8 +98,8 @@ impl World {
         Self::of(std::iter::repeat_n(each.collect::<Vec<_>>(), times).flatten())
     }
 
-    async fn redecode(&self, life: &Life, order: &Order, stop: &Stop) -> Result<Done, Problem> {
-        let (raw, pulses, out) = (life.with(&self.raw), life.with(&self.pulses), life.with(&self.pulses));
+    async fn redecode(&self, mortal: &Life, order: &Order, stop: &Stop) -> Result<Done, Problem> {
+        let (raw, pulses, out) = (mortal.with(&self.raw), mortal.with(&self.pulses), mortal.with(&self.pulses));
         run(&Tables { raw, pulses, out }, order, stop).await
     }
 
@@ -257,8 +257,8 @@ async fn whoever_is_killed_at_any_moment_and_continues_ends_as_if_nothing_had_be
     for moments in 0.. {
         let (world, scratch) = (World::mixed(25), Scratch::new());
         let line = format!("--all --write --segments 2 --read-units 50 {}", scratch.options());
-        let life = Life::of(moments);
-        let first = timeout(LONG, world.redecode(&life, &order(&line).unwrap(), &Stop::default())).await;
+        let mortal = Life::of(moments);
+        let first = timeout(LONG, world.redecode(&mortal, &order(&line).unwrap(), &Stop::default())).await;
         let report = world.report(&format!("{line} --continue")).await;
         let sorted = |report: &Value| {
             report["differences"].as_array().unwrap().iter().map(ToString::to_string).collect::<BTreeSet<_>>()
@@ -284,8 +284,8 @@ async fn who_stops_it_is_told_how_to_go_on() {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         stop.ask();
     };
-    let (life, order) = (Life::of(usize::MAX), order(&line).unwrap());
-    let (done, ()) = tokio::join!(world.redecode(&life, &order, &stop), asking);
+    let (mortal, order) = (Life::of(usize::MAX), order(&line).unwrap());
+    let (done, ()) = tokio::join!(world.redecode(&mortal, &order, &stop), asking);
     let done = done.unwrap();
     assert_eq!(done.not.unwrap().in_full(), "stopped; go on with the same options and --continue");
     let report: Value = serde_json::from_str(&done.text).unwrap();
@@ -329,8 +329,8 @@ async fn of_a_page_that_is_refused_nothing_counts() {
     let (world, scratch) = (World::mixed(1), Scratch::new());
     let line = format!("--all --write --segments 1 {}", scratch.options());
     let tables = Tables { raw: &world.raw, pulses: &world.pulses, out: FakeTable::refusing(["sigfox:3"]) };
-    let (life, full) = (Life::of(usize::MAX), order(&line).unwrap());
-    let tables = Tables { raw: life.with(tables.raw), pulses: life.with(tables.pulses), out: tables.out };
+    let (mortal, full) = (Life::of(usize::MAX), order(&line).unwrap());
+    let tables = Tables { raw: mortal.with(tables.raw), pulses: mortal.with(tables.pulses), out: tables.out };
     let done = run(&tables, &full, &Stop::default()).await.unwrap();
     assert!(done.not.unwrap().in_full().starts_with("the table of pulses has refused 1 items"));
     assert_eq!(serde_json::from_str::<Value>(&done.text).unwrap()["raw_items"], 0);

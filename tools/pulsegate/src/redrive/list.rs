@@ -1,6 +1,7 @@
 //! `pulsegate redrive list`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use shared::at::At;
@@ -114,7 +115,8 @@ fn table(groups: &[(Group, Members)], listed: usize) -> String {
     };
     let mut text = print::table(&HEAD, &groups.iter().take(MAX_ROWS).map(row).collect::<Vec<_>>());
     if groups.len() > MAX_ROWS {
-        text += &format!("and {} other reasons; --format json has them all\n", groups.len() - MAX_ROWS);
+        let _ = writeln!(text, "and {} other reasons; --format json has them all", groups.len() - MAX_ROWS);
     }
-    text + &format!("{listed} messages\n")
+    let _ = writeln!(text, "{listed} messages");
+    text
 }

@@ -62,9 +62,8 @@ pub(super) fn route(id: &str, kept: &Kept) -> Result<Route, String> {
         CALLBACK => callback(CALLBACK, kept),
         RECOVERY => missed(kept),
         "raw-sigfox" => as_it_is(Place::RawSigfox, kept),
-        "raw-nbiot" if has_events(kept) => as_it_is(Place::RawSigfox, kept),
+        "raw-nbiot" | "pulse" if has_events(kept) => as_it_is(Place::RawSigfox, kept),
         "raw-nbiot" => Ok(to_stream(id, kept)),
-        "pulse" if has_events(kept) => as_it_is(Place::RawSigfox, kept),
         "pulse" => match network(kept).ok_or("nothing in the record tells its network")? {
             Network::Sigfox => as_it_is(Place::PulseSigfox, kept),
             Network::Nbiot => as_it_is(Place::PulseNbiot, kept),

@@ -107,7 +107,9 @@ pub async fn send<I: Inbox, A: Queue, Q: Queue, S: Stream>(
         };
         let deliveries = report.choose(some, order);
         if order.dry_run {
-            deliveries.iter().for_each(|delivery| report.count(&delivery.route));
+            for delivery in &deliveries {
+                report.count(&delivery.route);
+            }
         } else {
             let refused = deliver(ways, &deliveries, &mut walk, &mut report).await;
             if refused > 0 && refused == deliveries.len() {

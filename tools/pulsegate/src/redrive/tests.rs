@@ -41,14 +41,14 @@ impl World {
         world
     }
 
-    async fn send(&self, life: &Life, line: &str) -> Result<Done, crate::Problem> {
+    async fn send(&self, mortal: &Life, line: &str) -> Result<Done, crate::Problem> {
         let ways = Ways {
-            quarantine: life.with(&self.quarantine),
-            again: life.with(&self.quarantine),
-            raw_sigfox: life.with(&self.raw_sigfox),
-            pulse_sigfox: life.with(&self.pulse_sigfox),
-            pulse_nbiot: life.with(&self.pulse_nbiot),
-            raw_nbiot: life.with(&self.stream),
+            quarantine: mortal.with(&self.quarantine),
+            again: mortal.with(&self.quarantine),
+            raw_sigfox: mortal.with(&self.raw_sigfox),
+            pulse_sigfox: mortal.with(&self.pulse_sigfox),
+            pulse_nbiot: mortal.with(&self.pulse_nbiot),
+            raw_nbiot: mortal.with(&self.stream),
         };
         send(&ways, &order(line, self.quarantine.now())?, &Stop::default()).await
     }
