@@ -33,11 +33,8 @@ pub struct DynamoReader {
 }
 
 impl DynamoReader {
-    /// What [`Pages`] need to be granted on the table.
-    pub const PAGES_ACTIONS: &[&str] = &["dynamodb:Query", "dynamodb:Scan"];
-
-    /// What [`Lookup`] needs.
-    pub const LOOKUP_ACTIONS: &[&str] = &["dynamodb:BatchGetItem"];
+    /// What has to be granted on the table: the first two to read pages, the last to look keys up.
+    pub const ACTIONS: &[&str] = &["dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"];
 
     /// The table of this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
