@@ -145,7 +145,7 @@ impl History {
         }))
         .unwrap();
         self.raw.push(uplink.raw_item(4_000));
-        if n % 50 == 0 {
+        if n.is_multiple_of(50) {
             self.raw.push(Uplink { kind: Kind::DataAdvanced, ..uplink.clone() }.raw_item(4_000));
         }
         let Ok(now) = pulse::item(&uplink) else { return };
