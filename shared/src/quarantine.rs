@@ -262,7 +262,7 @@ mod tests {
             let told = Quarantined::new("test", &"why", b"{}").of(&uplink).by(Some(&adeunis_pulse::V4));
             let kept = Kept::from_message(&told.under("p").of_callback("uplink", &query).to_message())?;
             prop_assert_eq!((kept.stage.as_str(), kept.reason.as_str()), ("test", "why"));
-            prop_assert_eq!((kept.codec.as_deref(), kept.codec_version), (Some("adeunis-pulse-v4"), Some(1)));
+            prop_assert_eq!((kept.codec.as_deref(), kept.codec_version), (Some(adeunis_pulse::V4.name), Some(adeunis_pulse::V4.version)));
             prop_assert_eq!((kept.device, kept.uplink), (Some(uplink.device), Some(uplink.key().to_string())));
             prop_assert_eq!((kept.profile.as_deref(), kept.callback.as_deref()), (Some("p"), Some("uplink")));
             prop_assert_eq!(kept.query.unwrap_or_default(), query);
