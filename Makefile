@@ -27,7 +27,7 @@ tools: prerequisites ## install the pinned tools into .local/tools
 field: prerequisites ## install the clients that stand for devices in the tests
 	@$(LOCAL) field
 
-build: prerequisites ## build the functions and the bridge
+build: prerequisites ## build the functions, the bridge and the command-line tool
 	@$(LOCAL) build
 
 demo: prerequisites ## see what real meters sent come out of the database as pulses

@@ -3,7 +3,7 @@
 
     tools     install the pinned tools into .local/tools (nothing to do when they are there)
     field     install the clients that stand for devices in the tests, those that the machine lacks
-    build     build the functions (sam build) and the bridge (cargo build)
+    build     build the functions (sam build), the bridge and the command-line tool (cargo build)
     image     build the bridge's container image
     validate  check the template as AWS would (sam validate --lint)
     up        build, start everything and leave it running; the addresses are in .local/env
@@ -182,8 +182,9 @@ def build():
             sam = ["sam", "build", "--config-env", "local", "--parameter-overrides", architecture()]
             command(sam, log, env)
         log = LOGS / "build-bridge.log"
-        with step("build the bridge", log):
-            command(["cargo", "build", "--release", "--locked", "--package", "udp-bridge"], log, env)
+        with step("build the bridge and the command-line tool", log):
+            packages = ["--package", "udp-bridge", "--package", "pulsegate"]
+            command(["cargo", "build", "--release", "--locked", *packages], log, env)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,13 @@ use crate::ports::{
 };
 
 mod downlinks;
+mod mortal;
+mod replay;
 pub mod tally;
 
 pub use downlinks::FakeDownlinks;
+pub use mortal::{Life, Mortal};
+pub use replay::FakeInbox;
 
 /// A queue that keeps what was sent, or is down.
 #[derive(Debug, Default)]

@@ -14,6 +14,10 @@ use tokio::time::Instant;
 use crate::device::DeviceId;
 use crate::downlink::{Answer, Downlink, DownlinkId, Outcome};
 
+mod replay;
+
+pub use replay::{Found, Inbox, Key, Lookup, MAX_KEYS, MAX_RECEIVED, Page, Pages, Part, ReadError, Received, Whose};
+
 /// Positions, in what was handed over, of what is not durable.
 pub type Refused = BTreeSet<usize>;
 

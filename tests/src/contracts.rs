@@ -1,11 +1,13 @@
 //! What every port promises, whatever is behind it. Run over the fakes and over the real adapters, so that a fake that
 //! other tests trust cannot promise more than AWS keeps.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::downlink::{self, Answer, Downlink, Outcome, Timeliness};
 use shared::ports::{
-    DownlinkDesk, Item, Queue, Secret, Stream, StreamRecord, Table, Unfinished, Watermark, Watermarks,
+    DownlinkDesk, Inbox, Item, Key, Lookup, Pages, Part, Queue, Received, Secret, Stream, StreamRecord, Table,
+    Unfinished, Watermark, Watermarks, Whose,
 };
 use shared::uplink::Uplink;
 use tokio::time::Instant;
@@ -44,6 +46,92 @@ pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue:
     received.sort();
     bodies.sort();
     assert_eq!(received, bodies);
+}
+
+/// What is received is held: it comes again only once it is given back, and not at all once it is deleted. The inbox is the
+/// other end of the queue, and holds nothing.
+pub async fn a_message_is_held_until_it_is_given_back_or_deleted(queue: &impl Queue, inbox: &impl Inbox) {
+    const HOLD: Duration = Duration::from_mins(5);
+    let all = async || {
+        let (mut all, mut nothing): (Vec<Received>, u32) = (Vec::new(), 0);
+        while nothing < 2 {
+            let some = inbox.receive(HOLD, soon()).await.unwrap();
+            nothing += u32::from(some.is_empty());
+            all.extend(some);
+        }
+        all
+    };
+    let ids = |messages: &[Received]| messages.iter().map(|message| message.id.clone()).collect::<BTreeSet<_>>();
+    let handles = |messages: &[Received]| messages.iter().map(|message| message.handle.clone()).collect::<Vec<_>>();
+    assert!(inbox.give_back(&[], soon()).await.is_empty() && inbox.delete(&[], soon()).await.is_empty());
+
+    let bodies: BTreeSet<String> = (0..123).map(|n| format!("message {n}")).collect();
+    assert!(queue.send(&bodies.iter().cloned().collect::<Vec<_>>(), soon()).await.is_empty());
+    let held = all().await;
+    assert_eq!((held.len(), ids(&held).len()), (123, 123), "each once, for all of them are held");
+    assert_eq!(held.iter().map(|message| message.body.clone()).collect::<BTreeSet<_>>(), bodies);
+    assert!(held.iter().all(|message| message.sent > 1_700_000_000_000), "milliseconds since 1970");
+
+    assert!(inbox.give_back(&handles(&held[..40]), soon()).await.is_empty());
+    let again = all().await;
+    assert_eq!(ids(&again), ids(&held[..40]), "the same IDs");
+    assert!(inbox.delete(&handles(&again[..30]), soon()).await.is_empty());
+    assert!(inbox.give_back(&handles(&again[30..]), soon()).await.is_empty());
+    assert!(inbox.delete(&handles(&held[40..]), soon()).await.is_empty());
+    let left = all().await;
+    assert_eq!(ids(&left), ids(&again[30..]));
+    assert!(inbox.delete(&handles(&left), soon()).await.is_empty());
+    assert!(all().await.is_empty());
+}
+
+/// All parts together are the table, each item once, whatever the size of a page; and a time span is what it says, with its
+/// beginning and without its end. Items are found by their keys, those that there are. The table holds nothing.
+pub async fn a_table_is_read_in_parts_and_by_keys(table: &impl Table, pages: &impl Pages, lookup: &impl Lookup) {
+    const DEVICES: u32 = 20;
+    let key = |device: u32, hour: u32| Key {
+        device: format!("sigfox:{device:X}"),
+        uplink: format!("2026-11-{:02}T{:02}:00:00Z#-#data", 1 + hour / 24, hour % 24),
+    };
+    let keys: BTreeSet<Key> = (0..DEVICES * 30).map(|n| key(n % DEVICES, n / DEVICES)).collect();
+    let items: Vec<Item> = keys.iter().map(|key| serde_dynamo::to_item(key).unwrap()).collect();
+    assert!(table.put(&items, soon()).await.is_empty());
+
+    let read = async |part: Part, limit| {
+        let (mut read, mut after): (Vec<Key>, Option<Key>) = (Vec::new(), None);
+        loop {
+            let page = pages.page(&part, after.as_ref(), limit, soon()).await.unwrap();
+            assert!(page.items.len() <= limit && page.units.is_none_or(|units| units > 0.0));
+            read.extend(page.items.iter().filter_map(Key::of));
+            after = page.next;
+            if after.is_none() {
+                return read;
+            }
+        }
+    };
+    let from = "2026-11-01T10:00:00Z".parse().ok();
+    let to = "2026-11-01T12:00:00Z".parse().ok();
+    for (from, to, hours) in [(None, None, 0..30), (from, None, 10..30), (None, to, 0..12), (from, to, 10..12)] {
+        let expected: BTreeSet<Key> = hours.clone().flat_map(|hour| (0..DEVICES).map(move |d| key(d, hour))).collect();
+        for (of, limit) in [(1, 7), (3, 100), (5, 1_000)] {
+            let mut all = Vec::new();
+            for number in 0..of {
+                let part = read(Part { whose: Whose::Segment { number, of }, from, to }, limit).await;
+                assert!(part.windows(2).all(|two| two[0].device != two[1].device || two[0] < two[1]), "by uplink");
+                all.extend(part);
+            }
+            assert_eq!(all.len(), expected.len(), "each once");
+            assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected);
+        }
+        let one = read(Part { whose: Whose::Device("sigfox:7".parse().unwrap()), from, to }, 4).await;
+        assert_eq!(one, hours.map(|hour| key(7, hour)).collect::<Vec<_>>());
+    }
+
+    assert!(lookup.get(&[], soon()).await.unwrap().items.is_empty());
+    let absent = (100..500).map(|device| key(device, 0));
+    let asked: Vec<Key> = keys.iter().cloned().chain(absent).collect();
+    let found = lookup.get(&asked, soon()).await.unwrap();
+    assert_eq!(found.items.len(), keys.len());
+    assert_eq!(found.items.iter().filter_map(Key::of).collect::<BTreeSet<_>>(), keys);
 }
 
 /// Every record put is there. `all` reads the data of the stream's records.

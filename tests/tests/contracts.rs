@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pulsegate_tests::contracts;
-use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret, FakeStream, FakeTable, FakeWatermarks};
+use shared::fakes::{FakeDownlinks, FakeInbox, FakeQueue, FakeSecret, FakeStream, FakeTable, FakeWatermarks};
 
 #[tokio::test]
 async fn the_fake_table_keeps_the_contract() {
@@ -43,4 +43,17 @@ async fn the_fake_downlinks_keep_the_contract() {
     contracts::downlinks_and_uplinks_belong_to_each_other_once(&FakeDownlinks::default()).await;
     contracts::a_device_has_all_its_downlinks(&FakeDownlinks::default()).await;
     contracts::requests_at_once_share_nothing_but_their_uplink(&FakeDownlinks::default()).await;
+}
+
+#[tokio::test]
+async fn the_fake_inbox_keeps_the_contract() {
+    let queue = FakeInbox::new();
+    contracts::a_message_is_held_until_it_is_given_back_or_deleted(&queue, &queue).await;
+    contracts::a_queue_keeps_every_message(&queue, async || queue.bodies()).await;
+}
+
+#[tokio::test]
+async fn the_fake_table_is_read_as_the_contract_says() {
+    let table = FakeTable::default();
+    contracts::a_table_is_read_in_parts_and_by_keys(&table, &table, &table).await;
 }

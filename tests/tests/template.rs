@@ -7,8 +7,8 @@ use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
 use shared::aws::{
-    DownlinkDeskTable, DownlinkTable, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SecretStore,
-    SqsQueue,
+    DownlinkDeskTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
+    SecretStore, SqsInbox, SqsQueue,
 };
 use shared::config::{ConfigError, RawConfig, Settings};
 
@@ -190,6 +190,8 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
         ("desk", DownlinkDeskTable::ACTIONS),
+        ("inbox", SqsInbox::ACTIONS),
+        ("reader", DynamoReader::ACTIONS),
     ] {
         let source = read(&format!("shared/src/aws/{file}.rs"));
         // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
@@ -210,6 +212,8 @@ fn the_adapters_make_no_request_but_those_they_say() {
 fn action_of(request: &str) -> &str {
     match request {
         "SendMessageBatch" => "SendMessage",
+        "ChangeMessageVisibilityBatch" => "ChangeMessageVisibility",
+        "DeleteMessageBatch" => "DeleteMessage",
         // Of what it takes for its parts, that which nothing else takes.
         "TransactWriteItems" => "PutItem",
         other => other,

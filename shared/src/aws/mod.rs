@@ -8,6 +8,7 @@
 //!
 //! - `table`, `queue`, `stream`: what takes many things at once.
 //! - `downlink`, `desk`: the table of downlinks, for the function that answers devices and for those who queue.
+//! - `inbox`, `reader`: what is taken out of a queue, and read from a table, by those who send or decode it again.
 //! - `watermark`: how far something that is fetched has been fetched.
 //! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
@@ -21,7 +22,9 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 mod desk;
 mod downlink;
+mod inbox;
 mod queue;
+mod reader;
 pub mod resend;
 mod secret;
 mod stream;
@@ -30,7 +33,9 @@ mod watermark;
 
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
+pub use inbox::SqsInbox;
 pub use queue::{SqsQueue, send_all};
+pub use reader::DynamoReader;
 pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
 pub use table::{DynamoTable, put_all};

@@ -10,11 +10,11 @@ use crate::ports::{Queue, Refused};
 
 /// What SQS takes in one request: this many messages, and this many bytes.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
-const MAX_BATCH: usize = 10;
+pub(super) const MAX_BATCH: usize = 10;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Requests in flight at once.
-const CONCURRENCY: usize = 4;
+pub(super) const CONCURRENCY: usize = 4;
 
 /// An SQS standard queue.
 #[derive(Debug, Clone)]
@@ -35,7 +35,9 @@ impl SqsQueue {
     async fn request(&self, bodies: &[String], pending: Vec<usize>) -> Undone {
         let entries = pending.iter().map(|&position| entry(position, &bodies[position])).collect();
         match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
-            Ok(answer) => undone(answer.successful(), answer.failed(), &pending),
+            Ok(answer) => {
+                undone(answer.successful().iter().map(SendMessageBatchResultEntry::id), answer.failed(), &pending)
+            }
             Err(e) => all_undone(pending, &e),
         }
     }
@@ -64,13 +66,17 @@ fn entry(position: usize, body: &str) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body).build().expect("ID and body")
 }
 
-/// Durable is what the answer names as such, and nothing else. Entries are named by their positions.
-fn undone(successful: &[SendMessageBatchResultEntry], failed: &[BatchResultErrorEntry], pending: &[usize]) -> Undone {
+/// Done is what the answer names as such, and nothing else. Entries are named by their positions.
+pub(super) fn undone<'a>(
+    successful: impl Iterator<Item = &'a str>,
+    failed: &[BatchResultErrorEntry],
+    pending: &[usize],
+) -> Undone {
     let position = |id: &str| id.parse().ok().filter(|position| pending.contains(position));
     for entry in failed {
         tracing::warn!(code = entry.code(), message = entry.message(), "message refused");
     }
-    let sent: Vec<usize> = successful.iter().filter_map(|entry| position(entry.id())).collect();
+    let sent: Vec<usize> = successful.filter_map(position).collect();
     let never: Vec<usize> =
         failed.iter().filter(|entry| entry.sender_fault()).filter_map(|entry| position(entry.id())).collect();
     let again = pending.iter().copied().filter(|position| !sent.contains(position) && !never.contains(position));
@@ -81,23 +87,19 @@ fn undone(successful: &[SendMessageBatchResultEntry], failed: &[BatchResultError
 mod tests {
     use super::*;
 
-    fn sent(id: &str) -> SendMessageBatchResultEntry {
-        SendMessageBatchResultEntry::builder().id(id).message_id("m").md5_of_message_body("d").build().unwrap()
-    }
-
     fn failed(id: &str, sender_fault: bool) -> BatchResultErrorEntry {
         BatchResultErrorEntry::builder().id(id).sender_fault(sender_fault).code("InternalError").build().unwrap()
     }
 
     #[test]
     fn the_senders_own_fault_is_final_and_any_other_is_not() {
-        let undone = undone(&[sent("5")], &[failed("4", false), failed("7", true)], &[4, 5, 7]);
+        let undone = undone(["5"].into_iter(), &[failed("4", false), failed("7", true)], &[4, 5, 7]);
         assert_eq!(undone, Undone { again: vec![4], never: vec![7], ..Undone::default() });
     }
 
     #[test]
     fn what_the_answer_does_not_name_is_not_durable() {
-        assert_eq!(undone(&[sent("4")], &[], &[4, 5]).again, [5]);
-        assert_eq!(undone(&[sent("9")], &[failed("x", true)], &[4, 5]).again, [4, 5]);
+        assert_eq!(undone(["4"].into_iter(), &[], &[4, 5]).again, [5]);
+        assert_eq!(undone(["9"].into_iter(), &[failed("x", true)], &[4, 5]).again, [4, 5]);
     }
 }

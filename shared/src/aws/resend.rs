@@ -1,6 +1,7 @@
 //! Sends again what was refused, with growing, jittered pauses, until a deadline. What the requests go to is the caller's
 //! to say: the simulation sends them to models of the services.
 
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::ports::Refused;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What one request left undone, as positions in what the port was handed. The rest is durable.
@@ -48,13 +49,38 @@ where
             if pending.is_empty() || Instant::now() + pause >= deadline {
                 break;
             }
-            // Full jitter: what was refused together must not come back together.
-            sleep(pause.mul_f64(fastrand::f64())).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            wait(&mut pause).await;
         }
         refused.extend(pending);
     }
     refused
+}
+
+/// Makes a request until it is answered, or refused for good, or the deadline is reached: then the last refusal is told.
+pub(super) async fn until_answered<T, E, F>(
+    deadline: Instant,
+    mut request: impl FnMut() -> F,
+) -> Result<T, Box<dyn Error + Send + Sync>>
+where
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match timeout_at(deadline, request()).await {
+            Err(_) => return Err("no answer before the deadline".into()),
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(e)) if !is_transient(&e) || Instant::now() + pause >= deadline => return Err(e.into()),
+            Ok(Err(_)) => wait(&mut pause).await,
+        }
+    }
+}
+
+/// Waits for a part of the pause, and makes the next one longer. Full jitter: what was refused together must not come
+/// back together.
+pub(super) async fn wait(pause: &mut Duration) {
+    sleep(pause.mul_f64(fastrand::f64())).await;
+    *pause = (*pause * 2).min(LONGEST_PAUSE);
 }
 
 /// Positions of things of these sizes, in their order, cut where a request would get too large.
@@ -77,7 +103,7 @@ pub fn cut(sizes: impl Iterator<Item = usize>, max_count: usize, max_bytes: usiz
 /// A request that failed as a whole. It is made again unless the service says that the request itself is wrong.
 pub(super) fn all_undone<E>(pending: Vec<usize>, error: &SdkError<E, HttpResponse>) -> Undone
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
 {
     let transient = is_transient(error);
     tracing::warn!(pending = pending.len(), transient, error = %DisplayErrorContext(error), "request failed");

@@ -19,6 +19,8 @@ use crate::at::At;
 use crate::downlink::{Answer, Downlink};
 use crate::ports::{Downlinks as _, Item, Queue as _, Refused, Stream as _, StreamRecord, Table as _};
 
+mod replay;
+
 /// What was asked, in order.
 type Requests = Arc<Mutex<Vec<Value>>>;
 

@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::types::{
 };
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::{Value, json};
-use shared::aws::{DownlinkDeskTable, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue};
+use shared::aws::{
+    DownlinkDeskTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsInbox, SqsQueue,
+};
 use shared::ports::{Item, Queue as _};
 
 use crate::cloud::{Cloud, text, until};
@@ -151,6 +153,14 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     contracts::a_queue_keeps_every_message(&queue, async || cloud.take_all(&url).await).await;
     contracts::a_message_comes_again_until_it_is_deleted(&queue, &QueueReader { cloud: &cloud, url: &url }).await;
 
+    let inbox = SqsInbox::new(&cloud.config, &url);
+    let queue = SqsQueue::new(&cloud.config, &url);
+    contracts::a_message_is_held_until_it_is_given_back_or_deleted(&queue, &inbox).await;
+    create_table(&cloud, "contract-pages", &["device", "uplink"]).await;
+    let reader = DynamoReader::new(&cloud.config, "contract-pages");
+    let table = DynamoTable::new(&cloud.config, "contract-pages");
+    contracts::a_table_is_read_in_parts_and_by_keys(&table, &reader, &reader).await;
+
     let secrets = aws_sdk_secretsmanager::Client::new(&cloud.config);
     let put =
         async |text: &'static str| match secrets.put_secret_value().secret_id(NAME).secret_string(text).send().await {
@@ -201,7 +211,7 @@ impl contracts::Consumer for QueueReader<'_> {
 }
 
 /// A table with these keys: by one, or by one and sorted by another.
-async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
+pub async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
     let mut table = cloud.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
         let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S);

@@ -5,16 +5,38 @@
 //! - [`options`]: what is on the command line, and what `--help` says.
 //! - [`downlinks`]: queue downlinks, and see what became of them.
 //! - [`callbacks`]: what to set up at Sigfox.
+//! - [`redrive`]: send quarantined records again.
+//! - [`redecode`]: decode history again.
+//! - [`stop`], [`progress`]: what takes long can be stopped, and says how far it is.
 //! - [`print`]: tables and JSON.
 
 use shared::downlink::{DownlinkError, DownlinkId, State};
-use shared::ports::Unavailable;
+use shared::ports::{ReadError, Unavailable};
 use shared::sigfox::CallbackKind;
 
 pub mod callbacks;
 pub mod downlinks;
 pub mod options;
 pub mod print;
+pub mod progress;
+pub mod redecode;
+pub mod redrive;
+pub mod stop;
+
+/// What was done, to be printed, and what was not.
+#[derive(Debug)]
+pub struct Done {
+    /// For standard output.
+    pub text: String,
+    /// What is left to do, if anything.
+    pub not: Option<Problem>,
+}
+
+impl From<String> for Done {
+    fn from(text: String) -> Self {
+        Self { text, not: None }
+    }
+}
 
 /// Why it was not done, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +94,62 @@ pub enum Problem {
     /// Not what goes into a header.
     #[error("the secret from {0} is empty or has characters other than visible ASCII")]
     SecretText(String),
+    /// No address of a part of the stack.
+    #[error(
+        "where is it? Give {option}, or set {variable} (the stack's output {output}; after `make up` it is in .local/env)"
+    )]
+    NoAddress {
+        /// The option that tells.
+        option: &'static str,
+        /// The variable that does.
+        variable: &'static str,
+        /// What it is called among the stack's outputs.
+        output: &'static str,
+    },
+    /// A queue or a table.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Which records?
+    #[error("nothing is selected: give --id, --device, --stage or --reason, or --all for every record")]
+    NothingSelected,
+    /// Some records are where they were.
+    #[error("of {selected} selected records {sent} have been sent{why}")]
+    NotSent {
+        /// How many were to be.
+        selected: usize,
+        /// How many are.
+        sent: usize,
+        /// What stopped it, if it was stopped.
+        why: String,
+    },
+    /// They will be sent once more.
+    #[error(
+        "{0} records have been sent but not deleted from quarantine: the next run sends them once more, to the same effect"
+    )]
+    NotDeleted(usize),
+    /// Which uplinks?
+    #[error("nothing is selected: give --device, --from or --to, or --all for everything")]
+    NoQuestion,
+    /// It may not be in the state file, which is written after every page.
+    #[error("with --state, what differs is listed in a file: give --meters FILE, or --format table")]
+    ListInFile,
+    /// The state of a run is not there, or not to be gone on with.
+    #[error("the state {path}: {reason}")]
+    State {
+        /// The file.
+        path: String,
+        /// What is the matter.
+        reason: String,
+    },
+    /// A file.
+    #[error("the file {0}")]
+    File(String, #[source] std::io::Error),
+    /// The table refuses.
+    #[error("the table of pulses has refused {0} items; why is said above")]
+    NotWritten(usize),
+    /// Somebody has stopped it.
+    #[error("stopped{0}")]
+    Stopped(&'static str),
     /// It was done, and cannot be shown.
     #[error("it is done, but cannot be printed")]
     Output(#[source] std::io::Error),

@@ -6,17 +6,25 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use shared::at::At;
-use shared::device::{DeviceId, SigfoxId};
+use shared::device::{DeviceId, DeviceIdError, SigfoxId};
 use shared::downlink::{Data, DownlinkId, State};
 use shared::sigfox::CallbackKind;
 
 use crate::Problem;
+
+mod redecode;
+mod redrive;
+
+pub use redecode::RedecodeOptions;
+pub use redrive::{Places, RedriveCommand, RedriveOptions, Send, Which};
 
 const EXAMPLES: &str = "\
 Examples:
   pulsegate downlinks queue 1A2345 00000000000000ff --name open-valve --valid-for 7d
   pulsegate downlinks list --state refused,expired
   pulsegate callbacks print --profile adeunis-pulse-v4 --url https://API-ID.execute-api.REGION.amazonaws.com
+  pulsegate redrive send --stage pulse --reason 'frame code 0x30' --dry-run
+  pulsegate redecode --from 2026-11-01T00:00:00Z --state redecode.state --write
 
 Exit codes: 0 done; 1 not done, with the reason on standard error; 2 the command line is wrong.";
 
@@ -40,6 +48,14 @@ pub enum Command {
     Downlinks(DownlinkOptions),
     /// Print the callbacks to set up at Sigfox
     Callbacks(CallbackOptions),
+    /// Send quarantined records again, after a fix
+    Redrive(RedriveOptions),
+    /// Decode history again, after a codec has changed
+    ///
+    /// Decodes raw uplinks with the codecs of this program and compares what comes of it with the table of pulses.
+    /// Nothing is written without --write, and nothing is ever deleted. Deploy the functions first, from the same
+    /// sources: what they write meanwhile is then the same.
+    Redecode(Box<RedecodeOptions>),
 }
 
 /// What to do about downlinks.
@@ -207,6 +223,11 @@ impl Validity {
 fn device(text: &str) -> Result<DeviceId, String> {
     let id = text.strip_prefix("sigfox:").unwrap_or(text).parse::<SigfoxId>();
     id.map(DeviceId::Sigfox).map_err(|e| e.to_string())
+}
+
+/// `sigfox:1A2345` or `nbiot:490154203237518`; without a network, Sigfox's.
+fn any_device(text: &str) -> Result<DeviceId, String> {
+    if text.contains(':') { text.parse().map_err(|e: DeviceIdError| e.to_string()) } else { device(text) }
 }
 
 fn span(text: &str) -> Result<SignedDuration, String> {

@@ -15,7 +15,7 @@ const HEAD: [&str; 6] = ["device", "downlink", "data", "state", "valid until", "
 /// Downlinks, one to a line, or a JSON list of their items, with the state of each beside them.
 pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
     match format {
-        Format::Table => table(&downlinks.iter().map(|downlink| row(downlink, now)).collect::<Vec<_>>()),
+        Format::Table => table(&HEAD, &downlinks.iter().map(|downlink| row(downlink, now)).collect::<Vec<_>>()),
         Format::Json => json_text(&downlinks.iter().map(|downlink| object(downlink, now)).collect()),
     }
 }
@@ -59,16 +59,35 @@ fn object(downlink: &Downlink, now: At) -> Value {
     object
 }
 
-fn table(rows: &[[String; 6]]) -> String {
-    let head = HEAD.map(str::to_owned);
-    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].len()).max().unwrap_or_default();
-    let widths: [usize; 6] = std::array::from_fn(width);
+/// Rows under their heads. What a stranger may have sent is in them, so nothing is printed that a terminal would act upon.
+pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+    let head = head.map(str::to_owned);
+    let long = |text: &String| text.chars().count();
+    let width = |column: usize| rows.iter().chain([&head]).map(|row| long(&row[column])).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
     let rule = widths.map(|width| "-".repeat(width));
     let mut text = String::new();
-    for row in [&head, &rule].into_iter().chain(rows) {
+    for row in [&head, &rule].into_iter().chain(&rows) {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
+}
+
+/// A text without the characters that a terminal acts upon, and without line ends.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_what_a_stranger_sent_moves_the_cursor() {
+        let printed = table(&["a", "b"], &[["x\u{1b}[2Jy\n".to_owned(), "\u{e9}\u{9b}".to_owned()]]);
+        assert_eq!(printed, "a        b\n-------  --\nx\u{fffd}[2Jy\u{fffd}  \u{e9}\u{fffd}\n");
+    }
 }

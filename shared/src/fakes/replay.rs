@@ -1,0 +1,169 @@
+//! What is taken, and read, again.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{FakeTable, lock, queue_takes, text};
+use crate::ports::{
+    Found, Inbox, Key, Lookup, MAX_KEYS, MAX_RECEIVED, Page, Pages, Part, Queue, ReadError, Received, Refused, Whose,
+};
+
+/// A queue, both ends of it. It gives out no more than some at once, in an order of its own.
+#[derive(Debug)]
+pub struct FakeInbox {
+    messages: Mutex<Vec<Message>>,
+    began: Instant,
+    down: bool,
+}
+
+#[derive(Debug)]
+struct Message {
+    received: Received,
+    held_until: Instant,
+    times: usize,
+}
+
+/// Its clock when it is made, in milliseconds since 1970: 2026-11-20T12:00:00Z.
+const NOON: u64 = 1_795_176_000_000;
+
+impl FakeInbox {
+    /// An empty one.
+    #[expect(clippy::new_without_default, reason = "it reads a clock")]
+    pub fn new() -> Self {
+        Self { messages: Mutex::default(), began: Instant::now(), down: false }
+    }
+
+    /// Refuses everything, and cannot be read.
+    pub fn down() -> Self {
+        Self { down: true, ..Self::new() }
+    }
+
+    /// What its clock says: milliseconds since 1970.
+    pub fn now(&self) -> u64 {
+        NOON + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What is in it, held or not, in the order in which it was sent.
+    pub fn bodies(&self) -> Vec<String> {
+        lock(&self.messages).iter().map(|message| message.received.body.clone()).collect()
+    }
+
+    /// How many of its messages somebody holds.
+    pub fn held(&self) -> usize {
+        lock(&self.messages).iter().filter(|message| message.held_until > Instant::now()).count()
+    }
+
+    /// The positions of handles that are not those of the last receipt.
+    fn stale(&self, handles: &[String]) -> Refused {
+        let messages = lock(&self.messages);
+        let known = |handle: &String| messages.iter().any(|message| message.received.handle == *handle);
+        (0..handles.len()).filter(|&position| self.down || !known(&handles[position])).collect()
+    }
+}
+
+impl Queue for FakeInbox {
+    async fn send(&self, bodies: &[String], _: Instant) -> Refused {
+        let sent = self.now();
+        let mut messages = lock(&self.messages);
+        let mut refused = Refused::new();
+        for (position, body) in bodies.iter().enumerate() {
+            if self.down || !queue_takes(body) {
+                refused.insert(position);
+                continue;
+            }
+            let id = format!("{:08x}", fastrand::u32(..));
+            let received = Received { id, handle: String::new(), sent, body: body.clone() };
+            messages.push(Message { received, held_until: Instant::now(), times: 0 });
+        }
+        refused
+    }
+}
+
+impl Inbox for FakeInbox {
+    async fn receive(&self, hold: Duration, _: Instant) -> Result<Vec<Received>, ReadError> {
+        if self.down {
+            return Err(down("the queue"));
+        }
+        let now = Instant::now();
+        let mut messages = lock(&self.messages);
+        let mut free: Vec<&mut Message> = messages.iter_mut().filter(|message| message.held_until <= now).collect();
+        fastrand::shuffle(&mut free);
+        let some = free.into_iter().take(MAX_RECEIVED);
+        let receive = |message: &mut Message| {
+            message.times += 1;
+            message.held_until = now + hold;
+            message.received.handle = format!("{}/{}", message.received.id, message.times);
+            message.received.clone()
+        };
+        Ok(some.map(receive).collect())
+    }
+
+    async fn give_back(&self, handles: &[String], _: Instant) -> Refused {
+        let stale = self.stale(handles);
+        for message in lock(&self.messages).iter_mut() {
+            if !self.down && handles.contains(&message.received.handle) {
+                message.held_until = Instant::now();
+            }
+        }
+        stale
+    }
+
+    async fn delete(&self, handles: &[String], _: Instant) -> Refused {
+        let stale = self.stale(handles);
+        lock(&self.messages).retain(|message| self.down || !handles.contains(&message.received.handle));
+        stale
+    }
+}
+
+impl Pages for FakeTable {
+    async fn page(&self, part: &Part, after: Option<&Key>, limit: usize, _: Instant) -> Result<Page, ReadError> {
+        if self.down {
+            return Err(down("the table"));
+        }
+        let within = |key: &(String, String)| match part.whose {
+            Whose::Device(device) => key.0 == device.to_string(),
+            Whose::Segment { number, of } => key.0.bytes().map(u32::from).sum::<u32>() % of == number,
+        };
+        let behind =
+            |key: &(String, String)| after.is_none_or(|after| (&after.device, &after.uplink) < (&key.0, &key.1));
+        let items = lock(&self.items);
+        let looked_at: Vec<_> = items.iter().filter(|(key, _)| within(key) && behind(key)).take(limit).collect();
+        let next = looked_at.last().filter(|_| looked_at.len() == limit);
+        let next = next.map(|(key, _)| Key { device: key.0.clone(), uplink: key.1.clone() });
+        let in_time = |uplink: &str| {
+            part.from.is_none_or(|from| *uplink >= *from.to_string())
+                && part.to.is_none_or(|to| *uplink < *to.to_string())
+        };
+        let items = looked_at.into_iter().filter(|((_, uplink), _)| in_time(uplink)).map(|(_, item)| item.clone());
+        Ok(Page { items: items.collect(), next, units: None })
+    }
+}
+
+impl Lookup for FakeTable {
+    async fn get(&self, keys: &[Key], _: Instant) -> Result<Found, ReadError> {
+        if self.down {
+            return Err(down("the table"));
+        }
+        assert!(keys.len() <= MAX_KEYS, "{} keys at once", keys.len());
+        let distinct: std::collections::BTreeSet<&Key> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "a key twice");
+        let items = lock(&self.items);
+        let find = |key: &Key| items.get(&(key.device.clone(), key.uplink.clone())).cloned();
+        Ok(Found { items: keys.iter().filter_map(find).collect(), units: None })
+    }
+}
+
+impl FakeTable {
+    /// One that holds these.
+    pub fn of(items: impl IntoIterator<Item = crate::ports::Item>) -> Self {
+        let key = |item: &crate::ports::Item| (text(item, "device"), text(item, "uplink"));
+        let items = items.into_iter().map(|item| (key(&item), item)).collect();
+        Self { items: Mutex::new(items), ..Self::default() }
+    }
+}
+
+fn down(what: &str) -> ReadError {
+    ReadError { what: what.to_owned(), source: "down on purpose".into() }
+}

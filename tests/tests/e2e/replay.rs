@@ -1,0 +1,270 @@
+//! `pulsegate redrive` and `pulsegate redecode`, as they are built and run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use pulsegate_tests::repository;
+use serde_json::{Value, json};
+use shared::aws::{DynamoTable, SqsQueue};
+use shared::ports::{Item, Key, Queue as _, Table as _};
+use shared::quarantine::Quarantined;
+use shared::uplink::{Kind, Uplink};
+use shared::{envelope, pulse, record};
+use tokio::time::{Instant, sleep};
+
+use crate::cloud::{Cloud, until};
+use crate::tests::create_table;
+
+const PAYLOAD: &str = "46800000009f00000002";
+
+/// No codec's.
+const NOISE: &str = "ff";
+
+/// Of the run that decodes a hundred thousand uplinks on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+fn uplink(device: &str, profile: &str, payload: &str) -> Uplink {
+    serde_json::from_value(json!({
+        "device": device, "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network", "sequence": 1,
+        "profile": profile, "payload": payload,
+    }))
+    .unwrap()
+}
+
+fn tool(arguments: &[&str]) -> Command {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
+    let mut command = Command::new(target.join("release/pulsegate"));
+    command.args(arguments);
+    command
+}
+
+/// Runs it to its end, and takes what it prints for JSON.
+async fn printed(arguments: &[&str]) -> (Option<i32>, Value) {
+    let mut command = tool(arguments);
+    let running = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let Output { status, stdout, stderr } = running.await.unwrap();
+    let said = String::from_utf8_lossy(&stderr);
+    let printed = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    println!("{arguments:?}: {status}\n{said}");
+    (status.code(), printed)
+}
+
+/// What an older version of each stage would have quarantined, with the device whose pulses come of it now.
+fn quarantined() -> Vec<(&'static str, Quarantined)> {
+    let of = |device| uplink(device, "adeunis-pulse-v4", PAYLOAD);
+    let sigfox = |device| envelope::of_one(&of(device));
+    let nbiot =
+        |imei: &str| uplink(&format!("nbiot:{imei}"), "adeunis-pulse4-nbiot", &format!("0{imei}0300000001{PAYLOAD}"));
+    let mut in_stream = Vec::new();
+    record::encode(&nbiot("490154203237559"), &mut in_stream);
+    let body = json!({"device": "4ED3", "time": 1_795_176_000, "data": PAYLOAD}).to_string();
+    let url = "https://a1.example.com/sigfox/adeunis-pulse-v4/uplink";
+    let listed =
+        json!({"callback": {"url": url, "body": body.replace("4ED3", "4ED4")}, "deviceId": "4ED4"}).to_string();
+    let new = |stage, record: &[u8]| Quarantined::new(stage, &"not known yet", record);
+    let callback = new("sigfox-callback", body.as_bytes()).under("adeunis-pulse-v4").of_callback("uplink", "");
+    vec![
+        ("sigfox:4ED1", new("pulse", sigfox("sigfox:4ED1").as_bytes()).of(&of("sigfox:4ED1"))),
+        ("nbiot:490154203237567", new("pulse", envelope::of_one(&nbiot("490154203237567")).as_bytes())),
+        ("sigfox:4ED2", new("raw-sigfox", sigfox("sigfox:4ED2").as_bytes())),
+        ("nbiot:490154203237559", new("raw-nbiot", &in_stream)),
+        ("sigfox:4ED3", callback),
+        ("sigfox:4ED4", new("sigfox-recovery", listed.as_bytes())),
+    ]
+}
+
+pub async fn quarantined_records_of_every_stage_are_sent_again_and_end_in_the_table(cloud: Cloud) {
+    const QUARANTINE: &str = "QUARANTINE_QUEUE_URL";
+    cloud.settled().await;
+    cloud.take_all(&cloud.address(QUARANTINE)).await;
+    let still = envelope::of_one(&uplink("sigfox:4ED5", "adeunis-pulse-v4", NOISE));
+    let still = Quarantined::new("pulse", &"not known yet", still.as_bytes());
+    let mut messages: Vec<String> = quarantined().iter().map(|(_, record)| record.to_message()).collect();
+    messages.extend([still.to_message(), "not ours".to_owned()]);
+    let queue = SqsQueue::new(&cloud.config, cloud.address(QUARANTINE));
+    assert!(queue.send(&messages, Instant::now() + Duration::from_mins(1)).await.is_empty());
+
+    let (code, groups) = printed(&["redrive", "list", "--format", "json"]).await;
+    let of = |stage: &Value| groups.as_array().unwrap().iter().find(|group| group["stage"] == *stage).unwrap();
+    assert_eq!((code, &of(&json!("pulse"))["count"], &of(&json!(null))["count"]), (Some(0), &json!(3), &json!(1)));
+    let (code, report) = printed(&["redrive", "send", "--all", "--dry-run", "--format", "json"]).await;
+    assert_eq!((code, &report["sent"]), (Some(0), &json!(7)));
+    let visible = async || {
+        let attribute = aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
+        let request = cloud.sqs.get_queue_attributes().queue_url(cloud.address(QUARANTINE));
+        let answer = request.attribute_names(attribute.clone()).send().await.unwrap();
+        answer.attributes.unwrap()[&attribute].clone()
+    };
+    assert_eq!(visible().await, "8", "all of it is given back");
+
+    let (code, report) = printed(&["redrive", "send", "--stage", "raw-nbiot", "--format", "json"]).await;
+    assert_eq!((code, &report["to"]), (Some(0), &json!({"ProcessRawDataNbiot": 1})));
+    let (code, report) = printed(&["redrive", "send", "--all", "--format", "json"]).await;
+    assert_eq!((code, &report["sent"], &report["not_ours"][0]["count"]), (Some(0), &json!(6), &json!(1)));
+    for (device, _) in quarantined() {
+        until(device, async || cloud.items_of("PULSE_TABLE", device).await.len() == 1).await;
+    }
+    cloud.settled().await;
+    // What is unreadable still has come back, with the reason of today.
+    until("two in quarantine", async || visible().await == "2").await;
+    let left = cloud.take_all(&cloud.address(QUARANTINE)).await;
+    let (ours, others): (Vec<&String>, Vec<&String>) = left.iter().partition(|body| body.starts_with('{'));
+    let record: Value = serde_json::from_str(ours[0]).unwrap();
+    assert_eq!((others[0].as_str(), &record["device"]), ("not ours", &json!("sigfox:4ED5")));
+    assert_ne!(record["reason"], "not known yet");
+}
+
+/// A hundred thousand uplinks, a tenth of them decoded by an older codec, some not at all.
+struct History {
+    raw: Vec<Item>,
+    before: Vec<Item>,
+    expected: Vec<Item>,
+    /// What is to be told of each that differs.
+    differ: BTreeMap<Key, &'static str>,
+}
+
+impl History {
+    const UPLINKS: usize = 100_000;
+    const DEVICES: usize = 1_000;
+
+    fn new() -> Self {
+        let mut history = Self { raw: vec![], before: vec![], expected: vec![], differ: BTreeMap::new() };
+        (0..Self::UPLINKS).for_each(|n| history.add(n));
+        history
+    }
+
+    fn add(&mut self, n: usize) {
+        let payload = if n % 1_000 == 999 { NOISE.to_owned() } else { format!("4680{n:08x}00000002") };
+        let uplink: Uplink = serde_json::from_value(json!({
+            "device": format!("sigfox:{:X}", n % Self::DEVICES), "kind": "data", "time_source": "network",
+            "at": shared::at::At::from_unix(1_790_000_000 + 3_600 * i64::try_from(n / Self::DEVICES).unwrap()).unwrap(),
+            "sequence": n / Self::DEVICES, "profile": "adeunis-pulse-v4", "payload": payload,
+        }))
+        .unwrap();
+        self.raw.push(uplink.raw_item(4_000));
+        if n.is_multiple_of(50) {
+            self.raw.push(Uplink { kind: Kind::DataAdvanced, ..uplink.clone() }.raw_item(4_000));
+        }
+        let Ok(now) = pulse::item(&uplink) else { return };
+        let key = Key::of(&now).unwrap();
+        if n % 10 == 3 {
+            self.before.push(older(&now));
+            self.differ.insert(key, "changed");
+        } else if n % 33 == 1 {
+            self.differ.insert(key, "new");
+        } else {
+            self.before.push(now.clone());
+        }
+        self.expected.push(now);
+    }
+}
+
+/// As a version before this one has decoded it.
+fn older(item: &Item) -> Item {
+    let mut attributes: HashMap<String, serde_dynamo::AttributeValue> = item.inner().clone();
+    attributes.insert("codec_version".to_owned(), serde_dynamo::AttributeValue::N("0".to_owned()));
+    attributes.remove("channels");
+    attributes.into()
+}
+
+async fn fill(cloud: &Cloud, table: &str, items: &[Item]) {
+    create_table(cloud, table, &["device", "uplink"]).await;
+    let table = DynamoTable::new(&cloud.config, table);
+    for items in items.chunks(5_000) {
+        assert!(table.put(items, Instant::now() + PATIENCE).await.is_empty());
+    }
+}
+
+/// All items of a table, by key.
+async fn all(cloud: &Cloud, table: &str) -> BTreeMap<Key, Item> {
+    let pages = cloud.dynamodb.scan().table_name(table).into_paginator().items().send();
+    let items: Vec<HashMap<String, AttributeValue>> = pages.collect::<Result<_, _>>().await.unwrap();
+    by_key(items.into_iter().map(Item::from))
+}
+
+fn by_key(items: impl IntoIterator<Item = Item>) -> BTreeMap<Key, Item> {
+    items.into_iter().map(|item| (Key::of(&item).unwrap(), item)).collect()
+}
+
+/// What is told of each uplink that differs.
+fn told(report: &Value) -> BTreeMap<Key, String> {
+    let differences = report["differences"].as_array().unwrap();
+    let each = differences.iter().map(|difference| {
+        let key: Key = serde_json::from_value(difference.clone()).unwrap();
+        (key, difference["what"].as_str().unwrap().to_owned())
+    });
+    let told: BTreeMap<_, _> = each.collect();
+    assert_eq!(told.len(), differences.len(), "an uplink twice");
+    told
+}
+
+pub async fn a_hundred_thousand_uplinks_are_decoded_again_by_a_run_that_is_killed_and_continued(cloud: Cloud) {
+    const RAW: &str = "replay-raw";
+    const PULSES: &str = "replay-pulses";
+    let history = History::new();
+    fill(&cloud, RAW, &history.raw).await;
+    fill(&cloud, PULSES, &history.before).await;
+    let expected: BTreeMap<Key, String> =
+        history.differ.iter().map(|(key, what)| (key.clone(), (*what).to_owned())).collect();
+    assert!(expected.len() > 12_000);
+    println!("{} raw items; {} uplinks are to differ", history.raw.len(), expected.len());
+
+    let directory = Scratch::new();
+    let [state, meters] = ["state", "meters"].map(|name| directory.0.join(name).display().to_string());
+    let question = ["redecode", "--all", "--raw-table", RAW, "--pulse-table", PULSES, "--format", "json"];
+    let pace = ["--read-units", "1000000", "--write-units", "1000000"];
+    let dry = [&question[..], &pace].concat();
+    let (code, report) = printed(&dry).await;
+    assert_eq!((code, report["finished"].as_bool(), report["written"].as_bool()), (Some(0), Some(true), Some(false)));
+    assert!(told(&report) == expected, "exactly those that differ");
+    assert_eq!(report["still_undecodable"], 100);
+    assert!(all(&cloud, PULSES).await == by_key(history.before), "nothing is written");
+
+    let write = [&dry[..], &["--write", "--state", &state, "--meters", &meters]].concat();
+    let mut run = tool(&write).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let items_done = || -> u64 {
+        let state = std::fs::read(&state).ok().and_then(|state| serde_json::from_slice::<Value>(&state).ok());
+        state.and_then(|state| state["tally"]["items"].as_u64()).unwrap_or_default()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while items_done() < 40_000 {
+        assert!(Instant::now() < deadline && run.try_wait().unwrap().is_none(), "{} items", items_done());
+        sleep(Duration::from_millis(20)).await;
+    }
+    run.kill().unwrap();
+    assert!(!run.wait().unwrap().success());
+    println!("killed after {} raw items", items_done());
+    let half = all(&cloud, PULSES).await;
+    let finished = by_key(history.expected);
+    assert!(half != finished && half.len() < finished.len(), "half-way");
+
+    let (code, report) = printed(&[&write[..], &["--continue"]].concat()).await;
+    assert_eq!((code, report["finished"].as_bool()), (Some(0), Some(true)));
+    assert!(all(&cloud, PULSES).await == finished, "byte for byte what the codecs of today make of it");
+    assert!(told(&report) == expected, "as an unbroken run would tell");
+
+    let (code, report) = printed(&[&dry[..], &["--write"]].concat()).await;
+    assert_eq!((code, &report["changed"], &report["new"]), (Some(0), &json!(0), &json!(0)));
+    assert_eq!(report["same"], finished.len());
+    assert!(all(&cloud, PULSES).await == finished);
+}
+
+/// A directory of the test's own.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let path = repository(&format!("target/replay-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

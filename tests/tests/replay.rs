@@ -1,0 +1,23 @@
+//! `docs/replay.md` and the code cannot drift apart.
+
+use shared::aws::{DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
+
+fn page() -> String {
+    pulsegate_tests::read("docs/replay.md")
+}
+
+#[test]
+fn the_page_names_every_action_that_is_needed() {
+    let actions =
+        [SqsInbox::ACTIONS, SqsQueue::ACTIONS, KinesisStream::ACTIONS, DynamoReader::ACTIONS, DynamoTable::ACTIONS];
+    for action in actions.concat() {
+        assert!(page().contains(&format!("`{action}`")), "{action}");
+    }
+}
+
+#[test]
+fn the_page_names_every_stage() {
+    for stage in [raw_sigfox::STAGE, raw_nbiot::STAGE, sigfox_recovery::STAGE, "pulse", "sigfox-callback"] {
+        assert!(page().contains(&format!("| `{stage}`")) || page().contains(&format!("`, `{stage}`")), "{stage}");
+    }
+}

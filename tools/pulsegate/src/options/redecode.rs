@@ -1,0 +1,76 @@
+//! The command line of `pulsegate redecode`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shared::at::At;
+use shared::device::DeviceId;
+
+use super::redrive::address;
+use super::{Format, any_device};
+use crate::Problem;
+
+/// Which uplinks to decode again, and what to do about it.
+#[derive(Debug, Clone, Args)]
+pub struct RedecodeOptions {
+    /// Uplinks of this device only, such as sigfox:1A2345
+    #[arg(long, value_parser = any_device)]
+    pub device: Option<DeviceId>,
+    /// Uplinks from this time on, such as 2026-11-20T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<At>,
+    /// Uplinks from before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<At>,
+    /// Every uplink that the raw table has
+    #[arg(long, conflicts_with_all = ["device", "from", "to"])]
+    pub all: bool,
+    /// Write what is changed and new. Without it, it is only shown
+    #[arg(long)]
+    pub write: bool,
+    /// Note in this file how far it is, so that it can be continued
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Go on where the state file says
+    #[arg(long = "continue", requires = "state")]
+    pub resume: bool,
+    /// List every uplink that differs in this file: a line of JSON each, with device and key
+    #[arg(long, value_name = "FILE")]
+    pub meters: Option<PathBuf>,
+    /// Read units a second, of both tables together
+    #[arg(long, value_name = "UNITS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub read_units: u32,
+    /// Write units a second
+    #[arg(long, value_name = "UNITS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub write_units: u32,
+    /// Into so many parts the table is divided, which are read side by side
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub segments: u32,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// The stack's output `RawTable`
+    #[arg(long, env = "RAW_TABLE", value_name = "NAME")]
+    raw_table: Option<String>,
+    /// The stack's output `PulseTable`
+    #[arg(long, env = "PULSE_TABLE", value_name = "NAME")]
+    pulse_table: Option<String>,
+}
+
+impl RedecodeOptions {
+    /// The table of raw uplinks.
+    ///
+    /// # Errors
+    /// [`Problem::NoAddress`].
+    pub fn raw_table(&self) -> Result<&str, Problem> {
+        address(self.raw_table.as_ref(), ["--raw-table NAME", "RAW_TABLE", "RawTable"])
+    }
+
+    /// The table of pulses.
+    ///
+    /// # Errors
+    /// [`Problem::NoAddress`].
+    pub fn pulse_table(&self) -> Result<&str, Problem> {
+        address(self.pulse_table.as_ref(), ["--pulse-table NAME", "PULSE_TABLE", "PulseTable"])
+    }
+}

@@ -1,0 +1,104 @@
+//! No more units a second than agreed, so that live traffic has the rest.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_dynamo::AttributeValue;
+use shared::ports::Item;
+use tokio::time::{Instant, sleep_until};
+
+/// Bytes of a read unit. Reading what may be a second old costs half of one.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>)
+const READ_UNIT: usize = 4096;
+/// Bytes of a write unit.
+const WRITE_UNIT: usize = 1024;
+
+/// Units a second, of whoever shares it.
+#[derive(Debug)]
+pub(super) struct Pace {
+    per_second: f64,
+    paid_until: Mutex<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new(units_a_second: u32) -> Self {
+        Self { per_second: f64::from(units_a_second), paid_until: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits for as long as so many units are worth, after what others have to wait for.
+    pub(super) async fn pay(&self, units: f64) {
+        let until = {
+            let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let worth = Duration::try_from_secs_f64(units / self.per_second).unwrap_or_default();
+            *paid_until = (*paid_until).max(Instant::now()) + worth;
+            *paid_until
+        };
+        sleep_until(until).await;
+    }
+}
+
+/// What reading these in one request takes, about, where the table does not tell.
+pub(super) fn read_units(items: &[Item]) -> f64 {
+    let bytes: usize = items.iter().map(size).sum();
+    halves(bytes.div_ceil(READ_UNIT))
+}
+
+/// What reading one item takes that fits a unit, as pulses do.
+pub(super) fn lookup_units(keys: usize) -> f64 {
+    halves(keys)
+}
+
+/// What writing an item takes.
+pub(super) fn write_units(item: &Item) -> f64 {
+    f64::from(u32::try_from(size(item).div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX))
+}
+
+fn halves(units: usize) -> f64 {
+    f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / 2.0
+}
+
+/// The size of an item as DynamoDB reckons it, or a little more.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>)
+fn size(item: &Item) -> usize {
+    item.inner().iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    /// Of a list or a map, and for each of its members.
+    const OVERHEAD: usize = 3;
+    const MEMBER: usize = 1;
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len() / 2 + 2,
+        AttributeValue::B(bytes) => bytes.len(),
+        AttributeValue::Ss(all) | AttributeValue::Ns(all) => all.iter().map(String::len).sum(),
+        AttributeValue::Bs(all) => all.iter().map(Vec::len).sum(),
+        AttributeValue::L(all) => OVERHEAD + all.iter().map(|value| MEMBER + value_size(value)).sum::<usize>(),
+        AttributeValue::M(all) => {
+            OVERHEAD + all.iter().map(|(name, value)| MEMBER + name.len() + value_size(value)).sum::<usize>()
+        }
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_share_it_wait_for_each_other() {
+        let (pace, began) = (Pace::new(100), Instant::now());
+        tokio::join!(pace.pay(50.0), pace.pay(150.0));
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
+        pace.pay(100.0).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_used_in_time_is_not_saved_up() {
+        let (pace, began) = (Pace::new(100), Instant::now());
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        pace.pay(100.0).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(61));
+    }
+}

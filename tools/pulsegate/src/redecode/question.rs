@@ -1,0 +1,62 @@
+//! Which uplinks are to be decoded again.
+
+use serde::{Deserialize, Serialize};
+use shared::at::At;
+use shared::device::DeviceId;
+use shared::ports::{Part, Whose};
+
+use crate::Problem;
+use crate::options::RedecodeOptions;
+
+/// Which uplinks, and what is done about them. A run can only be continued with the question that it began with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Where they are.
+    pub raw_table: String,
+    /// What they are compared with.
+    pub pulse_table: String,
+    /// Whose, if not everybody's.
+    pub device: Option<DeviceId>,
+    /// From when on.
+    pub from: Option<At>,
+    /// Until when, which is not in it.
+    pub to: Option<At>,
+    /// Whether what differs is written.
+    pub write: bool,
+    /// In how many parts they are read.
+    pub segments: u32,
+    /// Whether what differs is listed.
+    pub meters: bool,
+}
+
+impl Question {
+    /// The question of a command line.
+    ///
+    /// # Errors
+    /// [`Problem`] if it asks for nothing, or does not say where.
+    pub fn of(options: &RedecodeOptions) -> Result<Self, Problem> {
+        let RedecodeOptions { device, from, to, all, write, segments, ref meters, .. } = *options;
+        if device.is_none() && from.is_none() && to.is_none() && !all {
+            return Err(Problem::NoQuestion);
+        }
+        Ok(Self {
+            raw_table: options.raw_table()?.to_owned(),
+            pulse_table: options.pulse_table()?.to_owned(),
+            device,
+            from,
+            to,
+            write,
+            segments: if device.is_some() { 1 } else { segments },
+            meters: meters.is_some(),
+        })
+    }
+
+    /// One of its parts, by its number.
+    pub(super) fn part(&self, number: u32) -> Part {
+        let whose = match self.device {
+            Some(device) => Whose::Device(device),
+            None => Whose::Segment { number, of: self.segments },
+        };
+        Part { whose, from: self.from, to: self.to }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is printed.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use shared::ports::Key;
+
+use super::judge::What;
+use super::state::State;
+use super::tally::{Example, Pair};
+use crate::options::Format;
+use crate::print;
+
+const OUTCOMES: [What; 5] = [What::Same, What::Changed, What::New, What::NoLongerDecodable, What::StillUndecodable];
+
+const HEAD: [&str; 7] = ["codec before", "codec now", "same", "changed", "new", "no longer", "still not"];
+
+/// What was found, with the list of what differs for programs.
+pub(super) fn print(state: &State, list: Option<Vec<Value>>, format: Format) -> String {
+    match format {
+        Format::Json => print::json_text(&object(state, list)),
+        Format::Table => table(state),
+    }
+}
+
+fn object(state: &State, list: Option<Vec<Value>>) -> Value {
+    let mut pairs = state.tally.pairs.clone();
+    pairs.sort_by(|a, b| (&a.before, &a.now).cmp(&(&b.before, &b.now)));
+    let not_raw = state.tally.not_raw.iter();
+    let not_raw: Vec<Value> = not_raw
+        .map(|(reason, (count, example))| json!({"reason": reason, "count": count, "example": example}))
+        .collect();
+    let mut object = json!({
+        "written": state.question.write, "finished": state.is_finished(), "raw_items": state.tally.items,
+        "by_codec": pairs, "not_raw_uplinks": not_raw,
+    });
+    for what in OUTCOMES {
+        if let Some(name) = json!(what).as_str() {
+            object[name.replace('-', "_")] = state.tally.of(what).into();
+        }
+    }
+    if let Some(list) = list {
+        object["differences"] = list.into();
+    }
+    object
+}
+
+fn table(state: &State) -> String {
+    let mut pairs: Vec<&Pair> = state.tally.pairs.iter().collect();
+    pairs.sort_by(|a, b| (&a.before, &a.now).cmp(&(&b.before, &b.now)));
+    let row = |pair: &&Pair| {
+        let count = |what| pair.counts.get(&what).copied().unwrap_or_default().to_string();
+        let [same, changed, new, no_longer, still_not] = OUTCOMES.map(count);
+        [pair.before.clone(), pair.now.clone(), same, changed, new, no_longer, still_not]
+    };
+    let mut text = print::table(&HEAD, &pairs.iter().map(row).collect::<Vec<_>>());
+    for (reason, (count, Key { device, uplink })) in &state.tally.not_raw {
+        let line = format!("{count} raw items left out, such as {device} {uplink}: {reason}");
+        let _ = writeln!(text, "{}", print::visible(&line));
+    }
+    for example in pairs.iter().flat_map(|pair| &pair.examples) {
+        show(&mut text, example);
+    }
+    text + &last_line(state)
+}
+
+fn show(text: &mut String, Example { what, key, why }: &Example) {
+    let what = json!(what).as_str().unwrap_or_default().replace('-', " ");
+    let _ = writeln!(text, "\n{what}, such as {} {}", print::visible(&key.device), print::visible(&key.uplink));
+    for line in why {
+        let _ = writeln!(text, "    {}", print::visible(line));
+    }
+}
+
+fn last_line(state: &State) -> String {
+    let [_, changed, new, no_longer, _] = OUTCOMES.map(|what| state.tally.of(what));
+    let items = state.tally.items;
+    let so_far = if state.is_finished() { "" } else { " so far" };
+    let done = match (state.question.write, changed + new) {
+        (_, 0) => "nothing to write".to_owned(),
+        (true, _) => format!("{changed} changed and {new} new ones written"),
+        (false, _) => format!("nothing written; --write would write {changed} changed and {new} new ones"),
+    };
+    let stays =
+        if no_longer > 0 { format!("; {no_longer} no longer decode, and stay as they are") } else { String::new() };
+    format!("\n{items} raw items{so_far}; {done}{stays}\n")
+}

@@ -1,0 +1,122 @@
+//! `pulsegate redrive list`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use shared::at::At;
+use shared::ports::{Inbox, Received};
+use shared::quarantine::Kept;
+
+use super::walk::Walk;
+use super::{MAX_ROWS, Selection};
+use crate::options::Format;
+use crate::progress::Progress;
+use crate::stop::Stop;
+use crate::{Done, Problem, print};
+
+const HEAD: [&str; 6] = ["count", "stage", "codec", "oldest", "example", "reason"];
+
+/// How many of each group are shown to programs.
+const EXAMPLES: usize = 3;
+
+/// What a group of records has in common: stage, codec with its version, reason. Without a stage: no record of ours.
+type Group = (Option<String>, Option<String>, String);
+
+#[derive(Debug, Default)]
+struct Members {
+    count: usize,
+    oldest: Option<At>,
+    examples: Vec<Value>,
+}
+
+/// Says what is in quarantine, and leaves it there.
+///
+/// # Errors
+/// [`Problem`] when it cannot be read.
+pub async fn list(
+    inbox: &impl Inbox,
+    selection: &Selection,
+    format: Format,
+    began: u64,
+    stop: &Stop,
+) -> Result<Done, Problem> {
+    let mut walk = Walk::new(inbox, began);
+    let mut groups: BTreeMap<Group, Members> = BTreeMap::new();
+    let mut progress = Progress::new();
+    let mut listed = 0_usize;
+    let ended = loop {
+        if stop.is_asked() {
+            break Ok(Some(Problem::Stopped(": this is not all of it")));
+        }
+        let some = match walk.next().await {
+            Ok(Some(some)) => some,
+            Ok(None) => break Ok(None),
+            Err(e) => break Err(e),
+        };
+        for message in some {
+            listed += usize::from(sort_in(&mut groups, &message, selection));
+        }
+        progress.say(|_| format!("{listed} records so far"));
+    };
+    walk.end().await;
+    let mut groups: Vec<(Group, Members)> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.count));
+    let text = match format {
+        Format::Json => print::json_text(&groups.iter().map(object).collect()),
+        Format::Table => table(&groups, listed),
+    };
+    Ok(Done { text, not: ended? })
+}
+
+/// Whether it is one of those to be listed.
+fn sort_in(groups: &mut BTreeMap<Group, Members>, message: &Received, selection: &Selection) -> bool {
+    let Received { id, sent, body, .. } = message;
+    let sent = At::from_unix_or_millis(i64::try_from(*sent).unwrap_or(i64::MAX)).ok();
+    let (group, example) = match Kept::from_message(body) {
+        Ok(kept) if !selection.takes(id, &kept) => return false,
+        Ok(Kept { stage, reason, codec, codec_version, device, uplink, profile, callback, .. }) => {
+            let codec = codec.map(|codec| codec_version.map_or(codec.clone(), |version| format!("{codec} {version}")));
+            let example = json!({
+                "id": id, "sent": sent, "device": device, "uplink": uplink, "profile": profile, "callback": callback,
+            });
+            ((Some(stage), codec, reason), example)
+        }
+        Err(reason) => ((None, None, reason.to_string()), json!({"id": id, "sent": sent})),
+    };
+    let members = groups.entry(group).or_default();
+    members.count += 1;
+    members.oldest = [members.oldest, sent].into_iter().flatten().min();
+    if members.examples.len() < EXAMPLES {
+        members.examples.push(example);
+    }
+    true
+}
+
+fn object(((stage, codec, reason), members): &(Group, Members)) -> Value {
+    let Members { count, oldest, examples } = members;
+    json!({
+        "stage": stage, "codec": codec, "reason": reason, "count": count, "oldest": oldest, "examples": examples,
+    })
+}
+
+fn table(groups: &[(Group, Members)], listed: usize) -> String {
+    let row = |((stage, codec, reason), members): &(Group, Members)| {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let id = members.examples.first().and_then(|example| example["id"].as_str()).map(str::to_owned);
+        [
+            members.count.to_string(),
+            stage.clone().unwrap_or_else(|| "(not ours)".to_owned()),
+            or_dash(codec.clone()),
+            or_dash(members.oldest.map(|at| at.to_string())),
+            or_dash(id),
+            reason.clone(),
+        ]
+    };
+    let mut text = print::table(&HEAD, &groups.iter().take(MAX_ROWS).map(row).collect::<Vec<_>>());
+    if groups.len() > MAX_ROWS {
+        let _ = writeln!(text, "and {} other reasons; --format json has them all", groups.len() - MAX_ROWS);
+    }
+    let _ = writeln!(text, "{listed} messages");
+    text
+}
