@@ -8,7 +8,6 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use pulsegate_fuzz::fed;
 use shared::device::{Imei, Network};
 use shared::profile;
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
@@ -33,7 +32,6 @@ fn bare(trust: Trust) -> Protocol {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    fed(bytes);
     let sealed_whole = sealed(bytes);
     if let Some(datagram) = &sealed_whole {
         proof_is_enough(datagram);

@@ -6,6 +6,7 @@
 //! - [`yaml`]: YAML files, as data.
 //! - [`events`]: the files of `events/`, by name.
 //! - [`codecs`]: the frames of `codecs/`, and what each says.
+//! - [`seeds`]: what fuzzing starts from.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
 //! - [`door`]: the callback function in the test's own process, over fakes.
@@ -25,6 +26,7 @@ pub mod document;
 pub mod door;
 pub mod events;
 pub mod relay;
+pub mod seeds;
 pub mod sigfox;
 pub mod stack;
 pub mod template;
