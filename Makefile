@@ -89,26 +89,30 @@ $(CARGO_DENY):
 
 # --- Strangers' bytes
 
-FUZZ_TARGETS := fuzz-datagram fuzz-callback fuzz-stream fuzz-codec
-# Each target ends once it has been fed so many bytes, which takes some minutes.
-FUZZ_BYTES := 100000000
-# One that has not been by then has failed.
-FUZZ_SECONDS := 600
+# A maker's codecs by themselves: they begin with the name of its file of frames.
+FUZZ_CODECS := $(patsubst tests/codecs/%.yaml,fuzz-codec-%,$(wildcard tests/codecs/*.yaml))
+FUZZ_TARGETS := fuzz-datagram fuzz-callback fuzz-envelope fuzz-stream $(FUZZ_CODECS)
+# Of each target. All of them take ten minutes, and some more to be built.
+FUZZ_SECONDS := 75
 # As long as the longest datagram that is taken.
 FUZZ_OPTIONS := -max_len=2048 -timeout=5 -print_final_stats=1
 FUZZ := cargo +nightly fuzz
 
-.PHONY: fuzz $(FUZZ_TARGETS) fuzz-build nightly
-fuzz: $(FUZZ_TARGETS) ## feed 100 million bytes to each reader of strangers' bytes (needs a nightly compiler)
+.PHONY: fuzz $(FUZZ_TARGETS) fuzz-build fuzz-seeds nightly
+fuzz: $(FUZZ_TARGETS) ## whatever a fuzzer comes up with, for ten minutes, at each reader of strangers' bytes (needs a nightly compiler)
 
 $(FUZZ_TARGETS) fuzz-build: export PATH := $(CURDIR)/$(CARGO_FUZZ_HOME)/bin:$(PATH)
 
-$(FUZZ_TARGETS): fuzz-%: fuzz-build
+$(FUZZ_TARGETS): fuzz-%: fuzz-build fuzz-seeds
 	@mkdir -p fuzz/corpus/$*
-	FUZZ_BYTES=$(FUZZ_BYTES) timeout $(FUZZ_SECONDS) $(FUZZ) run $* fuzz/corpus/$* fuzz/seeds/$* -- $(FUZZ_OPTIONS)
+	FUZZ_CODEC=$(patsubst codec-%,%,$(filter codec-%,$*)) \
+	  $(FUZZ) run $(if $(filter codec-%,$*),codec,$*) fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) $(FUZZ_OPTIONS)
 
 fuzz-build: prerequisites nightly $(CARGO_FUZZ)
 	$(FUZZ) build
+
+fuzz-seeds: prerequisites
+	@cargo run --quiet --locked -p pulsegate-tests --bin fuzz-seeds -- fuzz/seeds
 
 nightly:
 	@cargo +nightly --version > /dev/null 2>&1 || { echo \

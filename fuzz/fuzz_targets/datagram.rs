@@ -8,11 +8,10 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use pulsegate_fuzz::fed;
 use shared::device::{Imei, Network};
-use shared::profile;
+use shared::profile::{self, PROFILES};
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
-use udp_bridge::protocol::{Answer, Heard, Protocol, Trust};
+use udp_bridge::protocol::{Answer, Heard, Protocol, Trust, vendor_of};
 
 /// The first is that of docs/nbiot-protocol.md, so that what is sealed there is sealed here.
 const MASTER_KEYS: &str =
@@ -22,10 +21,12 @@ static KEYS: LazyLock<MasterKeys> = LazyLock::new(|| MASTER_KEYS.parse().unwrap(
 
 static SEALED: LazyLock<Protocol> = LazyLock::new(|| bare(Trust::Sealed(KEYS.clone())));
 
-static LISTENERS: LazyLock<[Protocol; 5]> = LazyLock::new(|| {
-    let coap = Protocol::Coap(Trust::Sealed(KEYS.clone()));
-    let efento = Protocol::in_the_clear(profile::find(Network::Nbiot, "efento").unwrap(), true);
-    [SEALED.clone(), bare(Trust::InTheClear), coap, Protocol::Coap(Trust::InTheClear), efento]
+/// Sealed ones, and one in the clear for every profile that has a form of its own.
+static LISTENERS: LazyLock<Vec<Protocol>> = LazyLock::new(|| {
+    let in_the_clear = PROFILES.iter().filter(|profile| vendor_of(profile).is_some());
+    let in_the_clear = in_the_clear.map(|profile| Protocol::in_the_clear(profile, true));
+    let coap = [Trust::Sealed(KEYS.clone()), Trust::InTheClear].map(Protocol::Coap);
+    [SEALED.clone()].into_iter().chain(coap).chain(in_the_clear).collect()
 });
 
 /// The time is four bytes and a mark; the question for it may be as short as a path of one letter.
@@ -37,7 +38,6 @@ fn bare(trust: Trust) -> Protocol {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    fed(bytes);
     let sealed_whole = sealed(bytes);
     if let Some(datagram) = &sealed_whole {
         proof_is_enough(datagram);

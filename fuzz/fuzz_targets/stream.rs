@@ -1,4 +1,4 @@
-//! Any bytes as a Kinesis record, as a user record in one, and as a queue's message.
+//! Any bytes as a Kinesis record, and as a user record in one.
 //!
 //! No fuzzer guesses a checksum. So that it gets behind it as well, its bytes are also given the right one.
 
@@ -6,17 +6,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use md5::{Digest as _, Md5};
-use pulsegate_fuzz::fed;
+use pulsegate_fuzz::are_kept;
 use shared::aggregate::{self, Aggregator};
-use shared::envelope::{self, Unreadable};
 use shared::record;
-use shared::uplink::Uplink;
 
 /// What an aggregated record begins with.
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 
 fuzz_target!(|bytes: &[u8]| {
-    fed(bytes);
     for data in [bytes, &checked(bytes)] {
         if let Some(user_records) = aggregate::user_records(data) {
             come_apart_again(&user_records);
@@ -26,10 +23,6 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     user_record_is_kept(bytes);
-    if let Ok(unpacked) = envelope::unpack(bytes) {
-        unpacked.unreadable.into_iter().for_each(stays_unreadable);
-        are_kept(&unpacked.uplinks);
-    }
 });
 
 /// The record with the right checksum; bytes that are none are put into one.
@@ -53,26 +46,4 @@ fn user_record_is_kept(user_record: &[u8]) {
     if let Ok(uplink) = record::decode(user_record) {
         are_kept(&[uplink]);
     }
-}
-
-/// What could be read once is the same after the stream, and after the queues.
-fn are_kept(uplinks: &[Uplink]) {
-    for uplink in uplinks {
-        let mut user_record = Vec::new();
-        record::encode(uplink, &mut user_record);
-        assert_eq!(record::decode(&user_record).as_ref().ok(), Some(uplink));
-    }
-    let mut unpacked = Vec::new();
-    for message in envelope::pack(uplinks) {
-        assert!(message.body.len() <= envelope::MAX_BYTES);
-        unpacked.extend(envelope::unpack(message.body.as_bytes()).unwrap().uplinks);
-    }
-    assert_eq!(unpacked, uplinks);
-}
-
-/// What could not be read goes to quarantine, and comes out of it as it was.
-fn stays_unreadable(member: Unreadable) {
-    let unpacked = envelope::unpack(member.envelope.as_bytes()).unwrap();
-    assert_eq!(unpacked.uplinks, []);
-    assert_eq!(unpacked.unreadable, [member]);
 }

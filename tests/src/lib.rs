@@ -5,6 +5,7 @@
 //! - [`template`]: `template.yaml`, as data.
 //! - [`yaml`]: YAML files, as data.
 //! - [`events`]: the files of `events/`, by name.
+//! - [`seeds`]: what fuzzing starts from.
 //! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
 //! - [`door`]: the callback function in the test's own process, over fakes.
@@ -24,6 +25,7 @@ pub mod document;
 pub mod door;
 pub mod events;
 pub mod relay;
+pub mod seeds;
 pub mod sigfox;
 pub mod simulation;
 pub mod stack;

@@ -1,77 +1,32 @@
-//! What fuzzing starts from, `fuzz/seeds/`: the project's own examples, which the page and the events have too.
+//! Whatever reads strangers' bytes is fuzzed, from the project's own examples on.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use pulsegate_tests::document::bytes;
-use pulsegate_tests::{events, repository};
-use shared::aggregate;
-use shared::sigfox::CallbackKind;
+use pulsegate_tests::{read, seeds};
+use shared::codec::CODECS;
 
-type Seeds = BTreeMap<String, Vec<u8>>;
-
-fn datagrams() -> Seeds {
-    let coap = bytes("CoAP request");
-    let head = coap.iter().position(|&byte| byte == 0xFF).unwrap() + 1;
-    let documented = [
-        ("sealed", bytes("Uplink")),
-        ("coap-in-the-clear", [&coap[..head], &bytes("Payload")].concat()),
-        ("coap-sealed", coap),
-        ("coap-settled", bytes("CoAP empty ACK of the meter")),
-    ];
-    let sent = events::demo_messages().into_iter().filter_map(|message| hex::decode(message["hex"].as_str()?).ok());
-    let sent = sent.enumerate().map(|(n, datagram)| (format!("vendor-{n}"), datagram));
-    documented.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).chain(sent).collect()
-}
-
-fn of_the_stream() -> Seeds {
-    let event = events::read("raw-nbiot.json");
-    let record = BASE64_STANDARD.decode(event["Records"][0]["kinesis"]["data"].as_str().unwrap()).unwrap();
-    let user_record = aggregate::user_records(&record).unwrap().swap_remove(0);
-    let body = |file: &str| events::read(file)["Records"][0]["body"].as_str().unwrap().as_bytes().to_vec();
-    let messages = ["pulse-nbiot", "pulse-sigfox", "pulse-sigfox-undecodable"];
-    let messages = messages.map(|event| (event.to_owned(), body(&format!("{event}.json"))));
-    [("record".to_owned(), record), ("user-record".to_owned(), user_record)].into_iter().chain(messages).collect()
-}
-
-/// The kind, the query, a zero and the body of each callback of `events/`.
-fn callbacks() -> Seeds {
-    let seed = |file: &str| {
-        let event = events::read(file);
-        let kind = event["pathParameters"]["kind"].as_str().unwrap();
-        let kind = CallbackKind::ALL.iter().position(|known| known.name() == kind).unwrap();
-        let query = event["rawQueryString"].as_str().unwrap().as_bytes();
-        [&[u8::try_from(kind).unwrap()], query, &[0], &events::body(&event)].concat()
-    };
-    let files = events::listed().into_iter().map(|listed| listed.file);
-    let callbacks = files.filter_map(|file| {
-        let name = file.strip_prefix("sigfox-callback-")?.strip_suffix(".json")?.to_owned();
-        Some((name, seed(&file)))
-    });
-    callbacks.collect()
-}
-
-fn frames() -> Seeds {
-    let frame = |message: serde_json::Value| {
-        let hex = message["hex"].as_str().or(message["body"]["data"].as_str());
-        hex.map(|hex| hex::decode(hex).unwrap())
-    };
-    let frames = events::demo_messages().into_iter().filter_map(frame);
-    frames.enumerate().map(|(n, frame)| (format!("frame-{n}"), frame)).collect()
-}
-
-fn check(target: &str, expected: &Seeds) {
-    let files = std::fs::read_dir(repository(&format!("fuzz/seeds/{target}"))).unwrap().map(Result::unwrap);
-    let seeds: Seeds =
-        files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect();
-    assert_eq!(&seeds, expected, "{target}");
+#[test]
+fn every_fuzz_target_has_something_to_start_from() {
+    let manifest = read("fuzz/Cargo.toml");
+    let targets: BTreeSet<&str> = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\""))
+        .collect();
+    let seeds = seeds::all();
+    let started: BTreeSet<&str> =
+        seeds.keys().map(|name| if name.starts_with("codec-") { "codec" } else { name.as_str() }).collect();
+    assert_eq!(started, targets);
+    assert!(seeds.values().all(|seeds| !seeds.is_empty()));
 }
 
 #[test]
-fn fuzzing_starts_from_the_projects_own_examples() {
-    check("datagram", &datagrams());
-    check("callback", &callbacks());
-    check("stream", &of_the_stream());
-    check("codec", &frames());
+fn every_codec_is_fuzzed_from_its_makers_frames_on() {
+    let seeds = seeds::all();
+    let started: Vec<&str> = seeds.keys().filter_map(|name| name.strip_prefix("codec-")).collect();
+    for codec in CODECS {
+        assert!(started.iter().any(|prefix| codec.name.starts_with(prefix)), "{}", codec.name);
+    }
+    for prefix in started {
+        assert!(CODECS.iter().any(|codec| codec.name.starts_with(prefix)), "{prefix}.yaml is named after no codec");
+    }
 }

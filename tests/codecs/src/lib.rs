@@ -86,7 +86,12 @@ pub fn uplink(case: &Value) -> Uplink {
     serde_json::from_value(uplink).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
 }
 
-/// The frame in hex; of one that is text the file has the text.
+/// The frame of a case.
+pub fn payload(case: &Value) -> Vec<u8> {
+    hex::decode(hex(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
+}
+
+/// The same in hex; of one that is text the file has the text.
 fn hex(case: &Value) -> String {
     case["text"].as_str().map_or_else(|| case["hex"].as_str().unwrap_or_default().to_owned(), hex::encode)
 }

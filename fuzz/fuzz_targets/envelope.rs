@@ -1,0 +1,21 @@
+//! Any bytes as a message of a queue.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pulsegate_fuzz::are_kept;
+use shared::envelope::{self, Unreadable};
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(unpacked) = envelope::unpack(bytes) {
+        unpacked.unreadable.into_iter().for_each(stays_unreadable);
+        are_kept(&unpacked.uplinks);
+    }
+});
+
+/// What could not be read goes to quarantine, and comes out of it as it was.
+fn stays_unreadable(member: Unreadable) {
+    let unpacked = envelope::unpack(member.envelope.as_bytes()).unwrap();
+    assert_eq!(unpacked.uplinks, []);
+    assert_eq!(unpacked.unreadable, [member]);
+}
