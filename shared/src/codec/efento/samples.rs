@@ -256,7 +256,8 @@ impl Samples {
         At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
     }
 
-    /// Counts with their times; if the clock was not set, newest first without any.
+    /// Counts with their times. If the clock was not set only their order is known, and of cumulative ones that the last sample
+    /// is of now. A period's count gets no time at all: sent again, it would be of another time each time, and count again.
     fn series(
         &self,
         period: u64,
@@ -271,7 +272,9 @@ impl Samples {
         }
         if !self.clock_is_set() {
             reading.flags.insert(Flag::ClockNotSet.into());
-            return Ok(Some(Series::Logs(counts.into_iter().flatten().rev().collect())));
+            let newest_is_now =
+                Meaning::of(self.kind) != Meaning::Counted && counts.last().is_some_and(Option::is_some);
+            return Ok(Some(Series::Undated { newest_is_now, counts: counts.into_iter().flatten().rev().collect() }));
         }
         let time = |n: u64| n.checked_mul(period).and_then(|seconds| self.at(seconds));
         let points = (0..).zip(counts).filter_map(|(n, count)| Some((time(n), count?)));
