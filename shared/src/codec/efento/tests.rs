@@ -232,3 +232,20 @@ fn without_a_clock_the_newest_count_is_of_now_only_if_it_is_that_of_the_last_sam
     assert_eq!(counts(102), Series::Undated { newest_is_now: true, counts: vec![117, 116, 115] });
     assert_eq!(counts(8_355_840), Series::Undated { newest_is_now: false, counts: vec![116, 115] });
 }
+
+#[test]
+fn an_error_at_the_end_of_a_channel_has_no_part_in_when_its_last_sample_was() {
+    let timestamp = i32::try_from(CLOCK_SET).unwrap();
+    let last_at = |kind, offsets: &[i32]| {
+        let channels = vec![Samples { kind, timestamp, start_point: 0, offsets: offsets.to_vec() }];
+        let reading = read(&Measurements { channels, ..unset(&[]) }).unwrap();
+        (reading.clock.map(|at| at.to_string()), reading.details.get("last_at:1").cloned())
+    };
+    let at = |time: &str| format!("2020-01-01T{time}Z");
+    // Flooding: wet after a minute; the error code would be 97 days.
+    let text = |time: &str| Some(Value::Text(at(time)));
+    assert_eq!(last_at(7, &[-1, 61, 8_388_605]), (Some(at("00:01:00")), text("00:01:00")));
+    assert_eq!(last_at(7, &[8_388_605]), (None, None));
+    // Temperature: the message is of the third hour, its last sample of the second.
+    assert_eq!(last_at(1, &[215, 216, 8_388_605]), (Some(at("02:00:00")), text("01:00:00")));
+}
