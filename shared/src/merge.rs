@@ -341,6 +341,6 @@ fn better(one: TimeSource, other: TimeSource) -> TimeSource {
 }
 
 /// A count modulo 2^`bits`.
-fn modulo(count: u64, bits: u8) -> u64 {
+pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
     count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::at::At;
 use crate::codec::{Channel, Codec, Details, Flow, Mark, Reading, Series, Undecodable};
 use crate::device::{DeviceId, Network};
+use crate::merge::modulo;
 use crate::ports::Item;
 use crate::profile::{self, Profile};
 use crate::uplink::{ProfileName, TimeSource, Uplink};
@@ -191,7 +192,19 @@ fn channels(uplink: &Uplink, profile: &Profile, reading: &Reading) -> BTreeMap<C
     reading.channels.iter().map(|(channel, series)| (channel.clone(), counts(uplink, profile, now, series))).collect()
 }
 
+/// The counts of a channel. A counter that a profile says is narrower than its field starts again at zero before the field does;
+/// so do the indexes that were reckoned back past that.
 fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> Counts {
+    let mut counts = as_told(uplink, profile, now, series);
+    if let Some(bits) = profile.counter_bits() {
+        for index in &mut counts.indexes {
+            *index = modulo(*index, bits);
+        }
+    }
+    counts
+}
+
+fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> Counts {
     let log_period = profile.settings.log_period;
     match series {
         Series::Logs(indexes) => Counts {
@@ -210,7 +223,7 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> C
         },
         Series::Ago(points) => ago(now, points.clone()),
         Series::Counted(each) => {
-            let mut each = counts(uplink, profile, now, each);
+            let mut each = as_told(uplink, profile, now, each);
             each.counted = std::mem::take(&mut each.indexes);
             each
         }

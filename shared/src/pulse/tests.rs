@@ -120,6 +120,19 @@ fn what_cannot_be_decoded_names_codec_and_version() {
     assert_eq!(reason.to_string(), "profile \"acme\" is not known on this network");
 }
 
+#[test]
+fn a_counter_that_is_narrower_than_its_field_starts_again_where_the_profile_says() {
+    let text = "[a]\nnetwork = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\nsettings.counter_bits = 24";
+    let profile = profile::parse(text).unwrap().remove(0);
+    let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
+    let told = |series| counts(&uplink("a", "00"), &profile, now, &series);
+    // 2, and five before it, which the field's 32 bits have as 2^32 - 3.
+    let series = Series::Logs(vec![2, u64::from(u32::MAX) - 2]);
+    assert_eq!(told(series.clone()).indexes, [2, (1 << 24) - 3]);
+    // What is counted in periods is no index.
+    assert_eq!(told(Series::Counted(Box::new(series))).counted, [2, u64::from(u32::MAX) - 2]);
+}
+
 /// A reading of the message of an Efento logger whose clock is not set, as a profile with a log period has it.
 fn unset_clock(series: Series) -> Counts {
     let profile = Profile {
