@@ -236,7 +236,7 @@ fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> 
             increments: counts.clone(),
             after_log: Some(*after_log),
             log_period,
-            series: uplink.sequence.map(|sequence| sequence_before(uplink, sequence, *uplinks_before)),
+            series: uplink.sequence.map(|sequence| sequence_before(uplink.device.network(), sequence, *uplinks_before)),
             ..Counts::default()
         },
     }
@@ -283,9 +283,10 @@ fn first_log(profile: &Profile, last: At) -> Option<At> {
     last.checked_sub(u64::from(profile.settings.log_period?) * u64::from(steps))
 }
 
-fn sequence_before(uplink: &Uplink, sequence: u32, uplinks: u16) -> u32 {
+/// The message counter of the uplink so many before the one that has this.
+pub(crate) fn sequence_before(network: Network, sequence: u32, uplinks: u16) -> u32 {
     let before = sequence.wrapping_sub(u32::from(uplinks));
-    match uplink.device.network() {
+    match network {
         Network::Sigfox => before % SIGFOX_SEQUENCES,
         Network::Nbiot => before,
     }
