@@ -22,7 +22,7 @@ fn at(text: &str) -> At {
 fn a_data_frame_becomes_one_index_per_channel_at_the_time_of_the_uplink() {
     let expected = json!({
         "device": "sigfox:1A2345", "uplink": "2026-11-20T12:00:00Z#00042", "profile": "adeunis-pulse-v4",
-        "codec": "adeunis-pulse-v4", "codec_version": 2, "frame": "0x46", "counter_bits": 32,
+        "codec": "adeunis-pulse-v4", "codec_version": 3, "frame": "0x46", "counter_bits": 32,
         "channels": {
             "A": {"indexes": [159], "at": "2026-11-20T12:00:00Z", "time_source": "network"},
             "B": {"indexes": [2], "at": "2026-11-20T12:00:00Z", "time_source": "network"},
@@ -115,7 +115,7 @@ fn every_index_gets_the_time_that_its_counts_tell() {
 #[test]
 fn what_cannot_be_decoded_names_codec_and_version() {
     let reason = item(&uplink("adeunis-pulse-v4", "ffe0")).unwrap_err();
-    assert_eq!(reason.to_string(), "frame code 0xff is not known to this codec (adeunis-pulse-v4 2)");
+    assert_eq!(reason.to_string(), "frame code 0xff is not known to this codec (adeunis-pulse-v4 3)");
     let reason = item(&uplink("acme", "30e0")).unwrap_err();
     assert_eq!(reason.to_string(), "profile \"acme\" is not known on this network");
 }
