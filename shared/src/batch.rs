@@ -203,7 +203,12 @@ pub fn records_of<T>(pieces: &[Piece<T>], positions: &Refused) -> Failed {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::quarantine::Kept;
 
     fn ten() -> Vec<Record> {
         (0..10).map(|n| Record::new(format!("id-{n}"), "")).collect()
@@ -233,5 +238,82 @@ mod tests {
     fn a_record_that_cannot_be_named_fails_the_invocation() {
         let event: SqsEvent = serde_json::from_str(r#"{"Records":[{"messageId":"","body":"x"}]}"#).unwrap();
         assert_eq!(from_sqs(event), Err(NoId(0)));
+    }
+
+    /// Records of a shard, by number.
+    fn kinesis(records: &[(&str, &[u8])]) -> KinesisEvent {
+        let record = |(number, data): &(&str, &[u8])| {
+            json!({
+                "awsRegion": "eu-west-1", "eventID": "shardId-0:1", "eventName": "aws:kinesis:record", "eventVersion": "1.0",
+                "eventSource": "aws:kinesis", "eventSourceARN": "arn", "invokeIdentityArn": "arn",
+                "kinesis": {
+                    "kinesisSchemaVersion": "1.0", "partitionKey": "key", "sequenceNumber": number,
+                    "data": BASE64_STANDARD.encode(data), "approximateArrivalTimestamp": 1_795_176_000.5,
+                },
+            })
+        };
+        let records: Vec<Value> = records.iter().map(record).collect();
+        serde_json::from_value(json!({"Records": records})).unwrap()
+    }
+
+    fn uplink(sequence: u32) -> Uplink {
+        serde_json::from_value(json!({
+            "device": "nbiot:490154203237518", "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "device",
+            "sequence": sequence, "profile": "adeunis-pulse4-nbiot", "payload": "00",
+        }))
+        .unwrap()
+    }
+
+    fn user_record(sequence: u32) -> Vec<u8> {
+        let mut data = vec![];
+        record::encode(&uplink(sequence), &mut data);
+        data
+    }
+
+    fn kept(quarantined: &Quarantined) -> Kept {
+        Kept::from_message(&quarantined.to_message()).unwrap()
+    }
+
+    #[test]
+    fn every_user_record_of_a_shard_is_read_in_its_order_and_known_by_its_record() {
+        let mut aggregated = aggregate::Aggregator::default();
+        aggregated.add(|| "a".to_owned(), &user_record(1));
+        aggregated.add(|| "b".to_owned(), &user_record(2));
+        let aggregated = aggregated.close().unwrap().data;
+        let envelope = envelope::of_one(&uplink(3)).into_bytes();
+        let alone = user_record(4);
+        let event = kinesis(&[("101", &aggregated), ("102", &envelope), ("103", b"\x01?"), ("104", &alone)]);
+
+        let records = from_kinesis(event).unwrap();
+        assert_eq!(records.iter().map(Record::id).collect::<Vec<_>>(), ["101", "102", "103", "104"]);
+        let opened = open(&records, "raw-nbiot");
+        let read: Vec<_> = opened.uplinks.iter().map(|piece| (piece.record, piece.piece.sequence)).collect();
+        assert_eq!(read, [(0, Some(1)), (0, Some(2)), (1, Some(3)), (3, Some(4))]);
+        let unreadable: Vec<_> =
+            opened.unreadable.iter().map(|piece| (piece.record, kept(&piece.piece).record().unwrap())).collect();
+        assert_eq!(unreadable, [(2, b"\x01?".to_vec())]);
+        assert_eq!(records_of(&opened.uplinks, &[1, 2].into()), Failed::from([0, 1]));
+        let response = kinesis_response(&records, &Failed::from([1, 3]));
+        assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("102"));
+    }
+
+    #[test]
+    fn a_record_of_a_shard_without_a_number_fails_the_invocation() {
+        assert_eq!(from_kinesis(kinesis(&[("101", b"{}"), ("", b"{}")])), Err(NoId(1)));
+    }
+
+    #[test]
+    fn an_event_at_a_stage_that_takes_none_goes_to_quarantine_whole() {
+        let event: DeviceEvent = serde_json::from_value(json!({
+            "device": "sigfox:1A2345", "kind": "status", "at": "2026-11-20T12:00:00Z", "sequence": 43,
+            "profile": "adeunis-pulse-v4", "says": {"battery_volts": 3.1},
+        }))
+        .unwrap();
+        let body = envelope::of_event(&event);
+        let opened = open(&[Record::new("1", ""), Record::new("2", body.as_bytes())], "pulse");
+        let misplaced: Vec<_> = misplaced(opened.events, "pulse").collect();
+        let told: Vec<_> = misplaced.iter().map(|piece| (piece.record, kept(&piece.piece).record().unwrap())).collect();
+        assert_eq!(told, [(1, body.into_bytes())]);
+        assert_eq!(misplaced[0].piece.reason(), "this stage takes no device events");
     }
 }

@@ -12,6 +12,9 @@ use crate::device::DeviceId;
 use crate::pulse::{Counts, PulseItem};
 use crate::uplink::TimeSource;
 
+use numbered::Numbered;
+
+mod numbered;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -97,7 +100,8 @@ pub struct Unanchored {
 /// Why increments stand alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// The uplink that begins the series is not there, or the device's message counter is not, which would tell it.
+    /// The uplink that begins the series is not there, or the device's message counter is not, which would tell it; or the device
+    /// sent something else in between, and not all that it sent since that uplink is there.
     AnchorMissing,
     /// An uplink between that one and this is not there.
     FrameMissing,
@@ -188,7 +192,9 @@ impl Merge {
             let undated = put(&mut found.counted, said, said.counts.counted_dated());
             found.leave_undated(said, vec![], undated);
         }
-        series::chain(&all, &mut found);
+        if let Some(device) = self.device {
+            series::chain(&all, &Numbered::new(device.network(), &self.told), &mut found);
+        }
         found.points()
     }
 }
@@ -341,6 +347,6 @@ fn better(one: TimeSource, other: TimeSource) -> TimeSource {
 }
 
 /// A count modulo 2^`bits`.
-fn modulo(count: u64, bits: u8) -> u64 {
+pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
     count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
 }

@@ -43,7 +43,7 @@ pub struct Settings {
     pub log_period: Option<u32>,
     /// How many logs a series has that is sent in several frames.
     pub logs_per_series: Option<u16>,
-    /// The bits of the device's counters, where the codec does not know or is wrong about them.
+    /// The bits of the device's counters, where the codec does not know them, or they are fewer than the codec says.
     pub counter_bits: Option<u8>,
     /// Whether frames of a Dragino device have the IMSI behind the IMEI, as newer firmware sends it.
     pub imsi: bool,
@@ -52,10 +52,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What of them no device can have.
-    fn fault(&self) -> Option<String> {
+    /// What of them no device can have that speaks this.
+    fn fault(&self, codec: &Codec) -> Option<String> {
         if let Some(bits) = self.counter_bits.filter(|bits| !(1..=64).contains(bits)) {
             return Some(format!("a counter has 1 to 64 bits, not {bits}"));
+        }
+        if let Some((bits, field)) = self.counter_bits.zip(codec.counter_bits).filter(|(bits, field)| bits > field) {
+            return Some(format!("a counter of {bits} bits, in a field of {field} ({})", codec.name));
         }
         if self.log_period == Some(0) {
             return Some("a log period of no time at all".to_owned());
@@ -172,7 +175,7 @@ impl Entry {
         let Some(codec) = CODECS.iter().find(|codec| codec.name == self.codec) else {
             return Err(ProfileError::Codec { profile: name, codec: self.codec });
         };
-        if let Some(reason) = self.settings.fault() {
+        if let Some(reason) = self.settings.fault(codec) {
             return Err(ProfileError::Setting { profile: name, reason });
         }
         Ok(Profile {
@@ -243,6 +246,7 @@ mod tests {
         for (setting, reason) in [
             ("logs_per_series = 1", "profile a: a series has two logs at least"),
             ("record_bytes = 10", "profile a: a record has 11 or 12 bytes, not 10"),
+            ("counter_bits = 33", "profile a: a counter of 33 bits, in a field of 32 (adeunis-pulse-v4)"),
         ] {
             assert_eq!(refused(&format!("[a]\n{entry}settings.{setting}")), reason);
         }

@@ -90,3 +90,14 @@ fn clock(seconds: impl Into<i64>) -> Option<At> {
     let seconds = seconds.into();
     if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_set_from_the_first_second_of_2020_on() {
+        assert_eq!(clock(1_577_836_799), None);
+        assert_eq!(clock(1_577_836_800).map(|at| at.to_string()).as_deref(), Some("2020-01-01T00:00:00Z"));
+    }
+}

@@ -38,6 +38,13 @@ pub enum Series {
     Timed(Vec<(At, u64)>),
     /// Counts with how many seconds they were taken before the frame's own moment, in no order.
     Ago(Vec<(u32, u64)>),
+    /// Counts of which only the order is known, newest first.
+    Undated {
+        /// Whether the newest is of the frame's own moment.
+        newest_is_now: bool,
+        /// Of cumulative counts if it stands by itself, of periods within [`Series::Counted`].
+        counts: Vec<u64>,
+    },
     /// The same as any of these, but not cumulative: the device counts in each period anew, and these are added up.
     Counted(Box<Self>),
     /// The count at the first log of a series whose newest log is of the frame's own moment; the frames after it tell how

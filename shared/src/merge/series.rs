@@ -2,13 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::numbered::{Numbered, goes_on};
 use super::{Found, Said, Why, modulo};
 use crate::at::At;
-
-/// The longest time between the uplink that begins a series and one that goes on with it, either way, in seconds. A series
-/// holds 24 hours at most, and they are sent one after the other. No sequence number comes twice within that time: Sigfox
-/// counts to 4,096, and a device may send 140 uplinks a day, so it takes 29 days to the next one of that number.
-const LONGEST_SERIES: u64 = 24 * 60 * 60;
 
 /// A series by the uplink that begins it, with the uplinks that go on with it by the log after which they do.
 struct Series<'a> {
@@ -18,21 +14,30 @@ struct Series<'a> {
 }
 
 /// Puts the logs of every series as far as they follow from its first one, and leaves the increments that do not.
-pub(super) fn chain(all: &[Said], found: &mut Found) {
+///
+/// A frame counts back to the number of its first one as if nothing else had been sent in between. Where something was, the first
+/// one is the last before it that begins a series, if all that was sent since then is at hand.
+pub(super) fn chain(all: &[Said], uplinks: &Numbered, found: &mut Found) {
     let begun = all.iter().filter_map(|said| Some((said, said.begins_series()?)));
     let mut begun: Vec<Series> =
         begun.map(|(anchor, first)| Series { anchor, first, frames: BTreeMap::new() }).collect();
-    let mut by_sequence: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+    let mut by_sequence: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (position, series) in begun.iter().enumerate() {
-        by_sequence.entry(series.anchor.uplink.sequence).or_default().push(position);
+        if let Some(number) = series.anchor.uplink.sequence {
+            by_sequence.entry(number).or_default().push(position);
+        }
     }
     for frame in all.iter().filter(|said| !said.counts.increments.is_empty()) {
-        let numbered = frame.counts.series.and_then(|series| by_sequence.get(&Some(series)));
-        let mut near = numbered.into_iter().flatten().filter(|&&position| begun[position].is_near(frame));
-        match (near.next(), near.next()) {
-            (Some(&position), None) => begun[position].take(frame),
-            (Some(_), Some(_)) => found.leave(frame, Why::Contradicting),
-            (None, _) => found.leave(frame, Why::AnchorMissing),
+        let near = |number: u32| {
+            let positions = by_sequence.get(&number).into_iter().flatten().copied();
+            positions.filter(|&position| begun[position].is_near(frame)).collect::<Vec<_>>()
+        };
+        let counted = frame.counts.series.filter(|&number| !near(number).is_empty());
+        let number = counted.or_else(|| uplinks.last_before(frame.uplink, |number| !near(number).is_empty()));
+        match number.map(near).as_deref() {
+            Some(&[position]) => begun[position].take(frame),
+            Some([_, ..]) => found.leave(frame, Why::Contradicting),
+            _ => found.leave(frame, Why::AnchorMissing),
         }
     }
     for series in begun {
@@ -42,7 +47,7 @@ pub(super) fn chain(all: &[Said], found: &mut Found) {
 
 impl<'a> Series<'a> {
     fn is_near(&self, frame: &Said) -> bool {
-        self.anchor.uplink.at.unix().abs_diff(frame.uplink.at.unix()) <= LONGEST_SERIES
+        goes_on(self.anchor.uplink.at, frame.uplink.at)
     }
 
     fn take(&mut self, frame: &'a Said<'a>) {

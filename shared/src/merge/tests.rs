@@ -212,10 +212,14 @@ proptest! {
     #[test]
     fn every_index_and_increment_comes_out_as_point_or_apart(items in any_items()) {
         let points = merge(items.clone()).unwrap();
-        let begins = |series: Option<u32>, channel| items.iter().any(|item: &PulseItem| {
-            let number = series.map(|series| format!("#{series:05}"));
-            number.is_some_and(|number| item.uplink.ends_with(&number))
-                && item.channels.get(channel).is_some_and(|counts| counts.begins_series)
+        // Whether the points are there that lead from log to log as the increments say, in a series that an item begins.
+        let in_a_series = |points: &Points, channel, told: &Counts| items.iter().any(|item: &PulseItem| {
+            let anchor = item.channels.get(channel).filter(|counts| counts.begins_series);
+            let time = |log: u64| anchor?.at?.checked_add((log - 1) * 3600);
+            let at_log = |log: u64| points.points.iter().filter(move |point| Some(point.at) == time(log));
+            (u64::from(told.after_log.unwrap())..).zip(&told.increments).all(|(log, &increment)| at_log(log).any(|from| {
+                at_log(log + 1).any(|to| difference(from, to) == Some(increment.into()))
+            }))
         });
         for item in &items {
             for (channel, counts) in &item.channels {
@@ -229,8 +233,8 @@ proptest! {
                     prop_assert!(points.counted.iter().any(|period| Some(period.at) == at && period.pulses == pulses));
                 }
                 let left = |left: &Unanchored| left.uplink == item.uplink && left.increments == counts.increments;
-                let chained = counts.increments.is_empty() || begins(counts.series, channel);
-                prop_assert!(chained || points.unanchored.iter().any(left));
+                let stands_alone = points.unanchored.iter().any(left);
+                prop_assert!(counts.increments.is_empty() || stands_alone || in_a_series(points, channel, counts));
             }
         }
         for points in points.values() {

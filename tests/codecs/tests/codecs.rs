@@ -57,6 +57,21 @@ fn every_item_is_one_write_unit() {
 }
 
 #[test]
+fn no_pack_makes_an_item_that_the_database_refuses() {
+    /// What DynamoDB takes.
+    const LARGEST: usize = 400 * 1024;
+    let (number, name, unit) = ("fb81b7a8b57e1f5e3c", hex::encode("n".repeat(128)), hex::encode("u".repeat(32)));
+    // As many records as are taken, each with a value, a sum, an update time and a time. What is not the first base name, is told
+    // in full each time; the unit too.
+    let first = format!("a6216178237820{unit}24{number}25{number}221a6b0000000200");
+    let second = format!("a4217880{name}020007000620");
+    let pack = format!("990200{first}{second}{}", "a3020007000620".repeat(510));
+    assert!((3_500..=shared::uplink::MAX_PAYLOAD).contains(&(pack.len() / 2)));
+    let size = frames::item_size(&serde_json::json!({"profile": "senml-cbor", "hex": pack}));
+    assert!((200_000..LARGEST).contains(&size), "{size}");
+}
+
+#[test]
 fn yaml_keeps_hex_as_text() {
     // Digits only would be a number, and `1e5` one of another kind: such hex is quoted in the files.
     assert!(frames::cases().all(|(_, case)| case["hex"].is_string() || case["text"].is_string()));

@@ -121,8 +121,8 @@ pub async fn of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_re
     until("one of ten in quarantine", async || cloud.waiting("QUARANTINE_QUEUE_URL").await == 1).await;
     cloud.settled().await;
     let record: Value = serde_json::from_str(&cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await[0]).unwrap();
-    assert_eq!(record["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 2)");
-    assert_eq!((&record["codec"], &record["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(2)));
+    assert_eq!(record["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 3)");
+    assert_eq!((&record["codec"], &record["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(3)));
     for dead_letters in ["RAW_DEAD_LETTERS_URL", "PULSE_SIGFOX_DEAD_LETTERS_URL", "PULSE_NBIOT_DEAD_LETTERS_URL"] {
         assert_eq!(cloud.waiting(dead_letters).await, 0, "{dead_letters}");
     }

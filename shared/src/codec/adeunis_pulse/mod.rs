@@ -30,7 +30,8 @@
 //! 0x33) in `network.rs`. A series of V2 is one of 10 minutes (6 logs, frames 0 to 3) or of hours (24 logs, frames 0 to 12).
 //!
 //! Status: bits 7-5 frame counter, bit 1 low battery, bit 0 configuration done. Bit 2 is a hardware error in V2 and V3; in
-//! V4 it says that the clock is there (behind 0x46, 0x5A, 0x5B, 0x30 and 0x47), seconds since 2013-01-01. Bit 3 is an
+//! V4 it says that the clock is there (behind 0x46, 0x5A, 0x5B, 0x30 and 0x47), seconds since 2013-01-01; but not in a history of at
+//! most 12 bytes over Sigfox, where its last steps would be taken for it: the clock is documented for NB-IoT and LoRaWAN. Bit 3 is an
 //! inconsistent configuration in V3 only. **Which generation it is the frame does not say**: that is the profile's to know.
 //! Where a frame's length or code gives it away, and the profile is of another, the frame is refused.
 //!
@@ -88,7 +89,7 @@ pub static V3: Codec = Codec {
 /// Generation V4, as it comes over Sigfox.
 pub static V4: Codec = Codec {
     name: "adeunis-pulse-v4",
-    version: 2,
+    version: 3,
     counter_bits: Some(32),
     decode: |frame, settings| decode(frame, Generation::V4, settings),
 };
@@ -191,12 +192,12 @@ impl Generation {
     }
 }
 
-/// The time a V4 frame ends with, where it has one and its clock was set. Read by the bridge too: it is the time of
-/// the uplink.
+/// The time a V4 frame over NB-IoT ends with, where it has one and its clock was set. Read by the bridge: it is the time of the
+/// uplink.
 pub fn v4_clock(frame: &[u8]) -> Option<At> {
     let &[code, status, _, _, _, _, ..] = frame else { return None };
     let kind = Kind::of(code, Generation::V4).ok().filter(|kind| kind.clock);
-    kind.and_then(|_| status::cut_clock(frame, status, Generation::V4).ok()?.1?.time())
+    kind.and_then(|_| status::cut_clock(frame, status, Generation::V4Nbiot).ok()?.1?.time())
 }
 
 fn decode(frame: &[u8], generation: Generation, settings: &Settings) -> Result<Reading, Undecodable> {

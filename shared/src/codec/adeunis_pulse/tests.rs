@@ -59,7 +59,7 @@ fn a_v4_frame_ends_with_its_clock_when_the_status_says_so() {
         "30840000000000000000001a2b3c4d",
         "46840000009f000000021a2b3c4d",
         "4784000000001a2b3c4d",
-        "5a84000000001a2b3c4d",
+        "5a840000000000000000000000001a2b3c4d",
     ] {
         let reading = read(&V4, frame).unwrap();
         assert_eq!(reading.clock, Some(clock), "{frame}");
@@ -68,6 +68,21 @@ fn a_v4_frame_ends_with_its_clock_when_the_status_says_so() {
         assert_eq!(reading.details.get("clock").is_some(), reading.channels.is_empty(), "{frame}");
         assert_eq!(reading.details.get("unknown_status"), None, "{frame}");
     }
+}
+
+#[test]
+fn a_history_that_sigfox_can_carry_ends_with_steps_and_not_with_a_clock() {
+    for frame in ["5a84000000641a2b3c4d", "5b8400000064000100011a2b", "5a84000000640001"] {
+        let reading = read(&V4, frame).unwrap();
+        let steps = reading.channels.values().map(|series| matches!(series, Series::Logs(counts) if counts[0] == 0x64));
+        assert_eq!((reading.clock, steps.collect::<Vec<_>>()), (None, vec![true]), "{frame}");
+        assert_eq!(reading.details.get("unknown_status"), Some(&4_u8.into()), "{frame}");
+    }
+    let clock = At::from_unix(1_356_998_400 + 0x1a2b_3c4d).unwrap();
+    // More than Sigfox carries.
+    assert_eq!(read(&V4, "5b8400000064000100021a2b3c4d").unwrap().clock, Some(clock));
+    assert_eq!(read(&NBIOT, "112233445566778803000000265a84000000641a2b3c4d").unwrap().clock, Some(clock));
+    assert_eq!(v4_clock(&hex::decode("5a84000000641a2b3c4d").unwrap()), Some(clock));
 }
 
 #[test]

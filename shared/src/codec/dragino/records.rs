@@ -48,7 +48,7 @@ pub(super) fn series(time: u32, count: u32, log: &[Record], reading: &mut Readin
             Series::Timed([(now, count.into())].into_iter().chain(points).collect())
         }
         None if dated.is_empty() && is_newest_first(time, &undated) => {
-            Series::Logs([vec![count.into()], counts(&undated)].concat())
+            Series::Undated { newest_is_now: true, counts: [vec![count.into()], counts(&undated)].concat() }
         }
         None => {
             tell_counts("undated_pulses", &undated, &mut reading.details);

@@ -61,7 +61,7 @@ use message::{Configuration, DeviceInfo, Measurements, Reply};
 /// What was measured.
 pub static MEASUREMENTS: Codec = Codec {
     name: "efento",
-    version: 1,
+    version: 2,
     counter_bits: None,
     decode: |payload, _| measurements(&Measurements::decode(payload)?),
 };

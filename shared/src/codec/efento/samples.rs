@@ -132,7 +132,7 @@ pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), 
                 if let Some(last) = samples.last() {
                     reading.details.insert_of(&channel, "last", last);
                 }
-                if let Some(at) = samples.newest(period(message)) {
+                if let Some(at) = samples.last_at(period(message)) {
                     reading.details.insert_of(&channel, "last_at", at.to_string());
                 }
             }
@@ -237,12 +237,24 @@ impl Samples {
         Ok(usize::try_from(first).ok())
     }
 
-    /// The time of the last one, if the clock was set.
+    /// The time of the newest, if the clock was set. One that is an error has its time too, but not among changes of a state,
+    /// which carry their times themselves.
     fn newest(&self, period: u64) -> Option<At> {
-        let last = self.offsets.last()?;
+        match Meaning::of(self.kind) {
+            Meaning::State => self.last_at(period),
+            _ => self.time_of(self.offsets.len().checked_sub(1)?, period),
+        }
+    }
+
+    /// The time of the last one that is no error, if the clock was set.
+    fn last_at(&self, period: u64) -> Option<At> {
+        self.time_of(self.offsets.iter().rposition(|offset| !is_error(*offset))?, period)
+    }
+
+    fn time_of(&self, nth: usize, period: u64) -> Option<At> {
         let after = match Meaning::of(self.kind) {
-            Meaning::State => u64::from(last.unsigned_abs()).checked_sub(1)?,
-            _ => period.checked_mul(self.offsets.len() as u64 - 1)?,
+            Meaning::State => u64::from(self.offsets.get(nth)?.unsigned_abs()).checked_sub(1)?,
+            _ => period.checked_mul(nth as u64)?,
         };
         self.clock_is_set().then(|| self.at(after))?
     }
@@ -256,7 +268,8 @@ impl Samples {
         At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
     }
 
-    /// Counts with their times; if the clock was not set, newest first without any.
+    /// Counts with their times. If the clock was not set only their order is known, and of cumulative ones that the last sample
+    /// is of now. A period's count gets no time at all: sent again, it would be of another time each time, and count again.
     fn series(
         &self,
         period: u64,
@@ -271,7 +284,9 @@ impl Samples {
         }
         if !self.clock_is_set() {
             reading.flags.insert(Flag::ClockNotSet.into());
-            return Ok(Some(Series::Logs(counts.into_iter().flatten().rev().collect())));
+            let newest_is_now =
+                Meaning::of(self.kind) != Meaning::Counted && counts.last().is_some_and(Option::is_some);
+            return Ok(Some(Series::Undated { newest_is_now, counts: counts.into_iter().flatten().rev().collect() }));
         }
         let time = |n: u64| n.checked_mul(period).and_then(|seconds| self.at(seconds));
         let points = (0..).zip(counts).filter_map(|(n, count)| Some((time(n), count?)));

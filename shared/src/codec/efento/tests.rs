@@ -197,3 +197,55 @@ proptest! {
 
 /// What old firmware sends for a sample that is none.
 const NO_SAMPLE: i32 = -32_768;
+
+/// A message whose clock was never set, with samples of that kind in its first channels.
+fn unset(channels: &[(i32, &[i32])]) -> Measurements {
+    let channel =
+        |&(kind, offsets): &(i32, &[i32])| Samples { kind, timestamp: 60, start_point: 0, offsets: offsets.to_vec() };
+    let channels = channels.iter().map(channel).collect();
+    Measurements { serial: vec![1; 6], period_base: 3600, channels, ..Measurements::default() }
+}
+
+#[test]
+fn what_was_counted_in_periods_counts_not_once_for_each_time_it_is_sent_where_no_clock_was_set() {
+    let payload = hex::encode(unset(&[(8, &[3, 4, 5])]).encode_to_vec());
+    let items = ["12:00:00", "12:01:00"].map(|time| {
+        let uplink = serde_json::json!({
+            "device": "nbiot:010101010101", "kind": "data", "at": format!("2026-11-20T{time}Z"), "time_source": "network",
+            "sequence": 42, "profile": "efento", "payload": payload,
+        });
+        crate::pulse::decode(&serde_json::from_value(uplink).unwrap()).unwrap()
+    });
+    let points = crate::merge::merge(items).unwrap().remove(&Channel::numbered(1)).unwrap();
+    assert_eq!(points.counted, []);
+    assert!(points.undated.iter().all(|left| left.counted == [5, 4, 3]));
+    assert_eq!(points.undated.len(), 2);
+}
+
+#[test]
+fn without_a_clock_the_newest_count_is_of_now_only_if_it_is_that_of_the_last_sample() {
+    // MAJOR and MINOR: 1 * 100 + 15, and one or two litres more.
+    let counts = |last: i32| {
+        let reading = read(&unset(&[(25, &[4, 4, 4]), (24, &[90, 96, last])])).unwrap();
+        reading.channels[&Channel::numbered(2)].clone()
+    };
+    assert_eq!(counts(102), Series::Undated { newest_is_now: true, counts: vec![117, 116, 115] });
+    assert_eq!(counts(8_355_840), Series::Undated { newest_is_now: false, counts: vec![116, 115] });
+}
+
+#[test]
+fn an_error_at_the_end_of_a_channel_has_no_part_in_when_its_last_sample_was() {
+    let timestamp = i32::try_from(CLOCK_SET).unwrap();
+    let last_at = |kind, offsets: &[i32]| {
+        let channels = vec![Samples { kind, timestamp, start_point: 0, offsets: offsets.to_vec() }];
+        let reading = read(&Measurements { channels, ..unset(&[]) }).unwrap();
+        (reading.clock.map(|at| at.to_string()), reading.details.get("last_at:1").cloned())
+    };
+    let at = |time: &str| format!("2020-01-01T{time}Z");
+    // Flooding: wet after a minute; the error code would be 97 days.
+    let text = |time: &str| Some(Value::Text(at(time)));
+    assert_eq!(last_at(7, &[-1, 61, 8_388_605]), (Some(at("00:01:00")), text("00:01:00")));
+    assert_eq!(last_at(7, &[8_388_605]), (None, None));
+    // Temperature: the message is of the third hour, its last sample of the second.
+    assert_eq!(last_at(1, &[215, 216, 8_388_605]), (Some(at("02:00:00")), text("01:00:00")));
+}

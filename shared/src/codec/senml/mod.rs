@@ -35,11 +35,11 @@ use record::Record;
 
 /// In JSON.
 pub static JSON: Codec =
-    Codec { name: "senml-json", version: 1, counter_bits: None, decode: |frame, _| decode(frame, Form::Json) };
+    Codec { name: "senml-json", version: 2, counter_bits: None, decode: |frame, _| decode(frame, Form::Json) };
 
 /// In CBOR.
 pub static CBOR: Codec =
-    Codec { name: "senml-cbor", version: 1, counter_bits: None, decode: |frame, _| decode(frame, Form::Cbor) };
+    Codec { name: "senml-cbor", version: 2, counter_bits: None, decode: |frame, _| decode(frame, Form::Cbor) };
 
 /// How a pack is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

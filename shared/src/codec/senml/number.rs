@@ -12,7 +12,8 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// Up to this, every whole number is one that a double-precision float can hold: 2^53 (RFC 8259, section 6).
+    /// Below this a double-precision float tells every whole number from its neighbours: 2^53 (RFC 8259, section 6). From there on
+    /// it may stand for another one that was rounded.
     pub(super) const EXACT: i128 = 1 << 53;
 
     /// `None` for what is not finite.
@@ -42,7 +43,7 @@ impl Number {
         match self {
             Self::Int(number) => Some(number),
             // Looked at before it is cut, which makes the largest integer of what is beyond all of them.
-            Self::Float(number) if number.fract() == 0.0 && number.abs() <= Self::Int(Self::EXACT).to_f64() => {
+            Self::Float(number) if number.fract() == 0.0 && number.abs() < Self::Int(Self::EXACT).to_f64() => {
                 Some(self.cut())
             }
             Self::Float(_) => None,

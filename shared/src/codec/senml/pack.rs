@@ -37,6 +37,8 @@ pub(super) struct Measurement {
     pub(super) name: String,
     pub(super) unit: Option<String>,
     pub(super) value: Option<Measured>,
+    /// What the value is the sum of, if it is a number.
+    pub(super) parts: [Option<Number>; 2],
     pub(super) sum: Option<Number>,
     pub(super) time: Time,
     pub(super) update_time: Option<Number>,
@@ -130,6 +132,7 @@ impl Base {
             return Err(SenMlError::NotOneValue(short(&name)));
         }
         let is_number = record.value.is_some() || record.sum.is_some();
+        let parts = if record.value.is_some() { [self.value, record.value] } else { [None; 2] };
         let value = match record.value {
             Some(value) => plus(self.value, Some(value), "a value")?.map(Measured::Number),
             None => {
@@ -145,6 +148,7 @@ impl Base {
             name: name.strip_prefix(pack).unwrap_or(&name).to_owned(),
             unit,
             value,
+            parts,
             sum: plus(self.sum.filter(|_| is_number), record.sum, "a sum")?,
             time: time(plus(self.time, record.time, "a time")?.unwrap_or(Number::Int(0)))?,
             update_time: record.update_time,

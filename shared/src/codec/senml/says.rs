@@ -1,6 +1,6 @@
 //! What a pack says of pulses; and where the rest of it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::number::Number;
 use super::pack::{Measured, Measurement, Pack, Time};
@@ -16,7 +16,7 @@ type Counts = Vec<(Time, u64)>;
 
 pub(super) fn reading(pack: &Pack, form: Form) -> Result<Reading, SenMlError> {
     let mut reading = Reading { frame: "pack", clock: pack.clock(), ..Reading::default() };
-    let mut notes = Notes { moment: pack.clock(), details: Details::default() };
+    let mut notes = Notes { moment: pack.clock(), ..Notes::default() };
     let (counts, others): (Vec<_>, Vec<_>) = pack.measurements.iter().partition(|measurement| is_count(measurement));
     if !pack.base_name.is_empty() {
         notes.add("base_name", pack.base_name.as_str());
@@ -57,8 +57,11 @@ fn channel(measurement: &Measurement) -> Result<Channel, SenMlError> {
 fn count(measurement: &Measurement, form: Form) -> Result<u64, SenMlError> {
     let Some(Measured::Number(number)) = measurement.value else { return Ok(0) };
     // Whoever wrote the JSON may have had doubles only (RFC 8259, section 6), in which larger ones are not exact.
-    let is_exact = |whole: &i128| form == Form::Cbor || *whole <= Number::EXACT;
-    let count = number.whole().filter(is_exact).and_then(|whole| u64::try_from(whole).ok());
+    let is_exact = |whole: &i128| form == Form::Cbor || whole.abs() < Number::EXACT;
+    // Each part by itself: of two that are not exact, the sum may look so.
+    let mut parts = measurement.parts.into_iter().flatten().map(|part| part.whole().filter(is_exact));
+    let sum = parts.try_fold(0, |sum: i128, part| sum.checked_add(part?)).filter(is_exact);
+    let count = sum.and_then(|whole| u64::try_from(whole).ok());
     count.ok_or_else(|| SenMlError::Count(named(measurement), short(&number.to_string())))
 }
 
@@ -124,10 +127,13 @@ fn named(measurement: &Measurement) -> String {
 }
 
 /// The details, each under a name of its own.
+#[derive(Default)]
 struct Notes {
     /// The time that needs not be told again.
     moment: Option<At>,
     details: Details,
+    /// How often a name was told.
+    told: HashMap<String, u32>,
 }
 
 impl Notes {
@@ -138,11 +144,11 @@ impl Notes {
         }
     }
 
-    /// What comes a second time gets `#2` behind its name, and so on.
+    /// What comes a second time gets `#2` behind its name, and so on. No name has a `#` of its own.
     fn add(&mut self, name: &str, value: impl Into<Value>) {
-        let later = (2_u32..).map(|n| format!("{name}#{n}"));
-        let free = [name.to_owned()].into_iter().chain(later).find(|name| self.details.get(name).is_none());
-        self.details.insert(free.unwrap_or_default(), value);
+        let times = self.told.entry(name.to_owned()).and_modify(|times| *times += 1).or_insert(1);
+        let name = if *times == 1 { name.to_owned() } else { format!("{name}#{times}") };
+        self.details.insert(name, value);
     }
 
     fn add_value(&mut self, measurement: &Measurement) {

@@ -115,18 +115,22 @@ fn parts_that_overlap_or_are_of_other_settings_contradict() {
 
 #[test]
 fn increments_that_fit_two_series_are_added_to_neither() {
-    let other = begins("13:00:00Z#00042", 200, Some("12:10:00Z"), Some(600));
+    let other = begins("11:50:00Z#00042", 200, Some("11:00:00Z"), Some(600));
     let points = of_a(series().into_iter().chain([other]));
-    assert_eq!(indexes(&points), [100, 200]);
+    assert_eq!(indexes(&points), [200, 100]);
     assert!(points.unanchored.iter().all(|left| left.why == Why::Contradicting));
 }
 
 #[test]
-fn a_series_of_the_same_number_a_day_away_is_another_one() {
+fn a_series_of_the_same_number_that_was_begun_too_early_or_too_late_is_another_one() {
     let [first, second, ..] = series();
-    for (day, anchored) in
-        [("2026-11-19T12:00:10Z", true), ("2026-11-19T12:00:09Z", false), ("2026-10-22T12:00:00Z", false)]
-    {
+    for (day, anchored) in [
+        ("2026-11-20T10:00:10Z", true),
+        ("2026-11-20T10:00:09Z", false),
+        ("2026-11-20T12:01:10Z", true),
+        ("2026-11-20T12:01:11Z", false),
+        ("2026-10-22T12:00:00Z", false),
+    ] {
         let first = PulseItem { uplink: format!("{day}#00042"), ..first.clone() };
         assert_eq!(of_a([first, second.clone()]).unanchored.is_empty(), anchored, "{day}");
     }
@@ -136,6 +140,27 @@ fn a_series_of_the_same_number_a_day_away_is_another_one() {
 fn a_counter_that_wraps_within_a_series_is_followed() {
     let first = begins("12:00:00Z#00042", u64::from(u32::MAX), Some("11:10:00Z"), Some(600));
     assert_eq!(indexes(&of_a([first, goes_on("12:00:10Z#00043", 42, 1, &[1, 2])])), [u64::from(u32::MAX), 0, 2]);
+}
+
+#[test]
+fn what_else_was_sent_between_the_frames_is_counted_in_if_it_is_at_hand() {
+    let [first, second, ..] = series();
+    let alarm = item("2026-11-20T12:00:15Z#00044", &json!({}));
+    let rest = [goes_on("12:00:20Z#00045", 43, 3, &[3, 4]), goes_on("12:00:30Z#00046", 43, 5, &[5])];
+    let [third, last] = rest.clone();
+    let whole = of_a([first.clone(), second.clone(), alarm.clone(), third, last]);
+    assert_eq!((indexes(&whole), whole.unanchored), (vec![100, 101, 103, 106, 110, 115], vec![]));
+
+    let alone = |items: Vec<PulseItem>| {
+        let points = of_a(items.into_iter().chain(rest.clone()));
+        (indexes(&points), points.unanchored.into_iter().map(|left| left.why).collect::<Vec<_>>())
+    };
+    let (certain, missing) = (vec![100, 101, 103], vec![Why::AnchorMissing; 2]);
+    assert_eq!(alone(vec![first.clone(), second.clone()]), (certain.clone(), missing.clone()));
+    // Whatever it is that has its number, there are two of them.
+    let other = item("2026-11-20T12:00:16Z#00044", &json!({}));
+    assert_eq!(alone(vec![first.clone(), second, alarm.clone(), other]), (certain, missing.clone()));
+    assert_eq!(alone(vec![first, alarm]), (vec![100], missing));
 }
 
 const START: i64 = 1_795_176_000;
@@ -209,14 +234,14 @@ impl Life {
             }
             let logs: Vec<[u32; 2]> = steps.iter().map(|step| advance(&mut index, *step)).collect();
             let mut now = start;
-            let mut chain = Chain::Whole;
+            let (mut chain, mut others_between) = (Chain::Whole, false);
             for frame in 0..=self.logs / 2 {
                 let item = self.send(now, sent, &self.frame(&logs, frame));
                 if *arrive.next().unwrap() {
                     self.certain(&mut certain, &item.uplink, &logs, frame, start, chain);
                     items.push(item);
                 } else {
-                    chain = chain.without(frame);
+                    chain = chain.without(frame, others_between);
                 }
                 (sent, now) = (sent + 1, now + PAUSE);
                 let arrives = *arrive.next().unwrap();
@@ -229,8 +254,12 @@ impl Life {
                         certain.points.insert((at(now), index.into()));
                     }
                 }
-                // The frames after it count back to another uplink than the one that begins their series.
-                chain = Chain::NoAnchor;
+                // The frames after it count back to another uplink than the one that begins their series, so they need all
+                // that was sent since then.
+                if !arrives || chain != Chain::Whole {
+                    chain = Chain::NoAnchor;
+                }
+                others_between = true;
                 (sent, now) = (sent + 1, now + PAUSE);
             }
             start += i64::try_from(self.logs).unwrap() * self.period();
@@ -302,9 +331,9 @@ enum Chain {
 }
 
 impl Chain {
-    fn without(self, frame: usize) -> Self {
+    fn without(self, frame: usize, others_between: bool) -> Self {
         match self {
-            Self::Whole if frame == 0 => Self::NoAnchor,
+            Self::Whole if frame == 0 || others_between => Self::NoAnchor,
             Self::Whole => Self::Gap,
             broken => broken,
         }
