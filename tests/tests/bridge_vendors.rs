@@ -1,8 +1,10 @@
 //! Meters of several makers, in the clear at the bridge: whose uplink it is, when, and what the meter hears.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-use pulsegate_tests::bridge::{Bridge, PATIENCE};
+use pulsegate_tests::bridge::{Bridge, PATIENCE, post};
+use pulsegate_tests::document;
 use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -69,14 +71,45 @@ async fn a_senml_meter_is_named_by_its_base_name_and_dated_by_its_latest_count()
 async fn a_senml_meter_that_wants_an_answer_posts_its_pack_in_coap() {
     let pack = br#"[{"bn":"urn:imei:490154203237518:","n":"A","u":"count","v":7}]"#;
     let bridge = Bridge::start().await;
-    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.connect(bridge.coap_trusted).await.unwrap();
+    let meter = connected(bridge.coap_trusted).await;
     // CON POST /senml-json, message ID 0x1234, no token.
     meter.send(&[b"\x40\x02\x12\x34\xbasenml-json\xff", pack.as_slice()].concat()).await.unwrap();
-    let mut answer = [0; 64];
-    let len = timeout(PATIENCE, meter.recv(&mut answer)).await.expect("an answer").unwrap();
-    assert_eq!(answer[..len], *b"\x60\x44\x12\x34", "2.04, in the acknowledgement");
+    assert_eq!(received(&meter).await, *b"\x60\x44\x12\x34", "2.04, in the acknowledgement");
     let uplinks = bridge.stop().await;
     assert_eq!((uplinks[0].profile.as_str(), uplinks[0].time_source), ("senml-json", TimeSource::Network));
     assert_eq!(uplinks[0].payload.bytes(), pack);
+}
+
+#[tokio::test]
+async fn a_late_answer_in_coap_goes_out_once_in_the_clear_and_again_to_who_has_proved_itself() {
+    let bridge = Bridge::start().await;
+    let (meter, sealed) = (connected(bridge.coap_trusted).await, connected(bridge.coap).await);
+    bridge.stream.set_held(true);
+    let frame = hex::decode("1122334455667788030000002646800000009f00000002").unwrap();
+    meter.send(&post(true, 0x1234, &frame)).await.unwrap();
+    sealed.send(&document::bytes("CoAP request")).await.unwrap();
+    assert_eq!(received(&meter).await, [0x60, 0x00, 0x12, 0x34], "the empty acknowledgement");
+    assert_eq!(received(&sealed).await, document::bytes("CoAP empty ACK"));
+    bridge.stream.set_held(false);
+    let answer = received(&meter).await;
+    assert_eq!((answer[0], answer[1], &answer[7..]), (0x52, 0x44, &frame[..13]), "non-confirmable");
+    let answer = received(&sealed).await;
+    // The second time it comes again after 6 seconds at the earliest; the first time, after 3 at the latest.
+    for _ in 0..2 {
+        assert_eq!(received(&sealed).await, answer);
+    }
+    assert!(meter.try_recv(&mut [0; 64]).is_err());
+    assert_eq!(bridge.stop().await.len(), 2);
+}
+
+async fn connected(to: SocketAddr) -> UdpSocket {
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    meter.connect(to).await.unwrap();
+    meter
+}
+
+async fn received(meter: &UdpSocket) -> Vec<u8> {
+    let mut datagram = [0; 64];
+    let len = timeout(PATIENCE, meter.recv(&mut datagram)).await.expect("an answer").unwrap();
+    datagram[..len].to_vec()
 }

@@ -169,6 +169,23 @@ async fn what_takes_long_is_promised_by_an_empty_ack_and_answered_separately() {
     }
 }
 
+#[tokio::test]
+async fn what_takes_long_in_the_clear_is_promised_by_an_empty_ack_and_answered_once() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        let relay = Relay::start(bridge.coap_trusted, 0).await;
+        bridge.stream.set_held(true);
+        let Some(command) = client.command(relay.addr, &Request::post(bytes("Payload"))) else { continue };
+        let asking = tokio::spawn(run(command));
+        relay.until(|seen| !seen.down.is_empty()).await;
+        bridge.stream.set_held(false);
+        let said = client.answer(&asking.await.unwrap());
+        assert_eq!(said, Some((CHANGED.to_owned(), vendors_acknowledgement())), "{client:?}");
+        assert_eq!(answers(&relay.seen()), [answer(ACK, EMPTY), answer(NON, CHANGED)], "{client:?}");
+        assert_eq!(bridge.stop().await.len(), 1);
+    }
+}
+
 /// An empty ACK, then a confirmable answer, which the client has acknowledged by its message ID.
 async fn assert_separate(relay: &Relay) {
     relay.until(|seen| seen.up.last().is_some_and(|last| last.len() == 4)).await;
@@ -296,7 +313,7 @@ async fn an_efento_logger_whose_message_is_not_durable_is_answered_500_and_one_w
         let asking = tokio::spawn(run(command));
         relay.until(|seen| !seen.down.is_empty()).await;
         bridge.stream.set_held(false);
-        assert_told_the_time(&client.answer(&asking.await.unwrap()), &relay, CON);
+        assert_told_the_time(&client.answer(&asking.await.unwrap()), &relay, NON);
         bridge.stream.set_down(true);
         assert_refused(&client.ask(bridge.efento, &to_efento("m", MEASURED)).await.unwrap(), "5.00");
         assert_eq!(bridge.stop().await.len(), 1, "{client:?}");

@@ -15,7 +15,7 @@ use shared::device::{DeviceId, Network};
 use shared::profile::{PROFILES, Profile};
 use shared::uplink::{Payload, Radio};
 
-use super::coap::{self, Outcomes, Request};
+use super::coap::{self, Late, Outcomes, Request};
 use super::sealed::now;
 use super::{Answer, Heard, Opened, Refusal, Trust, checksum};
 
@@ -52,7 +52,7 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
     let mut opened = opened(payload, head)?;
     let acknowledgement = std::mem::take(&mut opened.acknowledgement);
     let answer = if request.confirmable {
-        Answer::Coap(Box::new(request.exchange(OUTCOMES, acknowledgement)))
+        Answer::Coap(Box::new(request.exchange(Late::Once, OUTCOMES, acknowledgement)))
     } else {
         Answer::Datagram(vec![])
     };
