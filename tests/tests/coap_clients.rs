@@ -341,12 +341,15 @@ async fn what_an_efento_logger_says_of_itself_is_kept_and_the_time_is_told_and_n
 }
 
 #[tokio::test]
-async fn an_efento_message_that_is_not_confirmable_is_kept_and_not_answered() {
+async fn an_efento_message_that_is_not_confirmable_is_not_answered_but_what_is_to_be_kept_is() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let request = Request { confirmable: false, patience: IMPATIENT, ..to_efento("m", MEASURED) };
-        let Some(said) = client.ask(bridge.efento, &request).await else { continue };
-        assert_eq!(said, None, "{client:?}");
+        for (path, payload) in [("m", MEASURED), ("t", "")] {
+            let request = Request { confirmable: false, patience: IMPATIENT, ..to_efento(path, payload) };
+            let Some(said) = client.ask(bridge.efento, &request).await else { return };
+            assert_eq!(said, None, "{client:?} {path}");
+        }
+        assert_eq!(metric(bridge.http, "asked_total").await, 1);
         assert_eq!(bridge.stop().await.len(), 1);
     }
 }

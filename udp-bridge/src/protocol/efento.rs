@@ -41,8 +41,8 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
     let (profile, head) = match (request.path()?, request.method) {
         // By GET as well, which is how another server has it.
         ("t", RequestType::Post | RequestType::Get) => {
-            let answer = request.answer(ResponseType::Content, &now().to_be_bytes());
-            return Ok(Heard::Asked(answer));
+            let answer = || request.answer(ResponseType::Content, &now().to_be_bytes());
+            return Ok(Heard::Asked(request.confirmable.then(answer)));
         }
         ("m", RequestType::Post) => (measurements, Head::of_measurements(payload)?),
         ("c", RequestType::Post) => (profile_of(&CONFIGURATION)?, Head::of_configuration(payload)?),
@@ -169,6 +169,9 @@ mod tests {
         assert_eq!(uplink(&packet).2, Answer::Datagram(vec![]));
         packet.payload.clear();
         assert!(hear_packet(&packet).is_err());
+        let mut packet = post("t", "");
+        packet.header.set_type(MessageType::NonConfirmable);
+        assert!(matches!(hear_packet(&packet), Ok(Heard::Asked(None))));
     }
 
     #[test]
@@ -188,7 +191,7 @@ mod tests {
         for method in [RequestType::Post, RequestType::Get] {
             let mut packet = post("t", "");
             packet.header.code = MessageClass::Request(method);
-            let Ok(Heard::Asked(answer)) = hear_packet(&packet) else { panic!() };
+            let Ok(Heard::Asked(Some(answer))) = hear_packet(&packet) else { panic!() };
             assert_eq!(hex::encode(&answer[..8]), "63451234c0ffeeff");
             let told = u32::from_be_bytes(answer[8..].try_into().unwrap());
             assert!((now() - 60..=now()).contains(&told));

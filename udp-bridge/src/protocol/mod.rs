@@ -56,8 +56,8 @@ pub enum Heard {
     Uplink(&'static Profile, Opened, Answer),
     /// Not an uplink, and answered at once.
     Wrong(Refusal, Vec<u8>),
-    /// A question that is answered at once, and nothing to keep.
-    Asked(Vec<u8>),
+    /// A question that is answered at once, if at all, and nothing to keep.
+    Asked(Option<Vec<u8>>),
     /// The sender has our separate response of that message ID.
     Settled(u16),
 }
