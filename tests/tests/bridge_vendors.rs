@@ -40,11 +40,14 @@ async fn a_dragino_is_dated_by_its_own_clock_and_told_nothing() {
 }
 
 #[tokio::test]
-async fn of_a_dragino_the_same_uplink_is_one_in_either_form_and_another_of_the_same_second_is_two() {
+async fn of_a_dragino_the_same_datagram_is_one_uplink_and_each_other_of_the_same_second_another() {
     let frame = hex::decode(DRAGINO).unwrap();
     let other = hex::decode(DRAGINO.replace("00015c4f", "00015c50")).unwrap();
     let (uplinks, _) = sent("dragino-sw3l-nb", &[&frame, &frame, DRAGINO.as_bytes(), &other]).await;
-    assert_eq!((uplinks.len(), keys(&uplinks).len()), (4, 2), "{:?}", keys(&uplinks));
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (4, 3), "{:?}", keys(&uplinks));
+    for (a, b) in uplinks.iter().flat_map(|a| uplinks.iter().map(move |b| (a, b))) {
+        assert_eq!(a.key() == b.key(), a == b, "what is stored is a function of its key");
+    }
     assert!(uplinks.iter().all(|uplink| uplink.at == uplinks[0].at));
 }
 

@@ -33,12 +33,13 @@ pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<He
 
 /// Measurements, wherever they come in.
 pub(super) fn open(payload: &[u8]) -> Result<Opened, Refusal> {
-    opened(payload, Head::of_measurements(payload)?)
+    opened("m", payload, Head::of_measurements(payload)?)
 }
 
 fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard, Refusal> {
     let payload = request.payload();
-    let (profile, head) = match (request.path()?, request.method) {
+    let path = request.path()?;
+    let (profile, head) = match (path, request.method) {
         // By GET as well, which is how another server has it.
         ("t", RequestType::Post | RequestType::Get) => {
             let answer = || request.answer(ResponseType::Content, &now().to_be_bytes());
@@ -50,7 +51,7 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
         ("m" | "c" | "i" | "t", _) => return Err(Refusal::Method),
         _ => return Err(Refusal::Path),
     };
-    let mut opened = opened(payload, head)?;
+    let mut opened = opened(path, payload, head)?;
     let acknowledgement = std::mem::take(&mut opened.acknowledgement);
     let answer = if request.confirmable {
         Answer::Coap(Box::new(request.exchange(Late::Silence, OUTCOMES, acknowledgement)))
@@ -60,11 +61,12 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
     Ok(Heard::Uplink(profile, opened, answer))
 }
 
-fn opened(payload: &[u8], head: Head) -> Result<Opened, Refusal> {
+fn opened(path: &str, payload: &[u8], head: Head) -> Result<Opened, Refusal> {
     Ok(Opened {
         device: DeviceId::NbiotSerial(head.serial),
         clock: head.newest,
-        sequence: Some(checksum(payload)),
+        // The same bytes are another uplink where they come in by another path.
+        sequence: Some(checksum(&[path.as_bytes(), payload])),
         radio: Radio { signal_quality: head.signal, ..Radio::default() },
         payload: Payload::from_bytes(payload)?,
         // What a device says of itself costs it a message, so it is asked after a reset only.
@@ -204,6 +206,13 @@ mod tests {
         let sequence = |payload: &str| open(&hex::decode(payload).unwrap()).unwrap().sequence;
         assert_eq!(sequence(MEASURED), sequence(MEASURED));
         assert_ne!(sequence(MEASURED), sequence(&MEASURED.replace("20d203", "20d403")));
+    }
+
+    #[test]
+    fn the_same_bytes_to_another_path_are_another_uplink() {
+        let sequence = |path| uplink(&post(path, SHORTEST)).1.sequence;
+        assert_ne!(sequence("m"), sequence("i"));
+        assert_eq!(sequence("m"), open(&hex::decode(SHORTEST).unwrap()).unwrap().sequence);
     }
 
     proptest! {

@@ -227,7 +227,10 @@ pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
 }
 
 /// Stands in for the sequence where a format has none: two uplinks of the same second are two, and the same one repeated
-/// stays one. It is CRC-32; of two that differ, one pair in 4,294,967,296 has the same.
-pub(super) fn checksum(uplink: &[u8]) -> u32 {
-    crc32fast::hash(uplink)
+/// stays one. It is CRC-32, of all that the stored uplink is made from, in parts one behind the other; of two that differ, one
+/// pair in 4,294,967,296 has the same.
+pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finalize()
 }
