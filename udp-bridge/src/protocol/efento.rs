@@ -10,15 +10,18 @@
 //! to 6 (37 to 34 with the headers of UDP and IP), and may go to a forged address as everything on a trusted listener.
 
 use coap_lite::{RequestType, ResponseType};
-use shared::codec::Codec;
-use shared::codec::efento::{CONFIGURATION, DEVICE_INFO, Head, reply};
+use shared::codec::efento::{Head, reply};
 use shared::device::{DeviceId, Network};
-use shared::profile::{PROFILES, Profile};
+use shared::profile::{self, Profile};
 use shared::uplink::{Payload, Radio};
 
 use super::coap::{self, Late, Outcomes, Request};
 use super::sealed::now;
 use super::{Answer, Heard, Opened, Refusal, Trust, checksum};
+
+/// The profiles of what comes to `c` and `i`, at every listener.
+const CONFIGURATION: &str = "efento-configuration";
+const DEVICE_INFO: &str = "efento-device-info";
 
 /// 5.00 makes a logger send again; of 5.03 the vendor says nothing.
 const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back: ResponseType::InternalServerError };
@@ -46,8 +49,8 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
             return Ok(Heard::Asked(request.confirmable.then(answer)));
         }
         ("m", RequestType::Post) => (measurements, Head::of_measurements(payload)?),
-        ("c", RequestType::Post) => (profile_of(&CONFIGURATION)?, Head::of_configuration(payload)?),
-        ("i", RequestType::Post) => (profile_of(&DEVICE_INFO)?, Head::of_device_info(payload)?),
+        ("c", RequestType::Post) => (fixed(CONFIGURATION)?, Head::of_configuration(payload)?),
+        ("i", RequestType::Post) => (fixed(DEVICE_INFO)?, Head::of_device_info(payload)?),
         ("m" | "c" | "i" | "t", _) => return Err(Refusal::Method),
         _ => return Err(Refusal::Path),
     };
@@ -74,10 +77,9 @@ fn opened(path: &str, payload: &[u8], head: Head) -> Result<Opened, Refusal> {
     })
 }
 
-/// The profile for the messages of one path.
-fn profile_of(codec: &Codec) -> Result<&'static Profile, Refusal> {
-    let of_codec = |profile: &&Profile| profile.network == Network::Nbiot && profile.codec.name == codec.name;
-    PROFILES.iter().find(of_codec).ok_or(Refusal::Path)
+/// The profile of that name, whichever others have its codec.
+fn fixed(name: &str) -> Result<&'static Profile, Refusal> {
+    profile::find(Network::Nbiot, name).ok_or(Refusal::Path)
 }
 
 #[cfg(test)]
@@ -143,6 +145,13 @@ mod tests {
             let (profile, opened, _) = uplink(&post(path, payload));
             assert_eq!((profile, opened.device.to_string().as_str()), (expected, "nbiot:282C02424EED"));
             assert_eq!(opened.clock, None);
+        }
+    }
+
+    #[test]
+    fn the_fixed_profiles_are_there_and_of_their_codecs() {
+        for name in [CONFIGURATION, DEVICE_INFO] {
+            assert_eq!(fixed(name).unwrap().codec.name, name);
         }
     }
 
