@@ -231,6 +231,8 @@ pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
 /// pair in 4,294,967,296 has the same.
 pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    parts.iter().for_each(|part| hasher.update(part));
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize()
 }
