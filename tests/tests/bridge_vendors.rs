@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 
 use pulsegate_tests::bridge::{Bridge, PATIENCE, post};
 use pulsegate_tests::document;
+use shared::codec::Value;
+use shared::device::Network;
+use shared::profile;
 use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -68,6 +71,19 @@ async fn a_senml_meter_is_named_by_its_base_name_and_dated_by_its_latest_count()
     for key in keys(&uplinks) {
         assert!(key.starts_with("nbiot:490154203237518 2026-11-20T12:00:00Z#"), "{key}");
     }
+}
+
+#[tokio::test]
+async fn a_senml_meter_without_a_clock_is_told_from_its_repeats_by_the_number_of_the_pack() {
+    let pack =
+        |n| format!(r#"[{{"bn":"urn:imei:490154203237518:","n":"A","u":"count","v":1234}},{{"n":"seq","v":{n}}}]"#);
+    let (first, second) = (pack(17), pack(18));
+    let (uplinks, _) = sent("senml-json", &[first.as_bytes(), first.as_bytes(), second.as_bytes()]).await;
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (3, 2), "{:?}", keys(&uplinks));
+    let senml = profile::find(Network::Nbiot, "senml-json").unwrap();
+    let reading = (senml.codec.decode)(second.as_bytes(), &senml.settings).unwrap();
+    assert_eq!(reading.details.get("seq"), Some(&Value::Number(18)));
+    assert_eq!(reading.channels.len(), 1);
 }
 
 #[tokio::test]
