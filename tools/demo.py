@@ -150,9 +150,13 @@ def points_of(table):
 
 
 def points_of_counts(counts):
-    """Each index with its time or, where nobody knows the log period, its place in the log. See docs/data-model.md."""
+    """Each index with its time or, where nobody knows the log period, its place in the log. One that begins a series has neither,
+    where nobody knows how long the series is. See docs/data-model.md."""
     apart = counts.get("log_period") or counts.get("every")
     for n, index in enumerate(counts.get("indexes", [])):
+        if "at" not in counts:
+            yield {"index": index}
+            continue
         if n == 0:
             before = 0
         elif "seconds_before" in counts:
@@ -180,7 +184,7 @@ def check_nothing_astray(queues, addresses):
 def print_table(points):
     rows = [("device", "time", "channel", "index", "codec")]
     for point in sorted(points, key=lambda point: (point["device"], point["channel"], point["uplink"], -order(point))):
-        at = point.get("at") or f"-{point['logs_before']} logs"
+        at = point.get("at") or (f"-{point['logs_before']} logs" if "logs_before" in point else "no time")
         rows.append((point["device"], at, point["channel"], str(point.get("index", "")), point["codec"]))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rows.insert(1, tuple("-" * width for width in widths))

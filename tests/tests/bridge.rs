@@ -309,11 +309,11 @@ async fn a_sealed_coap_request_is_answered_with_the_sealed_acknowledgement_and_a
 }
 
 #[tokio::test]
-async fn a_coap_request_that_takes_long_is_acknowledged_empty_and_answered_until_the_answer_arrives() {
+async fn a_sealed_coap_request_that_takes_long_is_acknowledged_empty_and_answered_until_the_answer_arrives() {
     let field = Field::start().await;
-    field.meter.connect(field.bridge.coap_trusted).await.unwrap();
+    field.meter.connect(field.bridge.coap).await.unwrap();
     field.bridge.stream.set_held(true);
-    field.send(&post(true, 0x1234, &datagram(38))).await;
+    field.send(&post(true, 0x1234, &sealed(7))).await;
     assert_eq!(field.acknowledgement().await, [0x60, 0x00, 0x12, 0x34]);
     field.bridge.stream.set_held(false);
     let answer = field.acknowledgement().await;

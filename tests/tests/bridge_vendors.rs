@@ -1,8 +1,13 @@
 //! Meters of several makers, in the clear at the bridge: whose uplink it is, when, and what the meter hears.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-use pulsegate_tests::bridge::{Bridge, PATIENCE};
+use pulsegate_tests::bridge::{Bridge, PATIENCE, post};
+use pulsegate_tests::document;
+use shared::codec::Value;
+use shared::device::Network;
+use shared::profile;
 use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -38,11 +43,14 @@ async fn a_dragino_is_dated_by_its_own_clock_and_told_nothing() {
 }
 
 #[tokio::test]
-async fn of_a_dragino_the_same_uplink_is_one_in_either_form_and_another_of_the_same_second_is_two() {
+async fn of_a_dragino_the_same_datagram_is_one_uplink_and_each_other_of_the_same_second_another() {
     let frame = hex::decode(DRAGINO).unwrap();
     let other = hex::decode(DRAGINO.replace("00015c4f", "00015c50")).unwrap();
     let (uplinks, _) = sent("dragino-sw3l-nb", &[&frame, &frame, DRAGINO.as_bytes(), &other]).await;
-    assert_eq!((uplinks.len(), keys(&uplinks).len()), (4, 2), "{:?}", keys(&uplinks));
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (4, 3), "{:?}", keys(&uplinks));
+    for (a, b) in uplinks.iter().flat_map(|a| uplinks.iter().map(move |b| (a, b))) {
+        assert_eq!(a.key() == b.key(), a == b, "what is stored is a function of its key");
+    }
     assert!(uplinks.iter().all(|uplink| uplink.at == uplinks[0].at));
 }
 
@@ -66,17 +74,61 @@ async fn a_senml_meter_is_named_by_its_base_name_and_dated_by_its_latest_count()
 }
 
 #[tokio::test]
+async fn a_senml_meter_without_a_clock_is_told_from_its_repeats_by_the_number_of_the_pack() {
+    let pack =
+        |n| format!(r#"[{{"bn":"urn:imei:490154203237518:","n":"A","u":"count","v":1234}},{{"n":"seq","v":{n}}}]"#);
+    let (first, second) = (pack(17), pack(18));
+    let (uplinks, _) = sent("senml-json", &[first.as_bytes(), first.as_bytes(), second.as_bytes()]).await;
+    assert_eq!((uplinks.len(), keys(&uplinks).len()), (3, 2), "{:?}", keys(&uplinks));
+    let senml = profile::find(Network::Nbiot, "senml-json").unwrap();
+    let reading = (senml.codec.decode)(second.as_bytes(), &senml.settings).unwrap();
+    assert_eq!(reading.details.get("seq"), Some(&Value::Number(18)));
+    assert_eq!(reading.channels.len(), 1);
+}
+
+#[tokio::test]
 async fn a_senml_meter_that_wants_an_answer_posts_its_pack_in_coap() {
     let pack = br#"[{"bn":"urn:imei:490154203237518:","n":"A","u":"count","v":7}]"#;
     let bridge = Bridge::start().await;
-    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.connect(bridge.coap_trusted).await.unwrap();
+    let meter = connected(bridge.coap_trusted).await;
     // CON POST /senml-json, message ID 0x1234, no token.
     meter.send(&[b"\x40\x02\x12\x34\xbasenml-json\xff", pack.as_slice()].concat()).await.unwrap();
-    let mut answer = [0; 64];
-    let len = timeout(PATIENCE, meter.recv(&mut answer)).await.expect("an answer").unwrap();
-    assert_eq!(answer[..len], *b"\x60\x44\x12\x34", "2.04, in the acknowledgement");
+    assert_eq!(received(&meter).await, *b"\x60\x44\x12\x34", "2.04, in the acknowledgement");
     let uplinks = bridge.stop().await;
     assert_eq!((uplinks[0].profile.as_str(), uplinks[0].time_source), ("senml-json", TimeSource::Network));
     assert_eq!(uplinks[0].payload.bytes(), pack);
+}
+
+#[tokio::test]
+async fn a_late_answer_in_coap_goes_out_once_in_the_clear_and_again_to_who_has_proved_itself() {
+    let bridge = Bridge::start().await;
+    let (meter, sealed) = (connected(bridge.coap_trusted).await, connected(bridge.coap).await);
+    bridge.stream.set_held(true);
+    let frame = hex::decode("1122334455667788030000002646800000009f00000002").unwrap();
+    meter.send(&post(true, 0x1234, &frame)).await.unwrap();
+    sealed.send(&document::bytes("CoAP request")).await.unwrap();
+    assert_eq!(received(&meter).await, [0x60, 0x00, 0x12, 0x34], "the empty acknowledgement");
+    assert_eq!(received(&sealed).await, document::bytes("CoAP empty ACK"));
+    bridge.stream.set_held(false);
+    let answer = received(&meter).await;
+    assert_eq!((answer[0], answer[1], &answer[7..]), (0x52, 0x44, &frame[..13]), "non-confirmable");
+    let answer = received(&sealed).await;
+    // The second time it comes again after 6 seconds at the earliest; the first time, after 3 at the latest.
+    for _ in 0..2 {
+        assert_eq!(received(&sealed).await, answer);
+    }
+    assert!(meter.try_recv(&mut [0; 64]).is_err());
+    assert_eq!(bridge.stop().await.len(), 2);
+}
+
+async fn connected(to: SocketAddr) -> UdpSocket {
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    meter.connect(to).await.unwrap();
+    meter
+}
+
+async fn received(meter: &UdpSocket) -> Vec<u8> {
+    let mut datagram = [0; 64];
+    let len = timeout(PATIENCE, meter.recv(&mut datagram)).await.expect("an answer").unwrap();
+    datagram[..len].to_vec()
 }

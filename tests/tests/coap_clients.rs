@@ -169,6 +169,23 @@ async fn what_takes_long_is_promised_by_an_empty_ack_and_answered_separately() {
     }
 }
 
+#[tokio::test]
+async fn what_takes_long_in_the_clear_is_promised_by_an_empty_ack_and_answered_once() {
+    for client in Client::ALL {
+        let bridge = Bridge::start().await;
+        let relay = Relay::start(bridge.coap_trusted, 0).await;
+        bridge.stream.set_held(true);
+        let Some(command) = client.command(relay.addr, &Request::post(bytes("Payload"))) else { continue };
+        let asking = tokio::spawn(run(command));
+        relay.until(|seen| !seen.down.is_empty()).await;
+        bridge.stream.set_held(false);
+        let said = client.answer(&asking.await.unwrap());
+        assert_eq!(said, Some((CHANGED.to_owned(), vendors_acknowledgement())), "{client:?}");
+        assert_eq!(answers(&relay.seen()), [answer(ACK, EMPTY), answer(NON, CHANGED)], "{client:?}");
+        assert_eq!(bridge.stop().await.len(), 1);
+    }
+}
+
 /// An empty ACK, then a confirmable answer, which the client has acknowledged by its message ID.
 async fn assert_separate(relay: &Relay) {
     relay.until(|seen| seen.up.last().is_some_and(|last| last.len() == 4)).await;
@@ -287,19 +304,22 @@ async fn an_efento_loggers_measurements_are_answered_201_with_the_time_and_repea
 }
 
 #[tokio::test]
-async fn an_efento_logger_whose_message_is_not_durable_is_answered_500_and_one_whose_takes_long_separately() {
+async fn an_efento_logger_hears_nothing_before_its_message_is_durable_and_500_if_it_does_not_become_so() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
         let relay = Relay::start(bridge.efento, 0).await;
         bridge.stream.set_held(true);
         let Some(command) = client.command(relay.addr, &to_efento("m", MEASURED)) else { continue };
         let asking = tokio::spawn(run(command));
-        relay.until(|seen| !seen.down.is_empty()).await;
+        // It repeats itself after two seconds; an empty acknowledgement would have come after one.
+        relay.until(|seen| seen.up.len() > 1).await;
+        assert_eq!(relay.seen().down.len(), 0, "{client:?}");
         bridge.stream.set_held(false);
-        assert_told_the_time(&client.answer(&asking.await.unwrap()), &relay, CON);
+        assert_told_the_time(&client.answer(&asking.await.unwrap()), &relay, ACK);
         bridge.stream.set_down(true);
         assert_refused(&client.ask(bridge.efento, &to_efento("m", MEASURED)).await.unwrap(), "5.00");
-        assert_eq!(bridge.stop().await.len(), 1, "{client:?}");
+        let keys: BTreeSet<_> = bridge.stop().await.iter().map(Uplink::key).collect();
+        assert_eq!(keys.len(), 1, "{client:?}");
     }
 }
 
@@ -321,12 +341,15 @@ async fn what_an_efento_logger_says_of_itself_is_kept_and_the_time_is_told_and_n
 }
 
 #[tokio::test]
-async fn an_efento_message_that_is_not_confirmable_is_kept_and_not_answered() {
+async fn an_efento_message_that_is_not_confirmable_is_not_answered_but_what_is_to_be_kept_is() {
     for client in Client::ALL {
         let bridge = Bridge::start().await;
-        let request = Request { confirmable: false, patience: IMPATIENT, ..to_efento("m", MEASURED) };
-        let Some(said) = client.ask(bridge.efento, &request).await else { continue };
-        assert_eq!(said, None, "{client:?}");
+        for (path, payload) in [("m", MEASURED), ("t", "")] {
+            let request = Request { confirmable: false, patience: IMPATIENT, ..to_efento(path, payload) };
+            let Some(said) = client.ask(bridge.efento, &request).await else { return };
+            assert_eq!(said, None, "{client:?} {path}");
+        }
+        assert_eq!(metric(bridge.http, "asked_total").await, 1);
         assert_eq!(bridge.stop().await.len(), 1);
     }
 }

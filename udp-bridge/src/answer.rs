@@ -10,6 +10,7 @@ use tokio::time::sleep_until;
 
 use crate::pack::Pack;
 use crate::protocol::Answer;
+use crate::protocol::coap::Late;
 use crate::separate::Separate;
 
 /// After so long a CoAP client is told that its answer comes later. It would repeat itself after two seconds at the
@@ -28,7 +29,7 @@ pub struct Reply {
     pub answer: Answer,
 }
 
-/// What confirmable requests of a pack are told when their answer takes long.
+/// What the requests of a pack are told when their answer takes long, if they are told anything ([`Late`]).
 #[derive(Debug, Default)]
 pub struct Deferral(AtomicU8);
 
@@ -37,14 +38,14 @@ const DEFERRED: u8 = 1;
 const ANSWERED: u8 = 2;
 
 impl Deferral {
-    /// Sees to it that the confirmable requests of a pack, if there are any, are told that their answers come later, once
-    /// that is so.
+    /// Sees to it that the requests of a pack that may be told so, if there are any, are told that their answers come later,
+    /// once that is so.
     pub fn start(pack: &Pack, runtime: &Handle) -> Option<Arc<Self>> {
-        let confirmable = |reply: &Reply| match &reply.answer {
-            Answer::Coap(exchange) if exchange.is_confirmable() => Some((reply.peer, exchange.arrived())),
+        let patient = |reply: &Reply| match &reply.answer {
+            Answer::Coap(exchange) if exchange.late() != Late::Silence => Some((reply.peer, exchange.arrived())),
             _ => None,
         };
-        let arrived: Vec<_> = pack.replies.iter().filter_map(confirmable).collect();
+        let arrived: Vec<_> = pack.replies.iter().filter_map(patient).collect();
         if arrived.is_empty() {
             return None;
         }
@@ -76,12 +77,18 @@ pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
         match answer {
             Answer::Datagram(bytes) if durable && !bytes.is_empty() => datagrams.push((peer, bytes)),
             Answer::Datagram(_) => {}
-            Answer::Coap(exchange) if deferred && exchange.is_confirmable() => {
+            Answer::Coap(exchange) => {
                 let message_id = separate.next_id();
-                let answer = exchange.separate_answer(durable, message_id);
-                later += separate.deliver(Arc::clone(socket), peer, message_id, answer);
+                let late = if deferred { exchange.late() } else { Late::Silence };
+                match late {
+                    Late::Silence => datagrams.push((peer, exchange.answer(durable, message_id))),
+                    Late::Once => datagrams.push((peer, exchange.separate_answer(durable, message_id))),
+                    Late::UntilAcknowledged => {
+                        let answer = exchange.separate_answer(durable, message_id);
+                        later += separate.deliver(Arc::clone(socket), peer, message_id, answer);
+                    }
+                }
             }
-            Answer::Coap(exchange) => datagrams.push((peer, exchange.answer(durable, separate.next_id()))),
         }
     }
     let gone = socket.send(&borrowed(&datagrams), SEND_PATIENCE) + later;

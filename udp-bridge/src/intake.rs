@@ -121,7 +121,7 @@ impl Intake {
             }
             Ok(Heard::Asked(answer)) => {
                 self.counters.asked.inc();
-                self.answer(sender, &answer);
+                answer.inspect(|answer| self.answer(sender, answer));
             }
             Err(refusal) => self.counters.refuse(&refusal, datagram.len()),
         }

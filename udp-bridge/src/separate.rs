@@ -1,4 +1,5 @@
-//! CoAP answers that come after their request was acknowledged: sent again until the client acknowledges them.
+//! CoAP answers that come after their request was acknowledged: sent again until the client acknowledges them. Only to who
+//! has proved itself: what goes to an address that may be forged goes out once.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

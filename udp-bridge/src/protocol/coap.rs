@@ -5,6 +5,10 @@
 //! itself. A non-confirmable one is answered by a non-confirmable message. The 2.04 carries what the meter would have been
 //! sent without CoAP: for a sealed uplink the sealed acknowledgement, which proves that the answer is ours.
 //!
+//! Who has proved itself gets the late answer until it is acknowledged. In the clear it goes out once, since the address
+//! may be forged: it and the empty acknowledgement together are shorter than the request. They are two packets, though,
+//! and with the headers of UDP and IP up to one and a half times as long.
+//!
 //! Message IDs and addresses tell nothing about who speaks, since a carrier's NAT gives them to one meter after the other.
 //! So a repeated request is not looked up but taken again: what it says makes it the same uplink.
 
@@ -30,10 +34,22 @@ const MAX_OPTIONS: usize = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
     confirmable: bool,
+    late: Late,
     message_id: u16,
     token: Vec<u8>,
     outcomes: Outcomes,
     acknowledgement: Vec<u8>,
+}
+
+/// What a client hears whose answer takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// Nothing before its answer.
+    Silence,
+    /// That the answer comes later, and then the answer, once. A client that misses it asks again.
+    Once,
+    /// The same, but the answer again and again until the client acknowledges it.
+    UntilAcknowledged,
 }
 
 /// What a request is answered in the end.
@@ -46,9 +62,9 @@ pub(super) struct Outcomes {
 }
 
 impl Exchange {
-    /// Whether the client repeats itself until it hears something.
-    pub fn is_confirmable(&self) -> bool {
-        self.confirmable
+    /// What the client hears if its answer takes long.
+    pub fn late(&self) -> Late {
+        self.late
     }
 
     /// The empty acknowledgement: the request has arrived, and its answer comes later.
@@ -65,9 +81,13 @@ impl Exchange {
         }
     }
 
-    /// The answer after [`Exchange::arrived`], which the client has to acknowledge. `message_id` is a new one of ours.
+    /// The answer after [`Exchange::arrived`]. `message_id` is a new one of ours.
     pub fn separate_answer(&self, durable: bool, message_id: u16) -> Vec<u8> {
-        self.response(MessageType::Confirmable, self.outcome(durable), message_id)
+        let kind = match self.late {
+            Late::UntilAcknowledged => MessageType::Confirmable,
+            Late::Once | Late::Silence => MessageType::NonConfirmable,
+        };
+        self.response(kind, self.outcome(durable), message_id)
     }
 
     fn response(&self, kind: MessageType, code: ResponseType, message_id: u16) -> Vec<u8> {
@@ -106,11 +126,12 @@ impl Request<'_> {
         &self.packet.payload
     }
 
-    /// Waits for what becomes of its uplink.
-    pub(super) fn exchange(&self, outcomes: Outcomes, acknowledgement: Vec<u8>) -> Exchange {
+    /// Waits for what becomes of its uplink. Who does not repeat itself is never told to wait.
+    pub(super) fn exchange(&self, late: Late, outcomes: Outcomes, acknowledgement: Vec<u8>) -> Exchange {
         let Self { packet, confirmable, .. } = *self;
         let (message_id, token) = (packet.header.message_id, packet.get_token().to_vec());
-        Exchange { confirmable, message_id, token, outcomes, acknowledgement }
+        let late = if confirmable { late } else { Late::Silence };
+        Exchange { confirmable, late, message_id, token, outcomes, acknowledgement }
     }
 
     /// An answer at once.
@@ -128,8 +149,8 @@ impl Request<'_> {
     }
 }
 
-/// Reads a message, a request in which is for a profile. Of a sealed uplink nothing is answered, not even what is wrong with the request around it, before
-/// its sender has proved itself.
+/// Reads a message, a request in which is for a profile. Of a sealed uplink nothing is answered, not even what is wrong with
+/// the request around it, before its sender has proved itself.
 pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Heard, Refusal> {
     read(datagram, trust, |request| for_profile(request, trust))
 }
@@ -208,7 +229,8 @@ fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Heard, Refusal> {
     };
     match read() {
         Ok((profile, mut opened)) => {
-            let exchange = request.exchange(OUTCOMES, std::mem::take(&mut opened.acknowledgement));
+            let late = if proved.is_some() { Late::UntilAcknowledged } else { Late::Once };
+            let exchange = request.exchange(late, OUTCOMES, std::mem::take(&mut opened.acknowledgement));
             Ok(Heard::Uplink(profile, opened, Answer::Coap(Box::new(exchange))))
         }
         // Section 5.4.1: such a message is dropped without a word.

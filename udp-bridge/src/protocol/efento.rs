@@ -3,21 +3,25 @@
 //! `POST m` brings measurements, `c` the configuration and `i` what the device says of itself. Each is an uplink; the codec has to
 //! know which, and only the path tells, so the path chooses the profile. Once it is durable a confirmable one is answered
 //! 2.01 with the time, by which the logger sets its clock; if it does not become so, 5.00, and the logger sends again.
-//! A non-confirmable one gets no answer. `t` asks for the time, and is answered 2.05 with four bytes.
+//! However long that takes, the logger hears nothing before: nowhere is it documented that it tells an empty acknowledgement
+//! from an answer. What it repeats meanwhile is the same uplink. A non-confirmable request gets no answer. `t` asks for the time, and is answered 2.05 with four bytes.
 //!
 //! The answer to an uplink is shorter than its request. That to `t` is three bytes longer than the shortest there is, 9 bytes
 //! to 6 (37 to 34 with the headers of UDP and IP), and may go to a forged address as everything on a trusted listener.
 
 use coap_lite::{RequestType, ResponseType};
-use shared::codec::Codec;
-use shared::codec::efento::{CONFIGURATION, DEVICE_INFO, Head, reply};
+use shared::codec::efento::{Head, reply};
 use shared::device::{DeviceId, Network};
-use shared::profile::{PROFILES, Profile};
+use shared::profile::{self, Profile};
 use shared::uplink::{Payload, Radio};
 
-use super::coap::{self, Outcomes, Request};
+use super::coap::{self, Late, Outcomes, Request};
 use super::sealed::now;
 use super::{Answer, Heard, Opened, Refusal, Trust, checksum};
+
+/// The profiles of what comes to `c` and `i`, at every listener.
+const CONFIGURATION: &str = "efento-configuration";
+const DEVICE_INFO: &str = "efento-device-info";
 
 /// 5.00 makes a logger send again; of 5.03 the vendor says nothing.
 const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back: ResponseType::InternalServerError };
@@ -32,38 +36,40 @@ pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<He
 
 /// Measurements, wherever they come in.
 pub(super) fn open(payload: &[u8]) -> Result<Opened, Refusal> {
-    opened(payload, Head::of_measurements(payload)?)
+    opened("m", payload, Head::of_measurements(payload)?)
 }
 
 fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard, Refusal> {
     let payload = request.payload();
-    let (profile, head) = match (request.path()?, request.method) {
+    let path = request.path()?;
+    let (profile, head) = match (path, request.method) {
         // By GET as well, which is how another server has it.
         ("t", RequestType::Post | RequestType::Get) => {
-            let answer = request.answer(ResponseType::Content, &now().to_be_bytes());
-            return Ok(Heard::Asked(answer));
+            let answer = || request.answer(ResponseType::Content, &now().to_be_bytes());
+            return Ok(Heard::Asked(request.confirmable.then(answer)));
         }
         ("m", RequestType::Post) => (measurements, Head::of_measurements(payload)?),
-        ("c", RequestType::Post) => (profile_of(&CONFIGURATION)?, Head::of_configuration(payload)?),
-        ("i", RequestType::Post) => (profile_of(&DEVICE_INFO)?, Head::of_device_info(payload)?),
+        ("c", RequestType::Post) => (fixed(CONFIGURATION)?, Head::of_configuration(payload)?),
+        ("i", RequestType::Post) => (fixed(DEVICE_INFO)?, Head::of_device_info(payload)?),
         ("m" | "c" | "i" | "t", _) => return Err(Refusal::Method),
         _ => return Err(Refusal::Path),
     };
-    let mut opened = opened(payload, head)?;
+    let mut opened = opened(path, payload, head)?;
     let acknowledgement = std::mem::take(&mut opened.acknowledgement);
     let answer = if request.confirmable {
-        Answer::Coap(Box::new(request.exchange(OUTCOMES, acknowledgement)))
+        Answer::Coap(Box::new(request.exchange(Late::Silence, OUTCOMES, acknowledgement)))
     } else {
         Answer::Datagram(vec![])
     };
     Ok(Heard::Uplink(profile, opened, answer))
 }
 
-fn opened(payload: &[u8], head: Head) -> Result<Opened, Refusal> {
+fn opened(path: &str, payload: &[u8], head: Head) -> Result<Opened, Refusal> {
     Ok(Opened {
         device: DeviceId::NbiotSerial(head.serial),
         clock: head.newest,
-        sequence: Some(checksum(payload)),
+        // The same bytes are another uplink where they come in by another path.
+        sequence: Some(checksum(&[path.as_bytes(), payload])),
         radio: Radio { signal_quality: head.signal, ..Radio::default() },
         payload: Payload::from_bytes(payload)?,
         // What a device says of itself costs it a message, so it is asked after a reset only.
@@ -71,10 +77,9 @@ fn opened(payload: &[u8], head: Head) -> Result<Opened, Refusal> {
     })
 }
 
-/// The profile for the messages of one path.
-fn profile_of(codec: &Codec) -> Result<&'static Profile, Refusal> {
-    let of_codec = |profile: &&Profile| profile.network == Network::Nbiot && profile.codec.name == codec.name;
-    PROFILES.iter().find(of_codec).ok_or(Refusal::Path)
+/// The profile of that name, whichever others have its codec.
+fn fixed(name: &str) -> Result<&'static Profile, Refusal> {
+    profile::find(Network::Nbiot, name).ok_or(Refusal::Path)
 }
 
 #[cfg(test)]
@@ -144,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn the_fixed_profiles_are_there_and_of_their_codecs() {
+        for name in [CONFIGURATION, DEVICE_INFO] {
+            assert_eq!(fixed(name).unwrap().codec.name, name);
+        }
+    }
+
+    #[test]
     fn a_message_is_answered_201_with_the_time_or_500() {
         let (.., answer) = uplink(&post("m", MEASURED));
         let Answer::Coap(exchange) = answer else { panic!("{answer:?}") };
@@ -168,6 +180,9 @@ mod tests {
         assert_eq!(uplink(&packet).2, Answer::Datagram(vec![]));
         packet.payload.clear();
         assert!(hear_packet(&packet).is_err());
+        let mut packet = post("t", "");
+        packet.header.set_type(MessageType::NonConfirmable);
+        assert!(matches!(hear_packet(&packet), Ok(Heard::Asked(None))));
     }
 
     #[test]
@@ -187,7 +202,7 @@ mod tests {
         for method in [RequestType::Post, RequestType::Get] {
             let mut packet = post("t", "");
             packet.header.code = MessageClass::Request(method);
-            let Ok(Heard::Asked(answer)) = hear_packet(&packet) else { panic!() };
+            let Ok(Heard::Asked(Some(answer))) = hear_packet(&packet) else { panic!() };
             assert_eq!(hex::encode(&answer[..8]), "63451234c0ffeeff");
             let told = u32::from_be_bytes(answer[8..].try_into().unwrap());
             assert!((now() - 60..=now()).contains(&told));
@@ -202,6 +217,13 @@ mod tests {
         assert_ne!(sequence(MEASURED), sequence(&MEASURED.replace("20d203", "20d403")));
     }
 
+    #[test]
+    fn the_same_bytes_to_another_path_are_another_uplink() {
+        let sequence = |path| uplink(&post(path, SHORTEST)).1.sequence;
+        assert_ne!(sequence("m"), sequence("i"));
+        assert_eq!(sequence("m"), open(&hex::decode(SHORTEST).unwrap()).unwrap().sequence);
+    }
+
     proptest! {
         #[test]
         fn no_answer_to_an_uplink_is_longer_than_its_request(
@@ -214,16 +236,32 @@ mod tests {
             packet.set_token(token);
             let (.., answer) = uplink(&packet);
             let Answer::Coap(exchange) = answer else { panic!("{answer:?}") };
-            for answer in [exchange.answer(true, 1), exchange.separate_answer(true, 1), exchange.arrived()] {
-                prop_assert!(answer.len() <= packet.to_bytes().unwrap().len());
-            }
+            prop_assert_eq!(exchange.late(), Late::Silence);
+            prop_assert!(exchange.answer(true, 1).len() <= packet.to_bytes().unwrap().len());
         }
 
         #[test]
-        fn no_bytes_panic(datagram: Vec<u8>, path in "[mcitx]", payload: Vec<u8>) {
-            let profile = shared::profile::find(Network::Nbiot, "efento").unwrap();
-            let _ = hear(&datagram, profile);
-            let _ = hear_packet(&post(&path, &hex::encode(payload)));
+        fn no_bytes_panic(datagram: Vec<u8>) {
+            let _ = hear(&datagram, shared::profile::find(Network::Nbiot, "efento").unwrap());
+        }
+
+        #[test]
+        fn no_change_of_a_captured_message_panics_or_gets_more_than_it_brings(
+            path in "[mcix]",
+            at: prop::sample::Index,
+            byte: u8,
+            cut: prop::sample::Index,
+        ) {
+            let mut packet = post(&path, MEASURED);
+            let at = at.index(packet.payload.len());
+            packet.payload[at] = byte;
+            packet.payload.truncate(cut.index(packet.payload.len()) + 1);
+            let answer = match hear_packet(&packet) {
+                Ok(Heard::Uplink(.., Answer::Coap(exchange))) => exchange.answer(true, 1),
+                Ok(Heard::Wrong(_, answer)) => answer,
+                other => panic!("{other:?}"),
+            };
+            prop_assert!(answer.len() <= packet.to_bytes().unwrap().len());
         }
     }
 }

@@ -56,8 +56,8 @@ pub enum Heard {
     Uplink(&'static Profile, Opened, Answer),
     /// Not an uplink, and answered at once.
     Wrong(Refusal, Vec<u8>),
-    /// A question that is answered at once, and nothing to keep.
-    Asked(Vec<u8>),
+    /// A question that is answered at once, if at all, and nothing to keep.
+    Asked(Option<Vec<u8>>),
     /// The sender has our separate response of that message ID.
     Settled(u16),
 }
@@ -227,7 +227,12 @@ pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
 }
 
 /// Stands in for the sequence where a format has none: two uplinks of the same second are two, and the same one repeated
-/// stays one. It is CRC-32; of two that differ, one pair in 4,294,967,296 has the same.
-pub(super) fn checksum(uplink: &[u8]) -> u32 {
-    crc32fast::hash(uplink)
+/// stays one. It is CRC-32, of all that the stored uplink is made from, in parts one behind the other; of two that differ, one
+/// pair in 4,294,967,296 has the same.
+pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
 }

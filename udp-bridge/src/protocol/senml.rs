@@ -21,7 +21,7 @@ fn open(datagram: &[u8], form: Form) -> Result<Opened, Refusal> {
     Ok(Opened {
         device: DeviceId::Nbiot(sender.imei),
         clock: sender.clock,
-        sequence: Some(checksum(datagram)),
+        sequence: Some(checksum(&[datagram])),
         radio: Radio::default(),
         payload: Payload::from_bytes(datagram)?,
         acknowledgement: vec![],
@@ -38,7 +38,7 @@ mod tests {
             {"n":"A","t":-3600,"u":"count","v":6}]"#;
         let opened = open_json(pack).unwrap();
         assert_eq!(opened.device.to_string(), "nbiot:490154203237518");
-        assert_eq!((opened.clock, opened.sequence), ("2026-11-20T12:00:00Z".parse().ok(), Some(checksum(pack))));
+        assert_eq!((opened.clock, opened.sequence), ("2026-11-20T12:00:00Z".parse().ok(), Some(checksum(&[pack]))));
         assert_eq!((opened.payload.bytes(), opened.acknowledgement), (pack.as_slice(), vec![]));
     }
 
