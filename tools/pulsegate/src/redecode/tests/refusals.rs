@@ -43,7 +43,7 @@ async fn another_version_of_a_codec_writes_nothing_of_what_a_run_was_begun_with(
 #[tokio::test(start_paused = true)]
 async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
     let (world, scratch) = (World::mixed(1), Scratch::new());
-    interrupted(&world, &format!("--all --write {}", scratch.options())).await;
+    interrupted(&world, &format!("--all --write --segments 1 {}", scratch.options())).await;
     let state: Value = serde_json::from_slice(&std::fs::read(scratch.0.join("state")).unwrap()).unwrap();
     assert!(state["tally"]["versions"]["adeunis-pulse-v4"].is_string(), "{state}");
 }
