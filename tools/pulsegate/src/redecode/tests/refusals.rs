@@ -10,8 +10,8 @@ async fn refused(world: &World, line: &str) -> (String, Value) {
 
 /// A run that ends when it first writes.
 async fn interrupted(world: &World, line: &str) {
-    let life = Life::of(usize::MAX);
-    let tables = Tables { raw: life.with(&world.raw), pulses: life.with(&world.pulses), out: FakeTable::down() };
+    let mortal = Life::of(usize::MAX);
+    let tables = Tables { raw: mortal.with(&world.raw), pulses: mortal.with(&world.pulses), out: FakeTable::down() };
     assert!(run(&tables, &order(line).unwrap(), &Stop::default()).await.unwrap().not.is_some());
 }
 
