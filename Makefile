@@ -46,8 +46,9 @@ bridge-image: prerequisites ## build the bridge's container image, pulsegate-udp
 	@$(LOCAL) image
 
 # --- Tests, in the order in which they are quick to fail
-# All cargo commands name the whole workspace: for a part of it cargo would choose other features of the
-# dependencies, and compile them once more.
+# What compiles here names the whole workspace: for a part of it cargo would choose other features of the dependencies,
+# and compile them once more. Those elsewhere that name a package do not share their builds with these tests anyway
+# (release, the profile `simulate`, the workspace `fuzz`), or run one program, which cargo does not do otherwise (fuzz-seeds).
 
 .PHONY: test fmt clippy template python unit e2e image-test
 test: fmt template python clippy unit e2e ## all of the following

@@ -15,8 +15,10 @@ use crate::device::DeviceId;
 use crate::downlink::{Answer, Downlink, DownlinkId, Outcome};
 
 mod replay;
+mod size;
 
 pub use replay::{Found, Inbox, Key, Lookup, MAX_KEYS, MAX_RECEIVED, Page, Pages, Part, ReadError, Received, Whose};
+pub use size::item_size;
 
 /// Positions, in what was handed over, of what is not durable.
 pub type Refused = BTreeSet<usize>;

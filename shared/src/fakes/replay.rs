@@ -14,6 +14,8 @@ use crate::ports::{
 #[derive(Debug)]
 pub struct FakeInbox {
     messages: Mutex<Vec<Message>>,
+    /// For IDs, and for the order in which messages are received: the same calls get the same answers.
+    random: Mutex<fastrand::Rng>,
     began: Instant,
     down: bool,
 }
@@ -28,11 +30,15 @@ struct Message {
 /// Its clock when it is made, in milliseconds since 1970: 2026-11-20T12:00:00Z.
 const NOON: u64 = 1_795_176_000_000;
 
+/// Any will do, as long as a test that fails does so again.
+const SEED: u64 = 1;
+
 impl FakeInbox {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "it reads a clock")]
     pub fn new() -> Self {
-        Self { messages: Mutex::default(), began: Instant::now(), down: false }
+        let random = Mutex::new(fastrand::Rng::with_seed(SEED));
+        Self { messages: Mutex::default(), random, began: Instant::now(), down: false }
     }
 
     /// Refuses everything, and cannot be read.
@@ -73,7 +79,7 @@ impl Queue for FakeInbox {
                 refused.insert(position);
                 continue;
             }
-            let id = format!("{:08x}", fastrand::u32(..));
+            let id = format!("{:08x}", lock(&self.random).u32(..));
             let received = Received { id, handle: String::new(), sent, body: body.clone() };
             messages.push(Message { received, held_until: Instant::now(), times: 0 });
         }
@@ -89,7 +95,7 @@ impl Inbox for FakeInbox {
         let now = Instant::now();
         let mut messages = lock(&self.messages);
         let mut free: Vec<&mut Message> = messages.iter_mut().filter(|message| message.held_until <= now).collect();
-        fastrand::shuffle(&mut free);
+        lock(&self.random).shuffle(&mut free);
         let some = free.into_iter().take(MAX_RECEIVED);
         let receive = |message: &mut Message| {
             message.times += 1;
@@ -166,4 +172,20 @@ impl FakeTable {
 
 fn down(what: &str) -> ReadError {
     ReadError { what: what.to_owned(), source: "down on purpose".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_calls_get_the_same_answers() {
+        let received = async || {
+            let inbox = FakeInbox::new();
+            let bodies: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+            assert!(inbox.send(&bodies, Instant::now()).await.is_empty());
+            inbox.receive(Duration::from_mins(1), Instant::now()).await.unwrap()
+        };
+        assert_eq!(received().await, received().await);
+    }
 }

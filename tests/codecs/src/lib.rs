@@ -1,11 +1,10 @@
 //! Frames of real devices, `tests/codecs/*.yaml`: a file per maker, a case per frame.
 
-use serde_dynamo::AttributeValue;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use shared::ports::Item;
+use shared::ports;
 use shared::profile::PROFILES;
 use shared::pulse;
 use shared::uplink::Uplink;
@@ -48,26 +47,7 @@ pub fn decode(case: &Value) -> Result<Value, String> {
 
 /// How large DynamoDB reckons the pulse item, in bytes.
 pub fn item_size(case: &Value) -> usize {
-    bytes(&pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"])))
-}
-
-/// How large DynamoDB reckons an item, in bytes.
-pub fn bytes(item: &Item) -> usize {
-    item.inner().iter().map(|(name, value)| name.len() + size(value)).sum()
-}
-
-/// As <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html> says.
-fn size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        // A byte for every two significant digits, and one; AWS says "approximately", so one more.
-        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
-        AttributeValue::B(bytes) => bytes.len(),
-        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + size(value)).sum::<usize>(),
-        AttributeValue::M(values) => 3 + values.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>(),
-        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
-        other => panic!("not in an item: {other:?}"),
-    }
+    ports::item_size(&pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"])))
 }
 
 /// A case's frame, as it is delivered.

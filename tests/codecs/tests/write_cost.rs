@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use frames::{read, repository};
 use serde_json::json;
 use shared::codec::Channel;
-use shared::ports::Item;
+use shared::ports::{self, Item};
 use shared::pulse;
 use shared::uplink::Uplink;
 
@@ -95,8 +95,8 @@ fn of_both(uplink: &Uplink) -> Item {
 
 /// Bytes of all items and write units of all.
 fn cost(items: &[Item]) -> String {
-    let sizes = items.iter().map(frames::bytes);
-    let units = items.iter().map(|item| frames::bytes(item).div_ceil(WRITE_UNIT));
+    let sizes = items.iter().map(ports::item_size);
+    let units = items.iter().map(|item| ports::item_size(item).div_ceil(WRITE_UNIT));
     format!("{} | {}", sizes.sum::<usize>(), units.sum::<usize>())
 }
 

@@ -67,7 +67,7 @@ fn trials() -> Vec<Trial> {
         tests::of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
         tests::the_real_adapters_keep_the_contracts,
         replay::quarantined_records_of_every_stage_are_sent_again_and_end_in_the_table,
-        replay::a_hundred_thousand_uplinks_are_decoded_again_by_a_run_that_is_killed_and_continued,
+        replay::history_is_decoded_again_by_a_run_that_is_killed_and_continued,
         tests::every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,
         tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
         tests::every_datagram_acknowledged_before_a_kill_is_in_the_table,

@@ -10,6 +10,7 @@
 //! - [`stop`], [`progress`]: what takes long can be stopped, and says how far it is.
 //! - [`print`]: tables and JSON.
 
+use shared::at::At;
 use shared::downlink::{DownlinkError, DownlinkId, State};
 use shared::ports::{ReadError, Unavailable};
 use shared::sigfox::CallbackKind;
@@ -133,6 +134,23 @@ pub enum Problem {
     /// It may not be in the state file, which is written after every page.
     #[error("with --state, what differs is listed in a file: give --meters FILE, or --format table")]
     ListInFile,
+    /// It ends before it begins.
+    #[error("no uplink is selected: --from {from} is not before --to {to}")]
+    NoSpan {
+        /// From when on.
+        from: At,
+        /// Until when.
+        to: At,
+    },
+    /// Somebody may need what stands in it.
+    #[error("the file {0} is not empty: remove it, or name another")]
+    NotEmpty(String),
+    /// They stay as they are.
+    #[error(
+        "{0} pulse items are of a newer version of their codec than this program has, and stay as they are: build it from \
+         the sources that are deployed"
+    )]
+    Newer(u64),
     /// The state of a run is not there, or not to be gone on with.
     #[error("the state {path}: {reason}")]
     State {

@@ -45,7 +45,9 @@ async fn redrive(options: RedriveOptions) -> Result<Done, Problem> {
     let sdk = aws::sdk_config().await;
     let (quarantine, stop, began, format) = (SqsInbox::new(&sdk, &url), stop(), redrive::now(), options.format);
     match options.command {
-        RedriveCommand::List { which } => redrive::list(&quarantine, &which.selection(), format, began, &stop).await,
+        RedriveCommand::List { which } => {
+            Ok(redrive::list(&quarantine, &which.selection(), format, began, &stop).await)
+        }
         RedriveCommand::Send(send) => {
             let order = redrive::Order::of(&send, format, began)?;
             let places = &send.places;
@@ -57,7 +59,7 @@ async fn redrive(options: RedriveOptions) -> Result<Done, Problem> {
                 pulse_nbiot: SqsQueue::new(&sdk, places.pulse_nbiot_queue()?),
                 raw_nbiot: KinesisStream::new(&sdk, places.raw_stream()?),
             };
-            redrive::send(&ways, &order, &stop).await
+            Ok(redrive::send(&ways, &order, &stop).await)
         }
     }
 }

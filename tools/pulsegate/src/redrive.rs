@@ -35,6 +35,9 @@ const HOLD: Duration = Duration::from_mins(5);
 /// No request takes longer when all is well.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// So many messages are given back in one go. That takes a second or two.
+const GIVEN_BACK: usize = 1_000;
+
 /// How many kinds of reasons are printed for people. Programs get all.
 const MAX_ROWS: usize = 50;
 
@@ -94,10 +97,20 @@ fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
-/// Gives everything back that is still held. What cannot be comes back by itself.
+/// Gives everything back that is still held, however much that is. What cannot be comes back by itself.
 async fn give_back(inbox: &impl Inbox, handles: &[String]) {
-    let refused = inbox.give_back(handles, soon()).await;
-    if !refused.is_empty() {
-        eprintln!("pulsegate: {} messages stay held for up to {} minutes", refused.len(), HOLD.as_secs() / 60);
+    let (mut tried, mut refused) = (0, 0);
+    for some in handles.chunks(GIVEN_BACK) {
+        let count = inbox.give_back(some, soon()).await.len();
+        tried += some.len();
+        refused += count;
+        // Of the others nothing would be taken either, and each would wait for that.
+        if count == some.len() {
+            break;
+        }
+    }
+    let held = refused + handles.len() - tried;
+    if held > 0 {
+        eprintln!("pulsegate: {held} messages stay held for up to {} minutes", HOLD.as_secs() / 60);
     }
 }

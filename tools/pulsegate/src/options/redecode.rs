@@ -34,7 +34,7 @@ pub struct RedecodeOptions {
     /// Go on where the state file says
     #[arg(long = "continue", requires = "state")]
     pub resume: bool,
-    /// List every uplink that differs in this file: a line of JSON each, with device and key
+    /// List every uplink that differs in this file, a new or empty one: a line of JSON each, with device and key
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
     /// Read units a second, of both tables together

@@ -21,6 +21,8 @@ pub(super) enum What {
     Changed,
     /// It decodes, and nothing is there.
     New,
+    /// What is there is of a newer version of the codec than this program has. That stays.
+    Newer,
     /// It does not decode, and something is there. That stays.
     NoLongerDecodable,
     /// It does not decode, and nothing is there.
@@ -89,10 +91,12 @@ pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<NotRaw>) {
 
 impl Decoded {
     /// Compares it with what is there. An uplink that came in two kinds with different contents is the same if it is one
-    /// of them, whichever was written last; otherwise the first that decodes counts.
+    /// of them, whichever was written last; otherwise the first that decodes counts. What a newer version of the codec has
+    /// written is never replaced: this program is the one that is out of date.
     pub(super) fn judge(self, held: Option<&Item>) -> Verdict {
         let Self { key, candidates } = self;
         let before = held.map_or_else(Codec::none, Codec::of);
+        let newer = |now: &Codec| before.is_newer_than(now);
         let verdict = |what, now, why, item| Verdict { key, what, before: before.to_string(), now, why, item };
         let mut refusal = None;
         let mut items: Vec<Item> = Vec::new();
@@ -108,7 +112,11 @@ impl Decoded {
         let Some(item) = items.into_iter().next() else {
             let now = refusal.as_ref().map_or_else(Codec::none, Codec::of_refusal);
             let why = refusal.iter().map(ToString::to_string).collect();
-            let what = if held.is_some() { What::NoLongerDecodable } else { What::StillUndecodable };
+            let what = match held {
+                Some(_) if newer(&now) => What::Newer,
+                Some(_) => What::NoLongerDecodable,
+                None => What::StillUndecodable,
+            };
             return verdict(what, now, why, None);
         };
         let now = Codec::of(&item);
@@ -117,7 +125,11 @@ impl Decoded {
             Some(held) => {
                 let mut why = differences(held, &item);
                 why.truncate(MAX_DIFFERENCES);
-                verdict(What::Changed, now, why, Some(item))
+                if newer(&now) {
+                    verdict(What::Newer, now, why, None)
+                } else {
+                    verdict(What::Changed, now, why, Some(item))
+                }
             }
         }
     }
@@ -134,6 +146,12 @@ impl Codec {
             _ => String::new(),
         };
         Self { name: text("codec"), version: text("codec_version") }
+    }
+
+    /// Whether it is the same codec in a higher version.
+    fn is_newer_than(&self, other: &Self) -> bool {
+        let [this, that] = [self, other].map(|codec| codec.version.parse::<u64>().ok());
+        self.name == other.name && this > that && that.is_some()
     }
 
     fn of_refusal(reason: &NoPulses) -> Self {

@@ -20,8 +20,18 @@ pub(super) enum Meters {
 }
 
 impl Meters {
+    /// A file that is new or empty. What stands in one may be the only list of what another run has written.
+    pub(super) fn new(path: &Path) -> Result<Self, Problem> {
+        let failed = |e| Problem::File(path.display().to_string(), e);
+        let file = File::options().read(true).append(true).create(true).open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.len() > 0 {
+            return Err(Problem::NotEmpty(path.display().to_string()));
+        }
+        Ok(Self::File { file, path: path.to_owned() })
+    }
+
     /// A file with the first so many bytes of what it may hold; what stands behind them is of a page that is read again.
-    pub(super) fn file(path: &Path, bytes: u64) -> Result<Self, Problem> {
+    pub(super) fn continued(path: &Path, bytes: u64) -> Result<Self, Problem> {
         let failed = |e| Problem::File(path.display().to_string(), e);
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() < bytes {

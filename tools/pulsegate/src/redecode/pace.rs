@@ -3,8 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_dynamo::AttributeValue;
-use shared::ports::Item;
+use shared::ports::{Item, item_size};
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes of a read unit. Reading what may be a second old costs half of one.
@@ -39,7 +38,7 @@ impl Pace {
 
 /// What reading these in one request takes, about, where the table does not tell.
 pub(super) fn read_units(items: &[Item]) -> f64 {
-    let bytes: usize = items.iter().map(size).sum();
+    let bytes: usize = items.iter().map(item_size).sum();
     halves(bytes.div_ceil(READ_UNIT))
 }
 
@@ -50,35 +49,11 @@ pub(super) fn lookup_units(keys: usize) -> f64 {
 
 /// What writing an item takes.
 pub(super) fn write_units(item: &Item) -> f64 {
-    f64::from(u32::try_from(size(item).div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX))
+    f64::from(u32::try_from(item_size(item).div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX))
 }
 
 fn halves(units: usize) -> f64 {
     f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / 2.0
-}
-
-/// The size of an item as DynamoDB reckons it, or a little more.
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>)
-fn size(item: &Item) -> usize {
-    item.inner().iter().map(|(name, value)| name.len() + value_size(value)).sum()
-}
-
-fn value_size(value: &AttributeValue) -> usize {
-    /// Of a list or a map, and for each of its members.
-    const OVERHEAD: usize = 3;
-    const MEMBER: usize = 1;
-    match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::N(number) => number.len() / 2 + 2,
-        AttributeValue::B(bytes) => bytes.len(),
-        AttributeValue::Ss(all) | AttributeValue::Ns(all) => all.iter().map(String::len).sum(),
-        AttributeValue::Bs(all) => all.iter().map(Vec::len).sum(),
-        AttributeValue::L(all) => OVERHEAD + all.iter().map(|value| MEMBER + value_size(value)).sum::<usize>(),
-        AttributeValue::M(all) => {
-            OVERHEAD + all.iter().map(|(name, value)| MEMBER + name.len() + value_size(value)).sum::<usize>()
-        }
-        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
-    }
 }
 
 #[cfg(test)]

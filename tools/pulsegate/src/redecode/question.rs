@@ -1,5 +1,7 @@
 //! Which uplinks are to be decoded again.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use shared::at::At;
 use shared::device::DeviceId;
@@ -25,8 +27,8 @@ pub struct Question {
     pub write: bool,
     /// In how many parts they are read.
     pub segments: u32,
-    /// Whether what differs is listed.
-    pub meters: bool,
+    /// Where to list what differs.
+    pub meters: Option<PathBuf>,
 }
 
 impl Question {
@@ -39,6 +41,11 @@ impl Question {
         if device.is_none() && from.is_none() && to.is_none() && !all {
             return Err(Problem::NoQuestion);
         }
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            return Err(Problem::NoSpan { from, to });
+        }
         Ok(Self {
             raw_table: options.raw_table()?.to_owned(),
             pulse_table: options.pulse_table()?.to_owned(),
@@ -47,7 +54,7 @@ impl Question {
             to,
             write,
             segments: if device.is_some() { 1 } else { segments },
-            meters: meters.is_some(),
+            meters: meters.clone(),
         })
     }
 

@@ -11,9 +11,10 @@ use super::tally::{Example, Pair};
 use crate::options::Format;
 use crate::print;
 
-const OUTCOMES: [What; 5] = [What::Same, What::Changed, What::New, What::NoLongerDecodable, What::StillUndecodable];
+const OUTCOMES: [What; 6] =
+    [What::Same, What::Changed, What::New, What::Newer, What::NoLongerDecodable, What::StillUndecodable];
 
-const HEAD: [&str; 7] = ["codec before", "codec now", "same", "changed", "new", "no longer", "still not"];
+const HEAD: [&str; 8] = ["codec before", "codec now", "same", "changed", "new", "newer", "no longer", "still not"];
 
 /// What was found, with the list of what differs for programs.
 pub(super) fn print(state: &State, list: Option<Vec<Value>>, format: Format) -> String {
@@ -50,8 +51,8 @@ fn table(state: &State) -> String {
     pairs.sort_by(|a, b| (&a.before, &a.now).cmp(&(&b.before, &b.now)));
     let row = |pair: &&Pair| {
         let count = |what| pair.counts.get(&what).copied().unwrap_or_default().to_string();
-        let [same, changed, new, no_longer, still_not] = OUTCOMES.map(count);
-        [pair.before.clone(), pair.now.clone(), same, changed, new, no_longer, still_not]
+        let [same, changed, new, newer, no_longer, still_not] = OUTCOMES.map(count);
+        [pair.before.clone(), pair.now.clone(), same, changed, new, newer, no_longer, still_not]
     };
     let mut text = print::table(&HEAD, &pairs.iter().map(row).collect::<Vec<_>>());
     for (reason, (count, Key { device, uplink })) in &state.tally.not_raw {
@@ -73,7 +74,7 @@ fn show(text: &mut String, Example { what, key, why }: &Example) {
 }
 
 fn last_line(state: &State) -> String {
-    let [_, changed, new, no_longer, _] = OUTCOMES.map(|what| state.tally.of(what));
+    let [_, changed, new, _, no_longer, _] = OUTCOMES.map(|what| state.tally.of(what));
     let items = state.tally.items;
     let so_far = if state.is_finished() { "" } else { " so far" };
     let done = match (state.question.write, changed + new) {

@@ -39,8 +39,6 @@ pub struct Order {
     pub state: Option<PathBuf>,
     /// Go on from there.
     pub resume: bool,
-    /// Where to list what differs.
-    pub meters: Option<PathBuf>,
     /// Read units a second.
     pub read_units: u32,
     /// Write units a second.
@@ -55,11 +53,11 @@ impl Order {
     /// # Errors
     /// [`Problem`] if it is none.
     pub fn of(options: &RedecodeOptions) -> Result<Self, Problem> {
-        let RedecodeOptions { state, resume, meters, read_units, write_units, format, .. } = options.clone();
+        let RedecodeOptions { state, resume, ref meters, read_units, write_units, format, .. } = options.clone();
         if format == Format::Json && state.is_some() && meters.is_none() {
             return Err(Problem::ListInFile);
         }
-        Ok(Self { question: Question::of(options)?, state, resume, meters, read_units, write_units, format })
+        Ok(Self { question: Question::of(options)?, state, resume, read_units, write_units, format })
     }
 }
 
@@ -92,8 +90,9 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
     stop: &Stop,
 ) -> Result<Done, Problem> {
     let state = State::open(order.question.clone(), order.state.as_deref(), order.resume)?;
-    let meters = match (&order.meters, order.format) {
-        (Some(path), _) => Meters::file(path, state.meters_bytes)?,
+    let meters = match (&order.question.meters, order.format) {
+        (Some(path), _) if order.resume => Meters::continued(path, state.meters_bytes)?,
+        (Some(path), _) => Meters::new(path)?,
         (None, Format::Json) => Meters::Memory(String::new()),
         (None, Format::Table) => Meters::None,
     };
@@ -111,7 +110,9 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
     let mut far = run.far.into_inner().unwrap_or_else(PoisonError::into_inner);
     let hint = if order.state.is_some() { "; go on with the same options and --continue" } else { "" };
     let not = match ended {
-        Ok(_) if far.state.is_finished() => None,
+        Ok(_) if far.state.is_finished() => {
+            Some(far.state.tally.of(What::Newer)).filter(|count| *count > 0).map(Problem::Newer)
+        }
         Ok(_) => Some(Problem::Stopped(hint)),
         Err(problem) => {
             if !hint.is_empty() {
@@ -147,6 +148,7 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
                     decoded.judge(held.as_ref())
                 })
                 .collect();
+            self.admit(&verdicts)?;
             if self.order.question.write {
                 self.intend(&verdicts)?;
                 self.write(&verdicts).await?;
@@ -166,6 +168,11 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
             held.extend(found.items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))));
         }
         Ok(held)
+    }
+
+    /// Refuses what other versions of codecs decode than the run was begun with, before anything of it is noted or written.
+    fn admit(&self, verdicts: &[Verdict]) -> Result<(), Problem> {
+        self.far().state.tally.admit(verdicts).map_err(|reason| Problem::State { path: self.path(), reason })
     }
 
     /// Notes what is about to be written: once it is, it no longer differs.
@@ -202,7 +209,7 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
         let mut tally = far.state.tally.clone();
         tally.items += looked_at;
         for verdict in verdicts.iter() {
-            tally.take(verdict).map_err(|reason| Problem::State { path: self.path(), reason })?;
+            tally.take(verdict);
         }
         for not_raw in not_raw {
             tally.take_not_raw(not_raw);

@@ -15,7 +15,7 @@ use super::tally::Tally;
 use crate::Problem;
 
 /// The version of the file's form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// How far it is, and what was found until there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -49,14 +49,20 @@ impl Tally {
         self.pairs.iter().filter_map(|pair| pair.counts.get(&what)).sum()
     }
 
-    /// Takes in a verdict. The codec that has another version than before, if there is one: then two programs have
-    /// decoded by turns.
-    pub(super) fn take(&mut self, verdict: &Verdict) -> Result<(), String> {
-        let Verdict { key, what, before, now, why, .. } = verdict;
-        let known = self.versions.entry(now.name.clone()).or_insert_with(|| now.version.clone());
-        if *known != now.version {
-            return Err(format!("it was begun with {} {known}, and this program has {now}; begin anew", now.name));
+    /// Takes the versions of codecs down, or says which is another than before: then two programs have decoded by turns.
+    pub(super) fn admit(&mut self, verdicts: &[Verdict]) -> Result<(), String> {
+        for Verdict { now, .. } in verdicts {
+            let known = self.versions.entry(now.name.clone()).or_insert_with(|| now.version.clone());
+            if *known != now.version {
+                return Err(format!("it was begun with {} {known}, and this program has {now}; begin anew", now.name));
+            }
         }
+        Ok(())
+    }
+
+    /// Takes in a verdict.
+    pub(super) fn take(&mut self, verdict: &Verdict) {
+        let Verdict { key, what, before, now, why, .. } = verdict;
         let now = now.to_string();
         let position = self.pairs.iter().position(|pair| pair.before == *before && pair.now == now);
         let position = position.unwrap_or_else(|| {
@@ -69,7 +75,6 @@ impl Tally {
         if *what != What::Same {
             pair.show(Example { what: *what, key: key.clone(), why: why.clone() });
         }
-        Ok(())
     }
 
     /// Takes in a raw item that is none.
@@ -103,7 +108,7 @@ pub(super) fn line(verdict: &Verdict) -> Option<Value> {
     });
     match what {
         What::Same | What::StillUndecodable => None,
-        What::Changed | What::New => Some(line),
+        What::Changed | What::New | What::Newer => Some(line),
         What::NoLongerDecodable => {
             let mut line = line;
             line["reason"] = why.join("; ").into();

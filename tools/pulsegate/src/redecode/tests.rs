@@ -1,3 +1,5 @@
+mod refusals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -51,8 +53,12 @@ fn uplink(n: usize, decodable: bool) -> Uplink {
 
 /// As a version before this one has decoded it.
 fn older(item: &Item) -> Item {
+    in_version("0", item)
+}
+
+fn in_version(version: &str, item: &Item) -> Item {
     let mut item = item.inner().clone();
-    item.insert("codec_version".to_owned(), AttributeValue::N("0".to_owned()));
+    item.insert("codec_version".to_owned(), AttributeValue::N(version.to_owned()));
     item.insert("gone".to_owned(), AttributeValue::S("x".to_owned()));
     item.into()
 }

@@ -30,29 +30,21 @@ struct Members {
     examples: Vec<Value>,
 }
 
-/// Says what is in quarantine, and leaves it there.
-///
-/// # Errors
-/// [`Problem`] when it cannot be read.
-pub async fn list(
-    inbox: &impl Inbox,
-    selection: &Selection,
-    format: Format,
-    began: u64,
-    stop: &Stop,
-) -> Result<Done, Problem> {
+/// Says what is in quarantine, and leaves it there. When it cannot be read any more, that is told beside what was met
+/// until then.
+pub async fn list(inbox: &impl Inbox, selection: &Selection, format: Format, began: u64, stop: &Stop) -> Done {
     let mut walk = Walk::new(inbox, began);
     let mut groups: BTreeMap<Group, Members> = BTreeMap::new();
     let mut progress = Progress::new();
     let mut listed = 0_usize;
-    let ended = loop {
+    let not = loop {
         if stop.is_asked() {
-            break Ok(Some(Problem::Stopped(": this is not all of it")));
+            break Some(Problem::Stopped(": this is not all of it"));
         }
         let some = match walk.next().await {
             Ok(Some(some)) => some,
-            Ok(None) => break Ok(None),
-            Err(e) => break Err(e),
+            Ok(None) => break None,
+            Err(e) => break Some(e.into()),
         };
         for message in some {
             listed += usize::from(sort_in(&mut groups, &message, selection));
@@ -66,7 +58,7 @@ pub async fn list(
         Format::Json => print::json_text(&groups.iter().map(object).collect()),
         Format::Table => table(&groups, listed),
     };
-    Ok(Done { text, not: ended? })
+    Done { text, not }
 }
 
 /// Whether it is one of those to be listed.

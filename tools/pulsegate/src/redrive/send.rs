@@ -19,6 +19,9 @@ use crate::{Done, Problem, print};
 /// Between two tries of what the stream refuses.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// So many pages in a row of which nothing is taken, and nothing will be. One may be a single record that nobody ever takes.
+const IN_VAIN: usize = 3;
+
 /// What to send.
 #[derive(Debug)]
 pub struct Order {
@@ -83,19 +86,25 @@ struct Delivery {
     route: Route,
 }
 
-/// Sends what is selected back to where it came from.
-///
-/// # Errors
-/// [`Problem`] when nothing is selected or quarantine cannot be read; what is not sent of what was selected is told
+/// Pages in a row that came to nothing.
+#[derive(Debug, Default)]
+struct InVain {
+    /// Nothing of them was taken where it goes to.
+    refused: usize,
+    /// Nothing of them was deleted.
+    undeleted: usize,
+}
+
+/// Sends what is selected back to where it came from. What ends it, and what is not sent of what was selected, is told
 /// beside what was done.
 pub async fn send<I: Inbox, A: Queue, Q: Queue, S: Stream>(
     ways: &Ways<I, A, Q, S>,
     order: &Order,
     stop: &Stop,
-) -> Result<Done, Problem> {
+) -> Done {
     let mut walk = Walk::new(&ways.quarantine, order.began);
     let mut report = Report::default();
-    let mut progress = Progress::new();
+    let (mut progress, mut in_vain) = (Progress::new(), InVain::default());
     let ended = loop {
         if stop.is_asked() {
             break Ok(": stopped");
@@ -110,10 +119,10 @@ pub async fn send<I: Inbox, A: Queue, Q: Queue, S: Stream>(
             for delivery in &deliveries {
                 report.count(&delivery.route);
             }
-        } else {
-            let refused = deliver(ways, &deliveries, &mut walk, &mut report).await;
-            if refused > 0 && refused == deliveries.len() {
-                break Ok(": nothing is taken any more; what refused, and why, is said above");
+        } else if !deliveries.is_empty() {
+            deliver(ways, &deliveries, &mut walk, &mut report, &mut in_vain).await;
+            if let Some(why) = in_vain.why() {
+                break Ok(why);
             }
         }
         if report.is_full(order) {
@@ -123,17 +132,21 @@ pub async fn send<I: Inbox, A: Queue, Q: Queue, S: Stream>(
     };
     report.late = walk.late;
     walk.end().await;
-    let why = ended?;
-    Ok(Done { text: report.print(order), not: report.problem(order, why) })
+    let not = match ended {
+        Ok(why) => report.problem(order, why),
+        Err(e) => Some(e.into()),
+    };
+    Done { text: report.print(order), not }
 }
 
-/// Sends some, and deletes from quarantine those of which all is durable. How many are not.
+/// Sends some, and deletes from quarantine those of which all is durable.
 async fn deliver<I: Inbox, A: Queue, Q: Queue, S: Stream>(
     ways: &Ways<I, A, Q, S>,
     deliveries: &[Delivery],
     walk: &mut Walk<'_, I>,
     report: &mut Report,
-) -> usize {
+    in_vain: &mut InVain,
+) {
     let mut refused = send_records(&ways.raw_nbiot, deliveries).await;
     for (place, queue) in [
         (Place::RawSigfox, &ways.raw_sigfox),
@@ -153,10 +166,11 @@ async fn deliver<I: Inbox, A: Queue, Q: Queue, S: Stream>(
 
     let durable = || (0..deliveries.len()).filter(|position| !refused.contains(position)).map(|p| &deliveries[p]);
     let ids: Vec<&str> = durable().map(|delivery| delivery.id.as_str()).collect();
-    report.undeleted += walk.delete(&ids).await;
+    let undeleted = walk.delete(&ids).await;
     durable().for_each(|delivery| report.count(&delivery.route));
+    report.undeleted += undeleted;
     report.refused += refused.len();
-    refused.len()
+    in_vain.note(ids.len(), undeleted);
 }
 
 /// Texts, each with the position of the record it is of.
@@ -191,6 +205,27 @@ async fn send_records(stream: &impl Stream, deliveries: &[Delivery]) -> Refused 
         }
     }
     pending.into_iter().map(|(owner, _)| owner).collect()
+}
+
+impl InVain {
+    /// Takes in a page: how many of it are durable, and how many of those could not be deleted.
+    fn note(&mut self, durable: usize, undeleted: usize) {
+        self.refused = if durable == 0 { self.refused + 1 } else { 0 };
+        if durable > 0 {
+            self.undeleted = if undeleted == durable { self.undeleted + 1 } else { 0 };
+        }
+    }
+
+    /// Why it is no use to go on, if it is none.
+    fn why(&self) -> Option<&'static str> {
+        if self.refused >= IN_VAIN {
+            Some(": nothing is taken any more; what refused, and why, is said above")
+        } else if self.undeleted >= IN_VAIN {
+            Some(": nothing can be deleted from quarantine, so each run would send it once more; why is said above")
+        } else {
+            None
+        }
+    }
 }
 
 impl Report {

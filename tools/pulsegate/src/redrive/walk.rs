@@ -1,6 +1,6 @@
 //! Takes what is in quarantine, each message once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use shared::ports::{Inbox, ReadError, Received};
 
@@ -20,7 +20,9 @@ pub(super) struct Walk<'a, I> {
     /// Messages that were sent from then on are not for this walk: among them may be what it has sent itself and what
     /// came back. Milliseconds since 1970.
     began: u64,
-    /// By ID, the handles of what it has met.
+    /// The IDs of all that it has met, of what it could not delete, too: that must not be sent again and again.
+    met: HashSet<String>,
+    /// By ID, the handles of what it holds.
     held: HashMap<String, String>,
     /// How many were sent too late for it.
     pub(super) late: usize,
@@ -28,7 +30,7 @@ pub(super) struct Walk<'a, I> {
 
 impl<'a, I: Inbox> Walk<'a, I> {
     pub(super) fn new(inbox: &'a I, began: u64) -> Self {
-        Self { inbox, began, held: HashMap::new(), late: 0 }
+        Self { inbox, began, met: HashSet::new(), held: HashMap::new(), late: 0 }
     }
 
     /// Some that it has not met before; `None` when there are no more.
@@ -40,11 +42,12 @@ impl<'a, I: Inbox> Walk<'a, I> {
             *if received.is_empty() { &mut empty } else { &mut stale } += 1;
             let mut some = Vec::new();
             for message in received {
-                let met = self.held.insert(message.id.clone(), message.handle.clone()).is_some();
-                match (met, message.sent < self.began) {
-                    (true, _) => {}
-                    (false, true) => some.push(message),
-                    (false, false) => self.late += 1,
+                self.held.insert(message.id.clone(), message.handle.clone());
+                let new = self.met.insert(message.id.clone());
+                match (new, message.sent < self.began) {
+                    (false, _) => {}
+                    (true, true) => some.push(message),
+                    (true, false) => self.late += 1,
                 }
             }
             if !some.is_empty() {
@@ -54,10 +57,14 @@ impl<'a, I: Inbox> Walk<'a, I> {
         Ok(None)
     }
 
-    /// Deletes these. How many may still be there.
+    /// Deletes these. How many may still be there; they are given back in the end with the others.
     pub(super) async fn delete(&mut self, ids: &[&str]) -> usize {
-        let handles: Vec<String> = ids.iter().filter_map(|id| self.held.remove(*id)).collect();
-        self.inbox.delete(&handles, soon()).await.len()
+        let taken = ids.iter().filter_map(|id| self.held.remove_entry(*id));
+        let (ids, handles): (Vec<String>, Vec<String>) = taken.unzip();
+        let refused = self.inbox.delete(&handles, soon()).await;
+        let kept = |&position: &usize| (ids[position].clone(), handles[position].clone());
+        self.held.extend(refused.iter().map(kept));
+        refused.len()
     }
 
     /// Gives back what stays.

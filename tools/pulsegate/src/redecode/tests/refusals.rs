@@ -1,0 +1,101 @@
+//! What is refused, so that nothing is overwritten that somebody may need.
+
+use super::*;
+
+/// What ends a run, and what it prints.
+async fn refused(world: &World, line: &str) -> (String, Value) {
+    let done = world.redecode(&Life::of(usize::MAX), &order(line).unwrap(), &Stop::default()).await.unwrap();
+    (done.not.expect("a refusal").in_full(), serde_json::from_str(&done.text).unwrap())
+}
+
+/// A run that ends when it first writes.
+async fn interrupted(world: &World, line: &str) {
+    let mortal = Life::of(usize::MAX);
+    let tables = Tables { raw: mortal.with(&world.raw), pulses: mortal.with(&world.pulses), out: FakeTable::down() };
+    assert!(run(&tables, &order(line).unwrap(), &Stop::default()).await.unwrap().not.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_version_of_a_codec_writes_nothing_of_what_a_run_was_begun_with() {
+    for interrupted_at_once in [false, true] {
+        let scratch = Scratch::new();
+        let line = format!("--all --write {}", scratch.options());
+        let world = World::mixed(3);
+        if interrupted_at_once {
+            interrupted(&world, &line).await;
+        } else {
+            World::mixed(3).report(&line).await;
+        }
+        let path = scratch.0.join("state");
+        let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        state["tally"]["versions"]["adeunis-pulse-v4"] = json!("77");
+        state["positions"] = json!(["start", "start", "start", "start"]);
+        std::fs::write(&path, state.to_string()).unwrap();
+        let before = world.pulses.items();
+        let (reason, _) = refused(&world, &format!("{line} --continue")).await;
+        assert!(reason.contains("begun with adeunis-pulse-v4 77") && reason.ends_with("begin anew"), "{reason}");
+        assert!(world.pulses.items() == before, "something is written");
+        let after: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(after, state, "something is noted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
+    let (world, scratch) = (World::mixed(1), Scratch::new());
+    interrupted(&world, &format!("--all --write --segments 1 {}", scratch.options())).await;
+    let state: Value = serde_json::from_slice(&std::fs::read(scratch.0.join("state")).unwrap()).unwrap();
+    assert!(state["tally"]["versions"]["adeunis-pulse-v4"].is_string(), "{state}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_version_has_decoded_is_told_and_never_replaced() {
+    // Of four uplinks, of which one does not decode here: three of a newer version, and one of an older.
+    let raw = FakeTable::of((0..4).map(|n| uplink(n, n != 2).raw_item(30)));
+    let now = |n| pulse::item(&uplink(n, true)).unwrap();
+    // As a text, 10 would come before 2.
+    let newer: Vec<Item> = (0..3).map(|n| in_version("10", &now(n))).collect();
+    let pulses = FakeTable::of(newer.iter().cloned().chain([older(&now(3))]));
+    let world = World { raw, pulses, expected: vec![], differ: BTreeMap::new() };
+    for line in ["--all", "--all --write"] {
+        let (reason, report) = refused(&world, line).await;
+        assert!(reason.starts_with("3 pulse items are of a newer version"), "{reason}");
+        let counts = ["newer", "changed", "no_longer_decodable"].map(|name| &report[name]);
+        assert_eq!((counts, &report["finished"]), ([&json!(3), &json!(1), &json!(0)], &json!(true)), "{line}");
+        assert_eq!(told(&report).values().filter(|what| *what == "newer").count(), 3);
+    }
+    let expected = FakeTable::of(newer.into_iter().chain([now(3)])).items();
+    assert_eq!(world.pulses.items(), expected);
+    let table = Order { format: Format::Table, ..order("--all").unwrap() };
+    let text = world.redecode(&Life::of(usize::MAX), &table, &Stop::default()).await.unwrap().text;
+    assert!(text.contains("newer, such as sigfox:") && text.ends_with("4 raw items; nothing to write\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_there_stays_and_is_only_gone_on_with_by_its_own_run() {
+    let (world, scratch) = (World::mixed(2), Scratch::new());
+    let file = scratch.0.join("another");
+    std::fs::write(&file, "somebody's\n").unwrap();
+    let state = scratch.0.join("state").display().to_string();
+    let run = async |line: &str| {
+        let order = order(line).unwrap();
+        world.redecode(&Life::of(usize::MAX), &order, &Stop::default()).await.map_err(|problem| problem.in_full())
+    };
+    let another = format!("--meters {}", file.display());
+    for line in [format!("--all {another}"), format!("--all --state {state} {another}")] {
+        assert!(run(&line).await.unwrap_err().ends_with("another is not empty: remove it, or name another"), "{line}");
+    }
+    let line = format!("--all {}", scratch.options());
+    assert!(run(&line).await.is_ok() && run(&format!("{line} --continue")).await.is_ok());
+    let reason = run(&format!("--all --state {state} {another} --continue")).await.unwrap_err();
+    assert!(reason.contains("another question"), "{reason}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "somebody's\n");
+}
+
+#[test]
+fn a_time_span_that_ends_before_it_begins_is_no_question() {
+    for to in ["2026-11-03T00:00:00Z", "2026-11-02T00:00:00Z"] {
+        let reason = order(&format!("--from 2026-11-03T00:00:00Z --to {to}")).unwrap_err().in_full();
+        assert_eq!(reason, format!("no uplink is selected: --from 2026-11-03T00:00:00Z is not before --to {to}"));
+    }
+}
