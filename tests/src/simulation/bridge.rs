@@ -112,10 +112,10 @@ impl Bridge {
         running.heard.push(Told { device: uplink.device, record, acknowledged });
         if running.heard.len() == 1 {
             let this = Arc::clone(self);
-            running.puts.spawn_local(async move {
+            running.puts.spawn_local(self.world.watched(async move {
                 sleep(LINGER).await;
                 this.flush().await;
-            });
+            }));
         }
         if running.heard.len() > 1 && self.world.strikes(Fault::BridgeKilled) {
             running.heard.clear();

@@ -15,7 +15,6 @@ use shared::raw::RawStage;
 use sigfox_callback::Callback as Door;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
-use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 
 use super::bridge::Bridge;
@@ -109,17 +108,17 @@ impl Pipeline {
     /// Has everything sent.
     pub fn send(&self, fleet: &Fleet) {
         for callback in fleet.callbacks.iter().cloned() {
-            spawn_local(self.sigfox.clone().send(callback));
+            self.world.spawn(self.sigfox.clone().send(callback));
         }
         for datagram in fleet.datagrams.iter().cloned() {
-            spawn_local(send_datagram(Arc::clone(&self.world), Arc::clone(&self.bridges), datagram));
+            self.world.spawn(send_datagram(Arc::clone(&self.world), Arc::clone(&self.bridges), datagram));
         }
         fleet.raw_noise.iter().for_each(|noise| self.raw.add(noise.as_str().into()));
         fleet.pulse_noise.iter().for_each(|noise| self.pulse_sigfox.add(noise.as_str().into()));
         fleet.stream_noise.iter().cloned().for_each(|noise| self.stream.add(noise));
         if self.world.faults.stormy() {
             let (world, stream) = (Arc::clone(&self.world), self.stream.clone());
-            spawn_local(async move {
+            self.world.spawn(async move {
                 for _ in 0..world.draw(|rng| rng.u8(..5)) {
                     sleep(world.span(1_000..=240_000)).await;
                     stream.reshard();
@@ -185,7 +184,7 @@ impl Pipeline {
                 run(&world, limit, killed, |deadline| handle(event, deadline)).await
             }
         };
-        spawn_local(queue_mapping::run(Arc::clone(&self.world), queue.clone(), self.settings.queues, invoke));
+        self.world.spawn(queue_mapping::run(Arc::clone(&self.world), queue.clone(), self.settings.queues, invoke));
     }
 
     fn map_raw_nbiot(&self) {
@@ -208,7 +207,7 @@ impl Pipeline {
             }
         };
         let (world, stream, bucket) = (Arc::clone(&self.world), self.stream.clone(), Arc::clone(&self.bucket));
-        spawn_local(StreamMapping { world, stream, settings: self.settings.stream, invoke, bucket }.run());
+        self.world.spawn(StreamMapping { world, stream, settings: self.settings.stream, invoke, bucket }.run());
     }
 }
 

@@ -11,7 +11,6 @@ use shared::aws::resend::Undone;
 use shared::batch::{self, Failed};
 use shared::ports::{Item, Queue, Refused, Table};
 use shared::raw::RawStage;
-use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout_at};
 
 use super::table::TableModel;
@@ -28,19 +27,10 @@ pub enum Bug {
     IgnoresUnprocessed,
     /// Of several failed records of a shard, the last is told.
     ReportsTheHighest,
+    /// A function panics now and then; what it had in hand comes again.
+    Panics,
     /// Sort keys hold when they were written.
     ClockInTheKey,
-}
-
-impl Bug {
-    /// Every one of them.
-    pub const ALL: [Self; 5] = [
-        Self::AcknowledgesBeforeThePut,
-        Self::AnswersBeforeTheWrite,
-        Self::IgnoresUnprocessed,
-        Self::ReportsTheHighest,
-        Self::ClockInTheKey,
-    ];
 }
 
 /// A table, through which an adapter with a bug is talked to, if there is one.
@@ -59,6 +49,11 @@ impl Table for PlantedTable {
         match self.bug {
             Some(Bug::AnswersBeforeTheWrite) => self.later(items),
             Some(Bug::IgnoresUnprocessed) => self.without_a_look(items, deadline).await,
+            Some(Bug::Panics) => {
+                let panics = self.world.faults.rage() && self.world.draw(|rng| rng.u8(..)) < 16;
+                assert!(!panics, "a planted panic");
+                self.table.put(items, deadline).await
+            }
             Some(Bug::ClockInTheKey) => {
                 let now = self.world.elapsed().as_secs();
                 let items: Vec<Item> = items.iter().map(|item| stamped(item, now)).collect();
@@ -74,8 +69,9 @@ impl PlantedTable {
     fn later(&self, items: &[Item]) -> Refused {
         let (table, world, items) = (self.table.clone(), Arc::clone(&self.world), items.to_vec());
         if !items.is_empty() {
-            spawn_local(async move {
-                let _busy = world.busy();
+            let under_way = Arc::clone(&world);
+            world.spawn(async move {
+                let _busy = under_way.busy();
                 // Then the sandbox is frozen.
                 let patience = Duration::from_millis(30);
                 let _ = timeout_at(Instant::now() + patience, table.put(&items, Instant::now() + patience)).await;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::queue::{QueueModel, Received};
@@ -46,7 +45,7 @@ pub async fn run<F>(
             continue;
         }
         let (queue, invoke) = (queue.clone(), invoke.clone());
-        spawn_local(async move {
+        world.spawn(async move {
             let answer = invoke(event(&messages)).await;
             settle(&queue, &messages, answer);
             drop(place);

@@ -8,7 +8,6 @@ use shared::ports::{Downlinks, Queue, Secret};
 use sigfox_callback::Callback as Door;
 use sigfox_callback::request::Request;
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::bridge::Bridge;
@@ -119,7 +118,7 @@ where
         }
         if world.strikes(Fault::CallbackRepeated) {
             let (this, request) = (self.clone(), Arc::clone(request));
-            spawn_local(async move { this.call(&request).await });
+            world.spawn(async move { this.call(&request).await });
         }
         self.call(request).await.filter(|_| !world.strikes(Fault::CallbackUnanswered))
     }
@@ -142,15 +141,16 @@ pub async fn send_datagram(world: Arc<World>, bridges: Arc<[Arc<Bridge>]>, datag
         let bridge = &bridges[world.draw(|rng| rng.usize(..bridges.len()))];
         let copies = 1 + usize::from(world.strikes(Fault::DatagramRepeated));
         for _ in 0..copies {
-            let (world, bridge, acknowledged) = (Arc::clone(&world), Arc::clone(bridge), Arc::clone(&acknowledged));
+            let (bridge, acknowledged) = (Arc::clone(bridge), Arc::clone(&acknowledged));
             let (bytes, listener) = (Arc::clone(&datagram.bytes), datagram.listener);
             if world.strikes(Fault::DatagramLost) {
                 continue;
             }
             let delayed = world.strikes(Fault::DatagramDelayed);
             let delay = if delayed { world.span(0..=20_000) } else { Duration::ZERO };
-            spawn_local(async move {
-                let _busy = world.busy();
+            let under_way = Arc::clone(&world);
+            world.spawn(async move {
+                let _busy = under_way.busy();
                 sleep(delay).await;
                 bridge.hear(listener, &bytes, acknowledged);
             });

@@ -30,6 +30,8 @@ pub struct End {
     pub refused: usize,
     /// Callbacks that were answered otherwise than expected.
     pub odd: Vec<String>,
+    /// What panicked: handlers, and models that were asked for what AWS refuses.
+    pub panics: Vec<String>,
     /// What the functions counted.
     pub tally: Tally,
     /// How often each fault happened.
@@ -57,6 +59,7 @@ impl End {
             quarantined: pipeline.quarantine.bodies().into_iter().collect(),
             refused: *lock(&pipeline.sigfox.refused) + datagrams.len(),
             odd: lock(&pipeline.sigfox.odd).clone(),
+            panics: pipeline.world.panics(),
             tally,
             faults: pipeline.world.faults.counts(),
             digest: pipeline.world.digest(),
@@ -70,6 +73,7 @@ impl End {
         if !self.quiet {
             wrong.push(format!("something is left for ever: {}", self.left));
         }
+        wrong.extend(self.panics.iter().take(TOLD).map(|panic| format!("a panic: {panic}")));
         wrong.extend(self.odd.iter().take(TOLD).map(|odd| format!("a callback is {odd}")));
         let keys = |items: &Items| items.keys().cloned().collect::<BTreeSet<_>>();
         differ(&mut wrong, "raw uplinks", &expected.raw, &keys(&self.tables[0]));

@@ -63,11 +63,11 @@ impl Wire {
         if world.strikes(faults.late) {
             leg.on = None;
             let (delay, busy) = (world.span(0..=LATEST), world.busy());
-            tokio::spawn(async move {
+            tokio::spawn(world.watched(async move {
                 sleep(delay).await;
                 effect();
                 drop(busy);
-            });
+            }));
             sleep(ATTEMPT).await;
             return None;
         }
