@@ -46,7 +46,7 @@ pub struct Bridge {
 #[derive(Debug)]
 struct Running {
     heard: Vec<Told>,
-    puts: JoinSet<()>,
+    puts: JoinSet<Option<()>>,
     gone_until: Instant,
 }
 
@@ -83,16 +83,17 @@ impl Bridge {
         lock(&self.refused).clone()
     }
 
-    /// Takes a datagram that has reached it.
-    pub fn hear(self: &Arc<Self>, listener: Listener, datagram: &[u8], acknowledged: Arc<Notify>) {
+    /// Takes a datagram that has reached it. Whether it was there to do so.
+    pub fn hear(self: &Arc<Self>, listener: Listener, datagram: &[u8], acknowledged: Arc<Notify>) -> bool {
         let mut running = lock(&self.running);
         if Instant::now() < running.gone_until {
-            return;
+            return false;
         }
         let Ok(Heard::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
             lock(&self.refused).insert(datagram.to_vec());
             // So that it is not sent again. A real stranger is told nothing.
-            return acknowledged.notify_one();
+            acknowledged.notify_one();
+            return true;
         };
         let uplink = Uplink {
             device: opened.device,
@@ -122,6 +123,7 @@ impl Bridge {
             running.puts = JoinSet::new();
             running.gone_until = Instant::now() + GONE;
         }
+        true
     }
 
     /// Puts what has come together.

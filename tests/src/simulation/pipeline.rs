@@ -223,7 +223,7 @@ async fn run<T>(
     if killed {
         let _busy = world.busy();
         let awaits = world.draw(|rng| rng.u32(1..8));
-        lambda::killed(handle(Instant::now() + limit), awaits).await;
+        lambda::killed(world.watched(handle(Instant::now() + limit)), awaits).await;
         return None;
     }
     lambda::invoke(world, limit, handle).await?.ok()

@@ -202,8 +202,11 @@ impl QueueModel {
         let (this, bodies) = (self.clone(), Arc::clone(bodies));
         let take = move || {
             let world = &this.0.world;
-            let partly = world.strikes(Fault::SendPartlyRefused);
+            let partly = world.threatens(Fault::SendPartlyRefused);
             let (refused, taken): (Vec<usize>, Vec<usize>) = pending.into_iter().partition(|_| partly && world.coin());
+            if !refused.is_empty() {
+                world.faults.happened(Fault::SendPartlyRefused, 1);
+            }
             for position in taken {
                 world.happened(this.0.name, position);
                 this.add(Arc::clone(&bodies[position]));

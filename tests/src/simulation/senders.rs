@@ -1,6 +1,7 @@
 //! Those who send: the Sigfox cloud, which repeats a callback three times and then gives it up, and meters, which repeat a
 //! datagram until it is acknowledged.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -113,8 +114,10 @@ where
         if world.strikes(Fault::CallbackThrottled) {
             return Some(429);
         }
-        if world.strikes(Fault::CallbackDelayed) {
-            sleep(world.span(0..=12_000)).await;
+        if world.threatens(Fault::CallbackDelayed) {
+            // With longer ones Sigfox is gone before they are over, and the callback never arrives.
+            sleep(world.span(1..=12_000)).await;
+            world.faults.happened(Fault::CallbackDelayed, 1);
         }
         if world.strikes(Fault::CallbackRepeated) {
             let (this, request) = (self.clone(), Arc::clone(request));
@@ -139,20 +142,27 @@ pub async fn send_datagram(world: Arc<World>, bridges: Arc<[Arc<Bridge>]>, datag
     let mut wait = METER_WAITS;
     loop {
         let bridge = &bridges[world.draw(|rng| rng.usize(..bridges.len()))];
-        let copies = 1 + usize::from(world.strikes(Fault::DatagramRepeated));
+        let copies = 1 + usize::from(world.threatens(Fault::DatagramRepeated));
+        let arrived = Arc::new(AtomicUsize::new(0));
         for _ in 0..copies {
-            let (bridge, acknowledged) = (Arc::clone(bridge), Arc::clone(&acknowledged));
+            let (bridge, acknowledged, arrived) = (Arc::clone(bridge), Arc::clone(&acknowledged), Arc::clone(&arrived));
             let (bytes, listener) = (Arc::clone(&datagram.bytes), datagram.listener);
             if world.strikes(Fault::DatagramLost) {
                 continue;
             }
-            let delayed = world.strikes(Fault::DatagramDelayed);
-            let delay = if delayed { world.span(0..=20_000) } else { Duration::ZERO };
+            let delayed = world.threatens(Fault::DatagramDelayed);
+            let delay = if delayed { world.span(1..=20_000) } else { Duration::ZERO };
             let under_way = Arc::clone(&world);
             world.spawn(async move {
                 let _busy = under_way.busy();
                 sleep(delay).await;
-                bridge.hear(listener, &bytes, acknowledged);
+                let heard = bridge.hear(listener, &bytes, acknowledged);
+                if heard && delayed {
+                    under_way.faults.happened(Fault::DatagramDelayed, 1);
+                }
+                if heard && arrived.fetch_add(1, Ordering::Relaxed) == 1 {
+                    under_way.faults.happened(Fault::DatagramRepeated, 1);
+                }
             });
         }
         if timeout(wait, acknowledged.notified()).await.is_ok() {

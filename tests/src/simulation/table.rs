@@ -100,9 +100,12 @@ impl TableModel {
 
 impl Inner {
     fn write(&self, puts: &Puts, pending: Vec<usize>) -> Vec<usize> {
-        let partly = self.world.strikes(Fault::ItemsUnprocessed);
+        let partly = self.world.threatens(Fault::ItemsUnprocessed);
         let (unprocessed, written): (Vec<usize>, Vec<usize>) =
             pending.into_iter().partition(|_| partly && self.world.coin());
+        if !unprocessed.is_empty() {
+            self.world.faults.happened(Fault::ItemsUnprocessed, 1);
+        }
         let mut items = lock(&self.items);
         for position in &written {
             let (key, size, item) = &puts[*position];

@@ -57,7 +57,16 @@ impl World {
 
     /// Whether a fault happens now. If so, it is counted.
     pub fn strikes(&self, fault: Fault) -> bool {
-        self.draw(|rng| self.faults.strikes(fault, rng))
+        let strikes = self.threatens(fault);
+        if strikes {
+            self.faults.happened(fault, 1);
+        }
+        strikes
+    }
+
+    /// Whether a fault is to happen. Whoever asks counts it once it has an effect.
+    pub fn threatens(&self, fault: Fault) -> bool {
+        self.draw(|rng| self.faults.threatens(fault, rng))
     }
 
     /// A time by chance, in milliseconds.
@@ -98,14 +107,13 @@ impl World {
         spawn_local(self.watched(work));
     }
 
-    /// The same work; but a panic in it ends it and is noted. To whoever has called a function, one that panicked looks like
+    /// The same work; but a panic in it is noted and makes it come to nothing. To whoever has called a function, one that panicked looks like
     /// one that was killed: what it had in hand comes again, and all would seem well.
-    pub fn watched<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = ()> + use<F> {
+    pub fn watched<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = Option<F::Output>> + use<F> {
         let world = Arc::clone(self);
         async move {
-            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
-                lock(&world.panics).push(said(&*panic));
-            }
+            let ended = AssertUnwindSafe(work).catch_unwind().await;
+            ended.map_err(|panic| lock(&world.panics).push(said(&*panic))).ok()
         }
     }
 
