@@ -1,6 +1,7 @@
 //! SQS: at least once, in no order, each message invisible for a while once it was received.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use super::world::{World, lock};
 /// What a request may hold.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
 const MAX_BATCH: usize = 10;
+
+/// What is delivered twice at once is visible again so soon, in milliseconds: while a function still has it in hand.
+const TWICE_WITHIN: RangeInclusive<u64> = 0..=200;
 
 const FAULTS: WireFaults = WireFaults {
     refused: Fault::SendRefused,
@@ -52,6 +56,8 @@ struct Message {
     body: Arc<str>,
     visible_from: Instant,
     receives: u32,
+    /// Invocations that have it in hand.
+    in_hand: u32,
 }
 
 /// A message as it was received.
@@ -114,7 +120,7 @@ impl QueueModel {
         let mut state = lock(&self.0.state);
         let id = state.sent;
         state.sent += 1;
-        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0 });
+        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0, in_hand: 0 });
         self.0.sent.notify_one();
     }
 
@@ -160,11 +166,25 @@ impl QueueModel {
             if message.receives > 1 {
                 world.faults.happened(Fault::Redelivered, 1);
             }
-            let twice = world.strikes(Fault::ReceivedTwice);
-            message.visible_from = now + if twice { world.span(0..=2_000) } else { self.0.visibility };
+            if message.in_hand > 0 {
+                world.faults.happened(Fault::ReceivedTwice, 1);
+            }
+            message.in_hand += 1;
+            let twice = world.threatens(Fault::ReceivedTwice);
+            message.visible_from = now + if twice { world.span(TWICE_WITHIN) } else { self.0.visibility };
             received.push(Received { id, receive: message.receives, body: Arc::clone(&message.body) });
         }
         received
+    }
+
+    /// Takes note that the invocation which was given these messages is over.
+    pub(super) fn out_of_hand(&self, messages: &[Received]) {
+        let mut state = lock(&self.0.state);
+        for received in messages {
+            if let Some(message) = state.messages.get_mut(&received.id) {
+                message.in_hand = message.in_hand.saturating_sub(1);
+            }
+        }
     }
 
     /// Takes note of an answer to a batch.
