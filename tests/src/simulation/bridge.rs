@@ -22,8 +22,8 @@ use super::planted::Bug;
 use super::stream::StreamModel;
 use super::world::{World, lock};
 
-/// As the bridge's own defaults are.
-const LINGER: Duration = Duration::from_millis(500);
+/// As the bridge's own defaults are. (`udp_bridge::config`)
+const LINGER: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

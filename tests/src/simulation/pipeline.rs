@@ -31,7 +31,7 @@ use super::world::World;
 use super::{lambda, queue_mapping};
 
 /// As the template's default is.
-const RETENTION_DAYS: u32 = 400;
+pub(super) const RETENTION_DAYS: u32 = 400;
 
 /// All of it.
 #[derive(Debug)]

@@ -79,7 +79,7 @@ impl TableModel {
         };
         let put = |item: &Item| {
             assert!(names_are_valid(item.inner().iter()), "{item:?}");
-            let size = item.inner().iter().map(|(name, value)| name.len() + size(value)).sum();
+            let size = frames::bytes(item);
             assert!(size <= MAX_ITEM, "an item of {size} bytes");
             let key = (text(item, "device"), text(item, self.0.sort_key));
             // Most of what is written again is there as it is.
@@ -125,15 +125,5 @@ impl Table for TableModel {
             Undone { again: self.request(&puts, pending).await.unwrap_or(all), ..Undone::default() }
         };
         put_all(items, deadline, request).await
-    }
-}
-
-fn size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
-        AttributeValue::B(bytes) => bytes.len(),
-        AttributeValue::M(inner) => 3 + inner.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>(),
-        AttributeValue::L(inner) => 3 + inner.iter().map(|value| 1 + size(value)).sum::<usize>(),
-        _ => 1,
     }
 }
