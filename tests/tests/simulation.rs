@@ -55,6 +55,11 @@ fn ignoring_unprocessed_items_is_found() {
 }
 
 #[test]
+fn ignoring_refused_messages_is_found() {
+    found(Bug::IgnoresRefusedMessages, "is lost");
+}
+
+#[test]
 fn telling_the_highest_failed_record_is_found() {
     found(Bug::ReportsTheHighest, "is lost");
 }

@@ -31,8 +31,7 @@ pub async fn invoke<F: Future>(
     let _busy = world.busy();
     let work = world.watched(work(Instant::now() + limit.saturating_sub(MARGIN)));
     let (ended, fault) = if world.threatens(Fault::InvocationKilled) {
-        let awaits = world.draw(|rng| rng.u32(..=AWAITS));
-        (killed(work, awaits).await, Some(Fault::InvocationKilled))
+        (killed(work, awaits(world)).await, Some(Fault::InvocationKilled))
     } else if world.threatens(Fault::InvocationTimedOut) {
         let limit = world.span(1..=HALF_WAY);
         (timeout(limit, work).await.ok(), Some(Fault::InvocationTimedOut))
@@ -44,6 +43,11 @@ pub async fn invoke<F: Future>(
         world.faults.happened(fault, 1);
     }
     ended.flatten().filter(|_| !world.strikes(Fault::InvocationUnanswered))
+}
+
+/// How many awaits something comes to that is to be killed.
+pub fn awaits(world: &World) -> u32 {
+    world.draw(|rng| rng.u32(..=AWAITS))
 }
 
 /// Runs something, and kills it when it has waited so many times and is to go on. That is anywhere: before a request

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::bridge::Bridge;
 use super::fleet::{Fleet, SECRET};
-use super::planted::{self, Bug, PlantedTable};
+use super::planted::{self, Bug, PlantedQueue, PlantedTable};
 use super::poison::Poison;
 use super::queue::QueueModel;
 use super::senders::{Sigfox, send_datagram};
@@ -147,13 +147,17 @@ impl Pipeline {
         PlantedTable { table: table.clone(), bug: self.bug, world: Arc::clone(&self.world) }
     }
 
-    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> RawStage<PlantedTable, QueueModel> {
+    fn planted_queue(&self, queue: &QueueModel) -> PlantedQueue {
+        PlantedQueue { queue: queue.clone(), bug: self.bug }
+    }
+
+    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> RawStage<PlantedTable, PlantedQueue> {
         RawStage {
             table: self.planted(&self.raw_table),
             retention_days: RETENTION_DAYS,
             events: events.map(|table| self.planted(table)),
-            pulse: pulse.clone(),
-            quarantine: self.quarantine.clone(),
+            pulse: self.planted_queue(pulse),
+            quarantine: self.planted_queue(&self.quarantine),
         }
     }
 

@@ -216,8 +216,13 @@ impl QueueModel {
         state.messages.remove(&message.id);
     }
 
+    /// Messages as requests take them.
+    pub(super) fn shared(bodies: &[String]) -> Arc<[Arc<str>]> {
+        bodies.iter().map(|body| Arc::from(body.as_str())).collect()
+    }
+
     /// One `SendMessageBatch`, of the messages at these positions: those it refuses, or `None` if it fails.
-    async fn request(&self, bodies: &Arc<[Arc<str>]>, pending: Vec<usize>) -> Option<Vec<usize>> {
+    pub(super) async fn request(&self, bodies: &Arc<[Arc<str>]>, pending: Vec<usize>) -> Option<Vec<usize>> {
         assert!(pending.len() <= MAX_BATCH, "a batch that SQS refuses");
         let (this, bodies) = (self.clone(), Arc::clone(bodies));
         let take = move || {
@@ -239,7 +244,7 @@ impl QueueModel {
 
 impl Queue for QueueModel {
     async fn send(&self, bodies: &[String], deadline: Instant) -> Refused {
-        let shared: Arc<[Arc<str>]> = bodies.iter().map(|body| Arc::from(body.as_str())).collect();
+        let shared = Self::shared(bodies);
         let request = |pending: Vec<usize>| async {
             let all = pending.clone();
             Undone { again: self.request(&shared, pending).await.unwrap_or(all), ..Undone::default() }
