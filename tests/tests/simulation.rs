@@ -55,11 +55,22 @@ fn ignoring_unprocessed_items_is_found() {
 }
 
 #[test]
+fn ignoring_refused_messages_is_found() {
+    found(Bug::IgnoresRefusedMessages, "is lost");
+}
+
+#[test]
 fn telling_the_highest_failed_record_is_found() {
     found(Bug::ReportsTheHighest, "is lost");
 }
 
+/// What a panic loses comes again, so that nothing else tells of it.
+#[test]
+fn a_panic_is_found() {
+    found(Bug::Panics, "a planted panic");
+}
+
 #[test]
 fn a_clock_in_the_key_is_found() {
-    found(Bug::ClockInTheKey, "where nothing went wrong");
+    found(Bug::ClockInTheKey, "should not be there");
 }

@@ -22,8 +22,8 @@ use super::planted::Bug;
 use super::stream::StreamModel;
 use super::world::{World, lock};
 
-/// As the bridge's own defaults are.
-const LINGER: Duration = Duration::from_millis(500);
+/// As the bridge's own defaults are. (`udp_bridge::config`)
+const LINGER: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -46,7 +46,7 @@ pub struct Bridge {
 #[derive(Debug)]
 struct Running {
     heard: Vec<Told>,
-    puts: JoinSet<()>,
+    puts: JoinSet<Option<()>>,
     gone_until: Instant,
 }
 
@@ -83,16 +83,17 @@ impl Bridge {
         lock(&self.refused).clone()
     }
 
-    /// Takes a datagram that has reached it.
-    pub fn hear(self: &Arc<Self>, listener: Listener, datagram: &[u8], acknowledged: Arc<Notify>) {
+    /// Takes a datagram that has reached it. Whether it was there to do so.
+    pub fn hear(self: &Arc<Self>, listener: Listener, datagram: &[u8], acknowledged: Arc<Notify>) -> bool {
         let mut running = lock(&self.running);
         if Instant::now() < running.gone_until {
-            return;
+            return false;
         }
         let Ok(Heard::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
             lock(&self.refused).insert(datagram.to_vec());
             // So that it is not sent again. A real stranger is told nothing.
-            return acknowledged.notify_one();
+            acknowledged.notify_one();
+            return true;
         };
         let uplink = Uplink {
             device: opened.device,
@@ -112,16 +113,17 @@ impl Bridge {
         running.heard.push(Told { device: uplink.device, record, acknowledged });
         if running.heard.len() == 1 {
             let this = Arc::clone(self);
-            running.puts.spawn_local(async move {
+            running.puts.spawn_local(self.world.watched(async move {
                 sleep(LINGER).await;
                 this.flush().await;
-            });
+            }));
         }
         if running.heard.len() > 1 && self.world.strikes(Fault::BridgeKilled) {
             running.heard.clear();
             running.puts = JoinSet::new();
             running.gone_until = Instant::now() + GONE;
         }
+        true
     }
 
     /// Puts what has come together.

@@ -1,6 +1,7 @@
 //! Many runs, on all cores, and what they come to.
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -58,7 +59,7 @@ impl Campaign {
                 if seed - self.first >= self.seeds {
                     return;
                 }
-                let report = simulate(seed, self.uplinks, settings, None);
+                let report = tried(seed, self.uplinks, settings, None);
                 let mut summary = world::lock(&summary);
                 summary.add(seed, report);
                 progress(seed, &summary);
@@ -81,18 +82,34 @@ impl Campaign {
 /// Which of these runs is the first to find a bug, and what it says.
 pub fn first_to_find(bug: Bug, campaign: Campaign) -> Option<(u64, Vec<String>)> {
     let settings = Settings::read();
-    let mut runs = (campaign.first..campaign.first + campaign.seeds)
-        .map(|seed| (seed, simulate(seed, campaign.uplinks, settings, Some(bug)).wrong));
+    let mut runs = (campaign.first..campaign.first + campaign.seeds).map(|seed| {
+        (seed, tried(seed, campaign.uplinks, settings, Some(bug)).map_or_else(panicked, |report| report.wrong))
+    });
     runs.find(|(_, wrong)| !wrong.is_empty())
 }
 
+/// A run, or what it panicked with.
+fn tried(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>) -> Result<Report, String> {
+    catch_unwind(|| simulate(seed, uplinks, settings, bug)).map_err(|panic| world::said(&*panic))
+}
+
+fn panicked(said: String) -> Vec<String> {
+    vec![format!("the run panicked: {said}")]
+}
+
 impl Summary {
-    fn add(&mut self, seed: u64, report: Report) {
-        let Report { wrong, messages, uplinks, end } = report;
+    fn add(&mut self, seed: u64, report: Result<Report, String>) {
+        self.runs += 1;
+        let Report { wrong, messages, uplinks, end } = match report {
+            Ok(report) => report,
+            Err(said) => {
+                self.failed.insert(seed, panicked(said));
+                return;
+            }
+        };
         if !wrong.is_empty() {
             self.failed.insert(seed, wrong);
         }
-        self.runs += 1;
         self.messages += messages;
         self.uplinks += uplinks;
         self.quarantined += end.quarantined.len();

@@ -124,12 +124,8 @@ impl Faults {
         self.raging.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn strikes(&self, fault: Fault, rng: &mut Rng) -> bool {
-        let strikes = self.rage() && rng.f64() < self.rates[fault as usize];
-        if strikes {
-            self.happened(fault, 1);
-        }
-        strikes
+    pub(super) fn threatens(&self, fault: Fault, rng: &mut Rng) -> bool {
+        self.rage() && rng.f64() < self.rates[fault as usize]
     }
 
     /// Counts it.

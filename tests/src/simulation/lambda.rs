@@ -13,7 +13,7 @@ use super::world::World;
 /// Left by `shared::deadline` for what comes after the last write.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// The most awaits that a handler is let come to before it is killed. Most have come to an end by then.
+/// The most awaits that a handler is let come to before it is killed.
 const AWAITS: u32 = 16;
 
 /// The longest, in milliseconds, that a handler is given which is to run out of time half-way.
@@ -29,17 +29,25 @@ pub async fn invoke<F: Future>(
         return None;
     }
     let _busy = world.busy();
-    let work = work(Instant::now() + limit.saturating_sub(MARGIN));
-    let ended = if world.strikes(Fault::InvocationKilled) {
-        let awaits = world.draw(|rng| rng.u32(..=AWAITS));
-        killed(work, awaits).await
-    } else if world.strikes(Fault::InvocationTimedOut) {
+    let work = world.watched(work(Instant::now() + limit.saturating_sub(MARGIN)));
+    let (ended, fault) = if world.threatens(Fault::InvocationKilled) {
+        (killed(work, awaits(world)).await, Some(Fault::InvocationKilled))
+    } else if world.threatens(Fault::InvocationTimedOut) {
         let limit = world.span(1..=HALF_WAY);
-        timeout(limit, work).await.ok()
+        (timeout(limit, work).await.ok(), Some(Fault::InvocationTimedOut))
     } else {
-        timeout(limit, work).await.ok()
+        (timeout(limit, work).await.ok(), None)
     };
-    ended.filter(|_| !world.strikes(Fault::InvocationUnanswered))
+    // Most handlers have come to an end before.
+    if let (None, Some(fault)) = (&ended, fault) {
+        world.faults.happened(fault, 1);
+    }
+    ended.flatten().filter(|_| !world.strikes(Fault::InvocationUnanswered))
+}
+
+/// How many awaits something comes to that is to be killed.
+pub fn awaits(world: &World) -> u32 {
+    world.draw(|rng| rng.u32(..=AWAITS))
 }
 
 /// Runs something, and kills it when it has waited so many times and is to go on. That is anywhere: before a request

@@ -74,7 +74,7 @@ pub fn simulate(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>)
         calm.wrong(&fleet).into_iter().map(|wrong| format!("where nothing goes wrong: {wrong}")).collect();
     wrong.extend(end.wrong(&fleet));
     wrong.extend(end.unlike(&calm));
-    Report { wrong, messages: fleet.messages(), uplinks: fleet.expected.raw.len(), end }
+    Report { wrong, messages: fleet.messages(), uplinks: fleet.expected.tables[0].len(), end }
 }
 
 fn run(seed: u64, fleet: &Fleet, settings: Settings, bug: Option<Bug>, stormy: bool) -> End {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::faults::{Fault, STORM};
@@ -48,7 +47,7 @@ fn fetch_back(pipeline: &Arc<Pipeline>) {
     for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
         // Under way from now on, not only once it is begun.
         let (sigfox, busy) = (pipeline.sigfox.clone(), pipeline.world.busy());
-        spawn_local(async move {
+        pipeline.world.spawn(async move {
             sigfox.recover(callback).await;
             drop(busy);
         });

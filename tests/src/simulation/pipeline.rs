@@ -15,12 +15,11 @@ use shared::raw::RawStage;
 use sigfox_callback::Callback as Door;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
-use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 
 use super::bridge::Bridge;
 use super::fleet::{Fleet, SECRET};
-use super::planted::{self, Bug, PlantedTable};
+use super::planted::{self, Bug, PlantedQueue, PlantedTable};
 use super::poison::Poison;
 use super::queue::QueueModel;
 use super::senders::{Sigfox, send_datagram};
@@ -32,7 +31,7 @@ use super::world::World;
 use super::{lambda, queue_mapping};
 
 /// As the template's default is.
-const RETENTION_DAYS: u32 = 400;
+pub(super) const RETENTION_DAYS: u32 = 400;
 
 /// All of it.
 #[derive(Debug)]
@@ -109,17 +108,17 @@ impl Pipeline {
     /// Has everything sent.
     pub fn send(&self, fleet: &Fleet) {
         for callback in fleet.callbacks.iter().cloned() {
-            spawn_local(self.sigfox.clone().send(callback));
+            self.world.spawn(self.sigfox.clone().send(callback));
         }
         for datagram in fleet.datagrams.iter().cloned() {
-            spawn_local(send_datagram(Arc::clone(&self.world), Arc::clone(&self.bridges), datagram));
+            self.world.spawn(send_datagram(Arc::clone(&self.world), Arc::clone(&self.bridges), datagram));
         }
         fleet.raw_noise.iter().for_each(|noise| self.raw.add(noise.as_str().into()));
         fleet.pulse_noise.iter().for_each(|noise| self.pulse_sigfox.add(noise.as_str().into()));
         fleet.stream_noise.iter().cloned().for_each(|noise| self.stream.add(noise));
         if self.world.faults.stormy() {
             let (world, stream) = (Arc::clone(&self.world), self.stream.clone());
-            spawn_local(async move {
+            self.world.spawn(async move {
                 for _ in 0..world.draw(|rng| rng.u8(..5)) {
                     sleep(world.span(1_000..=240_000)).await;
                     stream.reshard();
@@ -148,13 +147,17 @@ impl Pipeline {
         PlantedTable { table: table.clone(), bug: self.bug, world: Arc::clone(&self.world) }
     }
 
-    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> RawStage<PlantedTable, QueueModel> {
+    fn planted_queue(&self, queue: &QueueModel) -> PlantedQueue {
+        PlantedQueue { queue: queue.clone(), bug: self.bug }
+    }
+
+    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> RawStage<PlantedTable, PlantedQueue> {
         RawStage {
             table: self.planted(&self.raw_table),
             retention_days: RETENTION_DAYS,
             events: events.map(|table| self.planted(table)),
-            pulse: pulse.clone(),
-            quarantine: self.quarantine.clone(),
+            pulse: self.planted_queue(pulse),
+            quarantine: self.planted_queue(&self.quarantine),
         }
     }
 
@@ -185,7 +188,7 @@ impl Pipeline {
                 run(&world, limit, killed, |deadline| handle(event, deadline)).await
             }
         };
-        spawn_local(queue_mapping::run(Arc::clone(&self.world), queue.clone(), self.settings.queues, invoke));
+        self.world.spawn(queue_mapping::run(Arc::clone(&self.world), queue.clone(), self.settings.queues, invoke));
     }
 
     fn map_raw_nbiot(&self) {
@@ -208,7 +211,7 @@ impl Pipeline {
             }
         };
         let (world, stream, bucket) = (Arc::clone(&self.world), self.stream.clone(), Arc::clone(&self.bucket));
-        spawn_local(StreamMapping { world, stream, settings: self.settings.stream, invoke, bucket }.run());
+        self.world.spawn(StreamMapping { world, stream, settings: self.settings.stream, invoke, bucket }.run());
     }
 }
 
@@ -224,7 +227,7 @@ async fn run<T>(
     if killed {
         let _busy = world.busy();
         let awaits = world.draw(|rng| rng.u32(1..8));
-        lambda::killed(handle(Instant::now() + limit), awaits).await;
+        lambda::killed(world.watched(handle(Instant::now() + limit)), awaits).await;
         return None;
     }
     lambda::invoke(world, limit, handle).await?.ok()

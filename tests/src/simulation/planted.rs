@@ -1,19 +1,20 @@
 //! Bugs that are planted on purpose, to see that a run finds them. They are in the harness, never in the product.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use serde_dynamo::AttributeValue;
-use shared::aws::put_all;
 use shared::aws::resend::Undone;
+use shared::aws::{put_all, send_all};
 use shared::batch::{self, Failed};
 use shared::ports::{Item, Queue, Refused, Table};
 use shared::raw::RawStage;
-use tokio::task::spawn_local;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::faults::Fault;
+use super::lambda;
+use super::queue::QueueModel;
 use super::table::TableModel;
 use super::world::World;
 
@@ -26,21 +27,14 @@ pub enum Bug {
     AnswersBeforeTheWrite,
     /// Nobody looks at what `BatchWriteItem` left unprocessed.
     IgnoresUnprocessed,
+    /// Nobody looks at what `SendMessageBatch` refused.
+    IgnoresRefusedMessages,
     /// Of several failed records of a shard, the last is told.
     ReportsTheHighest,
+    /// A function panics now and then; what it had in hand comes again.
+    Panics,
     /// Sort keys hold when they were written.
     ClockInTheKey,
-}
-
-impl Bug {
-    /// Every one of them.
-    pub const ALL: [Self; 5] = [
-        Self::AcknowledgesBeforeThePut,
-        Self::AnswersBeforeTheWrite,
-        Self::IgnoresUnprocessed,
-        Self::ReportsTheHighest,
-        Self::ClockInTheKey,
-    ];
 }
 
 /// A table, through which an adapter with a bug is talked to, if there is one.
@@ -57,8 +51,13 @@ pub struct PlantedTable {
 impl Table for PlantedTable {
     async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
         match self.bug {
-            Some(Bug::AnswersBeforeTheWrite) => self.later(items),
+            Some(Bug::AnswersBeforeTheWrite) => self.later(items, deadline),
             Some(Bug::IgnoresUnprocessed) => self.without_a_look(items, deadline).await,
+            Some(Bug::Panics) => {
+                let panics = self.world.faults.rage() && self.world.draw(|rng| rng.u8(..)) < 16;
+                assert!(!panics, "a planted panic");
+                self.table.put(items, deadline).await
+            }
             Some(Bug::ClockInTheKey) => {
                 let now = self.world.elapsed().as_secs();
                 let items: Vec<Item> = items.iter().map(|item| stamped(item, now)).collect();
@@ -70,17 +69,14 @@ impl Table for PlantedTable {
 }
 
 impl PlantedTable {
-    /// What is left to do when a function has answered is done when it is invoked again, if it ever is.
-    fn later(&self, items: &[Item]) -> Refused {
+    /// What is left to do when a function has answered is lost with its sandbox, which is killed as often as others are.
+    fn later(&self, items: &[Item], deadline: Instant) -> Refused {
         let (table, world, items) = (self.table.clone(), Arc::clone(&self.world), items.to_vec());
-        if !items.is_empty() {
-            spawn_local(async move {
-                let _busy = world.busy();
-                // Then the sandbox is frozen.
-                let patience = Duration::from_millis(30);
-                let _ = timeout_at(Instant::now() + patience, table.put(&items, Instant::now() + patience)).await;
-            });
-        }
+        self.world.spawn(async move {
+            let _busy = world.busy();
+            let awaits = if world.threatens(Fault::InvocationKilled) { lambda::awaits(&world) } else { u32::MAX };
+            lambda::killed(table.put(&items, deadline), awaits).await;
+        });
         Refused::new()
     }
 
@@ -92,6 +88,30 @@ impl PlantedTable {
             Undone { again, ..Undone::default() }
         };
         put_all(items, deadline, request).await
+    }
+}
+
+/// The same before a queue.
+#[derive(Debug, Clone)]
+pub struct PlantedQueue {
+    /// The queue.
+    pub queue: QueueModel,
+    /// The bug.
+    pub bug: Option<Bug>,
+}
+
+impl Queue for PlantedQueue {
+    async fn send(&self, bodies: &[String], deadline: Instant) -> Refused {
+        if self.bug != Some(Bug::IgnoresRefusedMessages) {
+            return self.queue.send(bodies, deadline).await;
+        }
+        let shared = QueueModel::shared(bodies);
+        let request = |pending: Vec<usize>| async {
+            let all = pending.clone();
+            let again = self.queue.request(&shared, pending).await.map_or(all, |_refused| Vec::new());
+            Undone { again, ..Undone::default() }
+        };
+        send_all(bodies, deadline, request).await
     }
 }
 

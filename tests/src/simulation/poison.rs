@@ -9,6 +9,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use fastrand::Rng;
 
 use super::fleet::{Fleet, Listener};
+use super::table::Key;
 use super::world::World;
 
 /// Where it kills, and what.
@@ -36,8 +37,8 @@ impl Poison {
             let clear: Vec<_> = fleet.datagrams.iter().filter(|d| d.known && d.listener != Listener::Sealed).collect();
             rng.choice(clear)?.bytes.to_vec()
         } else {
-            let data = |(device, key): &&(String, String)| device.starts_with(network) && key.ends_with("#data");
-            let uplinks: Vec<_> = fleet.expected.raw.iter().filter(data).collect();
+            let data = |(device, key): &&Key| device.starts_with(network) && key.ends_with("#data");
+            let uplinks: Vec<_> = fleet.expected.tables[0].keys().filter(data).collect();
             let (device, key) = rng.choice(uplinks)?;
             let at = key.split('#').next().unwrap_or_default();
             format!(r#""{device}","kind":"data","at":"{at}""#).into_bytes()

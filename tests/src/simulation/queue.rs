@@ -1,6 +1,7 @@
 //! SQS: at least once, in no order, each message invisible for a while once it was received.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use super::world::{World, lock};
 /// What a request may hold.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
 const MAX_BATCH: usize = 10;
+
+/// What is delivered twice at once is visible again so soon, in milliseconds: while a function still has it in hand.
+const TWICE_WITHIN: RangeInclusive<u64> = 0..=200;
 
 const FAULTS: WireFaults = WireFaults {
     refused: Fault::SendRefused,
@@ -52,6 +56,8 @@ struct Message {
     body: Arc<str>,
     visible_from: Instant,
     receives: u32,
+    /// Invocations that have it in hand.
+    in_hand: u32,
 }
 
 /// A message as it was received.
@@ -114,7 +120,7 @@ impl QueueModel {
         let mut state = lock(&self.0.state);
         let id = state.sent;
         state.sent += 1;
-        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0 });
+        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0, in_hand: 0 });
         self.0.sent.notify_one();
     }
 
@@ -160,11 +166,25 @@ impl QueueModel {
             if message.receives > 1 {
                 world.faults.happened(Fault::Redelivered, 1);
             }
-            let twice = world.strikes(Fault::ReceivedTwice);
-            message.visible_from = now + if twice { world.span(0..=2_000) } else { self.0.visibility };
+            if message.in_hand > 0 {
+                world.faults.happened(Fault::ReceivedTwice, 1);
+            }
+            message.in_hand += 1;
+            let twice = world.threatens(Fault::ReceivedTwice);
+            message.visible_from = now + if twice { world.span(TWICE_WITHIN) } else { self.0.visibility };
             received.push(Received { id, receive: message.receives, body: Arc::clone(&message.body) });
         }
         received
+    }
+
+    /// Takes note that the invocation which was given these messages is over.
+    pub(super) fn out_of_hand(&self, messages: &[Received]) {
+        let mut state = lock(&self.0.state);
+        for received in messages {
+            if let Some(message) = state.messages.get_mut(&received.id) {
+                message.in_hand = message.in_hand.saturating_sub(1);
+            }
+        }
     }
 
     /// Takes note of an answer to a batch.
@@ -196,14 +216,22 @@ impl QueueModel {
         state.messages.remove(&message.id);
     }
 
+    /// Messages as requests take them.
+    pub(super) fn shared(bodies: &[String]) -> Arc<[Arc<str>]> {
+        bodies.iter().map(|body| Arc::from(body.as_str())).collect()
+    }
+
     /// One `SendMessageBatch`, of the messages at these positions: those it refuses, or `None` if it fails.
-    async fn request(&self, bodies: &Arc<[Arc<str>]>, pending: Vec<usize>) -> Option<Vec<usize>> {
+    pub(super) async fn request(&self, bodies: &Arc<[Arc<str>]>, pending: Vec<usize>) -> Option<Vec<usize>> {
         assert!(pending.len() <= MAX_BATCH, "a batch that SQS refuses");
         let (this, bodies) = (self.clone(), Arc::clone(bodies));
         let take = move || {
             let world = &this.0.world;
-            let partly = world.strikes(Fault::SendPartlyRefused);
+            let partly = world.threatens(Fault::SendPartlyRefused);
             let (refused, taken): (Vec<usize>, Vec<usize>) = pending.into_iter().partition(|_| partly && world.coin());
+            if !refused.is_empty() {
+                world.faults.happened(Fault::SendPartlyRefused, 1);
+            }
             for position in taken {
                 world.happened(this.0.name, position);
                 this.add(Arc::clone(&bodies[position]));
@@ -216,7 +244,7 @@ impl QueueModel {
 
 impl Queue for QueueModel {
     async fn send(&self, bodies: &[String], deadline: Instant) -> Refused {
-        let shared: Arc<[Arc<str>]> = bodies.iter().map(|body| Arc::from(body.as_str())).collect();
+        let shared = Self::shared(bodies);
         let request = |pending: Vec<usize>| async {
             let all = pending.clone();
             Undone { again: self.request(&shared, pending).await.unwrap_or(all), ..Undone::default() }

@@ -1,12 +1,13 @@
 //! An event source mapping on a queue: batches, invocations at once, and partial answers.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::queue::{QueueModel, Received};
@@ -23,6 +24,10 @@ pub struct QueueSettings {
     pub concurrency: usize,
 }
 
+/// How many pollers Lambda begins with.
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>)
+const POLLERS: usize = 5;
+
 /// Hands what comes into the queue to the function, for ever. `invoke` says how the function answered, if it did.
 pub async fn run<F>(
     world: Arc<World>,
@@ -33,10 +38,23 @@ pub async fn run<F>(
     F: Future<Output = Option<SqsBatchResponse>>,
 {
     let places = Arc::new(Semaphore::new(settings.concurrency));
+    let poller = || poll(Arc::clone(&world), queue.clone(), settings, Arc::clone(&places), invoke.clone());
+    join_all(iter::repeat_with(poller).take(POLLERS)).await;
+}
+
+async fn poll<F>(
+    world: Arc<World>,
+    queue: QueueModel,
+    settings: QueueSettings,
+    places: Arc<Semaphore>,
+    invoke: impl Fn(SqsEvent) -> F + Clone + 'static,
+) where
+    F: Future<Output = Option<SqsBatchResponse>>,
+{
     loop {
         queue.visible().await;
         if queue.waiting() < settings.batch {
-            sleep(settings.window).await;
+            sleep(window(&world, settings)).await;
         }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         // SQS gives fewer than there are, whenever it likes.
@@ -46,12 +64,21 @@ pub async fn run<F>(
             continue;
         }
         let (queue, invoke) = (queue.clone(), invoke.clone());
-        spawn_local(async move {
+        world.spawn(async move {
             let answer = invoke(event(&messages)).await;
+            queue.out_of_hand(&messages);
             settle(&queue, &messages, answer);
             drop(place);
         });
     }
+}
+
+/// How much of its window a poller has left: each began it at a moment of its own.
+fn window(world: &World, settings: QueueSettings) -> Duration {
+    if !world.faults.stormy() {
+        return settings.window;
+    }
+    settings.window.mul_f64(world.draw(fastrand::Rng::f64))
 }
 
 /// What an invocation is given.

@@ -1,6 +1,7 @@
 //! Those who send: the Sigfox cloud, which repeats a callback three times and then gives it up, and meters, which repeat a
 //! datagram until it is acknowledged.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use shared::ports::{Downlinks, Queue, Secret};
 use sigfox_callback::Callback as Door;
 use sigfox_callback::request::Request;
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::bridge::Bridge;
@@ -114,12 +114,14 @@ where
         if world.strikes(Fault::CallbackThrottled) {
             return Some(429);
         }
-        if world.strikes(Fault::CallbackDelayed) {
-            sleep(world.span(0..=12_000)).await;
+        if world.threatens(Fault::CallbackDelayed) {
+            // With longer ones Sigfox is gone before they are over, and the callback never arrives.
+            sleep(world.span(1..=12_000)).await;
+            world.faults.happened(Fault::CallbackDelayed, 1);
         }
         if world.strikes(Fault::CallbackRepeated) {
             let (this, request) = (self.clone(), Arc::clone(request));
-            spawn_local(async move { this.call(&request).await });
+            world.spawn(async move { this.call(&request).await });
         }
         self.call(request).await.filter(|_| !world.strikes(Fault::CallbackUnanswered))
     }
@@ -140,19 +142,27 @@ pub async fn send_datagram(world: Arc<World>, bridges: Arc<[Arc<Bridge>]>, datag
     let mut wait = METER_WAITS;
     loop {
         let bridge = &bridges[world.draw(|rng| rng.usize(..bridges.len()))];
-        let copies = 1 + usize::from(world.strikes(Fault::DatagramRepeated));
+        let copies = 1 + usize::from(world.threatens(Fault::DatagramRepeated));
+        let arrived = Arc::new(AtomicUsize::new(0));
         for _ in 0..copies {
-            let (world, bridge, acknowledged) = (Arc::clone(&world), Arc::clone(bridge), Arc::clone(&acknowledged));
+            let (bridge, acknowledged, arrived) = (Arc::clone(bridge), Arc::clone(&acknowledged), Arc::clone(&arrived));
             let (bytes, listener) = (Arc::clone(&datagram.bytes), datagram.listener);
             if world.strikes(Fault::DatagramLost) {
                 continue;
             }
-            let delayed = world.strikes(Fault::DatagramDelayed);
-            let delay = if delayed { world.span(0..=20_000) } else { Duration::ZERO };
-            spawn_local(async move {
-                let _busy = world.busy();
+            let delayed = world.threatens(Fault::DatagramDelayed);
+            let delay = if delayed { world.span(1..=20_000) } else { Duration::ZERO };
+            let under_way = Arc::clone(&world);
+            world.spawn(async move {
+                let _busy = under_way.busy();
                 sleep(delay).await;
-                bridge.hear(listener, &bytes, acknowledged);
+                let heard = bridge.hear(listener, &bytes, acknowledged);
+                if heard && delayed {
+                    under_way.faults.happened(Fault::DatagramDelayed, 1);
+                }
+                if heard && arrived.fetch_add(1, Ordering::Relaxed) == 1 {
+                    under_way.faults.happened(Fault::DatagramRepeated, 1);
+                }
             });
         }
         if timeout(wait, acknowledged.notified()).await.is_ok() {

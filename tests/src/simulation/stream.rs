@@ -166,7 +166,7 @@ impl StreamModel {
         assert!(records.len() <= MAX_STREAM_RECORDS, "more records than PutRecords takes");
         let this = self.clone();
         let put = move || {
-            let partly = this.0.world.strikes(Fault::PutPartlyRefused);
+            let partly = this.0.world.threatens(Fault::PutPartlyRefused);
             let mut refused = BTreeSet::new();
             for (position, record) in records.into_iter().enumerate() {
                 if partly && this.0.world.coin() {
@@ -174,6 +174,9 @@ impl StreamModel {
                 } else {
                     this.add(record);
                 }
+            }
+            if !refused.is_empty() {
+                this.0.world.faults.happened(Fault::PutPartlyRefused, 1);
             }
             refused
         };

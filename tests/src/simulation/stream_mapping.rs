@@ -12,7 +12,6 @@ use std::time::Duration;
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use shared::ports::StreamRecord;
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::faults::Fault;
@@ -70,7 +69,7 @@ where
             let changed = this.stream.changed();
             for shard in this.stream.readable() {
                 if started.insert(shard) {
-                    spawn_local(Arc::clone(&this).read(shard));
+                    this.world.spawn(Arc::clone(&this).read(shard));
                 }
             }
             changed.await;
@@ -132,7 +131,7 @@ where
     async fn once(&self, records: &[Arc<Stored>]) -> Went {
         if self.world.strikes(Fault::BatchTwice) {
             // A poller that has lost the shard does not know it yet. Its answer counts for nothing.
-            spawn_local((self.invoke)(event(records)));
+            self.world.spawn((self.invoke)(event(records)));
         }
         let Some(answer) = (self.invoke)(event(records)).await else { return Went::Wrong };
         let place = |id: Option<String>| records.iter().position(|stored| Some(&stored.sequence) == id.as_ref());

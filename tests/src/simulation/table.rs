@@ -79,7 +79,7 @@ impl TableModel {
         };
         let put = |item: &Item| {
             assert!(names_are_valid(item.inner().iter()), "{item:?}");
-            let size = item.inner().iter().map(|(name, value)| name.len() + size(value)).sum();
+            let size = frames::bytes(item);
             assert!(size <= MAX_ITEM, "an item of {size} bytes");
             let key = (text(item, "device"), text(item, self.0.sort_key));
             // Most of what is written again is there as it is.
@@ -100,9 +100,12 @@ impl TableModel {
 
 impl Inner {
     fn write(&self, puts: &Puts, pending: Vec<usize>) -> Vec<usize> {
-        let partly = self.world.strikes(Fault::ItemsUnprocessed);
+        let partly = self.world.threatens(Fault::ItemsUnprocessed);
         let (unprocessed, written): (Vec<usize>, Vec<usize>) =
             pending.into_iter().partition(|_| partly && self.world.coin());
+        if !unprocessed.is_empty() {
+            self.world.faults.happened(Fault::ItemsUnprocessed, 1);
+        }
         let mut items = lock(&self.items);
         for position in &written {
             let (key, size, item) = &puts[*position];
@@ -122,15 +125,5 @@ impl Table for TableModel {
             Undone { again: self.request(&puts, pending).await.unwrap_or(all), ..Undone::default() }
         };
         put_all(items, deadline, request).await
-    }
-}
-
-fn size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
-        AttributeValue::B(bytes) => bytes.len(),
-        AttributeValue::M(inner) => 3 + inner.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>(),
-        AttributeValue::L(inner) => 3 + inner.iter().map(|value| 1 + size(value)).sum::<usize>(),
-        _ => 1,
     }
 }

@@ -30,6 +30,8 @@ pub struct End {
     pub refused: usize,
     /// Callbacks that were answered otherwise than expected.
     pub odd: Vec<String>,
+    /// What panicked: handlers, and models that were asked for what AWS refuses.
+    pub panics: Vec<String>,
     /// What the functions counted.
     pub tally: Tally,
     /// How often each fault happened.
@@ -57,6 +59,7 @@ impl End {
             quarantined: pipeline.quarantine.bodies().into_iter().collect(),
             refused: *lock(&pipeline.sigfox.refused) + datagrams.len(),
             odd: lock(&pipeline.sigfox.odd).clone(),
+            panics: pipeline.world.panics(),
             tally,
             faults: pipeline.world.faults.counts(),
             digest: pipeline.world.digest(),
@@ -70,16 +73,14 @@ impl End {
         if !self.quiet {
             wrong.push(format!("something is left for ever: {}", self.left));
         }
+        wrong.extend(self.panics.iter().take(TOLD).map(|panic| format!("a panic: {panic}")));
         wrong.extend(self.odd.iter().take(TOLD).map(|odd| format!("a callback is {odd}")));
-        let keys = |items: &Items| items.keys().cloned().collect::<BTreeSet<_>>();
-        differ(&mut wrong, "raw uplinks", &expected.raw, &keys(&self.tables[0]));
-        differ(&mut wrong, "pulses", &expected.pulses, &keys(&self.tables[1]));
-        if self.tables[2].len() != expected.events {
-            wrong.push(format!("{} events instead of {}", self.tables[2].len(), expected.events));
+        for (name, (expected, found)) in TABLES.iter().zip(expected.tables.iter().zip(&self.tables)) {
+            tables_differ(&mut wrong, name, expected, found);
         }
         let quarantined: BTreeSet<String> = self.quarantined.iter().map(|message| identity(message)).collect();
         differ(&mut wrong, "quarantine", &expected.quarantined, &quarantined);
-        let stored: BTreeSet<String> = keys(&self.tables[0]).iter().map(|(d, key)| owner(d, &uplink_of(key))).collect();
+        let stored: BTreeSet<String> = self.tables[0].keys().map(|(d, key)| owner(d, &uplink_of(key))).collect();
         let became = [self.tables[0].len(), quarantined.difference(&stored).count(), self.refused];
         if fleet.messages() != became.iter().sum::<usize>() {
             wrong.push(format!("of {} messages, {became:?} were stored, quarantined, refused", fleet.messages()));
@@ -92,15 +93,19 @@ impl End {
     pub fn unlike(&self, calm: &Self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (name, (here, there)) in TABLES.iter().zip(self.tables.iter().zip(&calm.tables)) {
-            let other = here.iter().filter(|(key, item)| there.get(*key).is_some_and(|other| other != *item));
-            wrong.extend(other.take(TOLD).map(|(key, _)| format!("{name}: {key:?} has other contents")));
-            if here.len() != there.len() {
-                wrong.push(format!("{name}: {} items, and {} where nothing went wrong", here.len(), there.len()));
-            }
+            tables_differ(&mut wrong, &format!("{name}, beside the run where nothing went wrong"), there, here);
         }
         differ(&mut wrong, "quarantine, to the byte", &calm.quarantined, &self.quarantined);
         wrong
     }
+}
+
+/// In keys either way, and in contents.
+fn tables_differ(wrong: &mut Vec<String>, what: &str, expected: &Items, found: &Items) {
+    let keys = |items: &Items| items.keys().cloned().collect::<BTreeSet<_>>();
+    differ(wrong, what, &keys(expected), &keys(found));
+    let other = found.iter().filter(|(key, item)| expected.get(*key).is_some_and(|expected| expected != *item));
+    wrong.extend(other.take(TOLD).map(|(key, _)| format!("{what}: {key:?} has other contents")));
 }
 
 fn differ<T: Ord + Debug>(wrong: &mut Vec<String>, what: &str, expected: &BTreeSet<T>, found: &BTreeSet<T>) {

@@ -1,6 +1,6 @@
 //! A request to a service: it may be refused, take its time, lose its answer, or take effect when nobody waits any more.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::world::World;
 /// When the adapters give a request up. (`shared::aws`)
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The latest that a request takes effect which its sender has given up, in milliseconds.
-const LATEST: u64 = 60_000;
+/// When a request takes effect that its sender has given up, in milliseconds.
+const LATE: RangeInclusive<u64> = 3_001..=60_000;
 
 /// The way to a service.
 #[derive(Debug)]
@@ -60,14 +60,15 @@ impl Wire {
             leg.on = None;
             return None;
         }
-        if world.strikes(faults.late) {
+        if world.threatens(faults.late) {
             leg.on = None;
-            let (delay, busy) = (world.span(0..=LATEST), world.busy());
-            tokio::spawn(async move {
+            let (delay, busy, under_way, late) = (world.span(LATE), world.busy(), Arc::clone(world), faults.late);
+            tokio::spawn(world.watched(async move {
                 sleep(delay).await;
                 effect();
+                under_way.faults.happened(late, 1);
                 drop(busy);
-            });
+            }));
             sleep(ATTEMPT).await;
             return None;
         }

@@ -1,10 +1,14 @@
 //! What everything in a run shares: chance, faults, the clock, and what happened.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
+use futures_util::FutureExt as _;
+use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::faults::{Fault, Faults};
@@ -18,6 +22,7 @@ pub struct World {
     began: Instant,
     digest: AtomicU64,
     busy: AtomicUsize,
+    panics: Mutex<Vec<String>>,
 }
 
 /// Something under way that may still have an effect.
@@ -36,6 +41,7 @@ impl World {
             began: Instant::now(),
             digest: AtomicU64::new(0xCBF2_9CE4_8422_2325),
             busy: AtomicUsize::new(0),
+            panics: Mutex::default(),
         })
     }
 
@@ -51,7 +57,16 @@ impl World {
 
     /// Whether a fault happens now. If so, it is counted.
     pub fn strikes(&self, fault: Fault) -> bool {
-        self.draw(|rng| self.faults.strikes(fault, rng))
+        let strikes = self.threatens(fault);
+        if strikes {
+            self.faults.happened(fault, 1);
+        }
+        strikes
+    }
+
+    /// Whether a fault is to happen. Whoever asks counts it once it has an effect.
+    pub fn threatens(&self, fault: Fault) -> bool {
+        self.draw(|rng| self.faults.threatens(fault, rng))
     }
 
     /// A time by chance, in milliseconds.
@@ -87,6 +102,26 @@ impl World {
         Busy(Arc::clone(self))
     }
 
+    /// Starts something. Nobody waits for it, so a panic in it is noted.
+    pub fn spawn(self: &Arc<Self>, work: impl Future + 'static) {
+        spawn_local(self.watched(work));
+    }
+
+    /// The same work; but a panic in it is noted and makes it come to nothing. To whoever has called a function, one that panicked looks like
+    /// one that was killed: what it had in hand comes again, and all would seem well.
+    pub fn watched<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = Option<F::Output>> + use<F> {
+        let world = Arc::clone(self);
+        async move {
+            let ended = AssertUnwindSafe(work).catch_unwind().await;
+            ended.map_err(|panic| lock(&world.panics).push(said(&*panic))).ok()
+        }
+    }
+
+    /// What panicked.
+    pub fn panics(&self) -> Vec<String> {
+        lock(&self.panics).clone()
+    }
+
     /// Whether nothing is under way.
     pub fn is_quiet(&self) -> bool {
         self.busy.load(Ordering::Relaxed) == 0
@@ -97,6 +132,12 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What a panic says.
+pub(super) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something without a text").to_owned()
 }
 
 /// A run has one thread, so nobody else can have left anything half done.

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde_json::Value;
 use shared::at::At;
+use shared::event::DeviceEvent;
 use shared::ports::StreamRecord;
+use shared::pulse;
+use shared::uplink::Uplink;
 use sigfox_callback::request::Request;
 use udp_bridge::protocol::sealed::MasterKeys;
 
-use super::table::Key;
+use super::pipeline::RETENTION_DAYS;
+use super::table::Items;
 
 mod nbiot;
 mod sigfox;
@@ -86,12 +91,8 @@ pub enum Listener {
 /// What has to become of a fleet's messages: each is one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// Uplinks in the raw table, by their keys.
-    pub raw: BTreeSet<Key>,
-    /// Items in the table of pulses.
-    pub pulses: BTreeSet<Key>,
-    /// Items in the table of events.
-    pub events: usize,
+    /// The tables of raw uplinks, of pulses, and of events.
+    pub tables: [Items; 3],
     /// What waits in quarantine: whose uplink it is, or the record itself.
     pub quarantined: BTreeSet<String>,
     /// Turned away at the door.
@@ -131,9 +132,9 @@ impl Fleet {
 
     /// How many messages it sends that differ from each other.
     pub fn messages(&self) -> usize {
-        let Expected { raw, quarantined, refused, .. } = &self.expected;
+        let Expected { tables: [raw, ..], quarantined, refused } = &self.expected;
         // What only `pulse` cannot read is in the raw table already.
-        let stored: BTreeSet<String> = raw.iter().map(|(device, key)| owner(device, &uplink_of(key))).collect();
+        let stored: BTreeSet<String> = raw.keys().map(|(device, key)| owner(device, &uplink_of(key))).collect();
         raw.len() + quarantined.difference(&stored).count() + refused
     }
 }
@@ -149,14 +150,26 @@ pub fn uplink_of(raw_key: &str) -> String {
 }
 
 impl Expected {
-    fn uplink(&mut self, device: &str, reading: &Reading, kind: &str) {
-        let key = reading.key();
-        self.raw.insert((device.to_owned(), format!("{key}#{kind}")));
+    /// What has to become of an uplink, `message` as the queues carry it: its items as a table holds them that nothing went
+    /// wrong with.
+    fn uplink(&mut self, reading: &Reading, message: Value) {
+        let uplink: Uplink = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
+        let (device, key) = (uplink.device.to_string(), reading.key());
+        let [raw, pulses, _] = &mut self.tables;
+        raw.insert((device.clone(), format!("{key}#{}", uplink.kind)), Arc::new(uplink.raw_item(RETENTION_DAYS)));
         if reading.decodable {
-            self.pulses.insert((device.to_owned(), key));
+            let item = pulse::item(&uplink).unwrap_or_else(|e| panic!("{e}"));
+            pulses.insert((device, key), Arc::new(item));
         } else {
-            self.quarantined.insert(owner(device, &key));
+            self.quarantined.insert(owner(&device, &key));
         }
+    }
+
+    /// The same of a device event.
+    fn event(&mut self, message: Value) {
+        let event: DeviceEvent = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
+        let item = Arc::new(event.item(RETENTION_DAYS));
+        self.tables[2].insert((event.source.as_str().to_owned(), event.key()), item);
     }
 }
 
@@ -192,8 +205,12 @@ impl Reading {
         format!("{code}{status:02x}{:08x}{rest}{clock}", self.index)
     }
 
+    fn when(&self) -> At {
+        At::from_unix(self.at).unwrap_or_else(|e| panic!("{e}"))
+    }
+
     fn key(&self) -> String {
-        let at = At::from_unix(self.at).unwrap_or_else(|e| panic!("{e}"));
+        let at = self.when();
         format!("{at}#{:05}", self.sequence)
     }
 }

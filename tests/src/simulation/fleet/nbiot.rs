@@ -1,6 +1,7 @@
 //! Datagrams: in the clear with the meter's clock, and sealed. Noise for the bridge, and for the stream behind it.
 
 use fastrand::Rng;
+use serde_json::json;
 use shared::aggregate::Aggregator;
 use shared::device::Imei;
 use shared::ports::StreamRecord;
@@ -10,6 +11,9 @@ use super::{Datagram, Fleet, Listener, Reading, moment};
 
 /// Readings of a meter.
 const SERIES: usize = 4;
+
+/// How well the meters' modems say they hear.
+const SIGNAL: u8 = 3;
 
 /// Adds so many uplinks at least, and what else comes in at the bridge's door.
 pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
@@ -23,16 +27,26 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
             // A frame that no codec knows has no clock that the bridge could read: only the envelope dates it.
             reading.decodable |= key.is_none();
             let frame = reading.frame(key.is_none());
-            let head = [imei.packed().as_slice(), &[3], &reading.sequence.to_be_bytes()].concat();
+            let head = [imei.packed().as_slice(), &[SIGNAL], &reading.sequence.to_be_bytes()].concat();
             let payload = [head, hex::decode(frame).unwrap_or_else(|e| panic!("{e}"))].concat();
             let bytes = match &key {
                 Some(key) => {
                     let time = u32::try_from(reading.at).unwrap_or(u32::MAX);
                     key.seal_uplink(Header { key_id: 1, imei, counter: reading.sequence, time }, &payload)
                 }
-                None => payload,
+                None => payload.clone(),
             };
-            fleet.expected.uplink(&format!("nbiot:{imei}"), &reading, "data");
+            let profile = if listener == Listener::Hourly { "adeunis-pulse4-nbiot-1h" } else { "adeunis-pulse4-nbiot" };
+            // The bridge does not look into an envelope's payload for more than it has to.
+            let radio = if key.is_some() { json!({}) } else { json!({"signal_quality": SIGNAL}) };
+            fleet.expected.uplink(
+                &reading,
+                json!({
+                    "device": format!("nbiot:{imei}"), "kind": "data", "at": reading.when(), "time_source": "device",
+                    "sequence": reading.sequence, "profile": profile, "payload": hex::encode(&payload),
+                    "radio": radio,
+                }),
+            );
             fleet.datagrams.push(Datagram { at: moment(rng), listener, bytes: bytes.into(), known: true });
         }
     }

@@ -55,7 +55,13 @@ fn uplink(fleet: &mut Fleet, rng: &mut Rng, profile: usize, device: &str, readin
     if ways >= 240 {
         lines.push(line);
     }
-    fleet.expected.uplink(&owner, reading, "data");
+    let message = |kind: &str| {
+        json!({
+            "device": owner, "kind": kind, "at": reading.when(), "time_source": "network", "sequence": sequence,
+            "profile": profile, "payload": frame,
+        })
+    };
+    fleet.expected.uplink(reading, message("data"));
     if rng.u8(..) < 16 {
         let advanced = json!({
             "device": device, "time": at, "data": frame, "seqNumber": sequence, "lqi": "Good", "countryCode": 528,
@@ -64,8 +70,14 @@ fn uplink(fleet: &mut Fleet, rng: &mut Rng, profile: usize, device: &str, readin
         for _ in 0..rng.u8(1..3) {
             push(fleet, rng, profile, "data-advanced", advanced.to_string(), 204);
         }
-        fleet.expected.uplink(&owner, reading, "data-advanced");
-        fleet.expected.events += 1;
+        fleet.expected.uplink(reading, message("data-advanced"));
+        fleet.expected.event(json!({
+            "device": owner, "kind": "data-advanced", "at": reading.when(), "sequence": sequence, "profile": profile,
+            "says": {
+                "link_quality": "good", "country": 528,
+                "location": {"lat": 52.0116, "lng": 4.3571, "radius_metres": 7_800.0, "source": 2},
+            },
+        }));
     }
 }
 
