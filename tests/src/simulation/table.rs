@@ -79,7 +79,7 @@ impl TableModel {
         };
         let put = |item: &Item| {
             assert!(names_are_valid(item.inner().iter()), "{item:?}");
-            let size = frames::bytes(item);
+            let size = shared::ports::item_size(item);
             assert!(size <= MAX_ITEM, "an item of {size} bytes");
             let key = (text(item, "device"), text(item, self.0.sort_key));
             // Most of what is written again is there as it is.
