@@ -83,7 +83,11 @@ impl Campaign {
 pub fn first_to_find(bug: Bug, campaign: Campaign) -> Option<(u64, Vec<String>)> {
     let settings = Settings::read();
     let mut runs = (campaign.first..campaign.first + campaign.seeds).map(|seed| {
-        (seed, tried(seed, campaign.uplinks, settings, Some(bug)).map_or_else(panicked, |report| report.wrong))
+        (
+            seed,
+            tried(seed, campaign.uplinks, settings, Some(bug))
+                .map_or_else(|said| panicked(&said), |report| report.wrong),
+        )
     });
     runs.find(|(_, wrong)| !wrong.is_empty())
 }
@@ -93,7 +97,7 @@ fn tried(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>) -> Res
     catch_unwind(|| simulate(seed, uplinks, settings, bug)).map_err(|panic| world::said(&*panic))
 }
 
-fn panicked(said: String) -> Vec<String> {
+fn panicked(said: &str) -> Vec<String> {
     vec![format!("the run panicked: {said}")]
 }
 
@@ -103,7 +107,7 @@ impl Summary {
         let Report { wrong, messages, uplinks, end } = match report {
             Ok(report) => report,
             Err(said) => {
-                self.failed.insert(seed, panicked(said));
+                self.failed.insert(seed, panicked(&said));
                 return;
             }
         };
