@@ -9,6 +9,9 @@ CARGO_DENY := $(CARGO_DENY_HOME)/bin/cargo-deny
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ_HOME := .local/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_FUZZ := $(CARGO_FUZZ_HOME)/bin/cargo-fuzz
+CARGO_MUTANTS_VERSION := 27.1.0
+CARGO_MUTANTS_HOME := .local/tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)
+CARGO_MUTANTS := $(CARGO_MUTANTS_HOME)/bin/cargo-mutants
 
 .DEFAULT_GOAL := help
 # The steps share the processor and cargo's lock: side by side they would only wait for each other.
@@ -121,6 +124,18 @@ nightly:
 
 $(CARGO_FUZZ):
 	cargo install --locked --root $(CARGO_FUZZ_HOME) --version $(CARGO_FUZZ_VERSION) cargo-fuzz
+
+# --- Tests of the tests
+
+.PHONY: mutants
+# Which part of the mutants, such as `--shard 0/8`, or other options of cargo-mutants.
+MUTANTS :=
+mutants: prerequisites $(CARGO_MUTANTS) ## break the codecs and the batch rule a line at a time: does a test see it? (takes an hour and more)
+	PROPTEST_CASES=48 CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 \
+	  $(CARGO_MUTANTS) mutants --no-shuffle --timeout 60 --output target $(MUTANTS)
+
+$(CARGO_MUTANTS):
+	cargo install --locked --root $(CARGO_MUTANTS_HOME) --version $(CARGO_MUTANTS_VERSION) cargo-mutants
 
 # --- The UDP bridge, measured and broken
 
