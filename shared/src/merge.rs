@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::at::At;
 use crate::codec::Channel;
 use crate::device::DeviceId;
-use crate::pulse::{Counts, PulseItem};
+use crate::pulse::{Counts, PulseItem, modulo};
 use crate::uplink::TimeSource;
 
 use numbered::Numbered;
@@ -344,9 +344,4 @@ fn better(one: TimeSource, other: TimeSource) -> TimeSource {
         TimeSource::Computed => 0,
     };
     if rank(other) > rank(one) { other } else { one }
-}
-
-/// A count modulo 2^`bits`.
-pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
-    count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
 }

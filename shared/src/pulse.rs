@@ -10,9 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::at::At;
-use crate::codec::{Channel, Codec, Details, Flow, Mark, Reading, Series, Undecodable};
+use crate::codec::{Channel, Codec, Details, Flow, Mark, Series, Undecodable};
 use crate::device::{DeviceId, Network};
-use crate::merge::modulo;
 use crate::ports::Item;
 use crate::profile::{self, Profile};
 use crate::uplink::{ProfileName, TimeSource, Uplink};
@@ -59,7 +58,7 @@ pub struct PulseItem {
     pub codec: Cow<'static, str>,
     /// See [`Codec::version`].
     pub codec_version: u16,
-    /// See [`Reading::frame`].
+    /// See [`Reading::frame`](crate::codec::Reading::frame).
     pub frame: Cow<'static, str>,
     /// After how many bits the counts start again at zero, if anybody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,16 +66,16 @@ pub struct PulseItem {
     /// Pulse counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channels: BTreeMap<Channel, Counts>,
-    /// See [`Reading::flags`].
+    /// See [`Reading::flags`](crate::codec::Reading::flags).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub flags: BTreeSet<Mark>,
-    /// See [`Reading::battery_mv`].
+    /// See [`Reading::battery_mv`](crate::codec::Reading::battery_mv).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub battery_mv: Option<u16>,
-    /// See [`Reading::flow`].
+    /// See [`Reading::flow`](crate::codec::Reading::flow).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flow: BTreeMap<Channel, Flow>,
-    /// See [`Reading::details`].
+    /// See [`Reading::details`](crate::codec::Reading::details).
     #[serde(default, skip_serializing_if = "Details::is_empty")]
     pub details: Details,
 }
@@ -173,7 +172,7 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, NoPulses> {
         codec_version: codec.version,
         frame: reading.frame.into(),
         counter_bits: profile.counter_bits().filter(|_| !reading.channels.is_empty()),
-        channels: channels(uplink, profile, &reading),
+        channels: channels(uplink, profile, reading.clock, reading.channels),
         flags: reading.flags,
         battery_mv: reading.battery_mv,
         flow: reading.flow,
@@ -184,17 +183,22 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, NoPulses> {
 /// The frame's own moment, and whose clock says so.
 type Moment = (At, TimeSource);
 
-fn channels(uplink: &Uplink, profile: &Profile, reading: &Reading) -> BTreeMap<Channel, Counts> {
-    let now = match reading.clock {
+fn channels(
+    uplink: &Uplink,
+    profile: &Profile,
+    clock: Option<At>,
+    channels: BTreeMap<Channel, Series>,
+) -> BTreeMap<Channel, Counts> {
+    let now = match clock {
         Some(clock) => (clock, TimeSource::Device),
         None => (uplink.at, uplink.time_source),
     };
-    reading.channels.iter().map(|(channel, series)| (channel.clone(), counts(uplink, profile, now, series))).collect()
+    channels.into_iter().map(|(channel, series)| (channel, counts(uplink, profile, now, series))).collect()
 }
 
 /// The counts of a channel. A counter that a profile says is narrower than its field starts again at zero before the field does;
 /// so do the indexes that were reckoned back past that.
-fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> Counts {
+fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Counts {
     let mut counts = as_told(uplink, profile, now, series);
     if let Some(bits) = profile.counter_bits() {
         for index in &mut counts.indexes {
@@ -204,39 +208,39 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> C
     counts
 }
 
-fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: &Series) -> Counts {
+fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Counts {
     let log_period = profile.settings.log_period;
     match series {
         Series::Logs(indexes) => Counts {
             log_period: log_period.filter(|_| indexes.len() > 1),
-            indexes: indexes.clone(),
+            indexes,
             at: Some(now.0),
             time_source: Some(now.1),
             ..Counts::default()
         },
-        Series::Timed(points) => timed(points.clone()),
+        Series::Timed(points) => timed(points),
         Series::Undated { newest_is_now, counts } => Counts {
-            indexes: counts.clone(),
+            indexes: counts,
             at: newest_is_now.then_some(now.0),
             time_source: newest_is_now.then_some(now.1),
             ..Counts::default()
         },
-        Series::Ago(points) => ago(now, points.clone()),
+        Series::Ago(points) => ago(now, points),
         Series::Counted(each) => {
-            let mut each = as_told(uplink, profile, now, each);
+            let mut each = as_told(uplink, profile, now, *each);
             each.counted = std::mem::take(&mut each.indexes);
             each
         }
         Series::First(index) => {
             let at = first_log(profile, now.0);
             let time_source = at.map(|_| TimeSource::Computed);
-            Counts { indexes: vec![*index], at, time_source, log_period, begins_series: true, ..Counts::default() }
+            Counts { indexes: vec![index], at, time_source, log_period, begins_series: true, ..Counts::default() }
         }
         Series::Increments { after_log, counts, uplinks_before } => Counts {
-            increments: counts.clone(),
-            after_log: Some(*after_log),
+            increments: counts,
+            after_log: Some(after_log),
             log_period,
-            series: uplink.sequence.map(|sequence| sequence_before(uplink.device.network(), sequence, *uplinks_before)),
+            series: uplink.sequence.map(|sequence| sequence_before(uplink.device.network(), sequence, uplinks_before)),
             ..Counts::default()
         },
     }
@@ -281,6 +285,11 @@ fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> Counts {
 fn first_log(profile: &Profile, last: At) -> Option<At> {
     let steps = profile.settings.logs_per_series?.checked_sub(1)?;
     last.checked_sub(u64::from(profile.settings.log_period?) * u64::from(steps))
+}
+
+/// A count modulo 2^`bits`.
+pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
+    count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
 }
 
 /// The message counter of the uplink so many before the one that has this.

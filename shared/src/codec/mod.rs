@@ -82,11 +82,11 @@ pub enum Undecodable {
     SenMl(#[from] senml::SenMlError),
 }
 
-/// What a device's clock says, in seconds since 1970; `None` for a time before 2020, when none of the devices read here
-/// was made: it is of a clock that nobody has set.
+/// 2020-01-01T00:00:00Z, before any of the devices read here was made: an earlier time is of a clock that nobody has set.
+const CLOCK_SET: i64 = 1_577_836_800;
+
+/// What a device's clock says, in seconds since 1970; `None` if nobody has set it.
 fn clock(seconds: impl Into<i64>) -> Option<At> {
-    /// 2020-01-01T00:00:00Z.
-    const CLOCK_SET: i64 = 1_577_836_800;
     let seconds = seconds.into();
     if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::numbered::{Numbered, goes_on};
-use super::{Found, Said, Why, modulo};
+use super::{Found, Said, Why};
 use crate::at::At;
+use crate::pulse::modulo;
 
 /// A series by the uplink that begins it, with the uplinks that go on with it by the log after which they do.
 struct Series<'a> {

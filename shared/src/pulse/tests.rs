@@ -125,7 +125,7 @@ fn a_counter_that_is_narrower_than_its_field_starts_again_where_the_profile_says
     let text = "[a]\nnetwork = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\nsettings.counter_bits = 24";
     let profile = profile::parse(text).unwrap().remove(0);
     let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
-    let told = |series| counts(&uplink("a", "00"), &profile, now, &series);
+    let told = |series| counts(&uplink("a", "00"), &profile, now, series);
     // 2, and five before it, which the field's 32 bits have as 2^32 - 3.
     let series = Series::Logs(vec![2, u64::from(u32::MAX) - 2]);
     assert_eq!(told(series.clone()).indexes, [2, (1 << 24) - 3]);
@@ -134,7 +134,7 @@ fn a_counter_that_is_narrower_than_its_field_starts_again_where_the_profile_says
 }
 
 /// A reading of the message of an Efento logger whose clock is not set, as a profile with a log period has it.
-fn unset_clock(series: &Series) -> Counts {
+fn unset_clock(series: Series) -> Counts {
     let profile = Profile {
         settings: profile::Settings { log_period: Some(3600), ..profile::Settings::default() },
         ..crate::profile::parse("[a]\nnetwork = \"nbiot\"\ncodec = \"efento\"").unwrap().remove(0)
@@ -145,9 +145,9 @@ fn unset_clock(series: &Series) -> Counts {
 
 #[test]
 fn a_log_period_dates_nothing_of_a_device_that_tells_its_own_times() {
-    let counts = unset_clock(&Series::Undated { newest_is_now: true, counts: vec![9, 7] });
+    let counts = unset_clock(Series::Undated { newest_is_now: true, counts: vec![9, 7] });
     let dated: Vec<_> = counts.dated().collect();
     assert_eq!(dated, [(9, Some(at("2026-11-20T12:00:00Z"))), (7, None)]);
-    let counts = unset_clock(&Series::Undated { newest_is_now: false, counts: vec![9, 7] });
+    let counts = unset_clock(Series::Undated { newest_is_now: false, counts: vec![9, 7] });
     assert_eq!((counts.dated().collect::<Vec<_>>(), counts.time_source), (vec![(9, None), (7, None)], None));
 }

@@ -1,14 +1,11 @@
 //! The second byte of every frame, and the clock that some end with.
 
-use super::super::{Flag, Reading, Undecodable};
+use super::super::{Flag, Reading, Undecodable, clock};
 use super::Generation;
 use crate::at::At;
 
 /// 2013-01-01T00:00:00Z, where the devices' clock starts.
 const CLOCK_EPOCH: i64 = 1_356_998_400;
-
-/// 2020-01-01T00:00:00Z, before any device with a clock was made: an earlier time is a clock nobody has set.
-const CLOCK_SET: i64 = 1_577_836_800;
 
 /// In V4: the frame ends with a clock, if it is of a kind that does.
 const CLOCK: u8 = 1 << 2;
@@ -62,8 +59,7 @@ pub(super) struct Clock(u32);
 impl Clock {
     /// Unless nobody has set it.
     pub(super) fn time(self) -> Option<At> {
-        let seconds = CLOCK_EPOCH + i64::from(self.0);
-        if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }
+        clock(CLOCK_EPOCH + i64::from(self.0))
     }
 
     /// Dates the frame. Its counts carry the time on; where it has none, the details do.

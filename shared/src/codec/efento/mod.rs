@@ -82,9 +82,6 @@ pub static DEVICE_INFO: Codec = Codec {
     decode: |payload, _| about::device_info(&DeviceInfo::decode(payload)?),
 };
 
-/// 2020-01-01T00:00:00Z, before any of these was made: an earlier time is a clock nobody has set.
-const CLOCK_SET: i64 = 1_577_836_800;
-
 /// Bit 0 of a transfer reason.
 const AFTER_RESET: u32 = 1;
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::CLOCK_SET;
 use super::message::{Measurements, Samples};
 use crate::at::At;
-use crate::codec::{Channel, Flag, Reading, Series, Undecodable, Value};
+use crate::codec::{CLOCK_SET, Channel, Flag, Reading, Series, Undecodable, Value};
 
 /// As many as a device has.
 const MAX_CHANNELS: usize = 6;

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::message::Samples;
 use super::*;
-use crate::codec::{Channel, Flag, Series, Value};
+use crate::codec::{CLOCK_SET, Channel, Flag, Series, Value};
 use crate::profile::Settings;
 
 const CODECS: [&Codec; 3] = [&MEASUREMENTS, &CONFIGURATION, &DEVICE_INFO];
