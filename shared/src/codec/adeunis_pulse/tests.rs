@@ -1,4 +1,4 @@
-use crate::codec::{Codec, Flag, Mark, Series};
+use crate::codec::{Codec, Details, Flag, Mark, Series};
 
 use super::*;
 
@@ -120,6 +120,26 @@ fn a_step_that_others_read_as_negative_is_counted_as_it_stands_and_flagged() {
     let reading = read(&V4, "5a2000010000ffff").unwrap();
     assert_eq!(reading.channels[&Channel::A], Series::Logs(vec![0x1_0000, 1]));
     assert_eq!(reading.flags, [Flag::LargeStep.into()].into());
+    let reading = read(&V4, "5a20000100007fff").unwrap();
+    assert_eq!(reading.channels[&Channel::A], Series::Logs(vec![0x1_0000, 0x8001]));
+    assert!(reading.flags.is_empty());
+}
+
+#[test]
+fn each_option_of_a_lorawan_network_is_a_bit_of_its_own() {
+    for bit in 0..8 {
+        let details = read(&V2, &format!("2000{:02x}01", 1 << bit)).unwrap().details;
+        let mut expected = Details::default();
+        for (name, its_bit) in [("adr", 0), ("duty_cycle", 2), ("class_c", 5)] {
+            expected.insert(name, bit == its_bit);
+        }
+        if ![0, 2, 5].contains(&bit) {
+            expected.insert("unknown_network", 1 << bit);
+        }
+        expected.insert("provisioning", "otaa");
+        expected.insert("frame_counter", 0_u8);
+        assert_eq!(details, expected, "bit {bit}");
+    }
 }
 
 #[test]
