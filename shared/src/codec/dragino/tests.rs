@@ -110,6 +110,21 @@ fn an_alarm_that_nobody_documents_is_kept_as_it_is() {
 }
 
 /// A time that the device's clock shows when it was set.
+#[test]
+fn a_place_of_the_log_is_empty_only_if_all_of_it_is_zero() {
+    const HEAD: &str = "f86778705021331700640c7817010000000000090000026315537b";
+    let empty = |record: &str| {
+        let reading = read(&CPN01_NB, &format!("{HEAD}{record}"), &records_of(11)).unwrap();
+        reading.details.get("empty_records").is_some()
+    };
+    assert!(empty("0000000000000000000000"));
+    for byte in 0..11 {
+        let mut record = [0; 11];
+        record[byte] = 1;
+        assert!(!empty(&hex::encode(record)), "byte {byte}");
+    }
+}
+
 fn set_time() -> impl Strategy<Value = u32> {
     1_577_836_800..=u32::MAX
 }
