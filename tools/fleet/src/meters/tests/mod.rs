@@ -13,6 +13,7 @@ use super::kinds::{self, KINDS};
 use super::{Fleet, Meter, Transport, Uplink};
 use crate::spec::{Arrival, Spec, Weighted};
 
+mod alarms;
 mod checks;
 mod formats;
 mod homes;
