@@ -75,26 +75,3 @@ fn one_battery_in_a_hundred_is_nearly_empty_and_every_format_but_one_says_so() {
         assert!((2..=25).contains(&count), "{}: {count}", kind.profile);
     }
 }
-
-#[test]
-fn the_numbers_of_a_sigfox_meters_uplinks_have_no_gap_and_start_again_after_4095() {
-    let fleet = Fleet::new(of_profile("adeunis-pulse-v2-10min", 3, 1_200.0)).unwrap();
-    for number in 0..3 {
-        let all: Vec<u32> = (0..1_200).collect();
-        let keys: Vec<u32> = uplinks(&fleet, number, &all).iter().map(|uplink| uplink.sequence).collect();
-        assert!(keys.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 4_096));
-        assert!(keys.contains(&4_095) && keys.contains(&0));
-    }
-}
-
-#[test]
-fn the_counter_of_a_sealed_meter_grows_by_one_from_a_start_of_its_own() {
-    let fleet = Fleet::new(of_profile("senml-cbor", 20, 5.0)).unwrap();
-    let mut starts = std::collections::BTreeSet::new();
-    for number in 0..20 {
-        let keys: Vec<u32> = uplinks(&fleet, number, &[0, 1, 2, 3, 4]).iter().map(|uplink| uplink.sequence).collect();
-        assert!(keys.windows(2).all(|pair| pair[1] == pair[0] + 1));
-        starts.insert(keys[0]);
-    }
-    assert_eq!(starts.len(), 20);
-}

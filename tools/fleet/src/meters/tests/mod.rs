@@ -17,6 +17,7 @@ mod alarms;
 mod checks;
 mod formats;
 mod homes;
+mod keys;
 mod points;
 mod who_and_when;
 
