@@ -1,0 +1,15 @@
+//! To be written.
+
+use crate::Problem;
+
+/// What is on the command line.
+#[derive(Debug, clap::Args)]
+pub struct Options {}
+
+/// Does it.
+///
+/// # Errors
+/// [`Problem`].
+pub async fn run(_options: Options) -> Result<(), Problem> {
+    Err(Problem::Wrong("not there yet".to_owned()))
+}
