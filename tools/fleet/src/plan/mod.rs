@@ -1,4 +1,6 @@
-//! To be written.
+//! What a fleet needs: shards, capacity, tasks, and how long a burst takes.
+
+pub mod capacity;
 
 use crate::Problem;
 
