@@ -156,11 +156,19 @@ fn within(text: &str, fits: impl Fn(Decimal) -> bool, what: &str) -> Result<Deci
     text.parse().ok().filter(|number| fits(*number)).ok_or_else(|| what.to_owned())
 }
 
-fn positive(text: &str) -> Result<Decimal, String> {
+/// A number that is not zero.
+///
+/// # Errors
+/// What it has to be.
+pub fn positive(text: &str) -> Result<Decimal, String> {
     within(text, |n| n >= dec!(0.0001) && n <= dec!(10_000), "a number from 0.0001 to 10000")
 }
 
-fn share(text: &str) -> Result<Decimal, String> {
+/// A part of a whole.
+///
+/// # Errors
+/// What it has to be.
+pub fn share(text: &str) -> Result<Decimal, String> {
     within(text, |n| n >= Decimal::ZERO && n <= Decimal::ONE, "a part of the whole, from 0 to 1")
 }
 

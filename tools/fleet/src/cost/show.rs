@@ -89,6 +89,7 @@ pub fn bills(load: &Load, bills: &[Bill]) -> Table {
     for name in services(bills, false) {
         row(&mut table, name, bills, line(name));
     }
+    row(&mut table, "of these, what the study counts", bills, |bill| cents(counted(bill)));
     row(&mut table, "without the database", bills, |bill| cents(bill.without_database()));
     row(&mut table, "a device", bills, |bill| small(bill.per_device(bill.without_database())));
     for name in services(bills, true) {
@@ -96,11 +97,22 @@ pub fn bills(load: &Load, bills: &[Bill]) -> Table {
     }
     row(&mut table, "all", bills, |bill| cents(bill.total()));
     row(&mut table, "all, a device", bills, |bill| small(bill.per_device(bill.total())));
-    row(&mut table, "most of it is", bills, |bill| {
-        let share = |part: Decimal| rounded(part * dec!(100), 0);
-        bill.dominant().map_or_else(|| "-".to_owned(), |(name, part)| format!("{name}: {} %", share(part)))
-    });
+    row(&mut table, "most of it is", bills, |bill| dominant(bill.dominant()));
+    row(&mut table, "without the database", bills, |bill| dominant(bill.dominant_without_database()));
     table
+}
+
+fn dominant(most: Option<(&'static str, Decimal)>) -> String {
+    let percent = |part: Decimal| rounded(part * dec!(100), 0);
+    most.map_or_else(|| "-".to_owned(), |(name, part)| format!("{name}: {} %", percent(part)))
+}
+
+/// Bus, load balancer, functions, API and containers or machines: the rows of the study's tables.
+const COUNTED: [&str; 10] =
+    ["SQS", "Kinesis", "NLB", "Lambda", "API Gateway", "EC2", "Fargate", "Machines", "Everything else", "Monitoring"];
+
+fn counted(bill: &Bill) -> Decimal {
+    COUNTED.iter().map(|service| bill.of(service)).sum()
 }
 
 fn row(table: &mut Table, name: &str, bills: &[Bill], cell: impl Fn(&Bill) -> String) {

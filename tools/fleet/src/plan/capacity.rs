@@ -3,9 +3,9 @@
 use rust_decimal::{Decimal, dec};
 
 use crate::cost::aws::Gathering;
-use crate::cost::deployed::{GB_PER_PROCESSOR, SCALING_TARGET, TASK_SIZES, TASKS};
+use crate::cost::deployed::{GB_PER_PROCESSOR, SCALING_TARGET, STREAM_BATCH, TASK_SIZES, TASKS};
 use crate::cost::limits::{RECORD_BYTES, SHARD_BYTES, SHARD_RECORDS, SHARD_USE};
-use crate::cost::measurement::Measurement;
+use crate::cost::measurement::{Function, Measurement};
 use crate::cost::money::{measured, whole};
 use crate::spec::Arrival;
 
@@ -68,8 +68,8 @@ pub fn processor_seconds(of: &Measurement) -> Decimal {
 /// Uplinks that a bridge puts into a record of the stream, of so many a second that it gets.
 pub fn in_a_record(uplinks: Decimal, of: &Measurement) -> Decimal {
     let stream = &of.stream;
-    let most = (RECORD_BYTES / bytes_in_a_record(of)).floor();
-    Gathering { held: stream.uplinks_per_record, at: stream.uplinks_per_second / stream.bridges, most }.holds(uplinks)
+    let at = stream.uplinks_per_second / stream.bridges;
+    Gathering { held: stream.uplinks_per_record, at, most: full_record(of) }.holds(uplinks)
 }
 
 /// Bytes of an uplink in a record, with its share of what is around it.
@@ -77,9 +77,37 @@ pub fn bytes_in_a_record(of: &Measurement) -> Decimal {
     measured(of.stream.record_bytes) / measured(of.stream.uplinks_per_record)
 }
 
-/// Shards for so many uplinks and records a second.
-pub fn shards(uplinks: Decimal, records: Decimal, of: &Measurement) -> u32 {
-    let bytes = uplinks * bytes_in_a_record(of) / SHARD_BYTES;
-    let shards = whole(bytes.max(records / SHARD_RECORDS) / SHARD_USE);
+/// Uplinks of a full record.
+fn full_record(of: &Measurement) -> Decimal {
+    (RECORD_BYTES / bytes_in_a_record(of)).floor().max(Decimal::ONE)
+}
+
+/// Uplinks a second that one instance of a function takes, in batches of so many.
+pub fn throughput(function: &Function, uplinks: Decimal) -> Decimal {
+    let milliseconds = measured(function.fixed_ms) + measured(function.per_uplink_ms) * uplinks;
+    uplinks * dec!(1000) / milliseconds.max(Decimal::ONE)
+}
+
+/// Uplinks a second that the function behind a shard takes, of which there is one at a time: with a backlog its batches are full.
+pub fn behind_a_shard(of: &Measurement) -> Decimal {
+    throughput(&of.functions.raw_nbiot, STREAM_BATCH * full_record(of))
+}
+
+/// What a stream gets, a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Inflow {
+    /// Uplinks, of the fastest second.
+    pub uplinks: Decimal,
+    /// Records, of the fastest second.
+    pub records: Decimal,
+    /// Uplinks, on average.
+    pub average: Decimal,
+}
+
+/// Shards that take the fastest second, and whose functions take the average.
+pub fn shards(inflow: Inflow, of: &Measurement) -> u32 {
+    let bytes = inflow.uplinks * bytes_in_a_record(of) / SHARD_BYTES;
+    let functions = inflow.average / behind_a_shard(of);
+    let shards = whole(bytes.max(inflow.records / SHARD_RECORDS).max(functions) / SHARD_USE);
     u32::try_from(shards).unwrap_or(u32::MAX).max(1)
 }

@@ -9,7 +9,7 @@ use crate::cost::limits::{CALL_BYTES, CALL_MESSAGES, CALLBACK_BYTES, MESSAGE_BYT
 use crate::cost::load::{Load, SECONDS};
 use crate::cost::measurement::{Function, Measurement, Queue};
 use crate::cost::money::{measured, whole};
-use crate::plan::capacity;
+use crate::plan::capacity::{self, Inflow};
 
 /// What a month's uplinks make of everything.
 #[derive(Debug, Clone)]
@@ -108,7 +108,8 @@ impl Flow {
         (self.tasks, self.task_size) = (bridge.tasks.into(), bridge.processors());
         let in_a_record = capacity::in_a_record(rate / self.tasks, of);
         self.records = uplinks / in_a_record;
-        self.shards = capacity::shards(peak, peak / capacity::in_a_record(peak / self.tasks, of), of).into();
+        let records = peak / capacity::in_a_record(peak / self.tasks, of);
+        self.shards = capacity::shards(Inflow { uplinks: peak, records, average: rate }, of).into();
         let most = in_a_record * STREAM_BATCH;
         let held = match setup.batching {
             Batching::Measured => gathering(&of.functions.raw_nbiot, most).holds(rate / self.shards),
