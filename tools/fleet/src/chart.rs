@@ -124,9 +124,9 @@ impl Chart {
             .with_y_label(plain(&self.y.name))
             .with_tick_format(TickFormat::Custom(Arc::new(short)))
             .with_width(900.0)
-            .with_height(480.0)
+            .with_height(500.0)
             .with_font_family("sans-serif")
-            .with_legend_position(LegendPosition::OutsideRightTop)
+            .with_legend_position(LegendPosition::OutsideBottomColumns)
             .with_legend_entries(self.legend());
         if self.x.log {
             layout = layout.with_log_x();

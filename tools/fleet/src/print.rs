@@ -45,7 +45,7 @@ impl Table {
     /// As text, with a line end. Columns of numbers are aligned to the right.
     pub fn text(&self, format: Format) -> String {
         match format {
-            Format::Table => self.terminal(terminal_width()),
+            Format::Table => self.terminal(terminal_width().or(Some(PAPER))),
             Format::Json => json(&Rows(self)),
             Format::Csv => self.csv(),
             Format::Markdown => self.markdown(),
@@ -106,6 +106,9 @@ pub fn several(tables: &[Table], format: Format) -> String {
         Format::Table | Format::Markdown => tables.iter().map(|t| t.text(format)).collect::<Vec<_>>().join("\n"),
     }
 }
+
+/// Columns of what is not a terminal, such as a file or a pager.
+const PAPER: u16 = 160;
 
 /// How many columns the terminal has, if standard output is one.
 fn terminal_width() -> Option<u16> {

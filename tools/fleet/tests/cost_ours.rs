@@ -75,6 +75,26 @@ fn a_single_callback_is_a_call_an_invocation_and_a_message_for_each_uplink() {
 }
 
 #[test]
+fn with_the_template_s_windows_an_invocation_gets_what_a_poller_gathers() {
+    let options = options(&["--batching=template"]);
+    let inputs = Inputs::read(&options).unwrap();
+    let setup = options.setup(Callbacks::Batch, Database::OnDemand);
+    let uplinks = |devices, name| {
+        let flow = Flow::of(&setup, &Load::hourly(devices), &inputs.measured);
+        flow.functions.iter().find(|runs| runs.name == name).unwrap().uplinks
+    };
+    // 500 a second: five pollers gather for five seconds, and the one of the stream for one.
+    assert_eq!((uplinks(3_600_000, "raw-sigfox"), uplinks(3_600_000, "raw-nbiot")), (dec!(500), dec!(500)));
+    assert_eq!(uplinks(7_200_000, "pulse-nbiot"), dec!(1000));
+}
+
+#[test]
+fn a_stream_that_keeps_a_week_costs_more_by_its_shards() {
+    let of = |arguments: &[&str]| bills(arguments, 3_600_000)[0].of("Kinesis");
+    assert_eq!(of(&["--stream-hours=168"]) - of(&[]), dec!(0.02) * dec!(730));
+}
+
+#[test]
 fn without_nb_iot_there_is_no_bridge_to_pay_for() {
     let bill = &bills(&["--sigfox-share=1", "--design=ours-batch-on-demand"], 10_000)[0];
     for service in ["NLB", "Fargate", "Public IPv4"] {

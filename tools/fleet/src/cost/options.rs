@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rust_decimal::{Decimal, dec};
 
 use super::aws::Processor;
-use super::deployed::RAW_DAYS;
+use super::deployed::{RAW_DAYS, STREAM_HOURS};
 use super::load::Load;
 use super::ours::{Batching, Callbacks, Database, Setup};
 use super::prices::{FreeTiers, Prices};
@@ -65,6 +65,9 @@ pub struct Options {
     /// Months for which the fleet has been sending when the bill comes: pulses are kept for ever
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1200), default_value_t = 12, help_heading = "Design")]
     pub months: u32,
+    /// Hours for which the stream keeps records
+    #[arg(long, value_parser = clap::value_parser!(u32).range(24..=168), default_value_t = STREAM_HOURS, help_heading = "Design")]
+    pub stream_hours: u32,
     /// What functions and bridge run on
     #[arg(long, value_enum, default_value = "x86_64", help_heading = "Design")]
     pub processor: Processor,
@@ -113,6 +116,7 @@ impl Options {
             utilisation: self.utilisation,
             raw_days: self.raw_days.into(),
             months: self.months.into(),
+            stream_hours: self.stream_hours,
             point_in_time: true,
             events_capacity: true,
             processor: self.processor,
@@ -191,7 +195,7 @@ mod tests {
         for (text, number) in cases {
             assert_eq!(devices(text).ok(), number, "{text}");
         }
-        for wrong in ["", "k", "-5", "2000M", "1e3", "5kk5", "99999999999999999999999999M"] {
+        for wrong in ["", "k", "-5", "2000M", "1e40", "5kk5", "99999999999999999999999999M"] {
             assert!(devices(wrong).is_err(), "{wrong}");
         }
     }

@@ -14,7 +14,7 @@ use rust_decimal::{Decimal, dec};
 use self::flow::Flow;
 use super::aws::{Flows, Processor, Rates};
 use super::bill::Bill;
-use super::deployed::{BALANCER_ADDRESSES, BRIDGE_ALARMS, GB_PER_PROCESSOR, LOG_DAYS, SECRETS};
+use super::deployed::{BALANCER_ADDRESSES, BRIDGE_ALARMS, GB_PER_PROCESSOR, LOG_DAYS, SECRETS, STREAM_HOURS};
 use super::limits::{SECRET_SECONDS, SECRET_VERSIONS, UDP_HEADS, UDP_IDLE};
 use super::load::{HOURS, Load, SECONDS};
 use super::measurement::Measurement;
@@ -53,6 +53,8 @@ pub struct Setup {
     pub raw_days: Decimal,
     /// For how many months the fleet has been sending: pulses are kept for ever.
     pub months: Decimal,
+    /// Hours for which the stream keeps records, up to a week.
+    pub stream_hours: u32,
     /// Whether the tables can be set back to any moment.
     pub point_in_time: bool,
     /// Whether the table of device events has a capacity of its own where the tables have, as in the template.
@@ -88,13 +90,18 @@ pub fn bill(name: &str, setup: &Setup, load: &Load, measured: &Measurement, aws:
         .with("API Gateway", aws.api(flow.calls)?)
         .with("Lambda", aws.lambda(flow.invocations(), flow.gb_seconds(), setup.processor)?)
         .with("SQS", aws.sqs(flow.requests)?)
-        .with("Kinesis", aws.kinesis(flow.shards, flow.records)?);
+        .with("Kinesis", aws.kinesis(flow.shards, flow.records)? + kept(setup, &flow, aws)?);
     let bill = with_bridge(bill, setup, load, measured, &flow, aws)?;
     let bill = bill
         .with("CloudWatch", watching(setup, load, measured, &flow, aws)?)
         .with("Secrets Manager", secrets(&flow, aws)?)
         .with("Data transfer", transfer(load, measured, &flow, aws)?);
     tables::with_tables(bill, setup, load, measured, aws)
+}
+
+/// What the stream keeps for over a day.
+fn kept(setup: &Setup, flow: &Flow, aws: &Rates) -> Result<Decimal, Problem> {
+    if setup.stream_hours > STREAM_HOURS { aws.kinesis_retention(flow.shards) } else { Ok(Decimal::ZERO) }
 }
 
 /// Load balancer, tasks and addresses: none without NB-IoT.

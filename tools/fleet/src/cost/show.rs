@@ -98,7 +98,7 @@ pub fn bills(load: &Load, bills: &[Bill]) -> Table {
     row(&mut table, "all", bills, |bill| cents(bill.total()));
     row(&mut table, "all, a device", bills, |bill| small(bill.per_device(bill.total())));
     row(&mut table, "most of it is", bills, |bill| dominant(bill.dominant()));
-    row(&mut table, "without the database", bills, |bill| dominant(bill.dominant_without_database()));
+    row(&mut table, "most without the database", bills, |bill| dominant(bill.dominant_without_database()));
     table
 }
 
