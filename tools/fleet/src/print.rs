@@ -89,9 +89,11 @@ impl Table {
         std::iter::once(&self.head).chain(&self.rows).map(line).collect()
     }
 
+    /// Whether most of a column's cells are numbers.
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|c| !is_blank(c)).peekable();
-        cells.peek().is_some() && cells.all(|c| is_number(c))
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|c| !is_blank(c));
+        let (numbers, others): (Vec<_>, Vec<_>) = cells.partition(|c| is_number(c));
+        numbers.len() > others.len()
     }
 }
 

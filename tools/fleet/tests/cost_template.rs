@@ -54,6 +54,7 @@ fn defaults_are_the_template_s() {
     assert_eq!(default("StreamGiveUpSeconds"), deployed::GIVE_UP_SECONDS.into());
     assert_eq!(default("TableReadCapacity"), deployed::READ_CAPACITY);
     assert_eq!(default("BridgeMinTasks"), deployed::TASKS.into());
+    assert_eq!(options(&["--devices=1k"]).give_up_seconds(), deployed::GIVE_UP_SECONDS);
 }
 
 #[test]

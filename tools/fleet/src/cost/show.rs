@@ -80,7 +80,7 @@ pub fn bills(load: &Load, bills: &[Bill]) -> Table {
     let head = std::iter::once("a month".to_owned()).chain(heads).collect();
     let share = (load.sigfox_share * dec!(100)).normalize();
     let title = format!(
-        "{} devices, {} uplinks an hour each, {share} % on Sigfox: USD a month",
+        "{} devices, uplinks of each in an hour: {}, {share} % on Sigfox: USD a month",
         load.devices,
         load.per_hour.normalize()
     );

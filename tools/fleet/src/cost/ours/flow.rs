@@ -144,7 +144,8 @@ impl Flow {
         };
         let held = held.max(in_a_message);
         let invocations = uplinks / held;
-        self.requests += messages + receives(stage.queue, messages) + deletes(stage.queue, messages, invocations);
+        let traffic = Traffic { uplinks, messages, invocations };
+        self.requests += messages + receives(stage.queue, traffic) + deletes(stage.queue, traffic);
         self.run(stage.name, stage.function, setup, invocations, held);
         (invocations, held)
     }
@@ -168,18 +169,31 @@ fn messages(uplinks: Decimal, queue: &Queue) -> Decimal {
     whole(uplinks / in_one)
 }
 
-/// Calls that receive messages: by what one brings, but no fewer than pollers make that find nothing. Each is billed by 64 KiB,
-/// so a full message is no cheaper beside others.
-fn receives(queue: &Queue, messages: Decimal) -> Decimal {
-    let in_one = measured(queue.messages_per_receive.unwrap_or(1.0)).min(CALL_MESSAGES);
-    (messages / in_one).max(POLLERS * SECONDS / POLL_SECONDS)
+/// Requests that receive messages: each call by 64 KiB of what it brings, and no fewer than pollers make that find nothing.
+fn receives(queue: &Queue, traffic: Traffic) -> Decimal {
+    let in_one = in_a_call(queue.messages_per_receive, traffic);
+    let bytes = in_one * traffic.uplinks / traffic.messages * measured(queue.uplink_bytes);
+    let requests = traffic.messages / in_one * whole(bytes / MESSAGE_BYTES);
+    requests.max(POLLERS * SECONDS / POLL_SECONDS)
 }
 
-/// Calls that delete them: those of an invocation together, ten at a time.
-fn deletes(queue: &Queue, messages: Decimal, invocations: Decimal) -> Decimal {
-    let of_an_invocation = messages / invocations;
-    let in_one = queue.messages_per_delete.map_or(of_an_invocation, measured);
-    messages / in_one.clamp(Decimal::ONE, CALL_MESSAGES)
+/// Requests that delete them.
+fn deletes(queue: &Queue, traffic: Traffic) -> Decimal {
+    traffic.messages / in_a_call(queue.messages_per_delete, traffic)
+}
+
+/// Messages of a call, as measured or as many as an invocation gets; AWS has at most ten.
+fn in_a_call(measured_number: Option<f64>, traffic: Traffic) -> Decimal {
+    let of_an_invocation = traffic.messages / traffic.invocations;
+    measured_number.map_or(of_an_invocation, measured).clamp(Decimal::ONE, CALL_MESSAGES)
+}
+
+/// A month of a queue.
+#[derive(Debug, Clone, Copy)]
+struct Traffic {
+    uplinks: Decimal,
+    messages: Decimal,
+    invocations: Decimal,
 }
 
 fn gathering(function: &Function, most: Decimal) -> Gathering {
