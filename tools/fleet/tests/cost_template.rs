@@ -164,6 +164,18 @@ fn the_lines_for_samconfig_are_toml() {
 }
 
 #[test]
+fn batches_that_would_be_too_long_ask_for_more_device_types() {
+    let measured = Measurement::built_in().unwrap();
+    let notes = |types: &str| {
+        let options = options(&["--devices=3.6M", "--arrival=top-of-hour", types]);
+        Needs::of(&options, &measured).unwrap().notes.join("; ")
+    };
+    // 30,000 in a second.
+    assert!(notes("--device-types=1").contains("device types or more"), "{}", notes("--device-types=1"));
+    assert!(!notes("--device-types=20").contains("device types or more"), "{}", notes("--device-types=20"));
+}
+
+#[test]
 fn a_burst_needs_more_at_the_door_and_no_more_behind_it() {
     let measured = Measurement::built_in().unwrap();
     let needs = |arrival| Needs::of(&options(&["--devices=3.6M", arrival]), &measured).unwrap();

@@ -10,7 +10,9 @@ use super::Options;
 use super::capacity::{self, Bridge, Inflow, throughput};
 use crate::Problem;
 use crate::cost::deployed::QUEUE_BATCH;
-use crate::cost::limits::{ACCOUNT_BURST, ACCOUNT_CALLS, BRIDGE_PATIENCE, MESSAGE_BYTES, ON_DEMAND_WRITES};
+use crate::cost::limits::{
+    ACCOUNT_BURST, ACCOUNT_CALLS, BRIDGE_PATIENCE, CALLBACK_BYTES, MESSAGE_BYTES, ON_DEMAND_WRITES,
+};
 use crate::cost::load::Load;
 use crate::cost::measurement::Measurement;
 use crate::cost::money::{measured, whole};
@@ -110,6 +112,7 @@ impl Needs {
             notes: Vec::new(),
         };
         needs.notes = needs.notes(options);
+        needs.notes.extend(too_long(options, load.sigfox(peak), of));
         Ok(needs)
     }
 
@@ -169,6 +172,20 @@ fn callbacks(callbacks: Callbacks, load: &Load, peak: Decimal) -> Decimal {
         Callbacks::Single => uplinks,
         Callbacks::Batch => uplinks.min(load.device_types.into()),
     }
+}
+
+/// What to do if the batch of the fastest second is longer than the callback takes.
+fn too_long(options: &Options, uplinks: Decimal, of: &Measurement) -> Option<String> {
+    let types = whole(uplinks * measured(of.callbacks.line_bytes) / CALLBACK_BYTES);
+    let long = options.callbacks() == Callbacks::Batch && types > options.device_types.into();
+    long.then(|| {
+        format!(
+            "{} uplinks of Sigfox in a second are more than fit into {} batches of 256 KiB, and a longer one is answered 413: \
+             spread the devices over {types} device types or more",
+            whole(uplinks),
+            options.device_types
+        )
+    })
 }
 
 /// Callbacks a second and at once, with room for repetitions; no less than a hundred, so that a small fleet may grow.
