@@ -147,7 +147,7 @@ mod tests {
 
     fn check(uplink: &Uplink, callback: &Callback) {
         assert_eq!((uplink.device, uplink.at, uplink.sequence), (callback.device, callback.at, Some(callback.sequence)));
-        assert_eq!(uplink.payload.as_bytes(), &*callback.data);
+        assert_eq!(uplink.payload.bytes(), &*callback.data);
     }
 
     #[test]

@@ -102,16 +102,16 @@ impl Engine {
                 stopped.get_or_insert(now);
             }
             let is_over = self.parts.schedule.is_over() && self.parts.ledger.outstanding == 0;
-            let is_left = stopped.is_some_and(|at| self.parts.ledger.outstanding == 0 || now - at > LAST_WORDS);
+            let is_left = stopped.is_some_and(|at| self.parts.ledger.outstanding == 0 || now > at + LAST_WORDS);
             if is_over || is_left {
                 watcher.show(&self.view(now, is_over));
                 return watcher.write(&self.view(now, is_over));
             }
-            if now - shown >= SHOW {
+            if now >= shown + SHOW {
                 shown = now;
                 watcher.show(&self.view(now, false));
             }
-            if now - written >= WRITE {
+            if now >= written + WRITE {
                 written = now;
                 self.tidy(now);
                 watcher.write(&self.view(now, false))?;
@@ -162,7 +162,7 @@ impl Engine {
     fn allowance(&mut self, now: Duration) -> u32 {
         const MOMENT: f64 = 0.05;
         let Some(rate) = self.parts.max_rate.map(f64::from) else { return MAX_PER_TICK };
-        self.quota = (self.quota + (now - self.last).as_secs_f64() * rate).min((rate * MOMENT).max(1.0));
+        self.quota = (self.quota + now.saturating_sub(self.last).as_secs_f64() * rate).min((rate * MOMENT).max(1.0));
         self.last = now;
         self.quota.clamp(0.0, f64::from(MAX_PER_TICK)) as u32
     }

@@ -57,7 +57,7 @@ use stop::Stop;
 use watch::Watch;
 
 /// How long samples are still looked up when all is sent.
-const LAST_LOOKS: std::time::Duration = std::time::Duration::from_secs(60);
+const LAST_LOOKS: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Does it.
 ///

@@ -15,7 +15,7 @@ use super::tally::Probed;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Longer than all repetitions of a modem.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// For one look.
 const DEADLINE: Duration = Duration::from_secs(10);
