@@ -54,12 +54,8 @@ impl Fleet {
     /// What of its log a meter tells in a session, the newest first.
     pub(super) fn logs(&self, kind: &Kind, number: u32, hour: u32, counted: i64) -> Vec<Log> {
         let counter = self.counter(kind, number, hour, counted);
-        let log = |at, counted| Log {
-            at,
-            counted,
-            a: counter.index(Input::A, counted),
-            b: counter.index(Input::B, counted),
-        };
+        let log =
+            |at, counted| Log { at, counted, a: counter.index(Input::A, counted), b: counter.index(Input::B, counted) };
         let now = self.at(kind.network(), number, hour.into(), 0);
         let earlier = |seconds: i64| At::from_unix(now.unix() - seconds).unwrap_or(At::EPOCH);
         match kind.logs {

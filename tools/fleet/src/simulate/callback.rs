@@ -146,7 +146,10 @@ mod tests {
     }
 
     fn check(uplink: &Uplink, callback: &Callback) {
-        assert_eq!((uplink.device, uplink.at, uplink.sequence), (callback.device, callback.at, Some(callback.sequence)));
+        assert_eq!(
+            (uplink.device, uplink.at, uplink.sequence),
+            (callback.device, callback.at, Some(callback.sequence))
+        );
         assert_eq!(uplink.payload.bytes(), &*callback.data);
     }
 

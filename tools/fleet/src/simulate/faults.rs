@@ -31,7 +31,11 @@ impl Faults {
         if random.f64() >= self.reorder {
             return 0;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the options are bounded, and not negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the options are bounded, and not negative"
+        )]
         let longest = (self.reorder_by * 1_000.0) as u64;
         random.u64(1..=longest.max(1))
     }

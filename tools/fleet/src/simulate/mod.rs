@@ -83,7 +83,9 @@ pub async fn run(options: Options) -> Result<(), Problem> {
 /// Whether all of it came out right.
 fn verdict(run: &Run, directory: &str) -> Result<(), Problem> {
     if !run.measured.complete {
-        return Err(Problem::NotAll(format!("stopped before the end; go on with: fleet simulate --resume {directory}")));
+        return Err(Problem::NotAll(format!(
+            "stopped before the end; go on with: fleet simulate --resume {directory}"
+        )));
     }
     match run.measured.given_up {
         0 => Ok(()),

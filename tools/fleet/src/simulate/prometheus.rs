@@ -8,7 +8,9 @@ pub(super) fn counters(text: &str) -> BTreeMap<String, f64> {
     let mut counters = BTreeMap::new();
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
-            counted.extend(kind.split_once(' ').filter(|(_, kind)| matches!(*kind, "counter" | "histogram")).map(|(n, _)| n));
+            counted.extend(
+                kind.split_once(' ').filter(|(_, kind)| matches!(*kind, "counter" | "histogram")).map(|(n, _)| n),
+            );
         } else if !line.starts_with('#')
             && let Some((name, value)) = line.rsplit_once(' ')
             && let Ok(value) = value.parse::<f64>()

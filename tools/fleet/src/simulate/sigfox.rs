@@ -178,7 +178,8 @@ impl<E: Endpoint> Cloud<E> {
                 until: Instant::now() + self.manner.time_out,
             };
             self.count(&flight);
-            let (endpoint, counts, channel) = (Arc::clone(&self.endpoint), Arc::clone(&self.counts), self.manner.channel);
+            let (endpoint, counts, channel) =
+                (Arc::clone(&self.endpoint), Arc::clone(&self.counts), self.manner.channel);
             self.flights.spawn(async move {
                 let status = flight.fly(&*endpoint, &request, channel, &counts).await;
                 (request, matches!(status, 200..300))

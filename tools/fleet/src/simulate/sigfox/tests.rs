@@ -156,7 +156,10 @@ async fn more_lines_than_a_request_takes_are_several_requests() {
     let (settled, _) = called(batch(), &api, Faults::default(), meters).await;
     assert_eq!(settled.len(), meters as usize);
     let lines: Vec<usize> = api.asked().iter().map(|(_, meters)| meters.len()).collect();
-    assert!(lines.iter().all(|&lines| lines <= MAX_LINES) && lines.iter().sum::<usize>() == meters as usize, "{lines:?}");
+    assert!(
+        lines.iter().all(|&lines| lines <= MAX_LINES) && lines.iter().sum::<usize>() == meters as usize,
+        "{lines:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
