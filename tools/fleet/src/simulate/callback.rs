@@ -166,7 +166,9 @@ mod tests {
         let request = Request::new((0..4_000).map(|n| callback(&format!("sigfox:{:X}", n + 1), n)).collect());
         let uplinks = understood(&request.batch());
         assert_eq!(uplinks.len(), 4_000);
-        uplinks.iter().for_each(|uplink| check(uplink, &request.callbacks[uplink.sequence.unwrap() as usize]));
+        for uplink in &uplinks {
+            check(uplink, &request.callbacks[uplink.sequence.unwrap() as usize]);
+        }
     }
 
     #[test]

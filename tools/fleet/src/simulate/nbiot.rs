@@ -232,7 +232,7 @@ impl Nbiot {
         for socket in self.sockets.ready()? {
             let mut replies = Outbox::default();
             inbox.drain(&sockets[socket], |answer, from| {
-                self.take((socket, from), answer, now, settled, &mut replies)
+                self.take((socket, from), answer, now, settled, &mut replies);
             })?;
             replies.send(&sockets[socket])?;
         }

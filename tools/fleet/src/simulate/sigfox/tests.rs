@@ -18,12 +18,15 @@ enum Answer {
     Nothing,
 }
 
+/// After how long, and whose messages.
+type Asked = (Duration, Vec<u32>);
+
 /// A stack's API that writes down what it is asked, and when.
 #[derive(Clone)]
 struct Api {
     began: Instant,
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    asked: Arc<Mutex<Vec<(Duration, Vec<u32>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Api {

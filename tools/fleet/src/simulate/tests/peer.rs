@@ -121,7 +121,9 @@ fn listen(way: Way, socket: &UdpSocket, heard: &Heard, over: &AtomicBool) {
             _ => coap(way, &buffer[..len], heard),
         };
         if !answers.is_empty() && !heard.is_deaf() {
-            answers.iter().for_each(|answer| drop(socket.send_to(answer, from)));
+            for answer in &answers {
+                socket.send_to(answer, from).unwrap();
+            }
         }
     }
 }
@@ -140,9 +142,9 @@ fn coap(way: Way, datagram: &[u8], heard: &Heard) -> Vec<Vec<u8>> {
     answer.set_token(request.get_token().to_vec());
     if way == Way::Efento {
         answer.header.code = MessageClass::Response(ResponseType::Created);
-        let head = shared::codec::efento::Head::of_measurements(&request.payload).unwrap();
+        let efento = shared::codec::efento::Head::of_measurements(&request.payload).unwrap();
         let checksum = u32::from_be_bytes(request.get_token()[4..].try_into().unwrap());
-        heard.take(DeviceId::NbiotSerial(head.serial).to_string(), head.newest.unwrap().unix(), checksum);
+        heard.take(DeviceId::NbiotSerial(efento.serial).to_string(), efento.newest.unwrap().unix(), checksum);
         return vec![answer.to_bytes().unwrap()];
     }
     answer.header.code = MessageClass::Response(ResponseType::Changed);
