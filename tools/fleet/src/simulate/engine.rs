@@ -29,6 +29,9 @@ const SHOW: Duration = Duration::from_millis(250);
 /// How often it is written down: what a kill takes with it is sent again.
 const WRITE: Duration = Duration::from_secs(3);
 
+/// What takes long to write is written less often: nothing is sent meanwhile.
+const PAUSE_PER_WRITE: u32 = 20;
+
 /// How long acknowledgements are waited for once somebody has stopped it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -94,7 +97,7 @@ impl Engine {
     /// # Errors
     /// [`Problem`], of the sockets or of what is written down.
     pub(super) fn run(mut self, stop: &Stop, watcher: &mut impl Watcher) -> Result<(), Problem> {
-        let (mut shown, mut written, mut stopped) = (Duration::ZERO, Duration::ZERO, None);
+        let (mut shown, mut write, mut stopped) = (Duration::ZERO, WRITE, None);
         loop {
             let now = self.began.elapsed();
             let sent = self.tick(now, stopped.is_some()).map_err(|e| Problem::File("sockets".to_owned(), e))?;
@@ -111,10 +114,11 @@ impl Engine {
                 shown = now;
                 watcher.show(&self.view(now, false));
             }
-            if now >= written + WRITE {
-                written = now;
+            if now >= write {
                 self.tidy(now);
                 watcher.write(&self.view(now, false))?;
+                let written = self.began.elapsed();
+                write = written + WRITE.max(written.saturating_sub(now) * PAUSE_PER_WRITE);
             }
             if sent < MAX_PER_TICK {
                 std::thread::sleep(TICK);
