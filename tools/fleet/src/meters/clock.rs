@@ -46,12 +46,16 @@ impl Fleet {
                 i64::try_from(shown).unwrap_or(i64::MAX)
             }
         };
-        let into_hour = self.order.into_hour(number).cast_signed();
-        sent.saturating_add(TOLERANCE).saturating_sub(into_hour).div_euclid(super::order::HOUR.cast_signed())
+        let after = self.order.after_the_hour(number).cast_signed();
+        sent.saturating_add(TOLERANCE).saturating_sub(after).div_euclid(super::order::HOUR.cast_signed())
     }
 
     /// How much a meter's clock goes ahead, in parts of 10^9.
-    #[expect(clippy::cast_possible_truncation, reason = "a checked spec has no more than minutes a day")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a checked spec has no more than minutes a day"
+    )]
     fn rate(&self, number: u32) -> i64 {
         let bound = (self.spec.clock_drift * SECOND_A_DAY) as u64;
         let drawn = hash(self.spec.seed, About::Clock, number, 0) % (2 * bound + 1);

@@ -84,8 +84,8 @@ impl Fleet {
     /// How likely water is drawn in five minutes of the hour up to a session, in parts of 2^32.
     fn likely(&self, home: &Home, number: u32, hour: i64) -> u64 {
         const HALF_AN_HOUR: i64 = 1_800;
-        let into_hour = (self.order.into_hour(number) / 1_000).cast_signed();
-        let middle = self.spec.start.unix() + hour * 3_600 + into_hour - HALF_AN_HOUR;
+        let after = (self.order.after_the_hour(number) / 1_000).cast_signed();
+        let middle = self.spec.start.unix() + hour * 3_600 + after - HALF_AN_HOUR;
         let (day, of_day) =
             (middle.div_euclid(86_400), usize::try_from(middle.rem_euclid(86_400) / 3_600).unwrap_or(0));
         // 1970-01-01 was a Thursday.
