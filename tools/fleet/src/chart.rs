@@ -51,6 +51,10 @@ const STYLES: [LineStyle; 4] = [LineStyle::Solid, LineStyle::Dashed, LineStyle::
 /// Up to so many points each is marked; more would hide the line.
 const MARKED: usize = 24;
 
+/// Pixels of what is drawn beside the legend, and of a letter in there.
+const PLOT: f64 = 760.0;
+const LETTER: f64 = 7.0;
+
 /// Pixels of a PNG for each of the SVG's.
 const SCALE: f32 = 2.0;
 
@@ -123,7 +127,7 @@ impl Chart {
             .with_x_label(plain(&self.x.name))
             .with_y_label(plain(&self.y.name))
             .with_tick_format(TickFormat::Custom(Arc::new(short)))
-            .with_width(900.0)
+            .with_width(PLOT + LETTER * self.longest_name())
             .with_height(480.0)
             .with_font_family("sans-serif")
             .with_legend_position(LegendPosition::OutsideRightTop)
@@ -153,6 +157,11 @@ impl Chart {
             }
         };
         Layout::new(range(&self.x, |p| p.0), range(&self.y, |p| p.1))
+    }
+
+    fn longest_name(&self) -> f64 {
+        let letters = self.lines.iter().map(|line| line.name.chars().count()).max().unwrap_or_default();
+        u32::try_from(letters).map_or(0.0, f64::from)
     }
 
     fn legend(&self) -> Vec<LegendEntry> {

@@ -45,7 +45,7 @@ impl Table {
     /// As text, with a line end. Columns of numbers are aligned to the right.
     pub fn text(&self, format: Format) -> String {
         match format {
-            Format::Table => self.terminal(terminal_width()),
+            Format::Table => self.terminal(terminal_width().or(Some(PAPER))),
             Format::Json => json(&Rows(self)),
             Format::Csv => self.csv(),
             Format::Markdown => self.markdown(),
@@ -89,9 +89,11 @@ impl Table {
         std::iter::once(&self.head).chain(&self.rows).map(line).collect()
     }
 
+    /// Whether most of a column's cells are numbers.
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|c| !is_blank(c)).peekable();
-        cells.peek().is_some() && cells.all(|c| is_number(c))
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|c| !is_blank(c));
+        let (numbers, others): (Vec<_>, Vec<_>) = cells.partition(|c| is_number(c));
+        numbers.len() > others.len()
     }
 }
 
@@ -106,6 +108,9 @@ pub fn several(tables: &[Table], format: Format) -> String {
         Format::Table | Format::Markdown => tables.iter().map(|t| t.text(format)).collect::<Vec<_>>().join("\n"),
     }
 }
+
+/// Columns of what is not a terminal, such as a file or a pager.
+const PAPER: u16 = 160;
 
 /// How many columns the terminal has, if standard output is one.
 fn terminal_width() -> Option<u16> {

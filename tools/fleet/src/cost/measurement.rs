@@ -112,7 +112,7 @@ pub struct Queues {
 pub struct Queue {
     /// Bytes of an uplink in a message, with its share of what is around it, mean.
     pub uplink_bytes: f64,
-    /// Messages that a call brings which receives some, mean. Left out: 1, which is the most that it can cost.
+    /// Messages that a call brings which receives some, mean. Left out: those of an invocation, at most ten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_per_receive: Option<f64>,
     /// Messages that a call deletes, mean. Left out: those of an invocation, at most ten.
