@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_sdk_sqs::config::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 mod desk;
@@ -31,6 +32,7 @@ mod stream;
 mod table;
 mod watermark;
 
+pub use aws_config::SdkConfig;
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
 pub use inbox::SqsInbox;
@@ -49,6 +51,27 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What all clients share: credentials, region and endpoint from the environment, one pool of connections.
 pub async fn sdk_config() -> SdkConfig {
+    config_loader().load().await
+}
+
+/// The same for a stack whose settings are not this process's environment: region, endpoint and credentials are taken from
+/// these variables, where they have them, under their usual names.
+pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
+    let mut config = config_loader();
+    if let Some(endpoint) = variable("AWS_ENDPOINT_URL") {
+        config = config.endpoint_url(endpoint);
+    }
+    if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
+        config = config.region(Region::new(region));
+    }
+    if let Some((id, secret)) = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY")) {
+        let session = variable("AWS_SESSION_TOKEN");
+        config = config.credentials_provider(Credentials::new(id, secret, session, None, "the stack's variables"));
+    }
+    config.load().await
+}
+
+fn config_loader() -> ConfigLoader {
     let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
@@ -56,8 +79,6 @@ pub async fn sdk_config() -> SdkConfig {
         .http_client(https)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
-        .load()
-        .await
 }
 
 #[cfg(test)]
