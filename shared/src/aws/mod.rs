@@ -9,6 +9,7 @@
 //! - `table`, `queue`, `stream`: what takes many things at once.
 //! - `downlink`, `desk`: the table of downlinks, for the function that answers devices and for those who queue.
 //! - `inbox`, `reader`: what is taken out of a queue, and read from a table, by those who send or decode it again.
+//! - `log`: reads a log group, with the feature `logs`.
 //! - `watermark`: how far something that is fetched has been fetched.
 //! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
@@ -17,12 +18,15 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_sqs::config::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 mod desk;
 mod downlink;
 mod inbox;
+#[cfg(feature = "logs")]
+mod log;
 mod queue;
 mod reader;
 pub mod resend;
@@ -34,6 +38,8 @@ mod watermark;
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
 pub use inbox::SqsInbox;
+#[cfg(feature = "logs")]
+pub use log::LogGroup;
 pub use queue::{SqsQueue, send_all};
 pub use reader::DynamoReader;
 pub use secret::{RotatingSecret, SecretStore};
@@ -49,15 +55,33 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What all clients share: credentials, region and endpoint from the environment, one pool of connections.
 pub async fn sdk_config() -> SdkConfig {
+    loader(ATTEMPT_TIMEOUT).load().await
+}
+
+/// The same, with what `look_up` tells of endpoint, region and credentials in place of the environment, by the names that they
+/// have there; and with so much time for an attempt: for tools that read a lot at once.
+pub async fn sdk_config_of(look_up: impl Fn(&str) -> Option<String>, attempt: Duration) -> SdkConfig {
+    let mut loader = loader(attempt);
+    if let Some(url) = look_up("AWS_ENDPOINT_URL") {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(region) = look_up("AWS_REGION") {
+        loader = loader.region(Region::new(region));
+    }
+    if let (Some(id), Some(key)) = (look_up("AWS_ACCESS_KEY_ID"), look_up("AWS_SECRET_ACCESS_KEY")) {
+        let token = look_up("AWS_SESSION_TOKEN");
+        loader = loader.credentials_provider(Credentials::new(id, key, token, None, "settings"));
+    }
+    loader.load().await
+}
+
+fn loader(attempt: Duration) -> ConfigLoader {
     let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(https)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
-        .load()
-        .await
 }
 
 #[cfg(test)]
