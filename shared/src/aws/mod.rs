@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_sqs::config::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -35,6 +35,7 @@ mod stream;
 mod table;
 mod watermark;
 
+pub use aws_config::SdkConfig;
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
 pub use inbox::SqsInbox;
@@ -55,29 +56,38 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What all clients share: credentials, region and endpoint from the environment, one pool of connections.
 pub async fn sdk_config() -> SdkConfig {
-    loader(ATTEMPT_TIMEOUT).load().await
+    config_loader().load().await
 }
 
-/// The same, with what `look_up` tells of endpoint, region and credentials in place of the environment, by the names that they
-/// have there; and with so much time for an attempt: for tools that read a lot at once.
-pub async fn sdk_config_of(look_up: impl Fn(&str) -> Option<String>, attempt: Duration) -> SdkConfig {
-    let mut loader = loader(attempt);
-    if let Some(url) = look_up("AWS_ENDPOINT_URL") {
-        loader = loader.endpoint_url(url);
+/// The same for a stack whose settings are not this process's environment: region, endpoint and credentials are taken from
+/// these variables, where they have them, under their usual names.
+pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
+    let mut config = config_loader();
+    if let Some(endpoint) = variable("AWS_ENDPOINT_URL") {
+        config = config.endpoint_url(endpoint);
     }
-    if let Some(region) = look_up("AWS_REGION") {
-        loader = loader.region(Region::new(region));
+    if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
+        config = config.region(Region::new(region));
     }
-    if let (Some(id), Some(key)) = (look_up("AWS_ACCESS_KEY_ID"), look_up("AWS_SECRET_ACCESS_KEY")) {
-        let token = look_up("AWS_SESSION_TOKEN");
-        loader = loader.credentials_provider(Credentials::new(id, key, token, None, "settings"));
+    if let Some((id, secret)) = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY")) {
+        let session = variable("AWS_SESSION_TOKEN");
+        config = config.credentials_provider(Credentials::new(id, secret, session, None, "the stack's variables"));
     }
-    loader.load().await
+    config.load().await
 }
 
-fn loader(attempt: Duration) -> ConfigLoader {
-    let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+/// The same with so much time for an attempt: for tools that ask for a lot at once, of which a stand-in for the cloud takes long
+/// to answer.
+#[must_use]
+pub fn patient(config: &SdkConfig, attempt: Duration) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build();
+    config.clone().into_builder().timeout_config(timeouts).build()
+}
+
+fn config_loader() -> ConfigLoader {
+    let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(https)
         .retry_config(RetryConfig::disabled())

@@ -1,4 +1,4 @@
-//! Datagrams by the batch, in and out. Loopback and IPv4 only.
+//! Datagrams by the batch, in and out. IPv4 only.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -22,10 +22,18 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// # Errors
 /// The kernel's.
 pub fn udp_socket(port: u16, port_is_shared: bool) -> io::Result<UdpSocket> {
+    udp_socket_on(Ipv4Addr::LOCALHOST, port, port_is_shared)
+}
+
+/// The same on any address of this machine. One on loopback reaches loopback alone.
+///
+/// # Errors
+/// The kernel's.
+pub fn udp_socket_on(address: Ipv4Addr, port: u16, port_is_shared: bool) -> io::Result<UdpSocket> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&socket, sockopt::ReusePort, &port_is_shared)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
-    bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))?;
+    bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, port)))?;
     Ok(socket.into())
 }
 

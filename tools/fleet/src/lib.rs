@@ -6,6 +6,7 @@
 //!
 //! - [`spec`]: what a fleet is: everything that decides what its meters send, and when.
 //! - [`meters`]: the meters themselves, a function of the spec: who they are, what they count, and the bytes they send.
+//! - [`stack`]: the addresses of a deployed stack.
 //! - [`simulate`]: sends that to a stack, as meters, modems and the Sigfox cloud do.
 //! - [`run`]: the directory of a run: its spec, what was sent and acknowledged, and what was measured.
 //! - [`audit`]: reads the tables back, and accounts for every session.
@@ -24,6 +25,7 @@ pub mod report;
 pub mod run;
 pub mod simulate;
 pub mod spec;
+pub mod stack;
 
 /// Why it was not done, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum Problem {
     /// A file.
     #[error("the file {0}")]
     File(String, #[source] std::io::Error),
+    /// Something that somebody else says.
+    #[error("{0}")]
+    Cause(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// It was done, and not all of it came out right; what was printed says what.
     #[error("{0}")]
     NotAll(String),

@@ -3,6 +3,8 @@
 //!
 //! `sessions` is written every few seconds, so what a kill takes with it is sent once more: the same bytes under the same keys.
 
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use fixedbitset::FixedBitSet;
@@ -44,47 +46,73 @@ pub struct Measured {
     pub duplicated: u64,
     /// Delayed on purpose.
     pub reordered: u64,
+    /// Answers that acknowledge nothing which was still waited for: of repetitions and of what was doubled, and others'.
+    pub unexpected: u64,
+    /// Answers of CoAP that refuse (4.xx) or put off (5.xx).
+    pub refused: u64,
     /// Requests to the Sigfox callback, by status (0: no answer in time).
-    pub callbacks: std::collections::BTreeMap<u16, u64>,
-    /// Milliseconds from sending to acknowledgement, at quantiles 0.5, 0.9, 0.99, 0.999 and 1, of NB-IoT.
+    pub callbacks: BTreeMap<u16, u64>,
+    /// Milliseconds from the first sending to the acknowledgement, at quantiles 0.5, 0.9, 0.99, 0.999 and 1, of NB-IoT.
+    /// Of a run that was gone on with, these and the ones below are of the time since then.
     pub nbiot_ack_ms: Option<[f64; 5]>,
-    /// The same of callbacks.
+    /// The same from a callback's request to its answer 2xx, of each request by itself.
     pub callback_ms: Option<[f64; 5]>,
     /// The same from sending to the item in the table of pulses, of a sample.
     pub to_pulses_ms: Option<[f64; 5]>,
     /// How many were sampled for that.
     pub to_pulses_samples: u64,
+    /// Of these, not there within five minutes, or when the run ended.
+    pub to_pulses_missed: u64,
     /// Highest rate of a second, in messages.
     pub peak_rate: f64,
     /// Most memory of the simulator, bytes.
     pub simulator_rss: u64,
     /// Seconds of processor time of the simulator, of the bridge, and of the local cloud with its functions; where they can be
     /// seen.
-    pub cpu_seconds: std::collections::BTreeMap<String, f64>,
+    pub cpu_seconds: BTreeMap<String, f64>,
     /// Most memory of the bridge and of the local cloud, bytes.
-    pub rss: std::collections::BTreeMap<String, u64>,
+    pub rss: BTreeMap<String, u64>,
     /// The bridge's own counters (`/metrics`), what was added to them during the run.
-    pub bridge: std::collections::BTreeMap<String, f64>,
+    pub bridge: BTreeMap<String, f64>,
     /// Rates over time: of each second, messages sent and acknowledged, for charts.
     pub seconds_sent: Vec<u32>,
     /// See `seconds_sent`.
     pub seconds_acknowledged: Vec<u32>,
 }
 
-/// Two bits of each session.
+/// Two bits of each session, and how far the fleet has come.
 #[derive(Debug)]
 pub struct Sessions {
+    /// As of these bits.
+    pub progress: Progress,
     devices: usize,
     sent: Vec<FixedBitSet>,
     acknowledged: Vec<FixedBitSet>,
 }
+
+/// How far a fleet has come: what is written with the bits, so that both are of the same moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Virtual milliseconds since the fleet's start.
+    pub virtual_ms: u64,
+    /// Uplinks of the sessions that were sent.
+    pub sent: u64,
+    /// Uplinks of the sessions of which all were acknowledged.
+    pub acknowledged: u64,
+}
+
+/// What the file begins with. The last digit is its version.
+const MAGIC: &[u8; 8] = b"sessns 1";
+const SESSIONS: &str = "sessions";
+const RUN: &str = "run.json";
+const WORD: usize = size_of::<u64>();
 
 impl Sessions {
     /// None sent.
     pub fn new(devices: u32, hours: u32) -> Self {
         let (devices, hours) = (devices as usize, hours as usize);
         let none = || vec![FixedBitSet::with_capacity(devices); hours];
-        Self { devices, sent: none(), acknowledged: none() }
+        Self { progress: Progress::default(), devices, sent: none(), acknowledged: none() }
     }
 
     /// Whether the session was given to the network.
@@ -112,37 +140,163 @@ impl Sessions {
         self.devices
     }
 
+    /// How many were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.iter().map(|hour| hour.count_ones(..) as u64).sum()
+    }
+
+    /// How many were acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.iter().map(|hour| hour.count_ones(..) as u64).sum()
+    }
+
     /// Reads them; none sent if there is no file.
     ///
     /// # Errors
     /// [`Problem`] if the file is not of such a fleet.
-    pub fn read(_directory: &Path, _devices: u32, _hours: u32) -> Result<Self, Problem> {
-        unimplemented!()
+    pub fn read(directory: &Path, devices: u32, hours: u32) -> Result<Self, Problem> {
+        let file = directory.join(SESSIONS);
+        let bytes = match std::fs::read(&file) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::new(devices, hours)),
+            read => read.map_err(|e| Problem::File(file.display().to_string(), e))?,
+        };
+        Self::from_bytes(&bytes, devices, hours).ok_or_else(|| {
+            Problem::Wrong(format!(
+                "{} does not hold the sessions of {devices} meters over {hours} hours; it belongs to another run, or is \
+                 damaged",
+                file.display()
+            ))
+        })
     }
 
     /// Writes them, whole or not at all.
     ///
     /// # Errors
     /// [`Problem::File`].
-    pub fn write(&self, _directory: &Path) -> Result<(), Problem> {
-        unimplemented!()
+    pub fn write(&self, directory: &Path) -> Result<(), Problem> {
+        write_whole(&directory.join(SESSIONS), &self.to_bytes())
+    }
+
+    /// ```text
+    ///  0          8             16          24               32         40                  48
+    /// +----------+-------------+-----------+----------------+----------+-------------------+-------------------+------
+    /// | sessns 1 | devices u64 | hours u64 | virtual ms u64 | sent u64 | acknowledged u64  | sent, hour 0 ...  | acknowledged ...
+    /// +----------+-------------+-----------+----------------+----------+-------------------+-------------------+------
+    /// ```
+    /// Little-endian; of each hour one bit for each meter, filled up to words of 64.
+    fn to_bytes(&self) -> Vec<u8> {
+        let Progress { virtual_ms, sent, acknowledged } = self.progress;
+        let head = [self.devices as u64, self.sent.len() as u64, virtual_ms, sent, acknowledged];
+        let mut bytes = Vec::with_capacity(MAGIC.len() + WORD * (head.len() + 2 * self.sent.len() * self.words()));
+        bytes.extend_from_slice(MAGIC);
+        head.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        for hour in self.sent.iter().chain(&self.acknowledged) {
+            let words = hour.as_slice().iter().copied().chain(std::iter::repeat(0)).take(self.words());
+            words.for_each(|word| bytes.extend_from_slice(&(word as u64).to_le_bytes()));
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8], devices: u32, hours: u32) -> Option<Self> {
+        let (words, []) = bytes.strip_prefix(MAGIC)?.as_chunks::<WORD>() else { return None };
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let mut all = Self::new(devices, hours);
+        if (words.next()?, words.next()?) != (u64::from(devices), u64::from(hours)) {
+            return None;
+        }
+        all.progress = Progress { virtual_ms: words.next()?, sent: words.next()?, acknowledged: words.next()? };
+        let (devices, per_hour) = (all.devices, all.words());
+        for hour in all.sent.iter_mut().chain(&mut all.acknowledged) {
+            let blocks: Option<Vec<usize>> =
+                (0..per_hour).map(|_| words.next().and_then(|word| usize::try_from(word).ok())).collect();
+            *hour = FixedBitSet::with_capacity_and_blocks(devices, blocks?);
+        }
+        words.next().is_none().then_some(all)
+    }
+
+    fn words(&self) -> usize {
+        self.devices.div_ceil(u64::BITS as usize)
     }
 }
 
 impl Run {
+    /// Whether there is a run in a directory.
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(RUN).exists()
+    }
+
     /// Reads `run.json`.
     ///
     /// # Errors
     /// [`Problem`], naming the file.
-    pub fn read(_directory: &Path) -> Result<Self, Problem> {
-        unimplemented!()
+    pub fn read(directory: &Path) -> Result<Self, Problem> {
+        let file = directory.join(RUN);
+        let bytes = std::fs::read(&file).map_err(|e| Problem::File(file.display().to_string(), e))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Problem::Wrong(format!("{} is not what a run writes: {e}", file.display())))
     }
 
     /// Writes `run.json`, whole or not at all.
     ///
     /// # Errors
     /// [`Problem::File`].
-    pub fn write(&self, _directory: &Path) -> Result<(), Problem> {
-        unimplemented!()
+    pub fn write(&self, directory: &Path) -> Result<(), Problem> {
+        let file = directory.join(RUN);
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .map_err(|e| Problem::Wrong(format!("{} cannot be written: {e}", file.display())))?;
+        bytes.push(b'\n');
+        write_whole(&file, &bytes)
+    }
+}
+
+/// Under another name first, so that whoever is killed meanwhile leaves the file as it was.
+fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let new = file.with_extension("new");
+    let write = || {
+        let mut new_file = std::fs::File::create(&new)?;
+        new_file.write_all(bytes)?;
+        new_file.sync_data()?;
+        std::fs::rename(&new, file)
+    };
+    write().map_err(|e| Problem::File(file.display().to_string(), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_sessions_are_read_back_as_they_were_written(
+            devices in 1_u32..300,
+            hours in 1_u32..4,
+            which in prop::collection::vec((any::<u32>(), any::<u32>(), any::<bool>()), 0..50),
+            progress: [u64; 3],
+        ) {
+            let mut sessions = Sessions::new(devices, hours);
+            let [virtual_ms, sent, acknowledged] = progress;
+            sessions.progress = Progress { virtual_ms, sent, acknowledged };
+            for (meter, hour, acknowledged) in which {
+                sessions.send(meter % devices, hour % hours);
+                if acknowledged {
+                    sessions.acknowledge(meter % devices, hour % hours);
+                }
+            }
+            let read = Sessions::from_bytes(&sessions.to_bytes(), devices, hours).unwrap();
+            prop_assert_eq!(read.progress, sessions.progress);
+            prop_assert_eq!(&read.sent, &sessions.sent);
+            prop_assert_eq!(&read.acknowledged, &sessions.acknowledged);
+        }
+
+        #[test]
+        fn a_file_that_is_cut_short_or_of_another_fleet_is_refused(cut in 0_usize..200) {
+            let bytes = Sessions::new(100, 3).to_bytes();
+            prop_assume!(cut < bytes.len());
+            prop_assert!(Sessions::from_bytes(&bytes[..cut], 100, 3).is_none());
+            prop_assert!(Sessions::from_bytes(&bytes, 101, 3).is_none());
+            prop_assert!(Sessions::from_bytes(&bytes, 100, 2).is_none());
+        }
     }
 }

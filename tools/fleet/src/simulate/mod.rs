@@ -1,15 +1,148 @@
-//! To be written.
+//! Sends what a fleet's meters say to a stack, as meters, modems and the Sigfox cloud do.
+//!
+//! Memory stays flat: of a meter four bytes are kept (what it has counted), of a session two bits, and of a message on its way
+//! its name. Its bytes are a function of that, and are made again whenever they are sent again.
+//!
+//! # Layout
+//!
+//! - `options`, `begin`: what is on the command line, and the run it makes, a new one or one that is gone on with.
+//! - `connect`: what of a stack a fleet needs: addresses, secrets.
+//! - `engine`: the fleet's life, in ticks. `schedule`: what is due; `ledger`: what became of it; `timers`.
+//! - `nbiot`, `sealed`, `coap`, `sockets`: datagrams, sealed and repeated.
+//! - `sigfox`, `callback`, `http`: the Sigfox cloud.
+//! - `faults`: what goes wrong on purpose.
+//! - `tally`, `watch`, `procfs`, `prometheus`, `probe`: what is measured; `recorder`, `summary`: where it is told.
+
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::Problem;
+use crate::run::Run;
+use crate::stack::Stack;
 
-/// What is on the command line.
-#[derive(Debug, clap::Args)]
-pub struct Options {}
+mod begin;
+mod callback;
+mod coap;
+mod connect;
+mod engine;
+mod faults;
+mod http;
+mod ledger;
+mod nbiot;
+mod options;
+mod probe;
+mod procfs;
+mod prometheus;
+mod recorder;
+mod schedule;
+mod sealed;
+mod sigfox;
+mod sockets;
+mod stop;
+mod summary;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod watch;
+
+pub use options::Options;
+
+use begin::Begin;
+use connect::Connections;
+use engine::{Engine, Parts};
+use recorder::{Others, Recorder};
+use schedule::{Clock, Schedule};
+use sigfox::{Cloud, Endpoint, Manner};
+use stop::Stop;
+use watch::Watch;
+
+/// How long samples are still looked up when all is sent.
+const LAST_LOOKS: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Does it.
 ///
 /// # Errors
-/// [`Problem`].
-pub async fn run(_options: Options) -> Result<(), Problem> {
-    Err(Problem::Wrong("not there yet".to_owned()))
+/// [`Problem`]: it could not begin; or, [`Problem::NotAll`], not everything was acknowledged.
+pub async fn run(options: Options) -> Result<(), Problem> {
+    let stack = Stack::read(options.env.as_deref())?;
+    let begin = Begin::new(&options, jiff::Timestamp::now())?;
+    let connections = Connections::to(&stack, &begin.fleet, &begin.how, options.probe).await?;
+    let others = Others::default();
+    let watch = Watch::of(&stack, others.seen.clone()).await?;
+    let stop = Stop::default();
+    tokio::spawn(stop.clone().at_ctrl_c());
+    let directory = begin.directory.display().to_string();
+    if !options.quiet {
+        eprintln!("fleet: the run is in {directory}");
+    }
+    let run = live(begin, connections, others, (&options, stop), Some(watch)).await?;
+    print!("{}", summary::table(&run).text(options.format));
+    verdict(&run, &directory)
+}
+
+/// Whether all of it came out right.
+fn verdict(run: &Run, directory: &str) -> Result<(), Problem> {
+    if !run.measured.complete {
+        return Err(Problem::NotAll(format!("stopped before the end; go on with: fleet simulate --resume {directory}")));
+    }
+    match run.measured.given_up {
+        0 => Ok(()),
+        count => Err(Problem::NotAll(format!(
+            "{count} messages were given up after all repetitions; send them again with: fleet simulate --resume {directory}"
+        ))),
+    }
+}
+
+/// Lives a fleet's life, and comes back with what was measured.
+async fn live(
+    begin: Begin,
+    connections: Connections<impl Endpoint>,
+    others: Others,
+    (options, stop): (&Options, Stop),
+    watch: Option<Watch>,
+) -> Result<Run, Problem> {
+    let Begin { fleet, how, sessions, run, directory } = begin;
+    let (seed, speed_up) = (fleet.spec().seed, fleet.spec().speed_up);
+    let (sigfox, callbacks) = unbounded_channel();
+    let (settle, settled) = std::sync::mpsc::channel();
+    let manner = Manner::new(how.callbacks, speed_up, how.connections.into());
+    let lots = how.faults.lots(seed, "sigfox");
+    let cloud = Cloud::new(manner, connections.callbacks, lots, (others.callbacks.clone(), settle));
+    let cloud = tokio::spawn(cloud.run(callbacks));
+    let (probe, looks) = match connections.pulses {
+        Some(table) => {
+            let (samples, receiver) = unbounded_channel();
+            let looks = tokio::spawn(probe::run(table, receiver, others.probed.clone()));
+            (Some((options.probe, samples)), Some(looks))
+        }
+        None => (None, None),
+    };
+    let total = (!options.quiet).then(|| schedule::sessions_of(&fleet));
+    let mut recorder = Recorder::new(directory, run, others, total);
+    let parts = Parts {
+        clock: Clock::new(sessions.progress.virtual_ms, speed_up),
+        schedule: Schedule::new(fleet.clone(), how.faults),
+        ledger: ledger::Ledger::new(sessions),
+        link: connections.nbiot,
+        sigfox,
+        settled,
+        probe,
+        max_rate: options.max_rate,
+        fleet,
+    };
+    let watching = watch.map(Watch::begin);
+    let lived = tokio::task::spawn_blocking(move || {
+        let lived = Engine::new(parts).run(&stop, &mut recorder);
+        lived.map(|()| recorder)
+    });
+    let recorder = lived.await.map_err(|e| Problem::Wrong(format!("the simulator failed: {e}")))??;
+    cloud.abort();
+    if let Some(looks) = looks {
+        // What is not there by then was missed, or is late; the audit tells which.
+        let _ = tokio::time::timeout(LAST_LOOKS, looks).await;
+    }
+    if let Some(watching) = watching {
+        watching.end().await;
+    }
+    recorder.finish()
 }

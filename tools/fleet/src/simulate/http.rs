@@ -1,0 +1,114 @@
+//! HTTP: the callbacks' endpoint, and the bridge's metrics.
+
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Request as HttpRequest, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::callback::Request;
+use super::sigfox::{Channel, Endpoint};
+use crate::Problem;
+
+/// More than any answer here has.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Shorter than that of API Gateway and of load balancers, so that a connection is not used while it is being closed.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// A stack's API, for callbacks.
+pub(super) struct Api {
+    client: Web,
+    url: String,
+    secret: String,
+}
+
+/// A client with a pool of connections. Without TLS where none is asked for, so that no root certificates are needed there.
+#[derive(Debug, Clone)]
+pub(super) enum Web {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+impl Web {
+    /// For addresses like this one, with so many idle connections at most.
+    ///
+    /// # Errors
+    /// [`Problem::File`] if the system has no root certificates and TLS is asked for.
+    pub(super) fn new(url: &str, idle: usize) -> Result<Self, Problem> {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_max_idle_per_host(idle).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
+        if !url.starts_with("https:") {
+            let mut connector = HttpConnector::new();
+            connector.set_nodelay(true);
+            return Ok(Self::Plain(builder.build(connector)));
+        }
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|e| Problem::File("with this system's root certificates cannot be read".to_owned(), e))?;
+        Ok(Self::Tls(builder.build(connector.https_or_http().enable_http1().build())))
+    }
+
+    /// The status and the text of the answer; `None` where none comes.
+    async fn ask(&self, request: HttpRequest<Full<Bytes>>) -> Option<(u16, Bytes)> {
+        let answer = match self {
+            Self::Plain(client) => client.request(request).await,
+            Self::Tls(client) => client.request(request).await,
+        };
+        let answer = answer.ok()?;
+        let status = answer.status().as_u16();
+        // Read to its end, so that the connection can be used again.
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.ok()?;
+        Some((status, body.to_bytes()))
+    }
+
+    /// The text at an address, if it is answered 200.
+    pub(super) async fn get(&self, url: &str) -> Option<String> {
+        let request = HttpRequest::get(url).body(Full::default()).ok()?;
+        let (status, body) = self.ask(request).await?;
+        (status == 200).then(|| String::from_utf8_lossy(&body).into_owned())
+    }
+}
+
+impl Api {
+    /// The API at an address, with the callbacks' secret.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] if it is no address.
+    pub(super) fn new(url: &str, secret: &str, connections: usize) -> Result<Self, Problem> {
+        let url = url.trim_end_matches('/').to_owned();
+        let address: Option<Uri> = url.parse().ok().filter(|uri: &Uri| uri.host().is_some() && uri.scheme().is_some());
+        if address.is_none() {
+            return Err(Problem::Wrong(format!("API_URL is {url:?}, which is not of the form https://HOST")));
+        }
+        Ok(Self { client: Web::new(&url, connections)?, url, secret: secret.to_owned() })
+    }
+
+    /// As the back end makes it of what is typed there.
+    fn request(&self, request: &Request, channel: Channel) -> Option<HttpRequest<Full<Bytes>>> {
+        let (content, body, authorization) = match channel {
+            Channel::Single => ("application/json", request.single(), format!("Bearer {}", self.secret)),
+            Channel::Batch => {
+                let user = BASE64_STANDARD.encode(format!("sigfox:{}", self.secret));
+                ("application/x-www-form-urlencoded", request.batch(), format!("Basic {user}"))
+            }
+        };
+        HttpRequest::post(format!("{}/sigfox/{}/uplink", self.url, request.profile()))
+            .header("Content-Type", content)
+            .header("Authorization", authorization)
+            .body(Full::from(body))
+            .ok()
+    }
+}
+
+impl Endpoint for Api {
+    async fn post(&self, request: &Request, channel: Channel) -> Option<u16> {
+        let (status, _) = self.client.ask(self.request(request, channel)?).await?;
+        Some(status)
+    }
+}

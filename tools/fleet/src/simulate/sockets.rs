@@ -1,0 +1,136 @@
+//! The source ports that meters send from.
+
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+
+use bridge_load::net::udp_socket_on;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use crate::Problem;
+
+/// Enough to be spread evenly over the threads of a bridge that share a port.
+const POOL: u32 = 256;
+
+/// File descriptors are few: many systems grant a process 1,024.
+const MAX_SOCKETS: u32 = 512;
+
+/// Sockets, one of which is in use.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    all: Arc<[UdpSocket]>,
+    poll: Epoll,
+    groups: Groups,
+    current: usize,
+}
+
+/// Which meter sends from which socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// From whichever is in use: a carrier's network gives meters another address each time.
+    Pool,
+    /// Always from the same one, which it shares with others: of so many sockets.
+    Fixed(u32),
+}
+
+impl Groups {
+    /// The groups of so many NB-IoT meters, of which so many share an address; 0 for a pool.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] if that would take too many sockets.
+    pub(super) fn new(meters: u32, shared_nat: u32) -> Result<Self, Problem> {
+        if shared_nat == 0 {
+            return Ok(Self::Pool);
+        }
+        let sockets = meters.div_ceil(shared_nat).max(1);
+        if sockets > MAX_SOCKETS {
+            return Err(Problem::Wrong(format!(
+                "--shared-nat {shared_nat} takes {sockets} sockets for {meters} NB-IoT meters, and {MAX_SOCKETS} are the most; \
+                 take at least --shared-nat {}",
+                meters.div_ceil(MAX_SOCKETS)
+            )));
+        }
+        Ok(Self::Fixed(sockets))
+    }
+}
+
+impl Sockets {
+    /// Opens them, on an address of this machine.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn open(groups: Groups, on: Ipv4Addr) -> io::Result<Self> {
+        let count = match groups {
+            Groups::Pool => POOL,
+            Groups::Fixed(count) => count,
+        };
+        let all = (0..count).map(|_| udp_socket_on(on, 0, false)).collect::<io::Result<Arc<[_]>>>()?;
+        let poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        for (position, socket) in all.iter().enumerate() {
+            poll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, position as u64))?;
+        }
+        Ok(Self { all, poll, groups, current: 0 })
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Arc<[UdpSocket]> {
+        Arc::clone(&self.all)
+    }
+
+    /// The one in use.
+    pub(super) fn now(&self) -> &UdpSocket {
+        &self.all[self.current]
+    }
+
+    /// Which one that is.
+    pub(super) fn current(&self) -> u16 {
+        u16::try_from(self.current).unwrap_or_default()
+    }
+
+    /// Whether a meter may send from the one in use.
+    pub(super) fn is_current(&self, meter: u32) -> bool {
+        match self.groups {
+            Groups::Pool => true,
+            Groups::Fixed(count) => self.current == (meter % count) as usize,
+        }
+    }
+
+    /// Uses the one that a meter sends from.
+    pub(super) fn turn_to(&mut self, meter: u32) {
+        if let Groups::Fixed(count) = self.groups {
+            self.current = (meter % count) as usize;
+        }
+    }
+
+    /// Uses the next one of a pool.
+    pub(super) fn turn(&mut self) {
+        if self.groups == Groups::Pool {
+            self.current = (self.current + 1) % self.all.len();
+        }
+    }
+
+    /// Those on which something has come.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn ready(&self) -> io::Result<Vec<usize>> {
+        let mut events = [EpollEvent::empty(); MAX_SOCKETS as usize];
+        let ready = self.poll.wait(&mut events, EpollTimeout::ZERO)?;
+        Ok(events[..ready].iter().filter_map(|event| usize::try_from(event.data()).ok()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_addresses_are_refused_with_the_number_that_would_do() {
+        assert_eq!(Groups::new(1_000, 0).unwrap(), Groups::Pool);
+        assert_eq!(Groups::new(1_000, 100).unwrap(), Groups::Fixed(10));
+        assert_eq!(Groups::new(1_000, 5_000).unwrap(), Groups::Fixed(1));
+        let problem = Groups::new(1_800_000, 100).unwrap_err().in_full();
+        assert!(problem.contains("at least --shared-nat 3516"), "{problem}");
+        assert_eq!(Groups::new(1_800_000, 3_516).unwrap(), Groups::Fixed(512));
+    }
+}

@@ -1,0 +1,125 @@
+//! What is counted while a fleet sends.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+/// Times, in microseconds.
+#[derive(Debug, Clone)]
+pub(super) struct Times(Histogram<u64>);
+
+/// What the UDP side counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Udp {
+    /// Datagrams with uplinks, lost ones included.
+    pub(super) attempts: u64,
+    /// Lost on purpose, either way.
+    pub(super) lost: u64,
+    /// Sent twice on purpose.
+    pub(super) duplicated: u64,
+    /// Answers that nobody waits for.
+    pub(super) unexpected: u64,
+    /// Answers of CoAP that are errors.
+    pub(super) refused: u64,
+    /// From the first sending to the acknowledgement.
+    pub(super) latency: Times,
+}
+
+/// What the Sigfox side counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Callbacks {
+    /// Requests, lost ones included.
+    pub(super) attempts: u64,
+    /// Lost on purpose, either way.
+    pub(super) lost: u64,
+    /// Sent twice on purpose.
+    pub(super) duplicated: u64,
+    /// Requests by status; 0 for those without an answer in time.
+    pub(super) by_status: BTreeMap<u16, u64>,
+    /// From the request to its answer, where that was 2xx.
+    pub(super) latency: Times,
+}
+
+/// What the sampled messages show.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Probed {
+    /// From sending to the item in the table of pulses.
+    pub(super) latency: Times,
+    /// How many were not there in time.
+    pub(super) missed: u64,
+}
+
+/// Messages of each second.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rates {
+    /// Sent for the first time.
+    pub(super) sent: Vec<u32>,
+    /// Acknowledged.
+    pub(super) acknowledged: Vec<u32>,
+}
+
+impl Default for Times {
+    #[expect(clippy::expect_used, reason = "the bounds are constants, and right")]
+    fn default() -> Self {
+        const LONGEST_MICROS: u64 = 3_600_000_000;
+        Self(Histogram::new_with_bounds(1, LONGEST_MICROS, 3).expect("bounds of a histogram"))
+    }
+}
+
+impl Times {
+    /// One more.
+    pub(super) fn record(&mut self, micros: u64) {
+        self.0.saturating_record(micros);
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Milliseconds at quantiles 0.5, 0.9, 0.99, 0.999 and 1; none of none.
+    pub(super) fn quantiles(&self) -> Option<[f64; 5]> {
+        #[expect(clippy::cast_precision_loss, reason = "an hour of microseconds is exact")]
+        let millis = |quantile| self.0.value_at_quantile(quantile) as f64 / 1_000.0;
+        (!self.0.is_empty()).then(|| [0.5, 0.9, 0.99, 0.999, 1.0].map(millis))
+    }
+}
+
+impl Rates {
+    /// So many more were sent in this second.
+    pub(super) fn send(&mut self, second: usize, messages: u32) {
+        *at(&mut self.sent, second) += messages;
+    }
+
+    /// So many more were acknowledged in this second.
+    pub(super) fn acknowledge(&mut self, second: usize, messages: u32) {
+        *at(&mut self.acknowledged, second) += messages;
+    }
+
+    /// Both of the same length, until this second.
+    pub(super) fn fill(&mut self, second: usize) {
+        at(&mut self.sent, second);
+        at(&mut self.acknowledged, second);
+    }
+}
+
+fn at(seconds: &mut Vec<u32>, second: usize) -> &mut u32 {
+    if seconds.len() <= second {
+        seconds.resize(second + 1, 0);
+    }
+    &mut seconds[second]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_in_milliseconds_and_none_of_nothing() {
+        let mut times = Times::default();
+        assert_eq!(times.quantiles(), None);
+        (1..=100).for_each(|n| times.record(n * 1_000));
+        let [median, _, _, _, most] = times.quantiles().unwrap();
+        assert!((49.9..50.2).contains(&median) && (99.9..100.2).contains(&most), "{median} {most}");
+    }
+}

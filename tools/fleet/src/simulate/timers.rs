@@ -1,0 +1,76 @@
+//! What is to be looked at again, and when.
+
+use std::collections::BTreeMap;
+
+/// Things and the times at which they are due, in any order. A time is rounded up to the next step, so that many things share
+/// an entry: nothing is due early, and little late.
+#[derive(Debug)]
+pub(super) struct Timers<T> {
+    step: u64,
+    slots: BTreeMap<u64, Vec<T>>,
+    len: usize,
+}
+
+impl<T> Timers<T> {
+    /// None, in steps of so many of whatever time is counted in.
+    pub(super) fn new(step: u64) -> Self {
+        Self { step, slots: BTreeMap::new(), len: 0 }
+    }
+
+    /// Something is due at a time.
+    pub(super) fn add(&mut self, at: u64, thing: T) {
+        self.slots.entry(at.div_ceil(self.step)).or_default().push(thing);
+        self.len += 1;
+    }
+
+    /// Something that is due by now.
+    pub(super) fn due(&mut self, now: u64) -> Option<T> {
+        let mut first = self.slots.first_entry().filter(|slot| slot.key().saturating_mul(self.step) <= now)?;
+        let thing = first.get_mut().pop();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        self.len -= 1;
+        thing
+    }
+
+    /// When the first of them is due.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.slots.first_key_value().map(|(slot, _)| slot.saturating_mul(self.step))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_thing_is_due_once_and_never_early_nor_a_step_late(
+            step in 1_u64..50, times in prop::collection::vec(0_u64..1_000, 0..100)
+        ) {
+            let mut timers = Timers::new(step);
+            times.iter().for_each(|&at| timers.add(at, at));
+            prop_assert_eq!(timers.len(), times.len());
+            let mut seen = Vec::new();
+            for now in 0..1_100 {
+                while let Some(at) = timers.due(now) {
+                    prop_assert!(at <= now && now < at + step, "{} was due at {}", at, now);
+                    seen.push(at);
+                }
+            }
+            seen.sort_unstable();
+            let mut times = times;
+            times.sort_unstable();
+            prop_assert_eq!(seen, times);
+            prop_assert_eq!((timers.len(), timers.next()), (0, None));
+        }
+    }
+}
