@@ -23,12 +23,35 @@ pub struct Spec {
     pub speed_up: f64,
     /// When in its hour a meter sends.
     pub arrival: Arrival,
-    /// By how many seconds a day a meter's clock is off at most, either way. Sigfox meters have none.
+    /// By how many seconds a day a meter's clock is off at most, either way, from the start on. Sigfox meters have none.
     pub clock_drift: f64,
-    /// Part of the meters whose counter is about to start again at zero, from 0 to 1.
+    /// Part of the meters whose counter is about to start again at zero, from 0 to 1. One whose width is known does so within its
+    /// first day, if it counts anything then; the others have no width that they could reach.
     pub rollover_share: f64,
-    /// Part of the meters that start again at zero once, as after a new battery or a new meter, from 0 to 1.
+    /// Part of the meters that start again at zero once, as after a new battery or a new meter, right after a session, so that
+    /// nothing is lost; from 0 to 1, and with those above no more than 1. A fleet of one hour has none.
     pub reset_share: f64,
+}
+
+impl Spec {
+    /// A fleet of this size that begins then: half of it on Sigfox, all profiles that any bridge takes, for an hour in real time,
+    /// evenly over it.
+    pub fn new(start: At, devices: u32) -> Self {
+        Self {
+            seed: 1,
+            devices,
+            sigfox_share: 0.5,
+            mix: Self::default_mix(),
+            start,
+            hours: 1.0,
+            speed_up: 1.0,
+            arrival: Arrival::Uniform,
+            // A quartz of 20 parts in a million.
+            clock_drift: 1.7,
+            rollover_share: 0.01,
+            reset_share: 0.01,
+        }
+    }
 }
 
 /// A profile and how common it is.

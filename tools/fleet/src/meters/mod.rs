@@ -1,6 +1,17 @@
 //! The meters: a function of the [`Spec`], with no memory of their own.
 //!
-//! A meter has a **session** each hour, in which it sends one uplink, or the few that make up a series.
+//! A meter has a **session** each hour, in which it sends one uplink, or the few that make up a series, and once a day some
+//! more. Everything follows from the seed, the meter's number and the hour, so a fleet of any size is no larger than its spec.
+//!
+//! # Layout
+//!
+//! - `chance`: what is left to chance, the same every time.
+//! - `mix`, `kinds`: which meter is what; `identity`: what it is called; `order`: when it is due.
+//! - `home`: what is consumed; `counter`: what the counters show of it; `clock`: what a meter's clock shows.
+//! - `session`, `daily`, `frames`: what is sent of that, to the byte.
+//! - `account`: what has to come out of it in the end.
+
+use std::collections::BTreeMap;
 
 use shared::at::At;
 use shared::device::DeviceId;
@@ -8,10 +19,32 @@ use shared::device::DeviceId;
 use crate::Problem;
 use crate::spec::Spec;
 
+mod account;
+mod chance;
+mod check;
+mod clock;
+mod counter;
+mod daily;
+mod frames;
+mod home;
+mod identity;
+mod kinds;
+mod mix;
+mod order;
+mod parse;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use account::consumption;
+
 /// All meters of a spec.
 #[derive(Debug)]
 pub struct Fleet {
     spec: Spec,
+    order: order::Order,
+    mix: mix::Mix,
+    identities: identity::Identities,
 }
 
 /// How a session's uplinks travel.
@@ -23,6 +56,9 @@ pub enum Transport {
     Sealed,
     /// The sealed envelope in a confirmable CoAP POST to the path of the profile.
     SealedCoap,
+    /// A confirmable CoAP POST to the path `m`, in the clear, to a listener of the profile among the bridge's
+    /// `TRUSTED_LISTENERS`; answered 2.01 once durable. An Efento logger cannot be told to do otherwise.
+    Efento,
 }
 
 /// A meter of the fleet, by its number.
@@ -43,7 +79,7 @@ pub struct Meter {
 pub struct Session {
     /// When it sends the first of them: virtual milliseconds since the fleet's start.
     pub due_ms: u64,
-    /// In the order in which they are sent.
+    /// In the order in which they are sent: over Sigfox 10 s apart, as their times say.
     pub uplinks: Vec<Uplink>,
 }
 
@@ -52,9 +88,9 @@ pub struct Session {
 pub struct Uplink {
     /// The time of its natural key: of Sigfox the network's, of NB-IoT the meter's own, with the drift of its clock.
     pub at: At,
-    /// The sequence of its natural key, if it has one.
+    /// The sequence of its natural key: Sigfox's number, the sealed envelope's counter, or an Efento message's checksum.
     pub sequence: u32,
-    /// What it says: of NB-IoT what goes into the sealed envelope.
+    /// What it says: of NB-IoT what goes into the sealed envelope, or the CoAP message of an Efento logger.
     pub payload: Vec<u8>,
 }
 
@@ -75,7 +111,9 @@ impl Fleet {
     /// # Errors
     /// [`Problem::Wrong`], naming what is wrong with the spec.
     pub fn new(spec: Spec) -> Result<Self, Problem> {
-        Ok(Self { spec })
+        check::check(&spec)?;
+        let (order, mix) = (order::Order::new(&spec), mix::Mix::new(&spec));
+        Ok(Self { identities: identity::Identities::new(spec.seed), order, mix, spec })
     }
 
     /// What it was made of.
@@ -85,49 +123,76 @@ impl Fleet {
 
     /// How many hours there are, the last of which may be cut short.
     pub fn hours(&self) -> u32 {
-        unimplemented!()
+        self.order.hours()
     }
 
-    /// A meter. Cheap: of millions none is kept.
-    pub fn meter(&self, _number: u32) -> Meter {
-        unimplemented!()
+    /// A meter, by a number below the count of devices. Cheap: of millions none is kept.
+    pub fn meter(&self, number: u32) -> Meter {
+        let kind = self.mix.kind(number);
+        let device = self.identities.device(kind, number);
+        Meter { number, device, profile: kind.profile, transport: kind.transport }
     }
 
     /// The meter with this device ID, if one of the fleet has it.
-    pub fn number(&self, _device: &DeviceId) -> Option<u32> {
-        unimplemented!()
+    pub fn number(&self, device: &DeviceId) -> Option<u32> {
+        let number = self.identities.number(device).filter(|&number| number < self.spec.devices)?;
+        (self.meter(number).device == *device).then_some(number)
+    }
+
+    /// How many meters are due in an hour: all of them, or fewer in a last one that is cut short.
+    pub fn sessions(&self, hour: u32) -> u32 {
+        self.order.sessions(hour)
+    }
+
+    /// Whether a meter is due in an hour.
+    pub fn is_due(&self, number: u32, hour: u32) -> bool {
+        number < self.spec.devices && self.order.is_due(number, hour)
     }
 
     /// Which meter is the nth to be due in an hour, and when: its number and virtual milliseconds since the fleet's start.
     /// Times never go back as n grows (but for jitter, by up to five minutes). `None` after the last one of the hour, and after
     /// the fleet's end.
-    pub fn due(&self, _hour: u32, _n: u32) -> Option<(u32, u64)> {
-        unimplemented!()
+    pub fn due(&self, hour: u32, n: u32) -> Option<(u32, u64)> {
+        self.order.due(hour, n)
     }
 
     /// Pulses that a meter's channel A has counted up to its session in an hour since the fleet's start, without roll-over
     /// or reset. Walks the hours: whoever asks hour by hour adds [`Fleet::pulses`] up instead.
-    pub fn counted(&self, _number: u32, _hour: u32) -> u64 {
-        unimplemented!()
+    pub fn counted(&self, number: u32, hour: u32) -> u64 {
+        (0..=hour).map(|hour| u64::from(self.pulses(number, hour))).sum()
     }
 
-    /// Pulses of one hour: a household's, by time of day, day of the week, and chance.
-    pub fn pulses(&self, _number: u32, _hour: u32) -> u32 {
-        unimplemented!()
+    /// Pulses of one hour, up to the meter's session in it: a household's, by time of day, day of the week, and chance. One is a
+    /// litre.
+    pub fn pulses(&self, number: u32, hour: u32) -> u32 {
+        self.pulses_of(number, hour.into())
+    }
+
+    /// The same, of hours before the start as well.
+    fn pulses_of(&self, number: u32, hour: i64) -> u32 {
+        self.slots(number, hour).iter().sum()
     }
 
     /// What a meter sends in an hour, with what it has counted until then ([`Fleet::counted`]). The same bytes every time.
-    pub fn session(&self, _number: u32, _hour: u32, _counted: u64) -> Session {
-        unimplemented!()
+    pub fn session(&self, number: u32, hour: u32, counted: u64) -> Session {
+        self.session_of(self.meter(number), self.mix.kind(number), hour, counted)
     }
 
-    /// The points that the sessions of these hours, in order, have to end as: each once, in order.
-    pub fn expected(&self, _number: u32, _hours: &[u32]) -> Vec<Expected> {
-        unimplemented!()
+    /// The points that the sessions of these hours have to end as: each once, in the order of channels and times. Of hours in which
+    /// the meter is not due there is nothing.
+    pub fn expected(&self, number: u32, hours: &[u32]) -> Vec<Expected> {
+        self.expected_of(self.mix.kind(number), number, hours)
+    }
+
+    /// By channel the pulses that the points of these sessions tell, from the first point to the last. What was counted before a
+    /// counter was put back to zero, and in no session of these, is not among them: no point tells it. [`consumption`] has
+    /// to come to the same.
+    pub fn total(&self, number: u32, hours: &[u32]) -> BTreeMap<String, u64> {
+        self.total_of(self.mix.kind(number), number, hours)
     }
 
     /// The session that a natural key is of: the hour, and which uplink of it; `None` if this meter sends no such one.
-    pub fn hour_of(&self, _number: u32, _at: At, _sequence: Option<u32>) -> Option<(u32, usize)> {
-        unimplemented!()
+    pub fn hour_of(&self, number: u32, at: At, sequence: Option<u32>) -> Option<(u32, usize)> {
+        self.hour_of_key(self.mix.kind(number), number, at, sequence?)
     }
 }

@@ -1,0 +1,127 @@
+//! What the meters are: profiles of `shared/profiles.toml`, each with how its devices send, what of their log they tell, and in which
+//! frames.
+
+use shared::device::Network;
+
+use super::Transport;
+use super::frames::{Report, adeunis, dragino, efento, senml};
+
+/// A profile that is known how to send.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// As in `shared/profiles.toml`.
+    pub(super) profile: &'static str,
+    pub(super) transport: Transport,
+    /// After so many bits its counters start again at zero, if the codec or the profile says so.
+    pub(super) counter_bits: Option<u8>,
+    /// What of its log a session tells.
+    pub(super) logs: Logs,
+    /// The channels that it tells, as the codec names them.
+    pub(super) channels: &'static [(&'static str, Input)],
+    /// Uplinks of a session, but for those that come once a day.
+    pub(super) uplinks: u32,
+    /// Writes their payloads, in their order.
+    pub(super) write: fn(&Report) -> Vec<Vec<u8>>,
+    /// In the default mix.
+    pub(super) weight: u32,
+}
+
+/// What a session tells of the meter's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logs {
+    /// What is counted now.
+    Now,
+    /// That, and of so many hours before, dated by the profile's log period.
+    Hourly(u8),
+    /// That, and of so many sessions before, each with the time it had by the meter's clock.
+    Sessions(u8),
+    /// So many logs since the last session, evenly apart, the last of them of now.
+    Parts(u8),
+}
+
+/// An input of a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    /// The household's water.
+    A,
+    /// Its hot water, a quarter of that.
+    B,
+}
+
+const A: &[(&str, Input)] = &[("A", Input::A)];
+const BOTH: &[(&str, Input)] = &[("A", Input::A), ("B", Input::B)];
+/// An Efento logger's channel has the number of its MINOR one.
+const SECOND: &[(&str, Input)] = &[("2", Input::A)];
+
+/// Every one of them. Weights make a fleet of which most send histories, as one would set them up. Efento's loggers are left out: they
+/// want a listener of their own, which not every bridge has.
+pub(super) static KINDS: [Kind; 11] = [
+    sigfox("adeunis-pulse-v4-1h", 12, Logs::Hourly(3), A, adeunis::history),
+    sigfox("adeunis-pulse-v4", 4, Logs::Now, BOTH, adeunis::data),
+    sigfox("adeunis-pulse-v3-1h", 3, Logs::Hourly(3), A, adeunis::history),
+    Kind { uplinks: 4, ..sigfox("adeunis-pulse-v2-10min", 1, Logs::Parts(6), BOTH, adeunis::series) },
+    nbiot("adeunis-pulse4-nbiot", 8, Transport::Sealed, Some(32), Logs::Now, BOTH, adeunis::nbiot_data),
+    nbiot("adeunis-pulse4-nbiot-1h", 4, Transport::SealedCoap, Some(32), Logs::Hourly(3), A, adeunis::nbiot_history),
+    nbiot("dragino-sw3l-nb", 2, Transport::SealedCoap, Some(32), Logs::Sessions(8), A, dragino::flow_sensor),
+    nbiot("dragino-cpn01-nb", 2, Transport::SealedCoap, Some(24), Logs::Sessions(8), A, dragino::contact_counter),
+    nbiot("senml-cbor", 3, Transport::SealedCoap, None, Logs::Sessions(3), A, senml::cbor),
+    nbiot("senml-json", 1, Transport::SealedCoap, None, Logs::Sessions(3), A, senml::json),
+    nbiot("efento", 0, Transport::Efento, None, Logs::Parts(4), SECOND, efento::measurements),
+];
+
+const fn sigfox(
+    profile: &'static str,
+    weight: u32,
+    logs: Logs,
+    channels: &'static [(&'static str, Input)],
+    write: fn(&Report) -> Vec<Vec<u8>>,
+) -> Kind {
+    Kind { profile, transport: Transport::Sigfox, counter_bits: Some(32), logs, channels, uplinks: 1, write, weight }
+}
+
+const fn nbiot(
+    profile: &'static str,
+    weight: u32,
+    transport: Transport,
+    counter_bits: Option<u8>,
+    logs: Logs,
+    channels: &'static [(&'static str, Input)],
+    write: fn(&Report) -> Vec<Vec<u8>>,
+) -> Kind {
+    Kind { profile, transport, counter_bits, logs, channels, uplinks: 1, write, weight }
+}
+
+impl Kind {
+    /// The network that it sends over.
+    pub(super) fn network(&self) -> Network {
+        match self.transport {
+            Transport::Sigfox => Network::Sigfox,
+            Transport::Sealed | Transport::SealedCoap | Transport::Efento => Network::Nbiot,
+        }
+    }
+}
+
+/// The one of that profile.
+pub(super) fn find(profile: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.profile == profile)
+}
+
+/// The names of all profiles, for who has named another.
+pub(super) fn names() -> String {
+    KINDS.each_ref().map(|kind| kind.profile).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_a_profile_of_its_network_and_knows_its_counters() {
+        for kind in &KINDS {
+            let profile = shared::profile::find(kind.network(), kind.profile).expect(kind.profile);
+            assert_eq!(profile.counter_bits(), kind.counter_bits, "{}", kind.profile);
+            let is_dated = profile.settings.log_period == Some(3_600);
+            assert_eq!(matches!(kind.logs, Logs::Hourly(_)), is_dated, "{}", kind.profile);
+        }
+    }
+}

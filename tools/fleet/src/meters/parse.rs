@@ -1,0 +1,36 @@
+//! A mix of profiles, as it is written on a command line.
+
+use super::check::{MOST_WEIGHT, unknown, wrong};
+use super::kinds::{self, KINDS};
+use crate::Problem;
+use crate::spec::{Spec, Weighted};
+
+impl Spec {
+    /// The profiles of a fleet of which nothing else is said.
+    pub fn default_mix() -> Vec<Weighted> {
+        let common = KINDS.iter().filter(|kind| kind.weight > 0);
+        common.map(|kind| Weighted { profile: kind.profile.to_owned(), weight: kind.weight }).collect()
+    }
+
+    /// Reads a mix: `adeunis-pulse-v4-1h=6,adeunis-pulse-v2-10min=1`. A profile without a weight has 1.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`], naming the part that is wrong; of a profile that is not known, those that are.
+    pub fn parse_mix(text: &str) -> Result<Vec<Weighted>, Problem> {
+        text.split(',').map(|part| weighted(part.trim())).collect()
+    }
+}
+
+fn weighted(part: &str) -> Result<Weighted, Problem> {
+    let (profile, weight) = part.split_once('=').unwrap_or((part, "1"));
+    let profile = profile.trim();
+    if kinds::find(profile).is_none() {
+        return Err(unknown(profile));
+    }
+    match weight.trim().parse() {
+        Ok(weight @ 1..=MOST_WEIGHT) => Ok(Weighted { profile: profile.to_owned(), weight }),
+        _ => Err(wrong(format!(
+            "{weight:?} is not the weight of a profile: a whole number from 1 to {MOST_WEIGHT}, as in {profile}=3"
+        ))),
+    }
+}
