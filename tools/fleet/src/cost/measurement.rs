@@ -1,0 +1,328 @@
+//! What was measured, and what a bill of our own design is reckoned from: one JSON file, which `fleet report` writes from
+//! recorded runs, and `fleet cost` and `fleet plan` read (`--measured`).
+//!
+//! Uplinks are what is counted throughout: a message of a meter, whatever it is packed into. Means are over the whole run.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Problem;
+
+/// The file that is built in.
+const BUILT_IN: &str = include_str!("../../measured/local.json");
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measurement {
+    /// Where the numbers are from, in a sentence for people: what was run against what, and what of it was reckoned.
+    pub source: String,
+    /// Whether some of it was not measured, but taken from elsewhere until it is; `source` says what.
+    #[serde(default)]
+    pub provisional: bool,
+    /// The runs that it was measured in.
+    pub runs: Vec<Recorded>,
+    /// By function of the template.
+    pub functions: Functions,
+    /// By queue of the template.
+    pub queues: Queues,
+    /// Of the stream `ProcessRawDataNbiot`.
+    pub stream: Stream,
+    /// Of the UDP bridge.
+    pub bridge: Bridge,
+    /// Of callbacks.
+    pub callbacks: Callbacks,
+    /// What is stored of an uplink.
+    pub tables: Tables,
+    /// Different metrics that were seen in the logs: of each part (`part`) the names. Each is billed by the month.
+    pub metrics: u32,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// When, as `2026-11-21`.
+    pub date: String,
+    /// Processor, cores, memory, and what stood for AWS.
+    pub machine: String,
+    /// What was typed.
+    pub command: String,
+    /// Meters.
+    pub devices: u32,
+    /// Uplinks a second, mean.
+    pub uplinks_per_second: f64,
+}
+
+/// The functions that uplinks pass through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Functions {
+    /// Answers callbacks; measured with batches.
+    pub sigfox_callback: Function,
+    /// Stores raw uplinks of Sigfox.
+    pub raw_sigfox: Function,
+    /// Decodes those.
+    pub pulse_sigfox: Function,
+    /// Stores raw uplinks of NB-IoT.
+    pub raw_nbiot: Function,
+    /// Decodes those.
+    pub pulse_nbiot: Function,
+}
+
+/// A function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// Memory that it was given, MB.
+    pub memory_mb: f64,
+    /// Uplinks of an invocation, mean.
+    pub uplinks_per_invocation: f64,
+    /// Uplinks a second that went through the function when that was the mean.
+    pub uplinks_per_second: f64,
+    /// Billed milliseconds of an invocation, mean.
+    pub billed_ms: f64,
+    /// Billed milliseconds of an invocation without uplinks, by a straight line through all invocations.
+    pub fixed_ms: f64,
+    /// What each uplink adds to that, by the same line, milliseconds.
+    pub per_uplink_ms: f64,
+    /// Bytes of log of an invocation, mean, with the 26 bytes that CloudWatch adds to each line.
+    pub log_bytes: f64,
+}
+
+/// The queues that uplinks pass through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queues {
+    /// From the callback to the raw stage.
+    #[serde(rename = "ProcessRawDataSigfox")]
+    pub raw_sigfox: Queue,
+    /// From there to the pulse stage.
+    #[serde(rename = "ProcessPulseDataSigfox")]
+    pub pulse_sigfox: Queue,
+    /// The same of NB-IoT.
+    #[serde(rename = "ProcessPulseDataNbiot")]
+    pub pulse_nbiot: Queue,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Bytes of an uplink in a message, with its share of what is around it, mean.
+    pub uplink_bytes: f64,
+    /// Messages that a call brings which receives some, mean. Left out: 1, which is the most that it can cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_receive: Option<f64>,
+    /// Messages that a call deletes, mean. Left out: those of an invocation, at most ten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_delete: Option<f64>,
+}
+
+/// The stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// Uplinks of a record, mean.
+    pub uplinks_per_record: f64,
+    /// Bytes of a record, mean.
+    pub record_bytes: f64,
+    /// Records of a put, mean.
+    pub records_per_put: f64,
+    /// Uplinks a second, when those were the means.
+    pub uplinks_per_second: f64,
+    /// Bridges that wrote to it.
+    pub bridges: f64,
+}
+
+/// The bridge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// Bytes of a datagram that a meter sends, without the 28 of IP and UDP, mean.
+    pub datagram_bytes: f64,
+    /// Bytes of an acknowledgement, without the same, mean.
+    pub acknowledgement_bytes: f64,
+    /// Seconds of processor time for a million datagrams.
+    pub cpu_seconds_per_million: f64,
+    /// Bytes of log of a task in a minute, with the 26 bytes that CloudWatch adds to each line.
+    pub log_bytes_per_minute: f64,
+}
+
+/// Callbacks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callbacks {
+    /// Bytes of an uplink in a batch, mean.
+    pub line_bytes: f64,
+    /// Bytes of an answer with its headers, mean.
+    pub answer_bytes: f64,
+}
+
+/// What is stored of an uplink, means of both networks. Sizes as `DynamoDB` counts them, names of attributes included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tables {
+    /// Bytes of a raw item.
+    pub raw_bytes: f64,
+    /// Write units of a raw item: 1 for each 1,024 bytes begun.
+    pub raw_units: f64,
+    /// Bytes of a pulse item.
+    pub pulse_bytes: f64,
+    /// Write units of a pulse item.
+    pub pulse_units: f64,
+}
+
+impl Measurement {
+    /// The one that is built in.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`]; a test holds that there is none.
+    pub fn built_in() -> Result<Self, Problem> {
+        Self::parse(BUILT_IN, "the measurements that are built in")
+    }
+
+    /// Of a file, or the one that is built in.
+    ///
+    /// # Errors
+    /// [`Problem`], naming the file and what is wrong with it.
+    pub fn read(file: Option<&Path>) -> Result<Self, Problem> {
+        let Some(file) = file else { return Self::built_in() };
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|e| Problem::File(name.clone(), e))?;
+        Self::parse(&text, &name)
+    }
+
+    /// Of its text; `name` is what a problem says it is of.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] if it is not one, or has a number that cannot be.
+    pub fn parse(text: &str, name: &str) -> Result<Self, Problem> {
+        let measurement: Self =
+            serde_json::from_str(text).map_err(|e| Problem::Wrong(format!("{name}: not a measurement file: {e}")))?;
+        match measurement.impossible() {
+            None => Ok(measurement),
+            Some((field, value)) => Err(Problem::Wrong(format!("{name}: {field} cannot be {value}; measure again"))),
+        }
+    }
+
+    /// As the text of a file.
+    pub fn text(&self) -> String {
+        // All of it is numbers and strings, so there is nothing that could fail.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Those that must be above zero, by name; then those that may be zero.
+    fn impossible(&self) -> Option<(String, f64)> {
+        let (mut positive, mut natural) = (Vec::new(), Vec::new());
+        for (name, f) in self.functions.by_name() {
+            for (field, value) in [
+                ("memory_mb", f.memory_mb),
+                ("uplinks_per_invocation", f.uplinks_per_invocation),
+                ("uplinks_per_second", f.uplinks_per_second),
+                ("billed_ms", f.billed_ms),
+            ] {
+                positive.push((format!("functions.{name}.{field}"), value));
+            }
+            for (field, value) in
+                [("fixed_ms", f.fixed_ms), ("per_uplink_ms", f.per_uplink_ms), ("log_bytes", f.log_bytes)]
+            {
+                natural.push((format!("functions.{name}.{field}"), value));
+            }
+        }
+        for (name, q) in self.queues.by_name() {
+            positive.push((format!("queues.{name}.uplink_bytes"), q.uplink_bytes));
+            positive.push((format!("queues.{name}.messages_per_receive"), q.messages_per_receive.unwrap_or(1.0)));
+            positive.push((format!("queues.{name}.messages_per_delete"), q.messages_per_delete.unwrap_or(1.0)));
+        }
+        let (s, b, c, t) = (&self.stream, &self.bridge, &self.callbacks, &self.tables);
+        positive.extend(
+            [
+                ("stream.uplinks_per_record", s.uplinks_per_record),
+                ("stream.record_bytes", s.record_bytes),
+                ("stream.records_per_put", s.records_per_put),
+                ("stream.uplinks_per_second", s.uplinks_per_second),
+                ("stream.bridges", s.bridges),
+                ("bridge.datagram_bytes", b.datagram_bytes),
+                ("bridge.cpu_seconds_per_million", b.cpu_seconds_per_million),
+                ("callbacks.line_bytes", c.line_bytes),
+                ("tables.raw_bytes", t.raw_bytes),
+                ("tables.raw_units", t.raw_units),
+                ("tables.pulse_bytes", t.pulse_bytes),
+                ("tables.pulse_units", t.pulse_units),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        natural.extend(
+            [
+                ("bridge.acknowledgement_bytes", b.acknowledgement_bytes),
+                ("bridge.log_bytes_per_minute", b.log_bytes_per_minute),
+                ("callbacks.answer_bytes", c.answer_bytes),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        let wrong = |value: f64, least: f64| !(value.is_finite() && value >= least && value < 1e12);
+        let positive = positive.into_iter().find(|(_, value)| wrong(*value, f64::MIN_POSITIVE));
+        positive.or_else(|| natural.into_iter().find(|(_, value)| wrong(*value, 0.0)))
+    }
+}
+
+impl Functions {
+    /// Each with the name that the template gives it.
+    pub fn by_name(&self) -> [(&'static str, &Function); 5] {
+        [
+            ("sigfox-callback", &self.sigfox_callback),
+            ("raw-sigfox", &self.raw_sigfox),
+            ("pulse-sigfox", &self.pulse_sigfox),
+            ("raw-nbiot", &self.raw_nbiot),
+            ("pulse-nbiot", &self.pulse_nbiot),
+        ]
+    }
+}
+
+impl Queues {
+    /// Each with the name that the template gives it.
+    pub fn by_name(&self) -> [(&'static str, &Queue); 3] {
+        [
+            ("ProcessRawDataSigfox", &self.raw_sigfox),
+            ("ProcessPulseDataSigfox", &self.pulse_sigfox),
+            ("ProcessPulseDataNbiot", &self.pulse_nbiot),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_is_built_in_is_read_and_says_where_it_is_from() {
+        let measurement = Measurement::built_in().unwrap();
+        assert!(measurement.source.len() > 40 && !measurement.runs.is_empty());
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let measurement = Measurement::built_in().unwrap();
+        assert_eq!(Measurement::parse(&measurement.text(), "it").unwrap(), measurement);
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_is_named() {
+        for (field, value) in [("/functions/raw-nbiot/fixed_ms", -1.0), ("/stream/record_bytes", 0.0)] {
+            let mut json: serde_json::Value = serde_json::from_str(BUILT_IN).unwrap();
+            *json.pointer_mut(field).unwrap() = value.into();
+            let problem = Measurement::parse(&json.to_string(), "x.json").unwrap_err().in_full();
+            let dotted = field[1..].replace('/', ".");
+            assert!(problem.starts_with(&format!("x.json: {dotted} cannot be {value}")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_nobody_knows_is_refused() {
+        let text = BUILT_IN.replacen("\"metrics\"", "\"metricss\"", 1);
+        let problem = Measurement::parse(&text, "x.json").unwrap_err().in_full();
+        assert!(problem.contains("metricss"), "{problem}");
+    }
+}

@@ -1,0 +1,248 @@
+//! Prices, from a file that says of each where it is from and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+use super::money::{Tier, tiered};
+use crate::Problem;
+
+const TODAY: &str = include_str!("../../prices/eu-west-1.json");
+const STUDY: &str = include_str!("../../prices/study-2020.json");
+const RENTED: &str = include_str!("../../prices/study-2020-rented.json");
+
+/// A price file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// Of what region they are, but for those that name another.
+    pub region: String,
+    /// What they are in.
+    pub currency: String,
+    /// When they were put together.
+    pub compiled: String,
+    /// By name.
+    pub prices: BTreeMap<String, Price>,
+    /// What the file is called, for problems.
+    #[serde(skip)]
+    pub name: String,
+}
+
+/// What a unit of something costs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Under which it is on the bill.
+    pub service: String,
+    /// What it is for.
+    pub item: String,
+    /// Of what.
+    pub unit: String,
+    /// In order.
+    pub tiers: Vec<Tier>,
+    /// What costs nothing.
+    pub free: Option<Free>,
+    /// If it is another one than the file's.
+    pub region: Option<String>,
+    /// Where it is from.
+    pub source: String,
+    /// As of when.
+    pub date: String,
+    /// Why it may be wrong, where it is not of the price list: `secondary` (a source that quotes it) or `memory`.
+    pub confidence: Option<String>,
+    /// What else there is to know.
+    pub note: Option<String>,
+}
+
+/// A free tier.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Free {
+    /// Units a month.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub quantity: Decimal,
+    /// For how long.
+    pub lasts: Lasts,
+    /// Whether free units count when it is decided which tier the others are in.
+    #[serde(default)]
+    pub within_tiers: bool,
+}
+
+/// For how long an account has a free tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Lasts {
+    /// For good.
+    #[serde(rename = "ever")]
+    Ever,
+    /// From when it was opened.
+    #[serde(rename = "12 months")]
+    TwelveMonths,
+}
+
+/// Of which services the free tiers are taken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FreeTiers {
+    /// Those that last.
+    Ever,
+    /// Those of an account's first year as well.
+    FirstYear,
+    /// Those of these services; of none if it is empty.
+    Of(BTreeSet<String>),
+}
+
+impl FreeTiers {
+    /// Those of these services.
+    pub fn of(services: &[&str]) -> Self {
+        Self::Of(services.iter().map(ToString::to_string).collect())
+    }
+
+    fn has(&self, price: &Price, free: &Free) -> bool {
+        match self {
+            Self::Ever => free.lasts == Lasts::Ever,
+            Self::FirstYear => true,
+            Self::Of(services) => services.contains(&price.service),
+        }
+    }
+}
+
+impl Prices {
+    /// Today's, of eu-west-1, which are built in.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`]; a test holds that there is none.
+    pub fn today() -> Result<Self, Problem> {
+        Self::parse(TODAY, "the prices that are built in")
+    }
+
+    /// Those that the study reckoned AWS with.
+    ///
+    /// # Errors
+    /// As [`Prices::today`].
+    pub fn study() -> Result<Self, Problem> {
+        Self::parse(STUDY, "the study's prices")
+    }
+
+    /// Those that the study reckoned rented machines with, in EUR.
+    ///
+    /// # Errors
+    /// As [`Prices::today`].
+    pub fn rented() -> Result<Self, Problem> {
+        Self::parse(RENTED, "the study's prices of machines")
+    }
+
+    /// Of a file, or today's.
+    ///
+    /// # Errors
+    /// [`Problem`], naming the file and what is wrong with it.
+    pub fn read(file: Option<&Path>) -> Result<Self, Problem> {
+        let Some(file) = file else { return Self::today() };
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|e| Problem::File(name.clone(), e))?;
+        Self::parse(&text, &name)
+    }
+
+    /// Of its text; `name` is what a problem says it is of.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] if it is no price file.
+    pub fn parse(text: &str, name: &str) -> Result<Self, Problem> {
+        let wrong = |what: String| Problem::Wrong(format!("{name}: {what}"));
+        let mut prices: Self = serde_json::from_str(text).map_err(|e| wrong(format!("not a price file: {e}")))?;
+        name.clone_into(&mut prices.name);
+        for (id, price) in &prices.prices {
+            let first = price.tiers.first().is_some_and(|tier| tier.from.is_zero());
+            if !first || !price.tiers.is_sorted_by(|a, b| a.from < b.from) {
+                return Err(wrong(format!("the tiers of {id} do not begin at 0 and grow from there")));
+            }
+            let free = price.free.as_ref().is_some_and(|free| free.quantity < Decimal::ZERO);
+            if free || price.tiers.iter().any(|tier| tier.price < Decimal::ZERO) {
+                return Err(wrong(format!("{id} has a number below zero")));
+            }
+        }
+        Ok(prices)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] if the file does not have it.
+    pub fn price(&self, id: &str) -> Result<&Price, Problem> {
+        self.prices.get(id).ok_or_else(|| {
+            Problem::Wrong(format!("{} has no price {id}; add it, as prices/eu-west-1.json has it", self.name))
+        })
+    }
+
+    /// What a quantity costs.
+    ///
+    /// # Errors
+    /// As [`Prices::price`].
+    pub fn cost(&self, id: &str, quantity: Decimal, free_tiers: &FreeTiers) -> Result<Decimal, Problem> {
+        let price = self.price(id)?;
+        let Some(free) = price.free.as_ref().filter(|free| free_tiers.has(price, free)) else {
+            return Ok(tiered(&price.tiers, quantity));
+        };
+        let free_units = free.quantity.min(quantity);
+        if free.within_tiers {
+            return Ok(tiered(&price.tiers, quantity) - tiered(&price.tiers, free_units));
+        }
+        Ok(tiered(&price.tiers, quantity - free_units))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rust_decimal::dec;
+
+    use super::*;
+
+    #[test]
+    fn all_that_are_built_in_say_where_they_are_from() {
+        for prices in [Prices::today(), Prices::study(), Prices::rented()] {
+            for (id, price) in &prices.unwrap().prices {
+                assert!(price.source.len() > 10 && price.date.len() >= 4, "{id}");
+                let confidence = price.confidence.as_deref();
+                assert!(matches!(confidence, None | Some("secondary" | "memory")), "{id}: {confidence:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_free_tier_is_taken_off_only_where_it_is_meant() {
+        let prices = Prices::today().unwrap();
+        let cost = |id, free| prices.cost(id, dec!(3_000_000), &free).unwrap();
+        assert_eq!(cost("sqs-request", FreeTiers::Ever), dec!(0.8));
+        assert_eq!(cost("sqs-request", FreeTiers::of(&["Lambda"])), dec!(1.2));
+        assert_eq!(cost("api-request", FreeTiers::Ever), dec!(3.33));
+        assert_eq!(cost("api-request", FreeTiers::FirstYear), dec!(2.22));
+        assert_eq!(prices.cost("sqs-request", dec!(5), &FreeTiers::Ever).unwrap(), dec!(0));
+    }
+
+    #[test]
+    fn free_calls_of_the_api_are_its_dearest_ones() {
+        let prices = Prices::today().unwrap();
+        let cost = prices.cost("api-request", dec!(301_000_000), &FreeTiers::FirstYear).unwrap();
+        assert_eq!(cost, dec!(299) * dec!(1.11) + dec!(1));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_named() {
+        let tier = |from: &str| format!(r#"{{"from":"{from}","price":"1"}}"#);
+        let file = |tiers: &str| {
+            format!(
+                r#"{{"region":"x","currency":"USD","compiled":"2026","prices":{{"a":{{"service":"A","item":"a",
+                "unit":"a","tiers":[{tiers}],"source":"s","date":"2026"}}}}}}"#
+            )
+        };
+        let problem = |text: &str| Prices::parse(text, "p.json").unwrap_err().in_full();
+        assert!(problem("{}").starts_with("p.json: not a price file: missing field `region`"));
+        let order = "p.json: the tiers of a do not begin at 0 and grow from there";
+        assert_eq!(problem(&file("")), order);
+        assert_eq!(problem(&file(&tier("5"))), order);
+        assert_eq!(problem(&file(&format!("{},{}", tier("0"), tier("0")))), order);
+        let prices = Prices::parse(&file(&tier("0")), "p.json").unwrap();
+        let problem = prices.cost("b", dec!(1), &FreeTiers::Ever).unwrap_err().in_full();
+        assert_eq!(problem, "p.json has no price b; add it, as prices/eu-west-1.json has it");
+    }
+}
