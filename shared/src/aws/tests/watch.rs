@@ -34,7 +34,7 @@ async fn endpoint_region_and_credentials_are_those_that_are_given() {
         "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
         _ => None,
     };
-    let config = sdk_config_of(given, Duration::from_secs(30)).await;
+    let config = patient(&sdk_config_of(given).await, Duration::from_secs(30));
     assert_eq!((config.endpoint_url(), config.region().unwrap().as_ref()), (Some("http://127.0.0.1:1"), "eu-north-1"));
     assert_eq!(config.timeout_config().unwrap().operation_attempt_timeout(), Some(Duration::from_secs(30)));
 }
