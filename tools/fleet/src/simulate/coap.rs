@@ -2,8 +2,7 @@
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
 
-use super::sealed::MasterKey;
-use super::sealed::Acknowledged;
+use super::sealed::{Acknowledged, MasterKey};
 
 /// What the bridge says in CoAP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,22 +11,35 @@ pub(super) enum Heard {
     Promised(u16),
     /// A 2.04 whose payload acknowledges an uplink. If it is a message of its own, it wants the message ID confirmed.
     Durable { acknowledged: Acknowledged, confirm: Option<u16> },
+    /// A 2.01 with a token of [`post_in_the_clear`]. Nothing proves whose it is.
+    Created { name: (u32, u32), confirm: Option<u16> },
     /// A code that refuses or puts off. It is not sealed, so nothing follows from it but that it is counted.
     Refused { confirm: Option<u16> },
     /// Nothing that a meter knows what to do with.
     Noise,
 }
 
-/// A confirmable POST to the path of a profile. The counter is the token and, its low half, the message ID, as the protocol's
+/// A confirmable POST of a sealed uplink to the path of its profile. The counter is the token and, its low half, the message ID, as the protocol's
 /// page suggests: so those of two meters behind one address are the same often enough.
 pub(super) fn post(profile: &str, counter: u32, sealed: Vec<u8>) -> Vec<u8> {
+    confirmable(profile, counter, counter.to_be_bytes().to_vec(), sealed)
+}
+
+/// The same of an Efento logger's measurements, in the clear: only the token tells whose and which an answer is.
+pub(super) fn post_in_the_clear(name: (u32, u32), payload: Vec<u8>) -> Vec<u8> {
+    const MEASUREMENTS: &str = "m";
+    let (meter, checksum) = name;
+    confirmable(MEASUREMENTS, checksum, [meter.to_be_bytes(), checksum.to_be_bytes()].concat(), payload)
+}
+
+fn confirmable(path: &str, number: u32, token: Vec<u8>, payload: Vec<u8>) -> Vec<u8> {
     let mut packet = Packet::new();
     packet.header.set_type(MessageType::Confirmable);
     packet.header.code = MessageClass::Request(RequestType::Post);
-    packet.header.message_id = message_id(counter);
-    packet.set_token(counter.to_be_bytes().to_vec());
-    packet.add_option(CoapOption::UriPath, profile.as_bytes().to_vec());
-    packet.payload = sealed;
+    packet.header.message_id = message_id(number);
+    packet.set_token(token);
+    packet.add_option(CoapOption::UriPath, path.as_bytes().to_vec());
+    packet.payload = payload;
     // It fails for what is longer than 1,280 bytes or has a part too long for an option; neither is ever sent.
     packet.to_bytes().unwrap_or_default()
 }
@@ -61,6 +73,11 @@ pub(super) fn hear(datagram: &[u8], key: &MasterKey) -> Heard {
             // Not the bridge's, whoever it is; so it is not confirmed either.
             None => Heard::Noise,
         },
+        MessageClass::Response(ResponseType::Created) => {
+            let Ok([m0, m1, m2, m3, c0, c1, c2, c3]) = <[u8; 8]>::try_from(packet.get_token()) else { return Heard::Noise };
+            let name = (u32::from_be_bytes([m0, m1, m2, m3]), u32::from_be_bytes([c0, c1, c2, c3]));
+            Heard::Created { name, confirm }
+        }
         MessageClass::Response(code) if code.is_error() => Heard::Refused { confirm },
         _ => Heard::Noise,
     }
@@ -103,6 +120,15 @@ mod tests {
         check("64 84 0007 00000007", Heard::Refused { confirm: None });
         check("44 a3 b21e 00000007", Heard::Refused { confirm: Some(0xB21E) });
         assert_eq!(confirmation(0xB21D), [0x60, 0x00, 0xB2, 0x1D]);
+    }
+
+    #[test]
+    fn what_is_in_the_clear_is_known_by_its_token() {
+        let request = post_in_the_clear((7, 0xDEAD_BEEF), vec![1, 2]);
+        assert_eq!(request, hex("48 02 beef 00000007 deadbeef b1 6d ff 01 02"));
+        let expected = Heard::Created { name: (7, 0xDEAD_BEEF), confirm: None };
+        assert_eq!(hear(&hex("68 41 beef 00000007 deadbeef ff 0a"), &key()), expected);
+        assert_eq!(hear(&hex("64 41 beef 00000007 ff 0a"), &key()), Heard::Noise);
     }
 
     #[test]

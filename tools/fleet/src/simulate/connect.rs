@@ -30,6 +30,7 @@ struct Ways {
     sigfox: u32,
     sealed: u32,
     coap: u32,
+    efento: u32,
 }
 
 impl Ways {
@@ -41,9 +42,14 @@ impl Ways {
                 Transport::Sigfox => ways.sigfox += 1,
                 Transport::Sealed => ways.sealed += 1,
                 Transport::SealedCoap => ways.coap += 1,
+                Transport::Efento => ways.efento += 1,
             }
         }
         ways
+    }
+
+    fn nbiot(self) -> u32 {
+        self.sealed + self.coap + self.efento
     }
 }
 
@@ -54,13 +60,14 @@ impl Connections<Option<Api>> {
     /// [`Problem`]: an address or a secret is missing, or is none.
     pub(super) async fn to(stack: &Stack, fleet: &Arc<Fleet>, how: &How, probe: u16) -> Result<Self, Problem> {
         let ways = Ways::of(fleet);
-        let nbiot = if ways.sealed + ways.coap > 0 {
+        let nbiot = if ways.nbiot() > 0 {
             let key = master_key(stack, how).await?;
             let to = Addresses {
                 sealed: addresses(stack, "NBIOT_SEALED_ADDR", ways.sealed)?,
                 coap: addresses(stack, "NBIOT_COAP_ADDR", ways.coap)?,
+                efento: addresses(stack, "NBIOT_EFENTO_ADDR", ways.efento)?,
             };
-            Some(link(fleet, how, key, to, ways.sealed + ways.coap)?)
+            Some(link(fleet, how, key, to, ways.nbiot())?)
         } else {
             None
         };

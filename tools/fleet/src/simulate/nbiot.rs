@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddrV4, UdpSocket};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,12 +38,14 @@ pub(super) struct Addresses {
     pub(super) sealed: Vec<SocketAddrV4>,
     /// For CoAP.
     pub(super) coap: Vec<SocketAddrV4>,
+    /// For Efento's loggers.
+    pub(super) efento: Vec<SocketAddrV4>,
 }
 
 impl Addresses {
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &SocketAddrV4> {
-        self.sealed.iter().chain(&self.coap)
+        self.sealed.iter().chain(&self.coap).chain(&self.efento)
     }
 }
 
@@ -138,7 +140,8 @@ impl Nbiot {
         waiting.socket = self.sockets.current();
         let attempts = waiting.attempts;
         self.udp.attempts += 1;
-        self.again.add(now + self.pause(attempts), name);
+        let pause = self.pause(attempts);
+        self.again.add(now + pause, name);
         if self.lots.lost() {
             self.udp.lost += 1;
             return Ok(());
@@ -162,12 +165,18 @@ impl Nbiot {
 
     /// `None` for a meter that cannot be sealed or reached; the fleet and the addresses are checked before the start.
     fn datagram(&self, meter: &Meter, uplink: &Uplink, attempts: u8) -> Option<(Vec<u8>, SocketAddrV4)> {
-        let DeviceId::Nbiot(imei) = meter.device else { return None };
-        let time = u32::try_from(uplink.at.unix()).ok()?;
-        let sealed = self.key.seal(imei, uplink.sequence, time, &uplink.payload);
+        let sealed = || {
+            let DeviceId::Nbiot(imei) = meter.device else { return None };
+            let time = u32::try_from(uplink.at.unix()).ok()?;
+            Some(self.key.seal(imei, uplink.sequence, time, &uplink.payload))
+        };
         let (datagram, to) = match meter.transport {
-            Transport::SealedCoap => (coap::post(meter.profile, uplink.sequence, sealed), &self.to.coap),
-            Transport::Sealed => (sealed, &self.to.sealed),
+            Transport::Sealed => (sealed()?, &self.to.sealed),
+            Transport::SealedCoap => (coap::post(meter.profile, uplink.sequence, sealed()?), &self.to.coap),
+            Transport::Efento => {
+                let name = (meter.number, uplink.sequence);
+                (coap::post_in_the_clear(name, uplink.payload.clone()), &self.to.efento)
+            }
             Transport::Sigfox => return None,
         };
         // Meters start at different addresses, and go on to the next one.
@@ -223,7 +232,7 @@ impl Nbiot {
         for socket in self.sockets.ready()? {
             let mut replies = Outbox::default();
             inbox.drain(&sockets[socket], |answer, from| self.take((socket, from), answer, now, settled, &mut replies))?;
-            reply(&mut replies, &sockets[socket])?;
+            replies.send(&sockets[socket])?;
         }
         self.inbox = Some(inbox);
         Ok(())
@@ -242,12 +251,16 @@ impl Nbiot {
             return;
         }
         if !coap::may_be(answer) {
-            let acknowledged = self.key.acknowledged(answer);
-            return self.acknowledge(acknowledged, now, settled);
+            let name = self.key.acknowledged(answer).and_then(|acknowledged| self.name(acknowledged));
+            return self.acknowledge(name, now, settled);
         }
         let confirm = match coap::hear(answer, &self.key) {
             Heard::Durable { acknowledged, confirm } => {
-                self.acknowledge(Some(acknowledged), now, settled);
+                self.acknowledge(self.name(acknowledged), now, settled);
+                confirm
+            }
+            Heard::Created { name, confirm } => {
+                self.acknowledge(Some(name).filter(|&name| self.is_in_the_clear(name)), now, settled);
                 confirm
             }
             Heard::Promised(id) => {
@@ -277,10 +290,16 @@ impl Nbiot {
         }
     }
 
-    fn acknowledge(&mut self, acknowledged: Option<Acknowledged>, now: u64, settled: &mut Vec<Settled>) {
-        let name = acknowledged.and_then(|Acknowledged { imei, counter }| {
-            Some((self.fleet.number(&DeviceId::Nbiot(imei))?, counter))
-        });
+    fn name(&self, Acknowledged { imei, counter }: Acknowledged) -> Option<Name> {
+        Some((self.fleet.number(&DeviceId::Nbiot(imei))?, counter))
+    }
+
+    /// Whether it is the message of a meter that nobody proves anything to.
+    fn is_in_the_clear(&self, (number, _): Name) -> bool {
+        number < self.fleet.spec().devices && self.fleet.meter(number).transport == Transport::Efento
+    }
+
+    fn acknowledge(&mut self, name: Option<Name>, now: u64, settled: &mut Vec<Settled>) {
         let Some(waiting) = name.and_then(|name| self.waiting.remove(&name)) else {
             self.udp.unexpected += 1;
             return;
@@ -293,10 +312,6 @@ impl Nbiot {
     pub(super) fn tidy(&mut self, now: u64) {
         self.promised.retain(|_, at| *at + micros(PROMISE) > now);
     }
-}
-
-fn reply(replies: &mut Outbox, socket: &UdpSocket) -> io::Result<()> {
-    replies.send(socket)
 }
 
 fn micros(time: Duration) -> u64 {

@@ -82,14 +82,14 @@ pub struct Options {
     /// When in its hour a meter sends
     #[arg(long, value_enum, default_value_t = Arrival::Uniform, help_heading = FLEET)]
     pub arrival: Arrival,
-    /// By how many seconds a day the clock of an NB-IoT meter is off at most
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, help_heading = FLEET)]
+    /// By how many seconds a day the clock of an NB-IoT meter is off at most; a quartz of 20 parts in a million by 1.7
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.7, help_heading = FLEET)]
     pub clock_drift: f64,
     /// Part of the meters whose counter is about to start again at zero
-    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FLEET)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
     pub rollover: Share,
     /// Part of the meters that start again at zero once
-    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FLEET)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
     pub reset: Share,
     /// Everything that is left to chance follows from this
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = FLEET)]

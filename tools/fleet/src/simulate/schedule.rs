@@ -126,15 +126,5 @@ impl Schedule {
 
 /// How many sessions a fleet has in its time.
 pub(super) fn sessions_of(fleet: &Fleet) -> u64 {
-    (0..fleet.hours()).map(|hour| u64::from(due_in(fleet, hour))).sum()
-}
-
-/// How many meters are due in an hour. The last one may be cut short.
-fn due_in(fleet: &Fleet, hour: u32) -> u32 {
-    let (mut least, mut most) = (0, fleet.spec().devices);
-    while least < most {
-        let middle = least + (most - least).div_ceil(2);
-        if fleet.due(hour, middle - 1).is_some() { least = middle } else { most = middle - 1 }
-    }
-    least
+    (0..fleet.hours()).map(|hour| u64::from(fleet.sessions(hour))).sum()
 }
