@@ -129,7 +129,8 @@ impl Depth for FakeInbox {
         if self.down {
             return Err(down("the queue"));
         }
-        let (all, held) = (lock(&self.messages).len() as u64, self.held() as u64);
+        let all = lock(&self.messages).len() as u64;
+        let held = self.held() as u64;
         Ok(Waiting { visible: all - held, in_flight: held, delayed: 0 })
     }
 }

@@ -98,7 +98,9 @@ impl Book {
         let Place { meter, hour, position } = place;
         let session = self.session((meter, hour));
         let sent = session.uplinks.get(position).ok_or_else(|| {
-            Problem::Wrong(format!("meter {meter} has no uplink {position} in hour {hour}; is the run of this version?"))
+            Problem::Wrong(format!(
+                "meter {meter} has no uplink {position} in hour {hour}; is the run of this version?"
+            ))
         })?;
         as_sent(&self.fleet.meter(meter), sent)
     }
@@ -137,7 +139,8 @@ impl Book {
 
 /// An uplink of a meter as the pipeline is to have it.
 pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
-    let wrong = |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
+    let wrong =
+        |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
     Ok(Uplink {
         device: meter.device,
         kind: Kind::Data,

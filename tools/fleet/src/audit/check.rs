@@ -122,7 +122,10 @@ fn wrong<I>(books: &Books, audit: &Audit, places: &[Place<I>]) -> Vec<String> {
         (counts.quarantined, "in quarantine"),
         (counts.dead_letters.max(in_queues(Kind::DeadLetters)), "among dead letters"),
         (in_queues(Kind::Work), "still in queues"),
-        (audit.strange.items, "stored of the fleet's own devices that no session has sent (of another run? Name that too)"),
+        (
+            audit.strange.items,
+            "stored of the fleet's own devices that no session has sent (of another run? Name that too)",
+        ),
         (unnoted, "stored, and never sent by a run that has come to its end"),
         (audit.meters.wrong, "meters whose points are not what they counted"),
     ];
@@ -130,7 +133,8 @@ fn wrong<I>(books: &Books, audit: &Audit, places: &[Place<I>]) -> Vec<String> {
 }
 
 fn not_looked_at(books: &Books, peeked: &Peeked, options: &Options) -> Vec<String> {
-    let mut not = vec!["the bucket of stream records that could not be stored in time (output UndeliveredBucket)".to_owned()];
+    let mut not =
+        vec!["the bucket of stream records that could not be stored in time (output UndeliveredBucket)".to_owned()];
     if options.by_key {
         not.push("what is in the tables that these runs have not sent".to_owned());
     }

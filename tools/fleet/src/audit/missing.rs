@@ -77,7 +77,13 @@ impl Stage {
 }
 
 impl Missing {
-    pub(super) fn new(book: &Book, meter: &Meter, which: (u32, usize), uplink: &Uplink, stage: Stage) -> Result<Self, Problem> {
+    pub(super) fn new(
+        book: &Book,
+        meter: &Meter,
+        which: (u32, usize),
+        uplink: &Uplink,
+        stage: Stage,
+    ) -> Result<Self, Problem> {
         let (session, position) = which;
         let why = match book.told.get(&(meter.number, session, position)) {
             Some(Told::Quarantined(why) | Told::Altered(why)) => Some(why.clone()),
