@@ -64,8 +64,8 @@ mod tests {
     fn the_stream_is_the_one_that_runs_were_recorded_with() {
         let mut rng = rng(7, About::Hour, 42, -3);
         let drawn = [rng.u32(..), rng.u32(0..100), rng.u32(30..=60), rng.u32(..)];
-        assert_eq!(drawn, [0, 0, 0, 0]);
-        assert_eq!(hash(7, About::Order, 0, 0), 0);
+        assert_eq!(drawn, [3_380_151_014, 72, 47, 1_686_579_782]);
+        assert_eq!(hash(7, About::Order, 0, 0), 12_038_581_038_462_365_557);
     }
 
     #[test]

@@ -30,13 +30,14 @@ pub(super) fn check(spec: &Spec) -> Result<(), Problem> {
     if !(1..=MOST).contains(&spec.devices) {
         return Err(wrong(format!("a fleet has 1 to {MOST} devices, not {}", spec.devices)));
     }
-    for (name, share) in
-        [("Sigfox", spec.sigfox_share), ("rollover", spec.rollover_share), ("reset", spec.reset_share)]
+    for (name, share) in [("Sigfox", spec.sigfox_share), ("rollover", spec.rollover_share), ("reset", spec.reset_share)]
     {
         within(&format!("the {name} share"), share, 0.0, 1.0)?;
     }
     if spec.rollover_share + spec.reset_share > 1.0 {
-        return Err(wrong("the rollover and the reset share are more than 1 together: a meter can have but one of both"));
+        return Err(wrong(
+            "the rollover and the reset share are more than 1 together: a meter can have but one of both",
+        ));
     }
     positive("hours", spec.hours, MOST_HOURS)?;
     positive("the speed-up", spec.speed_up, MOST_SPEED)?;
@@ -65,7 +66,10 @@ fn check_mix(spec: &Spec) -> Result<(), Problem> {
             return Err(wrong(format!("the weight of {} is {}, and {MOST_WEIGHT} is the most", of.profile, of.weight)));
         }
         if spec.mix[..nth].iter().any(|other| other.profile == of.profile) {
-            return Err(wrong(format!("the profile {:?} is in the mix twice: give it the sum of both weights", of.profile)));
+            return Err(wrong(format!(
+                "the profile {:?} is in the mix twice: give it the sum of both weights",
+                of.profile
+            )));
         }
     }
     let mix = Mix::new(spec);

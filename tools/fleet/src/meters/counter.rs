@@ -85,7 +85,8 @@ impl Fleet {
             Fate::GoesOn | Fate::StartsAgain { .. } => Counter { a: start, b: start / QUARTER, bits },
             Fate::RollsOver => {
                 let [first, last] = self.first_day(number);
-                let [a, b] = [Input::A, Input::B].map(|input| before_full(input.of(first), input.of(last), bits, drawn));
+                let [a, b] =
+                    [Input::A, Input::B].map(|input| before_full(input.of(first), input.of(last), bits, drawn));
                 Counter { a, b, bits }
             }
         }

@@ -14,10 +14,8 @@ pub(super) type Slots = [u32; SLOTS];
 
 /// Of a day's water, how much each hour has, in thousandths: from Monday to Friday, and at the weekend. Made
 /// up for these meters: a steep morning, a broad evening, next to nothing at night; at the weekend two hours later.
-const WEEKDAY: [u32; 24] =
-    [8, 5, 3, 3, 6, 20, 62, 88, 72, 52, 44, 42, 48, 42, 34, 34, 38, 52, 72, 82, 72, 56, 42, 23];
-const WEEKEND: [u32; 24] =
-    [12, 8, 5, 4, 4, 8, 20, 42, 70, 86, 80, 68, 62, 54, 44, 40, 42, 52, 66, 70, 60, 46, 35, 22];
+const WEEKDAY: [u32; 24] = [8, 5, 3, 3, 6, 20, 62, 88, 72, 52, 44, 42, 48, 42, 34, 34, 38, 52, 72, 82, 72, 56, 42, 23];
+const WEEKEND: [u32; 24] = [12, 8, 5, 4, 4, 8, 20, 42, 70, 86, 80, 68, 62, 54, 44, 40, 42, 52, 66, 70, 60, 46, 35, 22];
 
 /// How much more is used on a day of the weekend, in hundredths.
 const AT_WEEKEND: u32 = 110;
@@ -86,9 +84,10 @@ impl Fleet {
     /// How likely water is drawn in five minutes of the hour up to a session, in parts of 2^32.
     fn likely(&self, home: &Home, number: u32, hour: i64) -> u64 {
         const HALF_AN_HOUR: i64 = 1_800;
-        let into_hour = (self.order.into_hour(number) / 1_000).cast_signed();
-        let middle = self.spec.start.unix() + hour * 3_600 + into_hour - HALF_AN_HOUR;
-        let (day, of_day) = (middle.div_euclid(86_400), usize::try_from(middle.rem_euclid(86_400) / 3_600).unwrap_or(0));
+        let after = (self.order.after_the_hour(number) / 1_000).cast_signed();
+        let middle = self.spec.start.unix() + hour * 3_600 + after - HALF_AN_HOUR;
+        let (day, of_day) =
+            (middle.div_euclid(86_400), usize::try_from(middle.rem_euclid(86_400) / 3_600).unwrap_or(0));
         // 1970-01-01 was a Thursday.
         let is_weekend = (day + 3).rem_euclid(7) >= 5;
         let part = if is_weekend { WEEKEND[of_day] * AT_WEEKEND } else { WEEKDAY[of_day] * 100 };

@@ -175,7 +175,7 @@ impl Fleet {
 
     /// What a meter sends in an hour, with what it has counted until then ([`Fleet::counted`]). The same bytes every time.
     pub fn session(&self, number: u32, hour: u32, counted: u64) -> Session {
-        self.session_of(self.meter(number), self.mix.kind(number), hour, counted)
+        self.session_of(&self.meter(number), self.mix.kind(number), hour, counted)
     }
 
     /// The points that the sessions of these hours have to end as: each once, in the order of channels and times. Of hours in which

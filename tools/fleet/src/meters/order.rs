@@ -6,6 +6,9 @@ use crate::spec::{Arrival, Spec};
 /// An hour in milliseconds.
 pub(super) const HOUR: u64 = 3_600_000;
 
+/// The same, to reckon with parts of it.
+const HOUR_MS: f64 = 3_600_000.0;
+
 /// Within so many milliseconds all send that send at the top of the hour.
 const TOP: u64 = 60_000;
 
@@ -44,7 +47,7 @@ impl Order {
             step,
             back: inverse(step, count),
             shift: hash(spec.seed, About::Order, 0, 0) % count,
-            end: ((spec.hours * HOUR as f64).round() as u64).max(1),
+            end: ((spec.hours * HOUR_MS).round() as u64).max(1),
         }
     }
 
@@ -75,12 +78,12 @@ impl Order {
 
     /// When a meter is due in an hour, in milliseconds since the start. Hours before it are below zero.
     pub(super) fn time(&self, number: u32, hour: i64) -> i64 {
-        let after = self.into_hour(number) + self.jitter(number, hour);
+        let after = self.after_the_hour(number) + self.jitter(number, hour);
         hour * HOUR.cast_signed() + after.cast_signed()
     }
 
     /// How long after the beginning of an hour a meter is due at the earliest, in milliseconds.
-    pub(super) fn into_hour(&self, number: u32) -> u64 {
+    pub(super) fn after_the_hour(&self, number: u32) -> u64 {
         self.offset(self.place(number))
     }
 

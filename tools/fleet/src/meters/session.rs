@@ -17,7 +17,7 @@ const SIGFOX_SEQUENCES: u64 = 1 << 12;
 const BATTERIES: u64 = 100;
 
 impl Fleet {
-    pub(super) fn session_of(&self, meter: Meter, kind: &Kind, hour: u32, counted: u64) -> Session {
+    pub(super) fn session_of(&self, meter: &Meter, kind: &Kind, hour: u32, counted: u64) -> Session {
         let number = meter.number;
         let report = self.report(meter, kind, hour, counted.cast_signed());
         let mut payloads = (kind.write)(&report);
@@ -33,11 +33,11 @@ impl Fleet {
         Session { due_ms, uplinks: payloads.into_iter().enumerate().map(uplink).collect() }
     }
 
-    fn report(&self, meter: Meter, kind: &Kind, hour: u32, counted: i64) -> Report {
+    fn report(&self, meter: &Meter, kind: &Kind, hour: u32, counted: i64) -> Report {
         let number = meter.number;
         let radio = hash(self.spec.seed, About::Radio, number, 0);
         let low_battery = radio.is_multiple_of(BATTERIES);
-        let wear = u16::try_from(radio >> 32 & 0xFF).unwrap_or(0);
+        let [wear, signal, ..] = radio.to_be_bytes();
         Report {
             modem: self.identities.modem(number),
             device: meter.device,
@@ -46,20 +46,16 @@ impl Fleet {
             logs: self.logs(kind, number, hour, counted),
             leaks: Home::of(self.spec.seed, number).leak > 0,
             low_battery,
-            battery_mv: if low_battery { 2_900 } else { 3_650 - wear },
-            signal: 5 + (radio >> 48) as u8 % 24,
+            battery_mv: if low_battery { 2_900 } else { 3_650 - u16::from(wear) },
+            signal: 5 + signal % 24,
         }
     }
 
     /// What of its log a meter tells in a session, the newest first.
     pub(super) fn logs(&self, kind: &Kind, number: u32, hour: u32, counted: i64) -> Vec<Log> {
-        let counter = self.counter(kind, number, hour, counted);
-        let log = |at, counted| Log {
-            at,
-            counted,
-            a: counter.index(Input::A, counted),
-            b: counter.index(Input::B, counted),
-        };
+        let shown = self.counter(kind, number, hour, counted);
+        let log =
+            |at, counted| Log { at, counted, a: shown.index(Input::A, counted), b: shown.index(Input::B, counted) };
         let now = self.at(kind.network(), number, hour.into(), 0);
         let earlier = |seconds: i64| At::from_unix(now.unix() - seconds).unwrap_or(At::EPOCH);
         match kind.logs {
@@ -73,11 +69,10 @@ impl Fleet {
                 hours.map(|(_, hour, counted)| log(self.at(kind.network(), number, hour, 0), counted)).collect()
             }
             Logs::Parts(parts) => {
-                let (slots, parts) = (self.slots(number, hour.into()), usize::from(parts));
-                let after = |part: usize| slots[(part + 1) * SLOTS / parts..].iter().sum::<u32>();
-                let apart = 3_600 / parts;
-                let seconds = |part: usize| i64::try_from((parts - 1 - part) * apart).unwrap_or(0);
-                (0..parts).rev().map(|part| log(earlier(seconds(part)), counted - i64::from(after(part)))).collect()
+                let (slots, each) = (self.slots(number, hour.into()), SLOTS / usize::from(parts));
+                let since = |back: u8| slots.iter().rev().take(usize::from(back) * each).sum::<u32>();
+                let seconds = |back: u8| i64::from(back) * 3_600 / i64::from(parts);
+                (0..parts).map(|back| log(earlier(seconds(back)), counted - i64::from(since(back)))).collect()
             }
         }
     }
@@ -132,13 +127,11 @@ impl Fleet {
             return None;
         }
         let is_it = |&position: &usize| {
-            let expected = || match self.sequence(kind, number, hour, position) {
-                Some(sequence) => Some(sequence),
-                None => {
-                    let session = self.session(number, hour, self.counted(number, hour));
-                    session.uplinks.get(position).map(|uplink| uplink.sequence)
-                }
+            let of_bytes = || {
+                let session = self.session(number, hour, self.counted(number, hour));
+                session.uplinks.get(position).map(|uplink| uplink.sequence)
             };
+            let expected = || self.sequence(kind, number, hour, position).or_else(of_bytes);
             self.at(network, number, hour.into(), position) == at && expected() == Some(sequence)
         };
         (0..self.uplinks(kind, number, hour)).find(is_it).map(|position| (hour, position))

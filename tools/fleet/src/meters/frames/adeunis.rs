@@ -62,9 +62,9 @@ pub(in crate::meters) fn series(report: &Report) -> Vec<Vec<u8>> {
     let begin = [vec![0x48, status(report, 0), 0], indexes(first)].concat();
     let both = |pair: &[Log]| [Input::A, Input::B].into_iter().flat_map(|of| step(pair, of).to_be_bytes()).collect();
     let steps: Vec<Vec<u8>> = logs.windows(2).map(both).collect();
-    let go_on = (1_u8..).zip(steps.chunks(2)).map(|(place, steps)| {
-        [vec![0x48, status(report, place.into()), place], steps.concat()].concat()
-    });
+    let go_on = (1_u8..)
+        .zip(steps.chunks(2))
+        .map(|(place, steps)| [vec![0x48, status(report, place.into()), place], steps.concat()].concat());
     std::iter::once(begin).chain(go_on).collect()
 }
 
@@ -99,14 +99,7 @@ fn history_frame(report: &Report, flags: u8) -> Vec<u8> {
 
 fn with_head_and_clock(report: &Report, frame: &[u8]) -> Vec<u8> {
     let clock = u32::try_from(report.at.unix() - CLOCK_EPOCH).unwrap_or(0);
-    [
-        &report.modem.packed()[..],
-        &[report.signal],
-        &report.sequence.to_be_bytes(),
-        frame,
-        &clock.to_be_bytes(),
-    ]
-    .concat()
+    [&report.modem.packed()[..], &[report.signal], &report.sequence.to_be_bytes(), frame, &clock.to_be_bytes()].concat()
 }
 
 fn indexes(log: &Log) -> Vec<u8> {
