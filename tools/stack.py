@@ -85,7 +85,7 @@ def start_built(directory, sigfox_api):
         (scratch / part).mkdir(parents=True)
     try:
         sigfox_api = sigfox_api or start_sigfox_api(directory, logs / "sigfox-api.log")
-        cloud = start_cloud(directory, logs / "cloud.log")
+        cloud, cloud_pid = start_cloud(directory, logs / "cloud.log")
         env = clean_environment(directory) | {"AWS_ENDPOINT_URL": cloud}
         with step("deploy the template", logs / "deploy.log"):
             command(
@@ -103,7 +103,7 @@ def start_built(directory, sigfox_api):
         stop(directory)
         raise
 
-    addresses["LOGS"] = str(logs)
+    addresses |= {"CLOUD_PID": str(cloud_pid), "LOGS": str(logs)}
     write_private(directory / "env", "".join(f"{key}={shlex.quote(value)}\n" for key, value in addresses.items()))
     return addresses
 
@@ -137,7 +137,7 @@ def start_cloud(directory, log):
             },
         )
         until(lambda: answers(cloud + HEALTH), 60, process, log, "the local cloud")
-    return cloud
+    return cloud, process.pid
 
 
 def start_bridge(directory, program, log, env, addresses):
@@ -152,7 +152,7 @@ def start_bridge(directory, program, log, env, addresses):
                 "SEALED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
                 "COAP_LISTENERS": "127.0.0.1:0",
                 "MASTER_KEYS_SECRET_ID": addresses["MASTER_KEYS_SECRET_ID"],
-                "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
+                "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0,efento=127.0.0.1:0",
                 "HTTP_ADDR": "127.0.0.1:0",
             },
         )
@@ -165,13 +165,14 @@ def start_bridge(directory, program, log, env, addresses):
                     if event.get("message") == "listening":
                         sealed = "sealed " if event.get("sealed") else ""
                         listeners[sealed + event["protocol"]] = event["addr"]
-            return listeners.keys() >= {"udp", "sealed udp", "sealed coap", "http"} and answers(f"http://{listeners['http']}/healthz")
+            return listeners.keys() >= {"udp", "coap", "sealed udp", "sealed coap", "http"} and answers(f"http://{listeners['http']}/healthz")
 
         until(ready, 30, process, log, "the bridge")
     return {
         "NBIOT_ADDR": listeners["udp"],
         "NBIOT_SEALED_ADDR": listeners["sealed udp"],
         "NBIOT_COAP_ADDR": listeners["sealed coap"],
+        "NBIOT_EFENTO_ADDR": listeners["coap"],
         "BRIDGE_HEALTH_URL": f"http://{listeners['http']}/healthz",
         "BRIDGE_PID": str(process.pid),
     }

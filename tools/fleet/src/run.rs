@@ -189,10 +189,10 @@ impl Sessions {
         let head = [self.devices as u64, self.sent.len() as u64, virtual_ms, sent, acknowledged];
         let mut bytes = Vec::with_capacity(MAGIC.len() + WORD * (head.len() + 2 * self.sent.len() * self.words()));
         bytes.extend_from_slice(MAGIC);
-        head.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        bytes.extend(head.iter().flat_map(|word| word.to_le_bytes()));
         for hour in self.sent.iter().chain(&self.acknowledged) {
             let words = hour.as_slice().iter().copied().chain(std::iter::repeat(0)).take(self.words());
-            words.for_each(|word| bytes.extend_from_slice(&(word as u64).to_le_bytes()));
+            bytes.extend(words.flat_map(|word| (word as u64).to_le_bytes()));
         }
         bytes
     }
@@ -249,13 +249,13 @@ impl Run {
     }
 }
 
-/// Under another name first, so that whoever is killed meanwhile leaves the file as it was.
+/// Under another name first, so that who is killed meanwhile leaves the file as it was. Not synced: it is the process that is killed,
+/// not the machine, and the fleet must not wait for a disk.
 fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let new = file.with_extension("new");
     let write = || {
         let mut new_file = std::fs::File::create(&new)?;
         new_file.write_all(bytes)?;
-        new_file.sync_data()?;
         std::fs::rename(&new, file)
     };
     write().map_err(|e| Problem::File(file.display().to_string(), e))

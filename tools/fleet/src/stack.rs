@@ -99,7 +99,9 @@ mod tests {
         let text = "A=1\n\n# not this\nexport B='two words'\nC='it'\"'\"'s'\nD=http://127.0.0.1:1/x?y=z\nE=\n";
         let stack = Stack { file: None, variables: parse(text).unwrap() };
         let expected = [("A", "1"), ("B", "two words"), ("C", "it's"), ("D", "http://127.0.0.1:1/x?y=z")];
-        expected.iter().for_each(|(name, value)| assert_eq!(stack.optional(name), Some(*value)));
+        for (name, value) in expected {
+            assert_eq!(stack.optional(name), Some(value));
+        }
         assert_eq!(stack.optional("E"), None);
         assert_eq!(parse("A=1\nnonsense\n"), Err(2));
         assert_eq!(parse("A='1\n"), Err(1));

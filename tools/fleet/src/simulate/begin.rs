@@ -56,7 +56,8 @@ impl Begin {
     }
 
     fn anew(options: &Options, now: Timestamp) -> Result<Self, Problem> {
-        let directory = options.run.clone().unwrap_or_else(|| Path::new(RUNS).join(now.strftime("%Y%m%dT%H%M%SZ").to_string()));
+        let directory =
+            options.run.clone().unwrap_or_else(|| Path::new(RUNS).join(now.strftime("%Y%m%dT%H%M%SZ").to_string()));
         if Run::is_in(&directory) {
             let directory = directory.display();
             return Err(Problem::Wrong(format!(
@@ -138,7 +139,8 @@ fn spec(options: &Options, now: Timestamp) -> Result<Spec, Problem> {
 
 /// Now; a fleet that lives faster ends now, so that no reading is of the future.
 fn start(options: &Options, now: Timestamp) -> Result<At, Problem> {
-    let wrong = || Problem::Wrong(format!("{} hours before now there is no time; name one with --start", options.hours));
+    let wrong =
+        || Problem::Wrong(format!("{} hours before now there is no time; name one with --start", options.hours));
     let lived = if options.speed_up > 1.0 { options.hours * 3_600.0 } else { 0.0 };
     let lived = SignedDuration::try_from_secs_f64(lived.ceil()).map_err(|_| wrong())?;
     let start = now.checked_sub(lived).map_err(|_| wrong())?;

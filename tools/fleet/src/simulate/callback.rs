@@ -146,8 +146,11 @@ mod tests {
     }
 
     fn check(uplink: &Uplink, callback: &Callback) {
-        assert_eq!((uplink.device, uplink.at, uplink.sequence), (callback.device, callback.at, Some(callback.sequence)));
-        assert_eq!(uplink.payload.as_bytes(), &*callback.data);
+        assert_eq!(
+            (uplink.device, uplink.at, uplink.sequence),
+            (callback.device, callback.at, Some(callback.sequence))
+        );
+        assert_eq!(uplink.payload.bytes(), &*callback.data);
     }
 
     #[test]
@@ -163,7 +166,9 @@ mod tests {
         let request = Request::new((0..4_000).map(|n| callback(&format!("sigfox:{:X}", n + 1), n)).collect());
         let uplinks = understood(&request.batch());
         assert_eq!(uplinks.len(), 4_000);
-        uplinks.iter().for_each(|uplink| check(uplink, &request.callbacks[uplink.sequence.unwrap() as usize]));
+        for uplink in &uplinks {
+            check(uplink, &request.callbacks[uplink.sequence.unwrap() as usize]);
+        }
     }
 
     #[test]

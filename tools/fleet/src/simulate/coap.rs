@@ -74,7 +74,9 @@ pub(super) fn hear(datagram: &[u8], key: &MasterKey) -> Heard {
             None => Heard::Noise,
         },
         MessageClass::Response(ResponseType::Created) => {
-            let Ok([m0, m1, m2, m3, c0, c1, c2, c3]) = <[u8; 8]>::try_from(packet.get_token()) else { return Heard::Noise };
+            let Ok([m0, m1, m2, m3, c0, c1, c2, c3]) = <[u8; 8]>::try_from(packet.get_token()) else {
+                return Heard::Noise;
+            };
             let name = (u32::from_be_bytes([m0, m1, m2, m3]), u32::from_be_bytes([c0, c1, c2, c3]));
             Heard::Created { name, confirm }
         }
@@ -92,7 +94,8 @@ mod tests {
         (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
     }
 
-    const SEALED: &str = "01 01 0490154203237518 00000007 6b003640 0490154203237518020000000746800000009f00000002 3f38e84b05e46857";
+    const SEALED: &str =
+        "01 01 0490154203237518 00000007 6b003640 0490154203237518020000000746800000009f00000002 3f38e84b05e46857";
     const ACKNOWLEDGEMENT: &str = "81 01 0490154203237518 00000007 6b003642 25f4626fc82c2fda";
 
     fn key() -> MasterKey {
@@ -133,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_2_04_without_the_right_seal_acknowledges_nothing() {
-        for datagram in ["64 44 0007 00000007", "44 44 b21d 00000007 ff 81 01 0490154203237518 00000007 6b003642 25f4626fc82c2fdb"] {
+        for datagram in
+            ["64 44 0007 00000007", "44 44 b21d 00000007 ff 81 01 0490154203237518 00000007 6b003642 25f4626fc82c2fdb"]
+        {
             assert_eq!(hear(&hex(datagram), &key()), Heard::Noise, "{datagram}");
         }
         assert!(may_be(&hex("60 00 0007")) && !may_be(&hex(ACKNOWLEDGEMENT)) && !may_be(&[]));

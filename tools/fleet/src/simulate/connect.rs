@@ -84,13 +84,7 @@ impl Connections<Option<Api>> {
 }
 
 /// Opens the sockets.
-pub(super) fn link(
-    fleet: &Arc<Fleet>,
-    how: &How,
-    key: MasterKey,
-    to: Addresses,
-    meters: u32,
-) -> Result<Link, Problem> {
+pub(super) fn link(fleet: &Arc<Fleet>, how: &How, key: MasterKey, to: Addresses, meters: u32) -> Result<Link, Problem> {
     let on = if to.all().all(|to| to.ip().is_loopback()) { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let sockets = Sockets::open(Groups::new(meters, how.shared_nat)?, on)
         .map_err(|e| Problem::File("sockets cannot be opened (see `ulimit -n`)".to_owned(), e))?;

@@ -29,6 +29,9 @@ const SHOW: Duration = Duration::from_millis(250);
 /// How often it is written down: what a kill takes with it is sent again.
 const WRITE: Duration = Duration::from_secs(3);
 
+/// What takes long to write is written less often: nothing is sent meanwhile.
+const PAUSE_PER_WRITE: u32 = 20;
+
 /// How long acknowledgements are waited for once somebody has stopped it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -94,7 +97,7 @@ impl Engine {
     /// # Errors
     /// [`Problem`], of the sockets or of what is written down.
     pub(super) fn run(mut self, stop: &Stop, watcher: &mut impl Watcher) -> Result<(), Problem> {
-        let (mut shown, mut written, mut stopped) = (Duration::ZERO, Duration::ZERO, None);
+        let (mut shown, mut write, mut stopped) = (Duration::ZERO, WRITE, None);
         loop {
             let now = self.began.elapsed();
             let sent = self.tick(now, stopped.is_some()).map_err(|e| Problem::File("sockets".to_owned(), e))?;
@@ -102,19 +105,20 @@ impl Engine {
                 stopped.get_or_insert(now);
             }
             let is_over = self.parts.schedule.is_over() && self.parts.ledger.outstanding == 0;
-            let is_left = stopped.is_some_and(|at| self.parts.ledger.outstanding == 0 || now - at > LAST_WORDS);
+            let is_left = stopped.is_some_and(|at| self.parts.ledger.outstanding == 0 || now > at + LAST_WORDS);
             if is_over || is_left {
                 watcher.show(&self.view(now, is_over));
                 return watcher.write(&self.view(now, is_over));
             }
-            if now - shown >= SHOW {
+            if now >= shown + SHOW {
                 shown = now;
                 watcher.show(&self.view(now, false));
             }
-            if now - written >= WRITE {
-                written = now;
+            if now >= write {
                 self.tidy(now);
                 watcher.write(&self.view(now, false))?;
+                let written = self.began.elapsed();
+                write = written + WRITE.max(written.saturating_sub(now) * PAUSE_PER_WRITE);
             }
             if sent < MAX_PER_TICK {
                 std::thread::sleep(TICK);
@@ -162,7 +166,7 @@ impl Engine {
     fn allowance(&mut self, now: Duration) -> u32 {
         const MOMENT: f64 = 0.05;
         let Some(rate) = self.parts.max_rate.map(f64::from) else { return MAX_PER_TICK };
-        self.quota = (self.quota + (now - self.last).as_secs_f64() * rate).min((rate * MOMENT).max(1.0));
+        self.quota = (self.quota + now.saturating_sub(self.last).as_secs_f64() * rate).min((rate * MOMENT).max(1.0));
         self.last = now;
         self.quota.clamp(0.0, f64::from(MAX_PER_TICK)) as u32
     }

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 /// How much goes wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Faults {
+pub(super) struct Faults {
     /// Part of the datagrams, requests, acknowledgements and answers that get lost, from 0 to 1.
-    pub loss: f64,
+    pub(super) loss: f64,
     /// Part of the datagrams and requests that go out twice, from 0 to 1.
-    pub duplicate: f64,
+    pub(super) duplicate: f64,
     /// Part of the sessions that are held back, from 0 to 1.
-    pub reorder: f64,
+    pub(super) reorder: f64,
     /// For how many virtual seconds at most.
-    pub reorder_by: f64,
+    pub(super) reorder_by: f64,
 }
 
 /// Draws the lots of one transport.
@@ -31,7 +31,11 @@ impl Faults {
         if random.f64() >= self.reorder {
             return 0;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the options are bounded, and not negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the options are bounded, and not negative"
+        )]
         let longest = (self.reorder_by * 1_000.0) as u64;
         random.u64(1..=longest.max(1))
     }
@@ -60,7 +64,7 @@ impl Lots {
     }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): each bit depends on all.
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): each bit depends on all.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

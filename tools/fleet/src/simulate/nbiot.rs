@@ -231,7 +231,9 @@ impl Nbiot {
         let sockets = self.sockets.all();
         for socket in self.sockets.ready()? {
             let mut replies = Outbox::default();
-            inbox.drain(&sockets[socket], |answer, from| self.take((socket, from), answer, now, settled, &mut replies))?;
+            inbox.drain(&sockets[socket], |answer, from| {
+                self.take((socket, from), answer, now, settled, &mut replies);
+            })?;
             replies.send(&sockets[socket])?;
         }
         self.inbox = Some(inbox);

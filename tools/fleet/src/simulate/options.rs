@@ -175,7 +175,7 @@ mod tests {
     fn shares_are_percents_or_fractions_and_times_are_as_people_write_them() {
         let options = parse("--loss 5% --duplicate 0.25 --reorder-by 90m --sigfox-share 1").unwrap();
         assert_eq!((options.loss, options.duplicate, options.sigfox_share), (Share(0.05), Share(0.25), Share(1.0)));
-        assert_eq!(options.reorder_by, Period(Duration::from_secs(5_400)));
+        assert_eq!(options.reorder_by, Period(Duration::from_mins(90)));
         for wrong in ["--loss 5", "--loss -1%", "--loss NaN", "--reorder-by -3h", "--reorder-by 3", "--devices 0"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

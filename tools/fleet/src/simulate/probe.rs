@@ -15,7 +15,10 @@ use super::tally::Probed;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Longer than all repetitions of a modem.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Once nobody brings any more. What is not there by then was missed, or is late; the audit tells which.
+const LAST_LOOKS: Duration = Duration::from_mins(1);
 
 /// For one look.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -32,20 +35,21 @@ pub(super) struct Sample {
 /// Looks samples up until nobody brings any more and all are found, or have been waited for long enough.
 pub(super) async fn run(table: impl Lookup, mut samples: UnboundedReceiver<Sample>, probed: Arc<Mutex<Probed>>) {
     let mut waiting: HashMap<Key, Instant> = HashMap::new();
-    let mut open = true;
-    while open || !waiting.is_empty() {
-        while open && waiting.len() < MAX_KEYS {
+    let mut closed: Option<Instant> = None;
+    while closed.is_none_or(|at| !waiting.is_empty() && at.elapsed() < LAST_LOOKS) {
+        while closed.is_none() && waiting.len() < MAX_KEYS {
             match samples.try_recv() {
                 Ok(Sample { key, sent }) => {
                     waiting.insert(key, sent);
                 }
                 Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => open = false,
+                Err(TryRecvError::Disconnected) => closed = Some(Instant::now()),
             }
         }
         look(&table, &mut waiting, &probed).await;
         sleep(PAUSE).await;
     }
+    lock(&probed).missed += waiting.len() as u64;
 }
 
 async fn look(table: &impl Lookup, waiting: &mut HashMap<Key, Instant>, probed: &Mutex<Probed>) {

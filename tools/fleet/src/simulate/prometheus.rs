@@ -8,7 +8,9 @@ pub(super) fn counters(text: &str) -> BTreeMap<String, f64> {
     let mut counters = BTreeMap::new();
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
-            counted.extend(kind.split_once(' ').filter(|(_, kind)| matches!(*kind, "counter" | "histogram")).map(|(n, _)| n));
+            counted.extend(
+                kind.split_once(' ').filter(|(_, kind)| matches!(*kind, "counter" | "histogram")).map(|(n, _)| n),
+            );
         } else if !line.starts_with('#')
             && let Some((name, value)) = line.rsplit_once(' ')
             && let Ok(value) = value.parse::<f64>()
@@ -20,10 +22,10 @@ pub(super) fn counters(text: &str) -> BTreeMap<String, f64> {
     counters
 }
 
-/// Of a counter `x` there is `x_total`, of a histogram `x_sum`, `x_count` and `x_bucket{...}`.
+/// Of a counter `x` there is `x_total`, of a histogram `x_sum` and `x_count`. Its buckets are left out: they would be most of it.
 fn is_of(name: &str, family: &str) -> bool {
     let rest = name.split('{').next().and_then(|name| name.strip_prefix(family));
-    matches!(rest, Some("" | "_total" | "_sum" | "_count" | "_bucket"))
+    matches!(rest, Some("" | "_total" | "_sum" | "_count"))
 }
 
 /// Adds what was added since the last look. Counters that have gone back are those of a bridge that was started anew.
@@ -56,10 +58,10 @@ pulsegate_bridge_put_seconds_bucket{le=\"0.002\"} 1
     #[test]
     fn counters_and_histograms_are_read_and_gauges_are_not() {
         let counters = counters(TEXT);
-        assert_eq!(counters["pulsegate_bridge_received_total"], 12.0);
-        assert_eq!(counters["pulsegate_bridge_refused_total{reason=\"a tag\"}"], 3.0);
-        assert_eq!(counters["pulsegate_bridge_put_seconds_sum"], 1.5);
-        assert_eq!(counters.len(), 5);
+        assert!((counters["pulsegate_bridge_received_total"] - (12.0)).abs() < 1e-9);
+        assert!((counters["pulsegate_bridge_refused_total{reason=\"a tag\"}"] - (3.0)).abs() < 1e-9);
+        assert!((counters["pulsegate_bridge_put_seconds_sum"] - (1.5)).abs() < 1e-9);
+        assert_eq!(counters.len(), 4);
     }
 
     #[test]
@@ -69,6 +71,6 @@ pulsegate_bridge_put_seconds_bucket{le=\"0.002\"} 1
         for (before, now) in [(10.0, 15.0), (15.0, 15.0), (15.0, 4.0), (4.0, 6.0)] {
             add(&mut sum, &of(before), &of(now));
         }
-        assert_eq!(sum["received"], 5.0 + 4.0 + 2.0);
+        assert!((sum["received"] - (5.0 + 4.0 + 2.0)).abs() < 1e-9);
     }
 }

@@ -104,7 +104,7 @@ impl Recorder {
 impl Watcher for Recorder {
     fn show(&mut self, view: &View<'_>) {
         let (shown, acknowledged_then) = std::mem::replace(&mut self.shown, (view.elapsed, view.ledger.acknowledged()));
-        let (seconds, ledger) = ((view.elapsed - shown).as_secs_f64().max(0.001), view.ledger);
+        let (seconds, ledger) = (view.elapsed.saturating_sub(shown).as_secs_f64().max(0.001), view.ledger);
         let acknowledged = ledger.acknowledged();
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let rate = acknowledged.saturating_sub(acknowledged_then) as f64 / seconds;

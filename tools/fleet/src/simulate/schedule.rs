@@ -69,12 +69,16 @@ impl Schedule {
         Self { fleet, faults, ahead_ms, hour: 0, n: 0, counted, later, reordered: 0, skipped: 0 }
     }
 
-    /// Something that is due by now, if it is not acknowledged yet.
+    /// Something that is due by now and not acknowledged yet. `None` may also mean that it is to be asked again.
     pub(super) fn due(&mut self, now_ms: u64, sessions: &Sessions) -> Option<Due> {
+        // A run that is gone on with passes over millions; the rest wants to be looked after meanwhile.
+        const MOST_PASSED: u32 = 10_000;
         if let Some(due) = self.later.due(now_ms) {
             return Some(due);
         }
-        while self.hour < self.fleet.hours() {
+        let mut passed = 0;
+        while self.hour < self.fleet.hours() && passed < MOST_PASSED {
+            passed += 1;
             let Some((meter, due_ms)) = self.fleet.due(self.hour, self.n) else {
                 (self.hour, self.n) = (self.hour + 1, 0);
                 continue;

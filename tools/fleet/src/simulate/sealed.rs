@@ -42,11 +42,15 @@ impl MasterKey {
     /// # Errors
     /// [`Problem::Wrong`]; it never says what is in the text.
     pub(super) fn from_secret(text: &str, id: u8) -> Result<Self, Problem> {
-        let keys: BTreeMap<String, String> = serde_json::from_str(text)
-            .map_err(|_| Problem::Wrong("the master keys are not a JSON object of the form {\"1\": \"KEY\"}".to_owned()))?;
+        let keys: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| {
+            Problem::Wrong("the master keys are not a JSON object of the form {\"1\": \"KEY\"}".to_owned())
+        })?;
         let key = keys.get(&id.to_string()).ok_or_else(|| {
             let ids: Vec<&str> = keys.keys().map(String::as_str).collect();
-            Problem::Wrong(format!("there is no master key {id}, only {}; name one with --master-key-id", ids.join(", ")))
+            Problem::Wrong(format!(
+                "there is no master key {id}, only {}; name one with --master-key-id",
+                ids.join(", ")
+            ))
         })?;
         Ok(Self { id, prk: Salt::new(HKDF_SHA256, SALT).extract(key.as_bytes()) })
     }
@@ -101,7 +105,8 @@ mod tests {
         let key = MasterKey::from_secret(SECRET, 1).unwrap();
         let imei: Imei = "490154203237518".parse().unwrap();
         let payload = hex("0490154203237518020000000746800000009f00000002");
-        let sealed = "01 01 0490154203237518 00000007 6b003640 0490154203237518020000000746800000009f00000002 3f38e84b05e46857";
+        let sealed =
+            "01 01 0490154203237518 00000007 6b003640 0490154203237518020000000746800000009f00000002 3f38e84b05e46857";
         assert_eq!(key.seal(imei, 7, 1_795_176_000, &payload), hex(sealed));
         for acknowledgement in [
             "81 01 0490154203237518 00000007 6b003642 25f4626fc82c2fda",

@@ -57,7 +57,7 @@ impl Manner {
     pub(super) fn new(channel: Channel, speed_up: f64, connections: usize) -> Self {
         const TIME_OUT: Duration = Duration::from_secs(10);
         const LEAST_TIME_OUT: Duration = Duration::from_secs(2);
-        const PAUSES: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(240)];
+        const PAUSES: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(4)];
         let faster = |time: Duration| time.div_f64(speed_up.max(f64::MIN_POSITIVE));
         let time_out = if speed_up > 1.0 { faster(TIME_OUT).max(LEAST_TIME_OUT) } else { TIME_OUT };
         Self { channel, time_out, pauses: PAUSES.map(faster), connections: connections.max(1) }
@@ -178,7 +178,8 @@ impl<E: Endpoint> Cloud<E> {
                 until: Instant::now() + self.manner.time_out,
             };
             self.count(&flight);
-            let (endpoint, counts, channel) = (Arc::clone(&self.endpoint), Arc::clone(&self.counts), self.manner.channel);
+            let (endpoint, counts, channel) =
+                (Arc::clone(&self.endpoint), Arc::clone(&self.counts), self.manner.channel);
             self.flights.spawn(async move {
                 let status = flight.fly(&*endpoint, &request, channel, &counts).await;
                 (request, matches!(status, 200..300))

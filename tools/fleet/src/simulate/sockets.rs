@@ -91,14 +91,14 @@ impl Sockets {
     pub(super) fn is_current(&self, meter: u32) -> bool {
         match self.groups {
             Groups::Pool => true,
-            Groups::Fixed(count) => self.current == (meter % count) as usize,
+            Groups::Fixed(count) => self.current == group(meter, count),
         }
     }
 
     /// Uses the one that a meter sends from.
     pub(super) fn turn_to(&mut self, meter: u32) {
         if let Groups::Fixed(count) = self.groups {
-            self.current = (meter % count) as usize;
+            self.current = group(meter, count);
         }
     }
 
@@ -120,9 +120,22 @@ impl Sockets {
     }
 }
 
+/// Which of so many groups a meter is in. Networks take turns over the numbers, so numbers alone would leave groups empty.
+fn group(meter: u32, count: u32) -> usize {
+    let spread = u64::from(meter.wrapping_mul(0x9E37_79B9));
+    usize::try_from((spread * u64::from(count)) >> u32::BITS).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_of_the_same_size_though_every_second_meter_is_of_the_other_network() {
+        let mut members = [0; 10];
+        (0..20_000).step_by(2).for_each(|meter| members[group(meter, 10)] += 1);
+        assert!(members.iter().all(|members| (900..1_100).contains(members)), "{members:?}");
+    }
 
     #[test]
     fn too_many_addresses_are_refused_with_the_number_that_would_do() {

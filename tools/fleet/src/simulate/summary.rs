@@ -27,7 +27,9 @@ pub(super) fn table(run: &Run) -> Table {
         0 => vec!["callbacks without an answer".to_owned(), count.to_string()],
         _ => vec![format!("callbacks answered {status}"), count.to_string()],
     }));
-    rows.extend(measured.cpu_seconds.iter().map(|(part, s)| vec![format!("{part}, processor time, s"), format!("{s:.1}")]));
+    rows.extend(
+        measured.cpu_seconds.iter().map(|(part, s)| vec![format!("{part}, processor time, s"), format!("{s:.1}")]),
+    );
     rows.extend(measured.rss.iter().map(|(part, bytes)| vec![format!("{part}, most memory, MB"), megabytes(*bytes)]));
     Table { title: "The run".to_owned(), head: vec!["what".to_owned(), "value".to_owned()], rows }
 }

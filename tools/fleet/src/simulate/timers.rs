@@ -57,7 +57,9 @@ mod tests {
             step in 1_u64..50, times in prop::collection::vec(0_u64..1_000, 0..100)
         ) {
             let mut timers = Timers::new(step);
-            times.iter().for_each(|&at| timers.add(at, at));
+            for &at in &times {
+                timers.add(at, at);
+            }
             prop_assert_eq!(timers.len(), times.len());
             let mut seen = Vec::new();
             for now in 0..1_100 {

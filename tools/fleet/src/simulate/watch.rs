@@ -94,7 +94,8 @@ impl Watch {
         let processes = self.processes();
         let counters = self.counters().await;
         let mut seen = lock(&self.seen);
-        let cpu: BTreeMap<String, f64> = processes.iter().map(|(part, usage)| (part.clone(), usage.cpu_seconds)).collect();
+        let cpu: BTreeMap<String, f64> =
+            processes.iter().map(|(part, usage)| (part.clone(), usage.cpu_seconds)).collect();
         prometheus::add(&mut seen.cpu_seconds, &self.cpu_before, &cpu);
         self.cpu_before = cpu;
         for (part, usage) in processes {
