@@ -32,7 +32,7 @@ enum Command {
     /// Make the load table of recorded runs, and the measurements that costs are reckoned from
     Report(report::Options),
     /// Reckon what a month costs
-    Cost(cost::Options),
+    Cost(Box<cost::Options>),
     /// Reckon what a fleet needs: shards, capacity, tasks, and how long a burst takes
     Plan(plan::Options),
 }

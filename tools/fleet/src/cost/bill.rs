@@ -82,4 +82,10 @@ impl Bill {
         let most = self.lines.iter().max_by_key(|line| line.amount)?;
         Some((most.service, most.amount.checked_div(self.total())?))
     }
+
+    /// The same of all but the database.
+    pub fn dominant_without_database(&self) -> Option<(&'static str, Decimal)> {
+        let most = self.lines.iter().filter(|line| !line.database).max_by_key(|line| line.amount)?;
+        Some((most.service, most.amount.checked_div(self.without_database())?))
+    }
 }

@@ -2,30 +2,73 @@
 //!
 //! # Layout
 //!
-//! - [`money`]: exact decimals; [`prices`]: a price file; [`aws`]: what AWS bills, service by service.
+//! - [`money`]: exact decimals; [`prices`]: a price file; [`aws`]: what AWS bills, service by service; [`limits`]: by what.
 //! - [`load`]: how much a fleet sends; [`bill`]: what one would pay for it.
-//! - [`study`]: the designs of the study; [`today`]: a model of a packed design, from before there was one.
-//! - [`measurement`]: what was measured.
+//! - [`study`]: the designs of the study; [`reproduced`]: its tables beside ours; [`today`]: a model of a packed design, from
+//!   before there was one.
+//! - [`measurement`]: what was measured; [`deployed`]: what the template says; [`ours`]: our design, from both.
+//! - [`options`]: the command line; [`designs`]: all of them by name; [`savings`]: what would change ours; [`show`] and
+//!   [`compare`]: tables and picture.
 
 pub mod aws;
 pub mod bill;
+pub mod compare;
+pub mod deployed;
+pub mod designs;
+pub mod limits;
 pub mod load;
 pub mod measurement;
 pub mod money;
+pub mod options;
+pub mod ours;
 pub mod prices;
+pub mod reproduced;
+pub mod savings;
+pub mod show;
 pub mod study;
 pub mod today;
 
-use crate::Problem;
+pub use self::options::Options;
+use crate::{Problem, print};
 
-/// What is on the command line.
-#[derive(Debug, clap::Args)]
-pub struct Options {}
-
-/// Does it.
+/// Prints what is asked for, and draws it.
 ///
 /// # Errors
-/// [`Problem`].
-pub fn run(_options: &Options) -> Result<(), Problem> {
-    Err(Problem::Wrong("not there yet".to_owned()))
+/// [`Problem`] if an input cannot be read, a design is not known, or a price is missing.
+pub fn run(options: &Options) -> Result<(), Problem> {
+    print!("{}", text(options)?);
+    Ok(())
+}
+
+/// What is printed. A picture is written on the way.
+///
+/// # Errors
+/// As [`run`].
+pub fn text(options: &Options) -> Result<String, Problem> {
+    if options.study {
+        return study_text(options);
+    }
+    let inputs = designs::Inputs::read(options)?;
+    let designs = designs::chosen(options)?;
+    if let Some(file) = &options.compare {
+        let usual = options.design == ["ours"] && options.database.is_none();
+        let drawn = if usual { compare::usual(designs::all(options)) } else { designs.clone() };
+        compare::chart(options, &drawn, &inputs)?.write(file)?;
+    }
+    let mut tables = vec![show::inputs(options, &inputs, &designs)];
+    for devices in &options.devices {
+        let load = options.load(*devices);
+        let bills = designs.iter().map(|design| design.bill(&load, &inputs)).collect::<Result<Vec<_>, _>>()?;
+        tables.push(show::bills(&load, &bills));
+        tables.extend(show::changes(&load, &designs, &inputs)?);
+    }
+    Ok(print::several(&tables, options.format))
+}
+
+fn study_text(options: &Options) -> Result<String, Problem> {
+    let (mut tables, same, all) = reproduced::tables()?;
+    let mut table = print::Table::new("Reproduced", &["cells", "the same to the printed digit", "slips of the study"]);
+    table.row([all, same, all - same].map(|number| number.to_string()));
+    tables.push(table);
+    Ok(print::several(&tables, options.format))
 }

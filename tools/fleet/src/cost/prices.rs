@@ -174,6 +174,25 @@ impl Prices {
         })
     }
 
+    /// The free tiers of some services, whose names have commas between them.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] for one that has none here.
+    pub fn free_of(&self, services: &str) -> Result<FreeTiers, Problem> {
+        let there: BTreeSet<_> = self.prices.values().filter(|p| p.free.is_some()).map(|p| &p.service).collect();
+        let known = |name: &str| {
+            let found = there.iter().find(|service| service.eq_ignore_ascii_case(name.trim()));
+            found.map(ToString::to_string).ok_or_else(|| {
+                let there: Vec<_> = there.iter().map(|service| service.as_str()).collect();
+                let list = there.join(", ");
+                Problem::Wrong(format!(
+                    "no free tier of \"{name}\"; there are ever, first-year, none, or some of: {list}"
+                ))
+            })
+        };
+        Ok(FreeTiers::Of(services.split(',').map(known).collect::<Result<_, _>>()?))
+    }
+
     /// What a quantity costs.
     ///
     /// # Errors

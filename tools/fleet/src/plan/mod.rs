@@ -1,15 +1,123 @@
-//! To be written.
+//! What a fleet needs: shards, capacity, tasks, and how long a burst takes.
+//!
+//! # Layout
+//!
+//! - [`capacity`]: each need as a function of rates and measurements; [`needs`]: all of them for a fleet, and how a burst drains;
+//! - [`show`]: as a table, and as the parameters of `template.yaml` for `samconfig.toml`.
 
-use crate::Problem;
+pub mod capacity;
+pub mod needs;
+pub mod show;
+
+use std::path::PathBuf;
+
+use rust_decimal::{Decimal, dec};
+
+use crate::cost::deployed::{RAW_DAYS, STREAM_HOURS};
+use crate::cost::load::Load;
+use crate::cost::measurement::Measurement;
+use crate::cost::options::{devices, positive, share, used};
+use crate::cost::ours::{Callbacks, Database};
+use crate::print::Format;
+use crate::spec::Arrival;
+use crate::{Problem, print};
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet plan --devices 3.6M --arrival top-of-hour
+  fleet plan --devices 360k --database provisioned --samconfig";
 
 /// What is on the command line.
-#[derive(Debug, clap::Args)]
-pub struct Options {}
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Meters. k and M stand for thousands and millions
+    #[arg(long, value_parser = devices, help_heading = "Fleet")]
+    pub devices: u64,
+    /// Uplinks of a meter in an hour
+    #[arg(long, visible_alias = "per-hour", value_name = "UPLINKS", value_parser = positive, default_value = "1", help_heading = "Fleet")]
+    pub interval: Decimal,
+    /// Part of the meters that is on Sigfox; the others are on NB-IoT
+    #[arg(long, value_parser = share, default_value = "0.5", help_heading = "Fleet")]
+    pub sigfox_share: Decimal,
+    /// Sigfox device types, each of which has its own batch callback every second
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000), default_value_t = 1, help_heading = "Fleet")]
+    pub device_types: u32,
+    /// Whether Sigfox calls for each uplink, instead of once a second for each device type
+    #[arg(long, help_heading = "Fleet")]
+    pub single_callbacks: bool,
+    /// When in the hour meters send
+    #[arg(long, value_enum, default_value = "uniform", help_heading = "Fleet")]
+    pub arrival: Arrival,
 
-/// Does it.
+    /// How the tables are paid for
+    #[arg(long, value_enum, default_value = "provisioned", help_heading = "Design")]
+    pub database: Database,
+    /// Part of a provisioned capacity that is used on average; what is left drains a burst
+    #[arg(long, value_parser = used, default_value = "0.8", help_heading = "Design")]
+    pub utilisation: Decimal,
+    /// Days for which raw uplinks are kept
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500), default_value_t = RAW_DAYS, help_heading = "Design")]
+    pub raw_days: u32,
+    /// Hours for which the stream keeps records: how long the tables may be away (over 24 costs more)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(24..=8760), default_value_t = STREAM_HOURS, help_heading = "Design")]
+    pub stream_hours: u32,
+
+    /// Measurements, as `fleet report --measurement` writes them
+    #[arg(long, value_name = "FILE", help_heading = "Inputs")]
+    pub measured: Option<PathBuf>,
+
+    /// Print lines for `samconfig.toml` instead of tables
+    #[arg(long, conflicts_with = "format", help_heading = "Output")]
+    pub samconfig: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table", help_heading = "Output")]
+    pub format: Format,
+}
+
+impl Options {
+    /// The fleet.
+    pub fn load(&self) -> Load {
+        let (per_hour, sigfox_share) = (self.interval, self.sigfox_share);
+        Load { devices: self.devices, per_hour, sigfox_share, device_types: self.device_types }
+    }
+
+    /// How Sigfox calls.
+    pub fn callbacks(&self) -> Callbacks {
+        if self.single_callbacks { Callbacks::Single } else { Callbacks::Batch }
+    }
+
+    /// For how long the bridge's records are tried before they go to the bucket: eleven twelfths of what the stream keeps, as
+    /// the template has it, and no more than Lambda allows.
+    pub fn give_up_seconds(&self) -> u32 {
+        (self.stream_hours * 3300).min(604_800)
+    }
+}
+
+/// Prints it.
 ///
 /// # Errors
-/// [`Problem`].
-pub fn run(_options: &Options) -> Result<(), Problem> {
-    Err(Problem::Wrong("not there yet".to_owned()))
+/// [`Problem`] if the measurements cannot be read, or AWS has no such capacity.
+pub fn run(options: &Options) -> Result<(), Problem> {
+    print!("{}", text(options)?);
+    Ok(())
+}
+
+/// What is printed.
+///
+/// # Errors
+/// As [`run`].
+pub fn text(options: &Options) -> Result<String, Problem> {
+    let measured = Measurement::read(options.measured.as_deref())?;
+    let needs = needs::Needs::of(options, &measured)?;
+    if options.samconfig {
+        return Ok(show::samconfig(options, &needs));
+    }
+    let tables = [show::parameters(options, &needs), show::burst(options, &needs), show::inputs(&measured)];
+    Ok(print::several(&tables, options.format))
+}
+
+/// Minutes of so many seconds.
+fn minutes(seconds: Decimal) -> Decimal {
+    seconds / dec!(60)
 }

@@ -1,0 +1,185 @@
+//! Bills as tables.
+
+use rust_decimal::{Decimal, dec};
+
+use super::bill::Bill;
+use super::designs::{Design, Inputs};
+use super::load::Load;
+use super::money::rounded;
+use super::options::Options;
+use super::savings::{self, Saving};
+use super::study::{self, Accounting};
+use crate::Problem;
+use crate::print::Table;
+
+/// Where the numbers are from.
+pub fn inputs(options: &Options, inputs: &Inputs, designs: &[Design]) -> Table {
+    let mut table = Table::new("Reckoned from", &["what", "from"]);
+    let prices = &inputs.prices;
+    let name = options.prices.as_ref().map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
+    table
+        .row(["prices".to_owned(), format!("{}, {}, of {} ({name})", prices.region, prices.currency, prices.compiled)]);
+    let unsure: Vec<_> = prices.prices.values().filter(|p| p.confidence.as_deref() == Some("memory")).collect();
+    if !unsure.is_empty() {
+        let items: Vec<_> = unsure.iter().map(|p| format!("{} {}", p.service, p.item)).collect();
+        table.row(["prices to be verified".to_owned(), items.join("; ")]);
+    }
+    if designs.iter().any(|design| matches!(design, Design::Ours(..))) {
+        measured(options, inputs, &mut table);
+    }
+    for note in designs.iter().filter_map(note) {
+        table.row(["note".to_owned(), note]);
+    }
+    table
+}
+
+fn measured(options: &Options, inputs: &Inputs, table: &mut Table) {
+    let file = options.measured.as_ref().map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
+    let measured = &inputs.measured;
+    table.row(["measurements".to_owned(), format!("{} ({file})", measured.source)]);
+    for run in &measured.runs {
+        let rate = format!("{} meters, {} uplinks a second", run.devices, run.uplinks_per_second);
+        table.row(["measured".to_owned(), format!("{}: `{}`, {rate}; {}", run.date, run.command, run.machine)]);
+    }
+    if measured.provisional {
+        table.row(["provisional", "some of the measurements are not measured yet: see above"]);
+    }
+    let (months, days, used) = (options.months, options.raw_days, options.utilisation);
+    table.row([
+        "tables".to_owned(),
+        format!("after {months} months; raw uplinks kept {days} days; capacity used {used}"),
+    ]);
+    table.row(["free tiers", options.free_tier.as_str()]);
+}
+
+fn note(design: &Design) -> Option<String> {
+    let Design::Study(name, design, accounting) = design else { return None };
+    let slip = match design {
+        study::Design::Rented => Some(("0.0021", "0.00021")),
+        study::Design::Monitored => Some(("0.0071", "0.00071")),
+        _ => None,
+    };
+    match (slip, accounting) {
+        (Some((printed, right)), _) => Some(format!(
+            "{name}: in EUR; at 180,000 devices the study prints {printed} a device, a slip of the decimal point: it is {right}"
+        )),
+        (None, Accounting::Printed) => Some(format!(
+            "{name}: prices of 2020; without the hours of the load balancer, receiving and deleting, logs, addresses, and the \
+             database (docs/cost.md)"
+        )),
+        (None, _) => None,
+    }
+}
+
+/// The bills of a fleet, side by side.
+pub fn bills(load: &Load, bills: &[Bill]) -> Table {
+    let heads = bills.iter().map(|bill| match bill.currency.as_str() {
+        "USD" => bill.design.clone(),
+        other => format!("{} ({other})", bill.design),
+    });
+    let head = std::iter::once("a month".to_owned()).chain(heads).collect();
+    let share = (load.sigfox_share * dec!(100)).normalize();
+    let title = format!(
+        "{} devices, {} uplinks an hour each, {share} % on Sigfox: USD a month",
+        load.devices,
+        load.per_hour.normalize()
+    );
+    let mut table = Table { title, head, rows: Vec::new() };
+    let line = |name: &'static str| move |bill: &Bill| amount(bill, name);
+    for name in services(bills, false) {
+        row(&mut table, name, bills, line(name));
+    }
+    row(&mut table, "of these, what the study counts", bills, |bill| cents(counted(bill)));
+    row(&mut table, "without the database", bills, |bill| cents(bill.without_database()));
+    row(&mut table, "a device", bills, |bill| small(bill.per_device(bill.without_database())));
+    for name in services(bills, true) {
+        row(&mut table, name, bills, line(name));
+    }
+    row(&mut table, "all", bills, |bill| cents(bill.total()));
+    row(&mut table, "all, a device", bills, |bill| small(bill.per_device(bill.total())));
+    row(&mut table, "most of it is", bills, |bill| dominant(bill.dominant()));
+    row(&mut table, "without the database", bills, |bill| dominant(bill.dominant_without_database()));
+    table
+}
+
+fn dominant(most: Option<(&'static str, Decimal)>) -> String {
+    let percent = |part: Decimal| rounded(part * dec!(100), 0);
+    most.map_or_else(|| "-".to_owned(), |(name, part)| format!("{name}: {} %", percent(part)))
+}
+
+/// Bus, load balancer, functions, API and containers or machines: the rows of the study's tables.
+const COUNTED: [&str; 10] =
+    ["SQS", "Kinesis", "NLB", "Lambda", "API Gateway", "EC2", "Fargate", "Machines", "Everything else", "Monitoring"];
+
+fn counted(bill: &Bill) -> Decimal {
+    COUNTED.iter().map(|service| bill.of(service)).sum()
+}
+
+fn row(table: &mut Table, name: &str, bills: &[Bill], cell: impl Fn(&Bill) -> String) {
+    table.row(std::iter::once(name.to_owned()).chain(bills.iter().map(cell)));
+}
+
+/// Services that are on any of the bills, in the order in which they come.
+fn services(bills: &[Bill], database: bool) -> Vec<&'static str> {
+    let mut services = Vec::new();
+    for line in bills.iter().flat_map(|bill| &bill.lines).filter(|line| line.database == database) {
+        if !services.contains(&line.service) {
+            services.push(line.service);
+        }
+    }
+    services
+}
+
+fn amount(bill: &Bill, service: &str) -> String {
+    let there = bill.lines.iter().any(|line| line.service == service);
+    if there { cents(bill.of(service)) } else { "-".to_owned() }
+}
+
+fn cents(amount: Decimal) -> String {
+    rounded(amount, 2).to_string()
+}
+
+/// An amount by device.
+fn small(amount: Decimal) -> String {
+    rounded(amount, 6).to_string()
+}
+
+/// What would change the bills of ours; `None` if there is none of ours.
+///
+/// # Errors
+/// [`Problem::Wrong`] if a price is missing.
+pub fn changes(load: &Load, designs: &[Design], inputs: &Inputs) -> Result<Option<Table>, Problem> {
+    let ours = designs.iter().filter(|design| matches!(design, Design::Ours(..)));
+    let columns: Vec<(&str, Vec<Saving>)> =
+        ours.map(|d| Ok((d.name(), savings::of(d, load, inputs)?))).collect::<Result<_, Problem>>()?;
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    let head = std::iter::once("change").chain(columns.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
+    let title =
+        format!("{} devices: what would save how much, USD a month (below zero: it would cost more)", load.devices);
+    let mut table = Table { title, head, rows: Vec::new() };
+    for change in in_order(&columns) {
+        let cell = |savings: &Vec<Saving>| {
+            let saving = savings.iter().find(|saving| saving.change == change);
+            saving.map_or_else(|| "-".to_owned(), |saving| cents(saving.amount))
+        };
+        table.row(std::iter::once(change.to_owned()).chain(columns.iter().map(|(_, savings)| cell(savings))));
+    }
+    let most = |savings: &Vec<Saving>| savings.first().map_or("-", |saving| saving.change).to_owned();
+    table.row(std::iter::once("most is saved by".to_owned()).chain(columns.iter().map(|(_, savings)| most(savings))));
+    Ok(Some(table))
+}
+
+/// Every change once, those first that save most anywhere.
+fn in_order(columns: &[(&str, Vec<Saving>)]) -> Vec<&'static str> {
+    let mut all: Vec<&Saving> = columns.iter().flat_map(|(_, savings)| savings).collect();
+    all.sort_by_key(|saving| std::cmp::Reverse(saving.amount));
+    let mut changes = Vec::new();
+    for saving in all {
+        if !changes.contains(&saving.change) {
+            changes.push(saving.change);
+        }
+    }
+    changes
+}

@@ -1,0 +1,166 @@
+//! The bill of our own design, and the command that prints it.
+
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails the test")]
+
+use clap::{Args as _, Command, FromArgMatches as _};
+use fleet::cost::designs::{self, Design, Inputs};
+use fleet::cost::load::Load;
+use fleet::cost::ours::flow::Flow;
+use fleet::cost::ours::{Callbacks, Database};
+use fleet::cost::{self, Options};
+use proptest::prelude::*;
+use rust_decimal::{Decimal, dec};
+
+fn options(arguments: &[&str]) -> Options {
+    let command = Options::augment_args(Command::new("cost").no_binary_name(true));
+    Options::from_arg_matches(&command.try_get_matches_from(arguments).unwrap()).unwrap()
+}
+
+fn bills(arguments: &[&str], devices: u64) -> Vec<cost::bill::Bill> {
+    let options = options(arguments);
+    let inputs = Inputs::read(&options).unwrap();
+    let bill = |design: &Design| design.bill(&options.load(devices), &inputs).unwrap();
+    designs::chosen(&options).unwrap().iter().map(bill).collect()
+}
+
+#[test]
+fn bus_balancer_functions_api_and_containers_are_below_90_usd_for_3_6_million_meters_in_batches() {
+    let bill = &bills(&["--design=ours-batch-provisioned"], 3_600_000)[0];
+    let counted: Decimal =
+        ["API Gateway", "Lambda", "SQS", "Kinesis", "NLB", "Fargate"].iter().map(|service| bill.of(service)).sum();
+    assert!(counted < dec!(90), "{bill:#?}");
+}
+
+#[test]
+fn the_two_ways_to_pay_for_tables_differ_in_their_writes_alone() {
+    let bills = bills(&["--design=ours-batch-on-demand,ours-batch-provisioned"], 3_600_000);
+    assert_eq!(bills[0].without_database(), bills[1].without_database());
+    assert_eq!(bills[0].of("Database storage"), bills[1].of("Database storage"));
+    assert_eq!(bills[0].of("Database writes"), dec!(3705.48));
+    // 1,250 units each of three tables, less the 25 that are free; reads are within theirs.
+    assert_eq!(bills[1].of("Database writes"), dec!(3725) * dec!(0.000735) * dec!(730));
+}
+
+#[test]
+fn at_the_rate_that_was_measured_functions_are_invoked_as_measured() {
+    let options = options(&[]);
+    let inputs = Inputs::read(&options).unwrap();
+    let setup = options.setup(Callbacks::Batch, Database::OnDemand);
+    let function = &inputs.measured.functions.raw_sigfox;
+    // Half of the fleet is on Sigfox.
+    let devices = (function.uplinks_per_second * 2.0 * 3600.0).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few million")]
+    let flow = Flow::of(&setup, &Load::hourly(devices as u64), &inputs.measured);
+    let runs = flow.functions.iter().find(|runs| runs.name == "raw-sigfox").unwrap();
+    let off = (runs.uplinks - Decimal::try_from(function.uplinks_per_invocation).unwrap()).abs();
+    assert!(off < dec!(0.001) * runs.uplinks, "{runs:?}");
+}
+
+#[test]
+fn a_single_callback_is_a_call_an_invocation_and_a_message_for_each_uplink() {
+    let options = options(&[]);
+    let inputs = Inputs::read(&options).unwrap();
+    let flow = Flow::of(
+        &options.setup(Callbacks::Single, Database::OnDemand),
+        &Load { sigfox_share: Decimal::ONE, ..Load::hourly(100_000) },
+        &inputs.measured,
+    );
+    let uplinks = dec!(73_000_000);
+    assert_eq!((flow.calls, flow.functions[0].invocations), (uplinks, uplinks));
+    assert_eq!((flow.tasks, flow.records, flow.shards), (dec!(0), dec!(0), dec!(1)));
+    // Sent and received one by one, and deleted at most ten at a time.
+    assert!(flow.requests > uplinks * dec!(2.1), "{flow:?}");
+    let raw = &flow.functions[1];
+    assert!(raw.uplinks <= dec!(50), "no more messages than the template gives an invocation: {raw:?}");
+}
+
+#[test]
+fn without_nb_iot_there_is_no_bridge_to_pay_for() {
+    let bill = &bills(&["--sigfox-share=1", "--design=ours-batch-on-demand"], 10_000)[0];
+    for service in ["NLB", "Fargate", "Public IPv4"] {
+        assert!(bill.lines.iter().all(|line| line.service != service), "{service}");
+    }
+    assert!(bill.of("Kinesis") > dec!(12), "the stream is there all the same");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_line_is_below_zero_and_lines_add_up(devices in 1_u64..50_000_000, share in 0_u32..=100, types in 1_u32..50) {
+        let arguments = [
+            format!("--sigfox-share={}", f64::from(share) / 100.0),
+            format!("--device-types={types}"),
+            "--design=ours,study,corrected,model".to_owned(),
+        ];
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        for bill in bills(&arguments, devices) {
+            prop_assert!(bill.lines.iter().all(|line| line.amount >= Decimal::ZERO), "{bill:#?}");
+            let off = bill.total() - bill.without_database() - bill.database();
+            prop_assert!(off.abs() < dec!(0.000000000001), "{bill:#?}");
+        }
+    }
+
+    #[test]
+    fn a_larger_fleet_never_costs_less_and_batches_never_more_than_single_callbacks(
+        devices in 1_u64..20_000_000, more in 1_u64..20_000_000,
+    ) {
+        let (small, large) = (bills(&[], devices), bills(&[], devices + more));
+        for (small, large) in small.iter().zip(&large) {
+            // Fewer, fuller messages may save a cent on the way.
+            prop_assert!(large.total() >= small.total() - dec!(0.05), "{small:#?}\n{large:#?}");
+        }
+        for bills in [&small, &large] {
+            prop_assert!(bills[0].total() <= bills[2].total() + dec!(0.01), "{bills:#?}");
+        }
+    }
+}
+
+#[test]
+fn it_says_what_dominates_what_would_save_most_and_where_the_numbers_are_from() {
+    let text = cost::text(&options(&["--devices=3.6M", "--format=markdown"])).unwrap();
+    for part in ["| most of it is |", "| most is saved by |", "| measured |", "| prices |", "eu-west-1"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn for_machines_it_is_one_json_document_with_numbers() {
+    let text = cost::text(&options(&["--devices=1k,3.6M", "--format=json"])).unwrap();
+    let tables: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(tables.len(), 5, "inputs, and of each fleet the bills and what would change them");
+    let rows = tables[3]["rows"].as_array().unwrap();
+    let all = rows.iter().find(|row| row["a month"] == "all").unwrap();
+    assert!(all["ours-batch-provisioned"].as_f64().unwrap() > 1000.0, "{all}");
+}
+
+#[test]
+fn the_study_s_designs_are_printed_with_their_slips() {
+    let text = cost::text(&options(&["--devices=180k", "--design=study-5.2,study-4.5", "--format=csv"])).unwrap();
+    assert!(text.contains("prints 0.0021 a device, a slip of the decimal point: it is 0.00021"), "{text}");
+    assert!(text.contains("study-5.2 (EUR)"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_there_is() {
+    let problem = |arguments: &[&str]| cost::text(&options(arguments)).unwrap_err().in_full();
+    assert!(
+        problem(&["--design=mine"])
+            .starts_with("no design \"mine\"; there are ours, study, corrected, model, and ours-")
+    );
+    assert!(problem(&["--free-tier=SNS"]).starts_with("no free tier of \"SNS\"; there are ever, first-year, none, or"));
+    assert!(problem(&["--prices=/nowhere.json"]).starts_with("the file /nowhere.json: No such file"));
+    assert!(problem(&["--measured=Cargo.toml"]).starts_with("Cargo.toml: not a measurement file"));
+    assert_eq!(problem(&["--compare=cost.jpg"]), "cost.jpg ends in neither .svg nor .png");
+}
+
+#[test]
+fn the_picture_has_our_design_and_the_study_s() {
+    let options = options(&["--compare=x.svg"]);
+    let inputs = Inputs::read(&options).unwrap();
+    let chart = cost::compare::chart(&options, &cost::compare::usual(designs::all(&options)), &inputs).unwrap();
+    let names: Vec<_> = chart.lines.iter().map(|line| line.name.as_str()).collect();
+    assert_eq!(names.len(), 12, "{names:#?}");
+    let rented = chart.lines.iter().find(|line| line.name.contains("rented machines, EUR")).unwrap();
+    assert_eq!(rented.points.last(), Some(&(3_600_000.0, 116.0)), "nobody knows what more of them would cost");
+    assert!(chart.svg().contains("study-4.5: containers, Kinesis, batches of ten"));
+}
