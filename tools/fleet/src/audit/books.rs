@@ -11,7 +11,7 @@ use shared::uplink::{Kind, Uplink};
 
 use super::book::{Book, Place, Told};
 use super::points::{self, Compared};
-use super::tally::{MOST_NAMED, Meters, Strange};
+use super::tally::{MOST_NAMED, Meters, Sizes, Strange};
 use crate::Problem;
 use crate::meters::Fleet;
 use crate::run::{Run, Sessions};
@@ -24,6 +24,8 @@ pub(super) struct Books {
     pub(super) strange: Strange,
     /// Items of devices that are of none of the fleets.
     pub(super) foreign: u64,
+    /// How large items of these runs are, by network.
+    pub(super) sizes: BTreeMap<String, Sizes>,
     /// Of each run, the meters whose points were looked at.
     pub(super) meters: Vec<Meters>,
 }
@@ -42,7 +44,7 @@ impl Books {
 
     pub(super) fn new(books: Vec<Book>) -> Self {
         let meters = books.iter().map(|_| Meters::default()).collect();
-        Self { books, strange: Strange::default(), foreign: 0, meters }
+        Self { books, strange: Strange::default(), foreign: 0, sizes: BTreeMap::new(), meters }
     }
 
     /// Nothing has been seen.
@@ -50,16 +52,22 @@ impl Books {
         self.books.iter_mut().for_each(Book::clear);
         self.meters.fill(Meters::default());
         (self.strange, self.foreign) = (Strange::default(), 0);
+        self.sizes.clear();
     }
 
     /// Takes in a raw item; of one run only, or of whichever it is.
     pub(super) fn raw(&mut self, item: Item, only: Option<usize>) -> Result<(), Problem> {
         let key = Key::of(&item);
-        let uplink = match Uplink::from_raw_item(item) {
+        let uplink = match Uplink::from_raw_item(item.clone()) {
             Ok(uplink) => uplink,
             Err(e) => return self.unreadable("raw", key, &e),
         };
         let places = self.places(uplink.device, uplink.at, uplink.sequence, only);
+        if places.as_ref().is_some_and(|places| !places.is_empty()) {
+            let sizes = self.sizes.entry(uplink.device.network().to_string()).or_default();
+            sizes.raw.take(&item);
+            sizes.message_bytes += serde_json::to_string(&uplink).map_or(0, |text| text.len() as u64);
+        }
         for (book, place) in self.known("raw", key.as_ref(), places) {
             let book = &mut self.books[book];
             let expected = book.uplink(place)?;
@@ -82,6 +90,7 @@ impl Books {
         let mut of_books: BTreeMap<usize, Vec<(Place, PulseItem)>> = BTreeMap::new();
         for item in items {
             let key = Key::of(&item);
+            let stored = item.clone();
             let item: PulseItem = match serde_dynamo::from_item(item) {
                 Ok(item) => item,
                 Err(e) => {
@@ -93,6 +102,9 @@ impl Books {
                 Some((at, sequence)) => self.places(item.device, at, sequence, only),
                 None => self.places_of_no_key(item.device),
             };
+            if places.as_ref().is_some_and(|places| !places.is_empty()) {
+                self.sizes.entry(item.device.network().to_string()).or_default().pulses.take(&stored);
+            }
             for (book, place) in self.known("pulses", key.as_ref(), places) {
                 of_books.entry(book).or_default().push((place, item.clone()));
             }

@@ -99,6 +99,7 @@ fn audit<I>(
         meters,
         strange: books.strange.clone(),
         foreign: books.foreign,
+        sizes: books.sizes.clone(),
         queues,
         quarantined_unknown: peeked.unknown,
         not_looked_at: not_looked_at(books, peeked, options),

@@ -35,7 +35,7 @@ mod tally;
 mod tests;
 mod waiting;
 
-pub use tally::{Audit, Counts, Meters};
+pub use tally::{Audit, Counts, Meters, Size, Sizes, Strange};
 use waiting::{Kind, Place};
 
 /// The file in the directory of a run that the audit leaves behind.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared::device::Network;
-use shared::ports::Waiting;
+use shared::ports::{Item, Waiting, item_size};
 
 use super::book::{Book, Told};
 use super::books::Books;
@@ -33,12 +33,60 @@ pub struct Audit {
     pub strange: Strange,
     /// Items of other devices; whatever they are, they are not of these runs.
     pub foreign: u64,
+    /// How large items are, by network.
+    pub sizes: BTreeMap<String, Sizes>,
     /// What was in the queues in the end, by their names.
     pub queues: BTreeMap<String, Waiting>,
     /// Records in quarantine that nobody can tell the uplink of.
     pub quarantined_unknown: u64,
     /// What was not looked at.
     pub not_looked_at: Vec<String>,
+}
+
+/// How large items are, as the tables count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Of raw items.
+    pub raw: Size,
+    /// Of pulse items.
+    pub pulses: Size,
+    /// Bytes of the same uplinks in messages of the queues, without what is around them.
+    pub message_bytes: u64,
+}
+
+/// Items of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// How many were looked at.
+    pub items: u64,
+    /// Their bytes, names of attributes included.
+    pub bytes: u64,
+    /// Write units: of each, one for each 1,024 bytes begun.
+    pub units: u64,
+}
+
+impl Sizes {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.raw.add(&other.raw);
+        self.pulses.add(&other.pulses);
+        self.message_bytes += other.message_bytes;
+    }
+}
+
+impl Size {
+    fn add(&mut self, other: &Self) {
+        self.items += other.items;
+        self.bytes += other.bytes;
+        self.units += other.units;
+    }
+
+    pub(super) fn take(&mut self, item: &Item) {
+        let bytes = item_size(item);
+        self.items += 1;
+        self.bytes += bytes as u64;
+        self.units += bytes.div_ceil(1_024) as u64;
+    }
 }
 
 /// Counts of messages. One of a series is one.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::at::At;
+use shared::device::Network;
 use shared::envelope;
 use shared::fakes::{FakeInbox, FakeTable};
 use shared::ports::{Item, Queue as _, Table as _};

@@ -99,6 +99,21 @@ async fn a_count_that_is_off_by_one_makes_a_meter_wrong() {
     assert!(found.audit.wrong.iter().any(|why| why == "1 meters whose points are not what they counted"));
 }
 
+/// The increments of a series are nothing without its other uplinks.
+#[tokio::test(start_paused = true)]
+async fn a_meter_of_whose_series_a_part_is_missing_is_not_compared() {
+    let (book, sent) = run(START);
+    let of_session =
+        |each: &Sent| sent.iter().filter(|other| (other.meter, other.hour) == (each.meter, each.hour)).count();
+    let part = sent.iter().find(|each| of_session(each) >= 4).unwrap();
+    let mut world = World::of(&sent);
+    world.lose_pulses(part);
+    let found = world.audit(vec![book]).await;
+    assert_eq!(stages(&found), [(part.key(), Stage::NotPulses)]);
+    let Meters { right, wrong, in_part, .. } = found.audit.meters;
+    assert_eq!((right, wrong, in_part), (u64::from(DEVICES) - 1, 0, 1));
+}
+
 /// A queue delivers at least once, and a meter sends again: the table is the same for it.
 #[tokio::test(start_paused = true)]
 async fn what_came_twice_is_stored_once_and_all_right() {
