@@ -217,6 +217,7 @@ def addresses_of(cloud):
         "API_URL": f"{cloud}/_aws/execute-api/{outputs['ApiId']}",
         "CALLBACK_SECRET": secrets.get_secret_value(SecretId=outputs["CallbackSecretId"])["SecretString"],
         "MASTER_KEYS_SECRET_ID": outputs["BridgeMasterKeysId"],
+        "STACK": STACK,  # log groups are called after it
         "RAW_TABLE": outputs["RawTable"],
         "PULSE_TABLE": outputs["PulseTable"],
         "DOWNLINK_TABLE": outputs["DownlinkTable"],

@@ -16,9 +16,11 @@ use crate::downlink::{Answer, Downlink, DownlinkId, Outcome};
 
 mod replay;
 mod size;
+mod watch;
 
 pub use replay::{Found, Inbox, Key, Lookup, MAX_KEYS, MAX_RECEIVED, Page, Pages, Part, ReadError, Received, Whose};
 pub use size::item_size;
+pub use watch::{Depth, Log, LogLine, Waiting};
 
 /// Positions, in what was handed over, of what is not durable.
 pub type Refused = BTreeSet<usize>;

@@ -24,11 +24,17 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Writes the counters as [`emit`] does.
+    /// Writes the counters of an invocation as [`emit`] does, and beside them how many records it brought and how long it
+    /// took, in milliseconds from `began` until now.
     /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>)
-    pub fn emit(&self, part: &str) {
-        emit(part, &[("Count", &json!(self))], &json!({}));
+    pub fn emit(&self, part: &str, records: usize, began: Instant) {
+        emit(part, &[("Count", &json!(self))], &invocation(records, began.elapsed()));
     }
+}
+
+/// No metrics: each would be billed by the month, and the log has them for whoever asks.
+fn invocation(records: usize, took: Duration) -> Value {
+    json!({"records": records, "ms": (took.as_secs_f64() * 10_000.0).round() / 10.0})
 }
 
 /// Writes metrics to standard output, as one line in CloudWatch's embedded metric format, under a dimension that names
@@ -107,6 +113,15 @@ mod tests {
             assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}");
         }
         assert_eq!((&line["part"], &line["received"]), (&json!("raw-sigfox"), &json!(3)));
+    }
+
+    #[test]
+    fn records_and_time_of_an_invocation_stand_in_the_line_and_are_no_metrics() {
+        let properties = invocation(7, Duration::from_micros(12_345));
+        let line = line("raw-sigfox", 7, &[("Count", &json!(Counts::default()))], &properties);
+        assert_eq!((&line["records"], &line["ms"]), (&json!(7), &json!(12.3)));
+        let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();
+        assert!(!metrics.contains("records") && !metrics.contains("\"ms\""), "{metrics}");
     }
 
     #[tokio::test(start_paused = true)]

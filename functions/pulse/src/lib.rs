@@ -62,9 +62,10 @@ pub async fn handle(
     stage: &PulseStage<impl Table, impl Queue>,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, NoId> {
+    let began = Instant::now();
     let records = batch::from_sqs(event)?;
     let outcome = run(&records, stage, deadline).await;
-    outcome.counts.emit(&stage.name);
+    outcome.counts.emit(&stage.name, records.len(), began);
     Ok(batch::sqs_response(&records, &outcome.failed))
 }
 

@@ -22,8 +22,9 @@ pub async fn handle(
     stage: &RawStage<impl Table, impl Queue>,
     deadline: Instant,
 ) -> Result<KinesisEventResponse, NoId> {
+    let began = Instant::now();
     let records = batch::from_kinesis(event)?;
     let outcome = stage.run(STAGE, &records, deadline).await;
-    outcome.counts.emit(STAGE);
+    outcome.counts.emit(STAGE, records.len(), began);
     Ok(batch::kinesis_response(&records, &outcome.failed))
 }

@@ -40,8 +40,9 @@ pub async fn handle(
     stage: &RawStage<impl Table, impl Queue>,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, NoId> {
+    let began = Instant::now();
     let records = batch::from_sqs(event)?;
     let outcome = stage.run(STAGE, &records, deadline).await;
-    outcome.counts.emit(STAGE);
+    outcome.counts.emit(STAGE, records.len(), began);
     Ok(batch::sqs_response(&records, &outcome.failed))
 }

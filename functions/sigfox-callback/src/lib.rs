@@ -131,6 +131,7 @@ pub async fn handle(
     callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
     deadline: Instant,
 ) -> Response {
+    let began = Instant::now();
     let secrets = callback.secrets.get().await;
     let (response, counts) = match admit(request, callback, &secrets) {
         Ok(admitted) => keep(&admitted, callback, deadline).await,
@@ -140,7 +141,7 @@ pub async fn handle(
             (Response::empty(refusal.status()), Counts { received: 1, refused: 1, ..Counts::default() })
         }
     };
-    counts.emit(STAGE);
+    counts.emit(STAGE, 1, began);
     response
 }
 

@@ -6,14 +6,14 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, ChangeMessageVisibilityBatchResultEntry, DeleteMessageBatchRequestEntry,
-    DeleteMessageBatchResultEntry, Message, MessageSystemAttributeName,
+    DeleteMessageBatchResultEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::queue::{CONCURRENCY, MAX_BATCH, undone};
 use super::resend::{Undone, all_undone, cut, until_accepted, until_answered};
-use crate::ports::{Inbox, MAX_RECEIVED, ReadError, Received, Refused};
+use crate::ports::{Depth, Inbox, MAX_RECEIVED, ReadError, Received, Refused, Waiting};
 
 /// Seconds. Above zero, SQS asks all of its servers, and not only some: then an empty answer means something.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>)
@@ -29,6 +29,9 @@ pub struct SqsInbox {
 impl SqsInbox {
     /// What has to be granted on the queue.
     pub const ACTIONS: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"];
+
+    /// What has to be granted to whoever only asks how much is in it.
+    pub const DEPTH_ACTIONS: &[&str] = &["sqs:GetQueueAttributes"];
 
     /// The queue with this URL.
     pub fn new(config: &aws_config::SdkConfig, url: impl Into<String>) -> Self {
@@ -110,6 +113,28 @@ impl Inbox for SqsInbox {
             .buffer_unordered(CONCURRENCY)
             .concat()
             .await
+    }
+}
+
+impl Depth for SqsInbox {
+    async fn depth(&self, deadline: Instant) -> Result<Waiting, ReadError> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,
+            ApproximateNumberOfMessagesNotVisible as InFlight,
+        };
+        let asked = [Visible, InFlight, Delayed];
+        let answer = until_answered(deadline, || {
+            let request = self.client.get_queue_attributes().queue_url(&self.url);
+            request.set_attribute_names(Some(asked.to_vec())).send()
+        });
+        let unread = |source| ReadError { what: self.url.clone(), source };
+        let counts = answer.await.map_err(unread)?.attributes.unwrap_or_default();
+        // What is not told is not known to be nothing.
+        let count = |name: &QueueAttributeName| {
+            let number = counts.get(name).and_then(|number| number.parse().ok());
+            number.ok_or_else(|| unread(format!("the answer has no {name}").into()))
+        };
+        Ok(Waiting { visible: count(&asked[0])?, in_flight: count(&asked[1])?, delayed: count(&asked[2])? })
     }
 }
 

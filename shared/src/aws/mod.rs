@@ -9,6 +9,7 @@
 //! - `table`, `queue`, `stream`: what takes many things at once.
 //! - `downlink`, `desk`: the table of downlinks, for the function that answers devices and for those who queue.
 //! - `inbox`, `reader`: what is taken out of a queue, and read from a table, by those who send or decode it again.
+//! - `log`: reads a log group, with the feature `logs`.
 //! - `watermark`: how far something that is fetched has been fetched.
 //! - `secret`: reads secrets.
 //! - `resend`: the loop that queue and table share.
@@ -24,6 +25,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 mod desk;
 mod downlink;
 mod inbox;
+#[cfg(feature = "logs")]
+mod log;
 mod queue;
 mod reader;
 pub mod resend;
@@ -36,6 +39,8 @@ pub use aws_config::SdkConfig;
 pub use desk::DownlinkDeskTable;
 pub use downlink::DownlinkTable;
 pub use inbox::SqsInbox;
+#[cfg(feature = "logs")]
+pub use log::LogGroup;
 pub use queue::{SqsQueue, send_all};
 pub use reader::DynamoReader;
 pub use secret::{RotatingSecret, SecretStore};
@@ -69,6 +74,14 @@ pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConf
         config = config.credentials_provider(Credentials::new(id, secret, session, None, "the stack's variables"));
     }
     config.load().await
+}
+
+/// The same with so much time for an attempt: for tools that ask for a lot at once, of which a stand-in for the cloud takes long
+/// to answer.
+#[must_use]
+pub fn patient(config: &SdkConfig, attempt: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build();
+    config.clone().into_builder().timeout_config(timeouts).build()
 }
 
 fn config_loader() -> ConfigLoader {

@@ -20,6 +20,7 @@ use crate::downlink::{Answer, Downlink};
 use crate::ports::{Downlinks as _, Item, Queue as _, Refused, Stream as _, StreamRecord, Table as _};
 
 mod replay;
+mod watch;
 
 /// What was asked, in order.
 type Requests = Arc<Mutex<Vec<Value>>>;

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::{FakeTable, lock, queue_takes, text};
 use crate::ports::{
-    Found, Inbox, Key, Lookup, MAX_KEYS, MAX_RECEIVED, Page, Pages, Part, Queue, ReadError, Received, Refused, Whose,
+    Depth, Found, Inbox, Key, Lookup, MAX_KEYS, MAX_RECEIVED, Page, Pages, Part, Queue, ReadError, Received, Refused,
+    Waiting, Whose,
 };
 
 /// A queue, both ends of it. It gives out no more than some at once, in an order of its own.
@@ -120,6 +121,17 @@ impl Inbox for FakeInbox {
         let stale = self.stale(handles);
         lock(&self.messages).retain(|message| self.down || !handles.contains(&message.received.handle));
         stale
+    }
+}
+
+impl Depth for FakeInbox {
+    async fn depth(&self, _: Instant) -> Result<Waiting, ReadError> {
+        if self.down {
+            return Err(down("the queue"));
+        }
+        let all = lock(&self.messages).len() as u64;
+        let held = self.held() as u64;
+        Ok(Waiting { visible: all - held, in_flight: held, delayed: 0 })
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) fn takes(part: &str, metrics: &[(&str, &Value)]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
     use crate::telemetry::Counts;
 
@@ -40,7 +42,7 @@ mod tests {
     fn what_is_measured_between_start_and_end_is_added_up() {
         start();
         for stored in [2, 3] {
-            Counts { received: 4, stored, ..Counts::default() }.emit("test");
+            Counts { received: 4, stored, ..Counts::default() }.emit("test", 1, Instant::now());
         }
         let tally = end();
         let sum = |name: &str| tally[&("test".to_owned(), name.to_owned())];

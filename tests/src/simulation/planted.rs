@@ -134,9 +134,10 @@ pub async fn tell_the_highest(
     stage: &RawStage<impl Table, impl Queue>,
     deadline: Instant,
 ) -> Result<KinesisEventResponse, batch::NoId> {
+    let began = Instant::now();
     let records = batch::from_kinesis(event)?;
     let outcome = stage.run(raw_nbiot::STAGE, &records, deadline).await;
-    outcome.counts.emit(raw_nbiot::STAGE);
+    outcome.counts.emit(raw_nbiot::STAGE, records.len(), began);
     let highest: Failed = outcome.failed.last().copied().into_iter().collect();
     Ok(batch::kinesis_response(&records, &highest))
 }

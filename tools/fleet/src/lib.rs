@@ -39,6 +39,9 @@ pub enum Problem {
     /// Something that somebody else says.
     #[error("{0}")]
     Cause(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A queue, a table or a log.
+    #[error(transparent)]
+    Read(#[from] shared::ports::ReadError),
     /// It was done, and not all of it came out right; what was printed says what.
     #[error("{0}")]
     NotAll(String),

@@ -1,15 +1,120 @@
-//! To be written.
+//! The load table of recorded runs, and the measurements that a bill is reckoned from.
+//!
+//! A run is recorded in a few small files in its directory: `run.json` of the simulator, `audit.json` of the audit, and
+//! `functions.json`, which `fleet report --record` makes of what the functions have logged. The report is a function of these
+//! files, so whoever has them makes the same document.
+//!
+//! # Layout
+//!
+//! - `invocations`: a function's own lines, and what they come to; `fit`: the straight line through them.
+//! - `record`: reads them from the log groups.
+//! - `recorded`: the files of a run.
+//! - `document`: the report; `pictures`: its charts; `study`: what the study measured.
+//! - `measured`: the measurement file.
+
+use std::path::{Path, PathBuf};
+
+use shared::aws::{LogGroup, patient};
 
 use crate::Problem;
+use crate::stack::Stack;
+
+mod document;
+mod fit;
+mod invocations;
+mod measured;
+mod pictures;
+mod record;
+mod recorded;
+mod study;
+#[cfg(test)]
+mod tests;
+
+pub use fit::{Line, Sums};
+pub use invocations::{Function, Functions};
+use recorded::Recorded;
+
+/// A stand-in for the cloud may take long over ten thousand lines.
+const ATTEMPT: std::time::Duration = std::time::Duration::from_mins(1);
+
+const AFTER: &str = "\
+After each run, while its functions' logs are there:
+  fleet report --record runs/180k --env .local/env
+Then, of all runs:
+  fleet report runs/* --output docs/load-test.md --measurement measured.json";
 
 /// What is on the command line.
 #[derive(Debug, clap::Args)]
-pub struct Options {}
+#[command(after_help = AFTER)]
+pub struct Options {
+    /// Directories of runs; other files are passed over
+    #[arg(required = true, value_name = "RUN_DIR")]
+    pub runs: Vec<PathBuf>,
+
+    /// Read the functions' logs of this run, and leave what they come to in its directory, as functions.json
+    #[arg(long, conflicts_with_all = ["output", "measurement", "charts"])]
+    pub record: bool,
+
+    /// The stack's addresses, as `make up` writes them [default: .local/env, or else the environment]
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub env: Option<PathBuf>,
+
+    /// The end of the run, if others have followed it [default: now]
+    #[arg(long, value_name = "TIME", requires = "record")]
+    pub until: Option<jiff::Timestamp>,
+
+    /// Write the document there, and not to the terminal
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Write the measurements that `fleet cost` reads
+    #[arg(long, value_name = "FILE")]
+    pub measurement: Option<PathBuf>,
+
+    /// Where charts are written [default: each run's own directory, if there is a document]
+    #[arg(long, value_name = "DIR")]
+    pub charts: Option<PathBuf>,
+}
 
 /// Does it.
 ///
 /// # Errors
 /// [`Problem`].
-pub async fn run(_options: Options) -> Result<(), Problem> {
-    Err(Problem::Wrong("not there yet".to_owned()))
+pub async fn run(options: Options) -> Result<(), Problem> {
+    if options.record {
+        return record_all(&options).await;
+    }
+    let runs = Recorded::read_all(&options.runs)?;
+    if let Some(file) = &options.measurement {
+        let measurement = measured::measurement(&runs)?;
+        write(file, &measurement.text())?;
+    }
+    if let Some(file) = &options.output {
+        let charts = pictures::files(&runs, options.charts.as_deref());
+        for (chart, file) in charts.iter().flatten() {
+            chart.write(file)?;
+        }
+        write(file, &document::text(&runs, &charts, file.parent().unwrap_or(Path::new(""))))?;
+    } else if options.measurement.is_none() {
+        print!("{}", document::text(&runs, &[], Path::new("")));
+    }
+    Ok(())
+}
+
+async fn record_all(options: &Options) -> Result<(), Problem> {
+    let stack = Stack::read(options.env.as_deref())?;
+    let name = stack.required("STACK")?;
+    let config = patient(&stack.sdk_config().await, ATTEMPT);
+    let logs = |function: &str| LogGroup::new(&config, format!("/aws/lambda/{name}-{function}"));
+    let bridge = stack.optional("LOGS").map(|logs| Path::new(logs).join("bridge.log"));
+    for directory in &options.runs {
+        let functions = record::record(directory, options.until, logs, bridge.as_deref()).await?;
+        functions.write(directory)?;
+        print!("{}", document::functions_of(&functions).text(crate::print::Format::Table));
+    }
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Problem> {
+    std::fs::write(file, text).map_err(|e| Problem::File(file.display().to_string(), e))
 }

@@ -1,0 +1,175 @@
+//! A run, and which of its uplinks are stored.
+
+use std::collections::BTreeMap;
+
+use fixedbitset::FixedBitSet;
+use shared::at::At;
+use shared::device::{DeviceId, Network};
+use shared::uplink::{Kind, Payload, TimeSource, Uplink};
+
+use crate::Problem;
+use crate::meters::{self, Fleet, Session};
+use crate::run::{Measured, Sessions};
+
+/// So many uplinks of a session can be told apart: a bit for each.
+const MOST: usize = 8;
+
+/// A session of a meter.
+pub(super) type Which = (u32, u32);
+
+/// A run.
+#[derive(Debug)]
+pub(super) struct Book {
+    /// What it is called.
+    pub(super) name: String,
+    pub(super) fleet: Fleet,
+    pub(super) sessions: Sessions,
+    /// Whether the fleet has lived its time.
+    pub(super) complete: bool,
+    /// How many messages it has sent, about: for whoever wants to know how far it is.
+    pub(super) sent: u64,
+    raw: Stored,
+    pulses: Stored,
+    /// The meters whose pulses were all shown.
+    pub(super) compared: FixedBitSet,
+    /// Uplinks of which something is known beside where they are stored: by meter, hour and position.
+    pub(super) told: BTreeMap<(u32, u32, usize), Told>,
+}
+
+/// Of each session, which of its uplinks are stored.
+#[derive(Debug)]
+struct Stored {
+    devices: usize,
+    bits: Vec<u8>,
+}
+
+/// What is known of an uplink that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Told {
+    /// It is in quarantine, for this reason.
+    Quarantined(String),
+    /// It is among dead letters.
+    DeadLetter,
+    /// It is stored, but not as it was sent.
+    Altered(String),
+}
+
+/// An uplink of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) meter: u32,
+    pub(super) hour: u32,
+    pub(super) position: usize,
+}
+
+impl Book {
+    pub(super) fn new(name: String, fleet: Fleet, sessions: Sessions, measured: &Measured) -> Self {
+        let stored = || Stored::none(fleet.spec().devices, fleet.hours());
+        let (raw, pulses) = (stored(), stored());
+        let compared = FixedBitSet::with_capacity(fleet.spec().devices as usize);
+        let (complete, sent) = (measured.complete, measured.sent);
+        Self { name, fleet, sessions, complete, sent, raw, pulses, compared, told: BTreeMap::new() }
+    }
+
+    /// Nothing has been seen.
+    pub(super) fn clear(&mut self) {
+        self.raw.bits.fill(0);
+        self.pulses.bits.fill(0);
+        self.told.clear();
+        self.compared.clear();
+    }
+
+    /// Which uplink of the fleet has this key: `None` if this device is not of the fleet, and `Some(None)` if it is, but has sent no
+    /// such one.
+    #[expect(clippy::option_option, reason = "a stranger's and a strange uplink are two things")]
+    pub(super) fn find(&self, device: &DeviceId, at: At, sequence: Option<u32>) -> Option<Option<Place>> {
+        let meter = self.fleet.number(device)?;
+        let place = self.fleet.hour_of(meter, at, sequence);
+        Some(place.map(|(hour, position)| Place { meter, hour, position }))
+    }
+
+    /// A session, with what its meter had counted by then.
+    pub(super) fn session(&self, (meter, hour): Which) -> Session {
+        self.fleet.session(meter, hour, self.fleet.counted(meter, hour))
+    }
+
+    /// An uplink as it should have come in.
+    pub(super) fn uplink(&self, place: Place) -> Result<Uplink, Problem> {
+        let Place { meter, hour, position } = place;
+        let session = self.session((meter, hour));
+        let sent = session.uplinks.get(position).ok_or_else(|| {
+            Problem::Wrong(format!(
+                "meter {meter} has no uplink {position} in hour {hour}; is the run of this version?"
+            ))
+        })?;
+        as_sent(&self.fleet.meter(meter), sent)
+    }
+
+    pub(super) fn mark_raw(&mut self, place: Place) -> Result<(), Problem> {
+        self.raw.set(place)
+    }
+
+    pub(super) fn mark_pulses(&mut self, place: Place) -> Result<(), Problem> {
+        self.pulses.set(place)
+    }
+
+    /// Notes what is known of an uplink; what was noted first stays.
+    pub(super) fn tell(&mut self, place: Place, told: Told) {
+        self.told.entry((place.meter, place.hour, place.position)).or_insert(told);
+    }
+
+    pub(super) fn has_raw(&self, which: Which, position: usize) -> bool {
+        self.raw.of(which) >> position & 1 > 0
+    }
+
+    pub(super) fn has_pulses(&self, which: Which, position: usize) -> bool {
+        self.pulses.of(which) >> position & 1 > 0
+    }
+
+    /// Whether anything of a session is stored.
+    pub(super) fn has_any(&self, which: Which) -> bool {
+        self.raw.of(which) | self.pulses.of(which) > 0
+    }
+
+    /// How many of a session's uplinks are stored as pulses.
+    pub(super) fn pulses_of(&self, which: Which) -> usize {
+        self.pulses.of(which).count_ones() as usize
+    }
+}
+
+/// An uplink of a meter as the pipeline is to have it.
+pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
+    let wrong =
+        |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
+    Ok(Uplink {
+        device: meter.device,
+        kind: Kind::Data,
+        at: sent.at,
+        time_source: match meter.device.network() {
+            Network::Sigfox => TimeSource::Network,
+            Network::Nbiot => TimeSource::Device,
+        },
+        sequence: Some(sent.sequence),
+        profile: meter.profile.parse().map_err(|e| wrong(&e))?,
+        payload: Payload::from_bytes(&sent.payload).map_err(|e| wrong(&e))?,
+        radio: shared::uplink::Radio::default(),
+    })
+}
+
+impl Stored {
+    fn none(devices: u32, hours: u32) -> Self {
+        Self { devices: devices as usize, bits: vec![0; devices as usize * hours as usize] }
+    }
+
+    fn of(&self, (meter, hour): Which) -> u8 {
+        self.bits[hour as usize * self.devices + meter as usize]
+    }
+
+    fn set(&mut self, Place { meter, hour, position }: Place) -> Result<(), Problem> {
+        if position >= MOST {
+            return Err(Problem::Wrong(format!("meter {meter} sends more than {MOST} uplinks in a session")));
+        }
+        self.bits[hour as usize * self.devices + meter as usize] |= 1 << position;
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! All of it together.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shared::ports::{Depth, Inbox, Lookup, Pages, Waiting};
+use tokio::time::{Instant, sleep};
+
+use super::books::Books;
+use super::missing::{List, Missing};
+use super::peek::{Peeked, peek};
+use super::progress::Progress;
+use super::read::{self, Table};
+use super::tally::{Audit, Counts, Meters};
+use super::waiting::{self, Kind, Place};
+use super::{FILE, Options, Stores};
+use crate::Problem;
+
+/// Before the tables are read again, when something that was acknowledged was not in them.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What an audit has found, and those that are to be printed of what is missing.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) audit: Audit,
+    pub(super) missing: Vec<Missing>,
+}
+
+/// Waits, reads, and accounts. When something is missing that was acknowledged, it reads again, until nothing changes any more or the
+/// time is up.
+pub(super) async fn check<R, P, I>(
+    books: &mut Books,
+    stores: &Stores<R, P, I>,
+    options: &Options,
+) -> Result<Found, Problem>
+where
+    R: Pages + Lookup,
+    P: Pages + Lookup,
+    I: Inbox + Depth,
+{
+    let until = Instant::now() + options.wait;
+    let mut before = None;
+    loop {
+        waiting::settle(books, stores, until).await?;
+        books.clear();
+        let peeked = peek(books, &stores.places).await?;
+        tables(books, stores, options).await?;
+        let mut list = List::new(options.list, options.missing.as_deref())?;
+        let networks = books.tally(|missing| list.take(missing))?;
+        let missing = list.end()?;
+        let queues = waiting::depths(&stores.places).await?;
+        let is_settled = all(&networks).lost == 0 && waiting::work(&stores.places, &queues) == 0;
+        if is_settled || before.as_ref() == Some(&networks) || Instant::now() + PAUSE >= until {
+            let audit = audit(books, networks, &stores.places, queues, &peeked, options);
+            return Ok(Found { audit, missing });
+        }
+        before = Some(networks);
+        sleep(PAUSE).await;
+    }
+}
+
+async fn tables<R, P, I>(books: &mut Books, stores: &Stores<R, P, I>, options: &Options) -> Result<(), Problem>
+where
+    R: Pages + Lookup,
+    P: Pages + Lookup,
+{
+    let sent: u64 = books.books.iter().map(|book| book.sent).sum();
+    let raw = Progress::of(sent, "raw uplinks");
+    if options.by_key {
+        read::by_key(books, Table::Raw, &stores.raw, &raw).await?;
+    } else {
+        read::whole(books, Table::Raw, &stores.raw, options.segments, &raw).await?;
+    }
+    drop(raw);
+    let pulses = Progress::of(sent, "pulses");
+    if options.by_key {
+        read::by_key(books, Table::Pulses, &stores.pulses, &pulses).await
+    } else {
+        read::whole(books, Table::Pulses, &stores.pulses, options.segments, &pulses).await
+    }
+}
+
+fn audit<I>(
+    books: &Books,
+    networks: BTreeMap<String, Counts>,
+    places: &[Place<I>],
+    queues: BTreeMap<String, Waiting>,
+    peeked: &Peeked,
+    options: &Options,
+) -> Audit {
+    let mut meters = Meters::default();
+    books.meters.iter().for_each(|each| meters.add(each));
+    let mut audit = Audit {
+        at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+        runs: books.books.iter().map(|book| book.name.clone()).collect(),
+        ok: false,
+        wrong: vec![],
+        networks,
+        meters,
+        strange: books.strange.clone(),
+        foreign: books.foreign,
+        sizes: books.sizes.clone(),
+        queues,
+        quarantined_unknown: peeked.unknown,
+        not_looked_at: not_looked_at(books, peeked, options),
+    };
+    audit.wrong = wrong(books, &audit, places);
+    audit.ok = audit.wrong.is_empty();
+    audit
+}
+
+/// Why not all is accounted for.
+fn wrong<I>(books: &Books, audit: &Audit, places: &[Place<I>]) -> Vec<String> {
+    let counts = all(&audit.networks);
+    let in_queues = |kind| {
+        let places = places.iter().filter(move |place| place.kind == kind);
+        places.filter_map(|place| audit.queues.get(place.name)).map(Waiting::all).sum::<u64>()
+    };
+    let unnoted = if books.books.iter().all(|book| book.complete) { counts.unnoted } else { 0 };
+    let reasons = [
+        (counts.lost, "acknowledged or stored in one table, and not in both"),
+        (counts.altered, "stored otherwise than it was sent"),
+        (counts.quarantined, "in quarantine"),
+        (counts.dead_letters.max(in_queues(Kind::DeadLetters)), "among dead letters"),
+        (in_queues(Kind::Work), "still in queues"),
+        (
+            audit.strange.items,
+            "stored of the fleet's own devices that no session has sent (of another run? Name that too)",
+        ),
+        (unnoted, "stored, and never sent by a run that has come to its end"),
+        (audit.meters.wrong, "meters whose points are not what they counted"),
+    ];
+    reasons.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+}
+
+fn not_looked_at(books: &Books, peeked: &Peeked, options: &Options) -> Vec<String> {
+    let mut not =
+        vec!["the bucket of stream records that could not be stored in time (output UndeliveredBucket)".to_owned()];
+    if options.by_key {
+        not.push("what is in the tables that these runs have not sent".to_owned());
+    }
+    not.extend(peeked.more.iter().map(|place| format!("some of what is in the queue {place}: it is too much")));
+    let unfinished = books.books.iter().filter(|book| !book.complete);
+    not.extend(unfinished.map(|book| format!("the rest of {}, which has not come to its end", book.name)));
+    not
+}
+
+/// Counts of all networks together.
+pub(super) fn all(networks: &BTreeMap<String, Counts>) -> Counts {
+    let mut all = Counts::default();
+    networks.values().for_each(|each| all.add(each));
+    all
+}
+
+/// Leaves `audit.json` in the directory of each run.
+pub(super) fn leave(found: &Found, options: &Options) -> Result<(), Problem> {
+    for directory in &options.runs {
+        let file = directory.join(FILE);
+        let name = || file.display().to_string();
+        let text = serde_json::to_string_pretty(&found.audit)
+            .map_err(|e| Problem::Wrong(format!("{} cannot be written: {e}", name())))?;
+        std::fs::write(&file, text + "\n").map_err(|e| Problem::File(name(), e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What is not there, uplink by uplink.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use serde::Serialize;
+use shared::device::DeviceId;
+
+use super::book::{Book, Told, as_sent};
+use crate::Problem;
+use crate::meters::{Meter, Uplink};
+
+/// Where an uplink that is not stored twice was last seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Stage {
+    /// At its meter, or at the Sigfox cloud, which has given up.
+    NeverAcknowledged,
+    /// It was acknowledged, and is not in the raw table.
+    NotRaw,
+    /// It is in the raw table, and not among pulses.
+    NotPulses,
+    /// It is among pulses, and not in the raw table.
+    PulsesOnly,
+    /// In quarantine.
+    Quarantined,
+    /// Among dead letters.
+    DeadLetter,
+    /// Stored, but not as it was sent.
+    Altered,
+}
+
+/// An uplink that is not stored twice as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Missing {
+    run: String,
+    pub(super) device: DeviceId,
+    /// The hour of the session, from 0 on, and which uplink of it.
+    pub(super) session: u32,
+    pub(super) position: usize,
+    /// The sort key that it has, or would have, among pulses.
+    pub(super) uplink: String,
+    pub(super) stage: Stage,
+    pub(super) acknowledged: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
+}
+
+impl Stage {
+    pub(super) fn of(told: Option<&Told>, acknowledged: bool, raw: bool, pulses: bool) -> Option<Self> {
+        match (told, raw, pulses) {
+            (Some(Told::Altered(_)), ..) => Some(Self::Altered),
+            // Sent again after quarantine, or stored on another way: no longer missing.
+            (_, true, true) => None,
+            (Some(Told::Quarantined(_)), ..) => Some(Self::Quarantined),
+            (Some(Told::DeadLetter), ..) => Some(Self::DeadLetter),
+            (None, true, false) => Some(Self::NotPulses),
+            (None, false, true) => Some(Self::PulsesOnly),
+            (None, false, false) if acknowledged => Some(Self::NotRaw),
+            (None, false, false) => Some(Self::NeverAcknowledged),
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::NeverAcknowledged => "never acknowledged",
+            Self::NotRaw => "acknowledged, but not raw",
+            Self::NotPulses => "raw, but not pulses",
+            Self::PulsesOnly => "pulses, but not raw",
+            Self::Quarantined => "in quarantine",
+            Self::DeadLetter => "among dead letters",
+            Self::Altered => "not as sent",
+        }
+    }
+}
+
+impl Missing {
+    pub(super) fn new(
+        book: &Book,
+        meter: &Meter,
+        which: (u32, usize),
+        uplink: &Uplink,
+        stage: Stage,
+    ) -> Result<Self, Problem> {
+        let (session, position) = which;
+        let why = match book.told.get(&(meter.number, session, position)) {
+            Some(Told::Quarantined(why) | Told::Altered(why)) => Some(why.clone()),
+            Some(Told::DeadLetter) | None => None,
+        };
+        Ok(Self {
+            run: book.name.clone(),
+            device: meter.device,
+            session,
+            position,
+            uplink: as_sent(meter, uplink)?.key().to_string(),
+            stage,
+            acknowledged: book.sessions.is_acknowledged(meter.number, session),
+            why,
+        })
+    }
+}
+
+/// Those that are printed, and the file for all.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) first: Vec<Missing>,
+    most: usize,
+    file: Option<(String, BufWriter<File>)>,
+}
+
+impl List {
+    pub(super) fn new(most: usize, file: Option<&Path>) -> Result<Self, Problem> {
+        let open = |path: &Path| {
+            let name = path.display().to_string();
+            File::create(path).map(|file| (name.clone(), BufWriter::new(file))).map_err(|e| Problem::File(name, e))
+        };
+        Ok(Self { first: Vec::new(), most, file: file.map(open).transpose()? })
+    }
+
+    pub(super) fn take(&mut self, missing: Missing) -> Result<(), Problem> {
+        if let Some((name, file)) = &mut self.file {
+            let line = serde_json::to_string(&missing).map_err(std::io::Error::from);
+            line.and_then(|line| writeln!(file, "{line}")).map_err(|e| Problem::File(name.clone(), e))?;
+        }
+        // What is somebody's fault goes before what is the network's.
+        let is_worse = |other: &Missing| other.stage == Stage::NeverAcknowledged && missing.stage != other.stage;
+        if self.first.len() < self.most {
+            self.first.push(missing);
+        } else if let Some(other) = self.first.iter_mut().find(|other| is_worse(other)) {
+            *other = missing;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(mut self) -> Result<Vec<Missing>, Problem> {
+        if let Some((name, file)) = &mut self.file {
+            file.flush().map_err(|e| Problem::File(name.clone(), e))?;
+        }
+        Ok(self.first)
+    }
+}

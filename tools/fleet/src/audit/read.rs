@@ -1,0 +1,157 @@
+//! Brings the books all items of both tables.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use futures_util::{TryStreamExt as _, stream};
+use shared::ports::{Item, Key, Lookup, MAX_KEYS, Pages, Part, Whose};
+use tokio::time::Instant;
+
+use super::book::{Book, as_sent};
+use super::books::Books;
+use super::progress::Progress;
+use crate::Problem;
+
+/// For so long whatever refuses or throttles is asked again.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Items of a page: more than any page holds, which ends at 1 MB.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.Pagination>)
+const PAGE: usize = 10_000;
+
+/// Requests for keys at once. Each becomes several.
+const AT_ONCE: usize = 2;
+
+/// Which table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    /// Raw uplinks.
+    Raw,
+    /// Pulses.
+    Pulses,
+}
+
+pub(super) fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Reads a table from one end to the other.
+pub(super) async fn whole(
+    books: &mut Books,
+    which: Table,
+    table: &impl Pages,
+    segments: u32,
+    progress: &Progress,
+) -> Result<(), Problem> {
+    let books = Mutex::new(books);
+    let walk = async |number: u32| -> Result<(), Problem> {
+        let part = Part { whose: Whose::Segment { number, of: segments }, from: None, to: None };
+        let (mut next, mut device): (Option<Key>, Vec<Item>) = (None, Vec::new());
+        loop {
+            let page = table.page(&part, next.as_ref(), PAGE, soon()).await?;
+            progress.add(page.items.len());
+            let mut books = lock(&books);
+            match which {
+                Table::Raw => page.items.into_iter().try_for_each(|item| books.raw(item, None))?,
+                Table::Pulses => page.items.into_iter().try_for_each(|item| gather(&mut books, &mut device, item))?,
+            }
+            next = page.next;
+            if next.is_none() {
+                return shown(&mut books, &mut device, None);
+            }
+        }
+    };
+    try_join_all((0..segments).map(walk)).await?;
+    Ok(())
+}
+
+/// Keeps the items of a device together, until the first of another one.
+fn gather(books: &mut Books, together: &mut Vec<Item>, item: Item) -> Result<(), Problem> {
+    if together.last().is_some_and(|last| device(last) != device(&item)) {
+        shown(books, together, None)?;
+    }
+    together.push(item);
+    Ok(())
+}
+
+fn shown(books: &mut Books, together: &mut Vec<Item>, only: Option<usize>) -> Result<(), Problem> {
+    let items = std::mem::take(together);
+    match items.first().map(|item| device(item).into_owned()) {
+        Some(device) => books.pulses(&device, items, only),
+        None => Ok(()),
+    }
+}
+
+fn device(item: &Item) -> Cow<'_, str> {
+    match item.inner().get("device") {
+        Some(serde_dynamo::AttributeValue::S(device)) => device.into(),
+        _ => "".into(),
+    }
+}
+
+/// Asks a table for what was sent.
+pub(super) async fn by_key(
+    books: &mut Books,
+    which: Table,
+    table: &impl Lookup,
+    progress: &Progress,
+) -> Result<(), Problem> {
+    for number in 0..books.books.len() {
+        let (meters, some) = some_meters(&books.books[number]);
+        let books = Mutex::new(&mut *books);
+        let ask = async |meters: &[u32]| -> Result<(), Problem> {
+            let keys = keys(&lock(&books).books[number], which, meters)?;
+            let mut items = Vec::with_capacity(keys.len());
+            for some in keys.chunks(MAX_KEYS) {
+                items.extend(table.get(some, soon()).await?.items);
+            }
+            progress.add(items.len());
+            take(&mut lock(&books), which, items, number)
+        };
+        stream::iter(meters.chunks(some).map(Ok)).try_for_each_concurrent(AT_ONCE, ask).await?;
+    }
+    Ok(())
+}
+
+/// The meters that have sent anything, and of how many one request takes the keys.
+fn some_meters(book: &Book) -> (Vec<u32>, usize) {
+    let hours = book.fleet.hours();
+    let has_sent = |&meter: &u32| (0..hours).any(|hour| book.sessions.is_sent(meter, hour));
+    let meters = (0..book.fleet.spec().devices).filter(has_sent).collect();
+    (meters, (MAX_KEYS / hours.max(1) as usize).max(1))
+}
+
+/// The keys of all that these have sent.
+fn keys(book: &Book, which: Table, meters: &[u32]) -> Result<Vec<Key>, Problem> {
+    let mut keys = Vec::new();
+    for &meter in meters {
+        let known = book.fleet.meter(meter);
+        for hour in (0..book.fleet.hours()).filter(|&hour| book.sessions.is_sent(meter, hour)) {
+            for uplink in book.session((meter, hour)).uplinks {
+                let uplink = as_sent(&known, &uplink)?;
+                let kind = if which == Table::Raw { format!("#{}", uplink.kind) } else { String::new() };
+                keys.push(Key { device: uplink.device.to_string(), uplink: format!("{}{kind}", uplink.key()) });
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// Shows what was found, in no order, of one run.
+fn take(books: &mut Books, which: Table, items: Vec<Item>, number: usize) -> Result<(), Problem> {
+    if which == Table::Raw {
+        return items.into_iter().try_for_each(|item| books.raw(item, Some(number)));
+    }
+    let mut devices: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+    for item in items {
+        devices.entry(device(&item).into_owned()).or_default().push(item);
+    }
+    devices.into_values().try_for_each(|mut items| shown(books, &mut items, Some(number)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,95 @@
+//! What has been found, as tables.
+
+use super::check::{Found, all};
+use super::tally::{Audit, Counts, networks};
+use crate::print::{Format, Table, several};
+
+/// How messages are counted, in the order in which they pass.
+const COUNTS: [(&str, fn(&Counts) -> u64); 11] = [
+    ("sent", |c| c.sent),
+    ("acknowledged", |c| c.acknowledged),
+    ("never acknowledged", |c| c.given_up),
+    ("never acknowledged, but stored", |c| c.given_up_stored),
+    ("stored raw, to the byte", |c| c.raw),
+    ("stored as pulses", |c| c.pulses),
+    ("in quarantine", |c| c.quarantined),
+    ("among dead letters", |c| c.dead_letters),
+    ("not stored as sent", |c| c.altered),
+    ("stored, but not noted as sent", |c| c.unnoted),
+    ("acknowledged, but lost on the way", |c| c.lost),
+];
+
+/// All of it.
+pub(super) fn text(found: &Found, list: usize, format: Format) -> String {
+    let mut tables = vec![messages(&found.audit), meters(&found.audit), queues(&found.audit)];
+    if !found.missing.is_empty() {
+        tables.push(missing(found, list));
+    }
+    tables.extend([examples(&found.audit), verdict(&found.audit)].into_iter().filter(|table| !table.rows.is_empty()));
+    several(&tables, format)
+}
+
+fn messages(audit: &Audit) -> Table {
+    let [sigfox, nbiot] = networks();
+    let mut table = Table::new("Messages", &["", &sigfox, &nbiot, "all"]);
+    let of = |network: &str| audit.networks.get(network).copied().unwrap_or_default();
+    let columns = [of(&sigfox), of(&nbiot), all(&audit.networks)];
+    for (name, count) in COUNTS {
+        table.row([name.to_owned()].into_iter().chain(columns.iter().map(|column| count(column).to_string())));
+    }
+    table
+}
+
+fn meters(audit: &Audit) -> Table {
+    let mut table = Table::new("Meters, by their points in the table of pulses", &["", "meters"]);
+    table.row(["just what they counted".to_owned(), audit.meters.right.to_string()]);
+    table.row(["something else".to_owned(), audit.meters.wrong.to_string()]);
+    table.row(["not compared: part of a session is missing".to_owned(), audit.meters.in_part.to_string()]);
+    table
+}
+
+fn queues(audit: &Audit) -> Table {
+    let mut table = Table::new("Queues", &["", "waiting", "in flight", "delayed"]);
+    for (name, waiting) in &audit.queues {
+        let counts = [waiting.visible, waiting.in_flight, waiting.delayed];
+        table.row([name.clone()].into_iter().chain(counts.iter().map(ToString::to_string)));
+    }
+    table
+}
+
+fn missing(found: &Found, list: usize) -> Table {
+    let title = format!("Not there, or not as sent (the first {list}; all of them with --missing FILE)");
+    let mut table = Table::new(title, &["device", "uplink", "hour", "last seen", "why"]);
+    for each in &found.missing {
+        let why = each.why.clone().unwrap_or_default();
+        let (device, hour) = (each.device.to_string(), each.session.to_string());
+        table.row([device, each.uplink.clone(), hour, each.stage.text().to_owned(), why]);
+    }
+    table
+}
+
+fn examples(audit: &Audit) -> Table {
+    let mut table = Table::new("Some of what is wrong", &["what", "which"]);
+    audit.strange.examples.iter().for_each(|each| table.row(["sent by no session", each]));
+    audit.meters.examples.iter().for_each(|each| table.row(["points", each]));
+    table
+}
+
+fn verdict(audit: &Audit) -> Table {
+    let counts = all(&audit.networks);
+    let delivered = if counts.sent == counts.pulses {
+        format!("yes: {} of {}", counts.pulses, counts.sent)
+    } else {
+        format!("no: {} of {}", counts.pulses, counts.sent)
+    };
+    let mut table = Table::new("", &["", "verdict"]);
+    table.row(["sent = delivered".to_owned(), delivered]);
+    table.row(["items of other devices".to_owned(), audit.foreign.to_string()]);
+    table.row(["in quarantine, of nobody knows what".to_owned(), audit.quarantined_unknown.to_string()]);
+    for not in &audit.not_looked_at {
+        table.row(["not looked at", not]);
+    }
+    let ok = if audit.ok { "yes".to_owned() } else { format!("no: {}", audit.wrong.join("; ")) };
+    table.row(["all accounted for".to_owned(), ok]);
+    table
+}

@@ -1,0 +1,166 @@
+//! A small fleet that has lived, and what an audit says of a stack in which something is amiss.
+
+use std::time::Duration;
+
+use shared::at::At;
+use shared::device::Network;
+use shared::envelope;
+use shared::fakes::{FakeInbox, FakeTable};
+use shared::ports::{Item, Queue as _, Table as _};
+use shared::pulse::{self, PulseItem};
+use shared::quarantine::Quarantined;
+use shared::uplink::{Payload, Uplink};
+use tokio::time::Instant;
+
+use super::book::{Book, as_sent};
+use super::books::Books;
+use super::check::{Found, check};
+use super::missing::Stage;
+use super::waiting::{Kind, Place};
+use super::*;
+use crate::meters::Fleet;
+use crate::run::{Measured, Sessions};
+use crate::spec::Spec;
+
+mod accounts;
+mod runs;
+
+const DEVICES: u32 = 24;
+const HOURS: u32 = 3;
+
+fn at(text: &str) -> At {
+    text.parse().unwrap()
+}
+
+/// Every profile, and counters that roll over or start again.
+fn spec(start: &str) -> Spec {
+    let mut spec =
+        Spec { hours: f64::from(HOURS), rollover_share: 0.2, reset_share: 0.2, ..Spec::new(at(start), DEVICES) };
+    spec.mix.iter_mut().for_each(|profile| profile.weight = 1);
+    spec
+}
+
+/// A run in which everything was acknowledged, and all that it has sent.
+fn run(start: &str) -> (Book, Vec<Sent>) {
+    let fleet = Fleet::new(spec(start)).unwrap();
+    let mut sessions = Sessions::new(DEVICES, HOURS);
+    let mut sent = Vec::new();
+    for (meter, hour) in (0..DEVICES).flat_map(|meter| (0..HOURS).map(move |hour| (meter, hour))) {
+        sessions.send(meter, hour);
+        sessions.acknowledge(meter, hour);
+        let session = fleet.session(meter, hour, fleet.counted(meter, hour));
+        let uplinks = session.uplinks.iter().map(|uplink| as_sent(&fleet.meter(meter), uplink).unwrap());
+        sent.extend(uplinks.map(|uplink| Sent { meter, hour, uplink }));
+    }
+    let measured = Measured { complete: true, sent: sent.len() as u64, ..Measured::default() };
+    (Book::new("run".to_owned(), fleet, sessions, &measured), sent)
+}
+
+/// An uplink of the fleet.
+#[derive(Debug, Clone)]
+struct Sent {
+    meter: u32,
+    hour: u32,
+    uplink: Uplink,
+}
+
+impl Sent {
+    fn key(&self) -> String {
+        self.uplink.key().to_string()
+    }
+
+    fn raw(&self) -> Item {
+        self.uplink.raw_item(30)
+    }
+
+    fn pulses(&self) -> Item {
+        pulse::item(&self.uplink).unwrap()
+    }
+
+    /// The same with another last byte.
+    fn altered(&self) -> Self {
+        let mut bytes = self.uplink.payload.bytes().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        Self { uplink: Uplink { payload: Payload::from_bytes(&bytes).unwrap(), ..self.uplink.clone() }, ..self.clone() }
+    }
+}
+
+/// What is in the stack.
+struct World {
+    raw: Vec<Item>,
+    pulses: Vec<Item>,
+    quarantine: Vec<String>,
+    dead_letters: Vec<String>,
+    queued: Vec<String>,
+}
+
+impl World {
+    fn of<'a>(sent: impl IntoIterator<Item = &'a Sent>) -> Self {
+        let (raw, pulses) = sent.into_iter().map(|sent| (sent.raw(), sent.pulses())).unzip();
+        Self { raw, pulses, quarantine: vec![], dead_letters: vec![], queued: vec![] }
+    }
+
+    fn lose_raw(&mut self, sent: &Sent) {
+        let before = self.raw.len();
+        self.raw.retain(|item| *item != sent.raw());
+        assert_eq!(self.raw.len(), before - 1);
+    }
+
+    fn lose_pulses(&mut self, sent: &Sent) {
+        let before = self.pulses.len();
+        self.pulses.retain(|item| *item != sent.pulses());
+        assert_eq!(self.pulses.len(), before - 1);
+    }
+
+    async fn stores(&self) -> Stores<FakeTable, FakeTable, FakeInbox> {
+        let places = [
+            ("pulses", Kind::Work, &self.queued),
+            ("dead letters", Kind::DeadLetters, &self.dead_letters),
+            ("quarantine", Kind::Quarantine, &self.quarantine),
+        ];
+        let mut stores = Stores {
+            raw: FakeTable::of(self.raw.iter().cloned()),
+            pulses: FakeTable::of(self.pulses.iter().cloned()),
+            places: vec![],
+        };
+        for (name, kind, bodies) in places {
+            let inbox = FakeInbox::new();
+            assert!(inbox.send(bodies, Instant::now()).await.is_empty());
+            stores.places.push(Place { name, kind, inbox });
+        }
+        stores
+    }
+
+    /// Both ways of reading come to the same, but for what nobody has sent.
+    async fn audit(&self, books: Vec<Book>) -> Found {
+        let mut books = Books::new(books);
+        let stores = self.stores().await;
+        let by_key = check(&mut books, &stores, &Options { by_key: true, ..options() }).await.unwrap();
+        let found = check(&mut books, &stores, &options()).await.unwrap();
+        assert_eq!(by_key.audit.networks, found.audit.networks);
+        assert_eq!((&by_key.audit.meters, by_key.audit.strange.items), (&found.audit.meters, 0));
+        assert_eq!(by_key.missing, found.missing);
+        for place in &stores.places {
+            assert_eq!(place.inbox.held(), 0, "{}: nothing is held any longer than it is looked at", place.name);
+        }
+        found
+    }
+}
+
+fn options() -> Options {
+    Options {
+        runs: vec![],
+        env: None,
+        wait: Duration::from_mins(1),
+        format: Format::Table,
+        list: 20,
+        missing: None,
+        by_key: false,
+        segments: 3,
+    }
+}
+
+/// Those that are missing, each by its key and where it was last seen.
+fn stages(found: &Found) -> Vec<(String, Stage)> {
+    found.missing.iter().map(|missing| (missing.uplink.clone(), missing.stage)).collect()
+}

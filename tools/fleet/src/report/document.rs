@@ -1,0 +1,206 @@
+//! The report, as markdown.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::invocations::Functions;
+use super::recorded::Recorded;
+use super::study;
+use crate::chart::Chart;
+use crate::print::{Format, Table};
+
+const HEAD: &str = "\
+# Load tests
+
+Written by `fleet report` from what runs have recorded; do not edit. Each run is `fleet simulate` against a stack, `fleet audit` of
+what became of it, and `fleet report --record` for the functions' own figures; the files of each are in its directory. Numbers of
+messages are uplinks of meters: a series of four is four.
+";
+
+const DELIVERED: &str = "
+Delivered is what `fleet audit` found in the table of pulses. Accounted for: every acknowledged message is in both tables, as its meter sent
+it; every meter's points are what it counted; nothing is left in queues or among dead letters.
+";
+
+const FUNCTIONS: &str = "
+Run time is the handler's own, as its log has it. An invocation on AWS also waits for its batching window, which a stand-in for the
+cloud may not model: how many uplinks come together there is another number.
+";
+
+const MACHINE: &str = "
+Processor time as Linux tells it; 100 % is one core. The local cloud is what stands for AWS, with the functions as its children: all of it on
+the machine that also runs the bridge and the meters.
+";
+
+const LATENCY: &str = "
+From the first sending to the acknowledgement, repetitions included; and, of a sample, from sending to the item in the table of pulses.
+";
+
+const STUDY: &str = "
+## What the study measured
+
+A study of 2020 built the same pipeline twice and loaded it with an hour of messages from hourly meters. Its serverless build:
+
+";
+
+/// All of it. Charts are linked from the directory in which the document is.
+pub(super) fn text(runs: &[Recorded], charts: &[Option<(Chart, PathBuf)>], document: &Path) -> String {
+    let mut text = HEAD.to_owned();
+    machines(runs, &mut text);
+    section(&mut text, "Messages", &messages(runs), DELIVERED);
+    section(&mut text, "Functions", &functions(runs), FUNCTIONS);
+    section(&mut text, "Processors and memory", &processors(runs), MACHINE);
+    section(&mut text, "Latency", &latency(runs), LATENCY);
+    let charts = charts.iter().flatten();
+    for (n, (chart, file)) in charts.enumerate() {
+        let link = file.strip_prefix(document).unwrap_or(file).display();
+        let head = if n == 0 { "\n## Over time\n" } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{head}\n![{}]({link})\n", chart.title);
+    }
+    text.push_str(STUDY);
+    text.push_str(&study::serverless().text(Format::Markdown));
+    text.push_str("\nIts build on rented machines:\n\n");
+    text.push_str(&study::cluster().text(Format::Markdown));
+    text
+}
+
+fn section(text: &mut String, title: &str, table: &Table, after: &str) {
+    if !table.rows.is_empty() {
+        let _ = write!(text, "\n## {title}\n\n{}{after}", table.text(Format::Markdown));
+    }
+}
+
+/// What the runs were made on, each machine once.
+fn machines(runs: &[Recorded], text: &mut String) {
+    let mut told = Vec::new();
+    for run in runs {
+        let Some(machine) = run.machine() else { continue };
+        let day = run.day().map_or_else(String::new, |day| format!(" on {day}"));
+        let line = format!("\nMeasured{day}, on {machine}.\n");
+        if !told.contains(&line) {
+            text.push_str(&line);
+            told.push(line);
+        }
+    }
+}
+
+fn messages(runs: &[Recorded]) -> Table {
+    let head =
+        ["run", "devices", "on Sigfox", "seconds", "messages a second", "most in a second", "sent", "acknowledged"];
+    let more = ["given up", "delivered", "accounted for"];
+    let mut table = Table::new("", &[&head[..], &more[..]].concat());
+    for run in runs {
+        let (spec, measured, counts) = (&run.run.spec, &run.run.measured, run.counts());
+        let audited = |of: fn(&crate::audit::Counts) -> u64| counts.as_ref().map_or_else(dash, |c| of(c).to_string());
+        table.row([
+            run.name.clone(),
+            spec.devices.to_string(),
+            format!("{:.0} %", spec.sigfox_share * 100.0),
+            format!("{:.0}", measured.seconds),
+            format!("{:.0}", rate(run)),
+            format!("{:.0}", measured.peak_rate),
+            measured.sent.to_string(),
+            audited(|c| c.acknowledged),
+            audited(|c| c.given_up),
+            audited(|c| c.pulses),
+            run.audit.as_ref().map_or_else(dash, |audit| if audit.ok { "yes" } else { "no" }.to_owned()),
+        ]);
+    }
+    table
+}
+
+/// Messages a second, mean.
+#[expect(clippy::cast_precision_loss, reason = "messages of a run")]
+pub(super) fn rate(run: &Recorded) -> f64 {
+    run.run.measured.sent as f64 / run.run.measured.seconds.max(1.0)
+}
+
+fn functions(runs: &[Recorded]) -> Table {
+    let mut table = Table::default();
+    for run in runs {
+        let Some(functions) = &run.functions else { continue };
+        let of_run = functions_of(functions);
+        table.head = [vec!["run".to_owned()], of_run.head].concat();
+        table.rows.extend(of_run.rows.into_iter().map(|row| [vec![run.name.clone()], row].concat()));
+    }
+    table
+}
+
+/// The functions of a run.
+pub(super) fn functions_of(functions: &Functions) -> Table {
+    let head = ["function", "invocations", "uplinks each", "mean, ms", "99 %, ms", "longest, ms", "log, bytes"];
+    let mut table = Table::new("", &head);
+    for (name, function) in &functions.functions {
+        table.row([
+            name.clone(),
+            function.invocations.to_string(),
+            format!("{:.1}", function.uplinks_per_invocation()),
+            format!("{:.1}", function.mean_ms),
+            format!("{:.1}", function.p99_ms),
+            format!("{:.1}", function.max_ms),
+            format!("{:.0}", function.log_bytes),
+        ]);
+    }
+    table
+}
+
+fn processors(runs: &[Recorded]) -> Table {
+    let head = ["run", "bridge, % of a core", "bridge, s per million", "bridge, MB", "local cloud, % of a core"];
+    let more = ["local cloud, MB", "simulator, % of a core", "simulator, MB"];
+    let mut table = Table::new("", &[&head[..], &more[..]].concat());
+    for run in runs {
+        let measured = &run.run.measured;
+        let cpu = |part: &str| measured.cpu_seconds.get(part).copied();
+        let percent =
+            |part: &str| cpu(part).map_or_else(dash, |s| format!("{:.1}", s / measured.seconds.max(1.0) * 100.0));
+        let memory = |part: &str| measured.rss.get(part).map_or_else(dash, |bytes| megabytes(*bytes));
+        let each = cpu_per_million(run).map_or_else(dash, |seconds| format!("{seconds:.2}"));
+        table.row([
+            run.name.clone(),
+            percent("bridge"),
+            each,
+            memory("bridge"),
+            percent("cloud"),
+            memory("cloud"),
+            percent("simulator"),
+            megabytes(measured.simulator_rss),
+        ]);
+    }
+    table
+}
+
+/// Seconds of the bridge's processor time for a million datagrams.
+pub(super) fn cpu_per_million(run: &Recorded) -> Option<f64> {
+    let measured = &run.run.measured;
+    let received = measured.bridge.get("pulsegate_bridge_received_total").copied().filter(|count| *count > 0.0)?;
+    Some(measured.cpu_seconds.get("bridge")? / received * 1e6)
+}
+
+fn latency(runs: &[Recorded]) -> Table {
+    let head = ["run", "what", "median, ms", "90 %, ms", "99 %, ms", "99.9 %, ms", "longest, ms"];
+    let mut table = Table::new("", &head);
+    for run in runs {
+        let measured = &run.run.measured;
+        let sample = format!("to the table of pulses ({} of them)", measured.to_pulses_samples);
+        for (what, times) in [
+            ("NB-IoT, acknowledged", measured.nbiot_ack_ms),
+            ("callback, answered", measured.callback_ms),
+            (&sample, measured.to_pulses_ms),
+        ] {
+            let Some(times) = times else { continue };
+            let row = [run.name.clone(), what.to_owned()].into_iter();
+            table.row(row.chain(times.iter().map(|ms| format!("{ms:.1}"))));
+        }
+    }
+    table
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}

@@ -1,0 +1,149 @@
+//! The measurement file: what a bill is reckoned from.
+
+use super::document::{cpu_per_million, rate};
+use super::fit::Sums;
+use super::invocations::{Functions, RUNTIME_MS};
+use super::recorded::Recorded;
+use crate::Problem;
+use crate::audit::Sizes;
+use crate::cost::measurement::{self, Measurement};
+
+/// What the template gives each function, MB. A test holds it to that.
+pub(super) const MEMORY_MB: f64 = 256.0;
+
+/// What runs do not tell, and is as in the file that is built in.
+const TAKEN: &str = "bytes of datagrams, acknowledgements, callbacks and answers";
+
+/// Made of recorded runs: how many uplinks come together is that of the run with the highest rate, the time that each takes is out of all
+/// of them, and so are sizes.
+pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
+    let recorded: Vec<&Recorded> = runs.iter().filter(|run| run.functions.is_some() && run.audit.is_some()).collect();
+    let fastest = recorded.iter().copied().max_by(|a, b| rate(a).total_cmp(&rate(b)));
+    let (Some(fastest), Some(functions)) = (fastest, fastest.and_then(|run| run.functions.as_ref())) else {
+        return Err(Problem::Wrong(
+            "no run has both audit.json and functions.json: do `fleet audit` and `fleet report --record` first"
+                .to_owned(),
+        ));
+    };
+    let mut all = Measurement::built_in()?;
+    let mut not = vec![TAKEN];
+    fill_functions(&mut all, &recorded, functions)?;
+    fill_sizes(&mut all, &recorded);
+    if !fill_stream(&mut all, fastest) {
+        not.push("the stream's records");
+    }
+    match cpu_per_million(fastest) {
+        Some(seconds) => all.bridge.cpu_seconds_per_million = seconds,
+        None => not.push("the bridge's processor time"),
+    }
+    match functions.bridge_log_bytes_per_minute {
+        Some(bytes) => all.bridge.log_bytes_per_minute = bytes,
+        None => not.push("the bridge's log"),
+    }
+    all.metrics = u32::try_from(functions.metrics.len()).unwrap_or(u32::MAX);
+    all.runs = recorded.iter().map(|run| of_run(run)).collect();
+    all.provisional = false;
+    all.source = source(fastest, &not);
+    Ok(all)
+}
+
+fn source(fastest: &Recorded, not: &[&str]) -> String {
+    format!(
+        "Measured by fleet simulate, fleet audit and fleet report. Uplinks of an invocation and of a record are those of the run {}. Billed is \
+         the handler's own time and {RUNTIME_MS} ms for the runtime (docs/performance.md), in whole milliseconds, and what is fixed of it and \
+         what each uplink adds is the straight line through all invocations of all runs. The local cloud has no batching windows. Not \
+         measured in runs, but taken from elsewhere: {}.",
+        fastest.name,
+        not.join("; "),
+    )
+}
+
+fn of_run(run: &Recorded) -> measurement::Recorded {
+    let option = |name| run.option(name);
+    measurement::Recorded {
+        date: run.day().unwrap_or_else(|| "unknown".to_owned()),
+        machine: run.machine().unwrap_or_else(|| "unknown".to_owned()),
+        command: option("command").unwrap_or_else(|| format!("fleet simulate --devices {}", run.run.spec.devices)),
+        devices: run.run.spec.devices,
+        uplinks_per_second: rate(run),
+    }
+}
+
+fn fill_functions(all: &mut Measurement, runs: &[&Recorded], fastest: &Functions) -> Result<(), Problem> {
+    let functions = &mut all.functions;
+    for (name, to) in [
+        ("sigfox-callback", &mut functions.sigfox_callback),
+        ("raw-sigfox", &mut functions.raw_sigfox),
+        ("pulse-sigfox", &mut functions.pulse_sigfox),
+        ("raw-nbiot", &mut functions.raw_nbiot),
+        ("pulse-nbiot", &mut functions.pulse_nbiot),
+    ] {
+        let mut sums = Sums::default();
+        let of_runs = runs.iter().filter_map(|run| run.functions.as_ref()?.functions.get(name));
+        of_runs.for_each(|function| sums.add(&function.billed_sums));
+        let of_fastest = fastest.functions.get(name).filter(|function| function.uplinks > 0);
+        let (Some(function), Some(line)) = (of_fastest, sums.line()) else {
+            return Err(Problem::Wrong(format!(
+                "the run with the highest rate has no invocation of {name}: record one of both networks"
+            )));
+        };
+        *to = measurement::Function {
+            memory_mb: MEMORY_MB,
+            uplinks_per_invocation: function.uplinks_per_invocation(),
+            uplinks_per_second: float(function.uplinks) / function.seconds.max(1.0),
+            billed_ms: function.billed_ms,
+            fixed_ms: line.fixed,
+            per_uplink_ms: line.each,
+            log_bytes: function.log_bytes,
+        };
+    }
+    Ok(())
+}
+
+/// Sizes of items, and of the same uplinks in messages of queues.
+fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
+    let audits = || runs.iter().filter_map(|run| run.audit.as_ref());
+    let of = |network: &str| {
+        let sizes = audits().filter_map(|audit| audit.sizes.get(network));
+        sizes.fold(Sizes::default(), |mut sum, sizes| {
+            sum.add(sizes);
+            sum
+        })
+    };
+    let (sigfox, nbiot) = (of("sigfox"), of("nbiot"));
+    let each = |sum: u64, count: u64, or: f64| if count > 0 && sum > 0 { float(sum) / float(count) } else { or };
+    // A comma is between two uplinks of a message.
+    let message = |sizes: &Sizes, or| each(sizes.message_bytes + sizes.raw.items, sizes.raw.items, or);
+    all.queues.raw_sigfox.uplink_bytes = message(&sigfox, all.queues.raw_sigfox.uplink_bytes);
+    all.queues.pulse_sigfox.uplink_bytes = message(&sigfox, all.queues.pulse_sigfox.uplink_bytes);
+    all.queues.pulse_nbiot.uplink_bytes = message(&nbiot, all.queues.pulse_nbiot.uplink_bytes);
+    let mut both = sigfox;
+    both.add(&nbiot);
+    let tables = &mut all.tables;
+    tables.raw_bytes = each(both.raw.bytes, both.raw.items, tables.raw_bytes);
+    tables.raw_units = each(both.raw.units, both.raw.items, tables.raw_units);
+    tables.pulse_bytes = each(both.pulses.bytes, both.pulses.items, tables.pulse_bytes);
+    tables.pulse_units = each(both.pulses.units, both.pulses.items, tables.pulse_units);
+}
+
+/// What the bridge has put to the stream; whether it is known.
+fn fill_stream(all: &mut Measurement, run: &Recorded) -> bool {
+    let measured = &run.run.measured;
+    let counter = |name: &str| measured.bridge.get(&format!("pulsegate_bridge_{name}")).copied().filter(|n| *n > 0.0);
+    let counters =
+        (counter("put_records_count"), counter("put_records_sum"), counter("put_bytes_sum"), counter("durable_total"));
+    let (Some(puts), Some(records), Some(bytes), Some(durable)) = counters else { return false };
+    all.stream = measurement::Stream {
+        uplinks_per_record: durable / records,
+        record_bytes: bytes / records,
+        records_per_put: records / puts,
+        uplinks_per_second: durable / measured.seconds.max(1.0),
+        bridges: 1.0,
+    };
+    true
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of runs")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,93 @@
+//! Reads what the functions have logged in a run.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use shared::ports::{Log, LogLine};
+use tokio::time::Instant;
+
+use super::invocations::{Adder, Functions, LINE_OVERHEAD, metrics};
+use crate::Problem;
+use crate::run::Run;
+
+/// The functions that uplinks pass through, by the names that the template gives them.
+pub(super) const FUNCTIONS: [&str; 5] = ["sigfox-callback", "raw-sigfox", "raw-nbiot", "pulse-sigfox", "pulse-nbiot"];
+
+/// Of a log so much is asked for at once, milliseconds: its lines are held until they are added up.
+const AT_ONCE: u64 = 60_000;
+
+/// For so long a log that throttles is asked again.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Adds up what each function has logged since the run began.
+pub(super) async fn record<L: Log>(
+    directory: &Path,
+    until: Option<Timestamp>,
+    log: impl Fn(&str) -> L,
+    bridge: Option<&Path>,
+) -> Result<Functions, Problem> {
+    let run = Run::read(directory)?;
+    let from = began(&run, directory)?;
+    let until = until.unwrap_or_else(Timestamp::now);
+    let between = millis(from)..millis(until);
+    if between.is_empty() {
+        return Err(Problem::Wrong(format!("{} began at {from}, and {until} is not after that", directory.display())));
+    }
+    let mut all = Functions { from: from.to_string(), to: until.to_string(), ..Functions::default() };
+    for function in FUNCTIONS {
+        let mut adder = Adder::new()?;
+        read(&log(function), between.clone(), |line| adder.take(line)).await?;
+        let (sums, metrics) = adder.end();
+        all.functions.insert(function.to_owned(), sums);
+        all.metrics.extend(metrics);
+    }
+    if let Some(text) = bridge.and_then(|file| std::fs::read_to_string(file).ok()) {
+        of_bridge(&text, &mut all);
+    }
+    if all.functions.values().all(|function| function.invocations == 0) {
+        return Err(Problem::Wrong(format!(
+            "no function has logged an invocation since {from}: are these the logs of the stack that {} was sent to?",
+            directory.display()
+        )));
+    }
+    Ok(all)
+}
+
+async fn read(log: &impl Log, between: Range<u64>, mut take: impl FnMut(&LogLine)) -> Result<(), Problem> {
+    let mut from = between.start;
+    while from < between.end {
+        let to = (from + AT_ONCE).min(between.end);
+        let lines = log.lines(from..to, Instant::now() + PATIENCE).await?;
+        lines.iter().for_each(&mut take);
+        from = to;
+    }
+    Ok(())
+}
+
+/// The bridge writes a line with its metrics every minute, and next to nothing besides.
+#[expect(clippy::cast_precision_loss, reason = "lines and bytes of a log")]
+fn of_bridge(text: &str, all: &mut Functions) {
+    let (mut bytes, mut minutes) = (0, 0_u64);
+    for line in text.lines() {
+        bytes += line.len() as u64 + LINE_OVERHEAD;
+        let metrics = serde_json::from_str::<Value>(line).map(|line| metrics(&line)).unwrap_or_default();
+        minutes += u64::from(!metrics.is_empty());
+        all.metrics.extend(metrics);
+    }
+    all.bridge_log_bytes_per_minute = (minutes > 0).then(|| bytes as f64 / minutes as f64);
+}
+
+/// When a run began, by the clock of whoever sent it.
+fn began(run: &Run, directory: &Path) -> Result<Timestamp, Problem> {
+    let date = run.options.get("date").and_then(Value::as_str);
+    date.and_then(|date| date.parse().ok()).ok_or_else(|| {
+        Problem::Wrong(format!("{} does not say when it began (run.json, options, date)", directory.display()))
+    })
+}
+
+fn millis(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or_default()
+}

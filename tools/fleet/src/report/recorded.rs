@@ -1,0 +1,91 @@
+//! The files of a run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::invocations::{self, Functions};
+use crate::Problem;
+use crate::audit::{self, Audit, Counts};
+use crate::run::Run;
+
+/// A run, with what is recorded of it.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// What it is called: its directory.
+    pub(super) name: String,
+    pub(super) directory: PathBuf,
+    pub(super) run: Run,
+    pub(super) audit: Option<Audit>,
+    pub(super) functions: Option<Functions>,
+}
+
+impl Recorded {
+    /// Those of these that are directories: a shell's `*` also names what else is there. By size, and then by name.
+    pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>, Problem> {
+        let directories = paths.iter().filter(|path| !path.is_file());
+        let mut runs: Vec<Self> = directories.map(|path| Self::read(path)).collect::<Result<_, _>>()?;
+        if runs.is_empty() {
+            return Err(Problem::Wrong("none of these is a directory of a run".to_owned()));
+        }
+        runs.sort_by(|a, b| (a.run.spec.devices, &a.name).cmp(&(b.run.spec.devices, &b.name)));
+        Ok(runs)
+    }
+
+    fn read(directory: &Path) -> Result<Self, Problem> {
+        let name = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self {
+            name,
+            directory: directory.to_owned(),
+            run: Run::read(directory)?,
+            audit: file(&directory.join(audit::FILE))?,
+            functions: file(&directory.join(invocations::FILE))?,
+        })
+    }
+
+    /// Counts of all networks; `None` if there was no audit of this run alone.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        let audit = self.audit.as_ref().filter(|audit| audit.runs.len() == 1)?;
+        let mut all = Counts::default();
+        audit.networks.values().for_each(|counts| all.add(counts));
+        Some(all)
+    }
+
+    /// An option of the simulator, as text.
+    pub(super) fn option(&self, name: &str) -> Option<String> {
+        match self.run.options.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            value => Some(value.to_string()),
+        }
+    }
+
+    /// The day on which it was.
+    pub(super) fn day(&self) -> Option<String> {
+        let date = self.option("date")?;
+        Some(date.split('T').next().unwrap_or_default().to_owned())
+    }
+
+    /// What it ran on, in a line.
+    pub(super) fn machine(&self) -> Option<String> {
+        let machine = self.run.options.get("machine")?;
+        let cores = machine["cores"].as_u64()?;
+        let processor = machine["processor"].as_str().unwrap_or("an unknown processor");
+        let memory = machine["memory_bytes"].as_u64().map(|bytes| format!(", {} GB of memory", bytes / 1_000_000_000));
+        let kernel = machine["kernel"].as_str().map(|kernel| format!(", Linux {kernel}"));
+        let (memory, kernel) = (memory.unwrap_or_default(), kernel.unwrap_or_default());
+        Some(format!("{cores} cores of {processor}{memory}{kernel}"))
+    }
+}
+
+fn file<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Problem> {
+    let name = || file.display().to_string();
+    match fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| Problem::Wrong(format!("{} is not of this version ({e}); make it again", name()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Problem::File(name(), e)),
+    }
+}

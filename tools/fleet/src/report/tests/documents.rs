@@ -1,0 +1,95 @@
+//! What is written of recorded runs.
+
+use super::*;
+
+#[tokio::test]
+async fn the_document_has_each_run_by_size_with_a_chart_beside_its_files() {
+    let scratch = Scratch::new("document");
+    let larger = scratch.recorded("b-larger", 360_000);
+    let smaller = scratch.recorded("smaller", 180_000);
+    let output = scratch.0.join("load-test.md");
+    // A shell's `*` names the document, too.
+    fs::write(&output, "").unwrap();
+    let report = Options { output: Some(output.clone()), ..options(&[larger.clone(), output.clone(), smaller]) };
+    super::super::run(report).await.unwrap();
+    let text = fs::read_to_string(&output).unwrap();
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| smaller") || line.starts_with("| b-larger")).collect();
+    let expected = "| smaller | 180000 | 50 % | 600 | 1000 | 1234 | 600000 | 599998 | 2 | 600000 | yes |";
+    assert_eq!(rows[0], expected, "{text}");
+    assert!(rows[1].starts_with("| b-larger | 360000 |"), "{text}");
+    assert!(text.contains("| smaller | raw-nbiot | 1000 | 180.0 | 12.3 | 45.6 | 78.9 | 420 |"), "{text}");
+    // 3 s of 600, and of 300,000 datagrams.
+    assert!(text.contains("| smaller | 0.5 | 10.00 | 12.3 | 90.0 | - |"), "{text}");
+    assert!(text.contains("| smaller | NB-IoT, acknowledged | 100.0 | 150.0 | 200.5 | 250.0 | 300.0 |"), "{text}");
+    assert_eq!(text.matches("on 2 cores of Some Processor, 25 GB of memory, Linux 6.18").count(), 1, "{text}");
+    assert!(text.contains("(b-larger/rate.svg)") && larger.join("rate.svg").exists(), "{text}");
+    assert!(text.contains("1,758,356 (half lost)"), "the study's, beside ours");
+}
+
+#[tokio::test]
+async fn what_was_not_recorded_is_left_out_and_not_made_up() {
+    let scratch = Scratch::new("bare");
+    let bare = scratch.run("bare", 1_000);
+    let mut run = Run::read(&bare).unwrap();
+    run.options = serde_json::Map::new();
+    (run.measured.cpu_seconds, run.measured.rss) = Default::default();
+    run.measured.nbiot_ack_ms = None;
+    run.write(&bare).unwrap();
+    let runs = Recorded::read_all(&[bare]).unwrap();
+    let text = document::text(&runs, &[], Path::new(""));
+    assert!(text.contains("| bare | 1000 | 50 % | 600 | 1000 | 1234 | 600000 | - | - | - | - |"), "{text}");
+    assert!(!text.contains("Measured on") && !text.contains("## Functions") && !text.contains("NB-IoT, ack"), "{text}");
+    assert!(text.contains("| bare | - | - | - | - | - | - |"), "{text}");
+}
+
+#[tokio::test]
+async fn measurements_are_of_the_run_with_the_highest_rate_and_are_what_costs_are_reckoned_from() {
+    let scratch = Scratch::new("measurement");
+    let slow = scratch.recorded("slow", 1_000);
+    let mut run = Run::read(&slow).unwrap();
+    run.measured.seconds = 6_000.0;
+    run.write(&slow).unwrap();
+    let fast = scratch.recorded("fast", 500_000);
+    let file = scratch.0.join("measured.json");
+    let report = Options { measurement: Some(file.clone()), ..options(&[slow, fast]) };
+    super::super::run(report).await.unwrap();
+    let measured = Measurement::read(Some(&file)).unwrap();
+    let raw = &measured.functions.raw_nbiot;
+    assert!((raw.uplinks_per_invocation - 500.0).abs() < 1e-9 && (raw.billed_ms - 14.0).abs() < 1e-9, "{raw:?}");
+    assert!((raw.fixed_ms - 3.0).abs() < 1e-6 && (raw.per_uplink_ms - 0.1).abs() < 1e-9, "{raw:?}");
+    let stream = &measured.stream;
+    assert!(
+        (stream.uplinks_per_record - 40.0).abs() < 1e-9 && (stream.record_bytes - 4_000.0).abs() < 1e-9,
+        "{stream:?}"
+    );
+    assert!((measured.tables.raw_bytes - 200.0).abs() < 1e-9 && (measured.tables.pulse_bytes - 300.0).abs() < 1e-9);
+    assert!((measured.queues.pulse_nbiot.uplink_bytes - 250.0).abs() < 1e-9, "{:?}", measured.queues);
+    assert_eq!((measured.metrics, measured.provisional, measured.runs.len()), (3, false, 2));
+    assert!(
+        measured.source.contains("the run fast") && measured.source.contains("Not measured"),
+        "{}",
+        measured.source
+    );
+}
+
+#[tokio::test]
+async fn measurements_of_runs_of_which_nothing_is_recorded_are_refused() {
+    let scratch = Scratch::new("refused");
+    let bare = scratch.run("bare", 1_000);
+    let file = scratch.0.join("measured.json");
+    let report = Options { measurement: Some(file.clone()), ..options(&[bare]) };
+    let problem = super::super::run(report).await.unwrap_err().in_full();
+    assert!(problem.contains("fleet report --record") && !file.exists(), "{problem}");
+}
+
+#[test]
+fn a_file_of_another_version_is_named() {
+    let scratch = Scratch::new("version");
+    let run = scratch.run("run", 10);
+    fs::write(run.join("audit.json"), "{}").unwrap();
+    let problem = Recorded::read_all(&[run]).unwrap_err().in_full();
+    assert!(problem.contains("audit.json") && problem.contains("make it again"), "{problem}");
+    let problem = Recorded::read_all(&[PathBuf::from("/nowhere/at/all")]).unwrap_err().in_full();
+    assert!(problem.contains("/nowhere/at/all"), "{problem}");
+}
