@@ -11,6 +11,7 @@
     run       start everything in a directory of its own, print the addresses as one line of JSON, and
               end it all when standard input ends (this is what the end-to-end tests use)
     demo      build, start, send what real meters sent, show the pulses that came of it, and stop
+    kill-bridge  kill the bridge of what `up` started, with whatever it has in hand, and start it again
     invoke    run one built function as Lambda does, hand it an event and print what it answers
 
 Nothing here can reach a real AWS account: what it starts is given an address on this machine,
@@ -30,7 +31,7 @@ from pathlib import Path
 from emulator import invoke
 from field import install_clients
 from image import build_image
-from stack import FIXED, TOOLS, architecture, is_up, stack, start, stop
+from stack import FIXED, TOOLS, architecture, is_up, kill_bridge, stack, start, stop
 from steps import LOCAL, ROOT, Problem, command, locked, say, step
 
 LOGS = LOCAL / "logs"
@@ -41,6 +42,8 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in ("tools", "field", "build", "image", "validate", "up", "down", "demo"):
         commands.add_parser(name)
+    parser_kill = commands.add_parser("kill-bridge")
+    parser_kill.add_argument("--dir", type=Path, default=LOCAL, help="where the stack runs (default: that of `up`)")
     parser_run = commands.add_parser("run")
     parser_run.add_argument("--dir", type=Path, required=True, help="where logs and state go")
     parser_run.add_argument("--sigfox-api", metavar="URL", help="fetch missed callbacks from there, not from a stand-in")
@@ -56,7 +59,7 @@ def main():
     try:
         if args.command in ("tools", "field"):
             install_field()
-        if args.command not in ("field", "image", "down"):
+        if args.command not in ("field", "image", "down", "kill-bridge"):
             check_machine()
             install_tools()
         if args.command in ("build", "up", "demo"):
@@ -69,6 +72,8 @@ def main():
             up()
         elif args.command == "down":
             down()
+        elif args.command == "kill-bridge":
+            kill_bridge(args.dir.resolve())
         elif args.command == "run":
             run(args.dir.resolve(), args.sigfox_api)
         elif args.command == "demo":

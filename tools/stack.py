@@ -72,7 +72,7 @@ def start(directory, sigfox_api=None):
 
 def start_built(directory, sigfox_api):
     template = ROOT / ".aws-sam" / "build" / "template.yaml"
-    bridge = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "udp-bridge"
+    bridge = bridge_program()
     for needed in (template, bridge):
         if not needed.exists():
             raise Problem(f"{needed} is missing; run `make build` first")
@@ -104,8 +104,31 @@ def start_built(directory, sigfox_api):
         raise
 
     addresses |= {"CLOUD_PID": str(cloud_pid), "LOGS": str(logs)}
-    write_private(directory / "env", "".join(f"{key}={shlex.quote(value)}\n" for key, value in addresses.items()))
+    write_env(directory, addresses)
     return addresses
+
+
+def kill_bridge(directory):
+    """Kills the bridge of a stack that is up, with whatever it has in hand, and starts it anew where it was."""
+    addresses = read_env(directory)
+    if not addresses or not (processes := processes_of(directory, "bridge")):
+        raise Problem("no bridge is up; run `make up` first")
+    send(signal.SIGKILL, processes)
+    while processes_of(directory, "bridge"):  # its sockets are free once it is gone
+        time.sleep(0.01)
+    killed = sum(1 for _ in directory.glob("logs/bridge*.log"))
+    (directory / "logs" / "bridge.log").rename(directory / "logs" / f"bridge-killed-{killed}.log")
+    env = clean_environment(directory) | {"AWS_ENDPOINT_URL": addresses["AWS_ENDPOINT_URL"]}
+    addresses |= start_bridge(directory, bridge_program(), directory / "logs" / "bridge.log", env, addresses)
+    write_env(directory, addresses)
+
+
+def bridge_program():
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "udp-bridge"
+
+
+def write_env(directory, addresses):
+    write_private(directory / "env", "".join(f"{key}={shlex.quote(value)}\n" for key, value in addresses.items()))
 
 
 def start_sigfox_api(directory, log):
@@ -141,6 +164,9 @@ def start_cloud(directory, log):
 
 
 def start_bridge(directory, program, log, env, addresses):
+    """At any free port; with the addresses of a stack that is up, at those it was at before."""
+    port = lambda name: addresses.get(name, "127.0.0.1:0")
+    http = addresses.get("BRIDGE_HEALTH_URL", "//127.0.0.1:0/").split("/")[2]
     with step("start the bridge", log):
         process = spawn(
             [program],
@@ -149,11 +175,11 @@ def start_bridge(directory, program, log, env, addresses):
             | {
                 MARK: f"{directory}:bridge",
                 "STREAM_NAME": addresses["RAW_STREAM"],
-                "SEALED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0",
-                "COAP_LISTENERS": "127.0.0.1:0",
+                "SEALED_LISTENERS": f"{NBIOT_PROFILE}={port('NBIOT_SEALED_ADDR')}",
+                "COAP_LISTENERS": port("NBIOT_COAP_ADDR"),
                 "MASTER_KEYS_SECRET_ID": addresses["MASTER_KEYS_SECRET_ID"],
-                "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}=127.0.0.1:0,efento=127.0.0.1:0",
-                "HTTP_ADDR": "127.0.0.1:0",
+                "TRUSTED_LISTENERS": f"{NBIOT_PROFILE}={port('NBIOT_ADDR')},efento={port('NBIOT_EFENTO_ADDR')}",
+                "HTTP_ADDR": http,
             },
         )
         listeners = {}
