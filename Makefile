@@ -42,6 +42,12 @@ up: prerequisites ## start everything and leave it running (addresses: .local/en
 down: ## end what `make up` started
 	@$(LOCAL) down
 
+# --- A fleet of meters, and what it costs
+
+.PHONY: fleet
+fleet: prerequisites ## build the fleet tool, target/release/fleet
+	cargo build --release --locked --package pulsegate-fleet
+
 # --- For AWS
 
 .PHONY: bridge-image
@@ -76,7 +82,7 @@ unit: field ## tests that need no local cloud
 image-test: prerequisites ## the bridge's image, run as on AWS (needs a Docker engine; not part of `make test`)
 	cargo test --locked --workspace --test image
 
-e2e: build ## the deployed template, end to end, in local clouds of the tests' own
+e2e: build fleet ## the deployed template, end to end, in local clouds of the tests' own
 	cargo test --locked --workspace --test e2e
 
 # --- Dependencies

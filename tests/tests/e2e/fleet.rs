@@ -1,0 +1,92 @@
+//! A fleet of meters against the stack, on a bad day: what it sent has to be accounted for.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use pulsegate_tests::repository;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::cloud::Cloud;
+
+/// Longer than the fleet lives, even on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Between two looks at how far the run is.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// 300 meters live six hours in half a minute.
+const FLEET: [&str; 6] =
+    ["--devices=300", "--hours=6", "--speed-up=720", "--rollover=20%", "--reset=20%", "--clock-drift=60"];
+
+const BAD_DAY: [&str; 4] = ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h"];
+
+fn fleet(command: &str, run: &Path, stack: &Path) -> Command {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
+    let mut fleet = Command::new(target.join("release/fleet"));
+    fleet.arg(command).arg("--env").arg(stack.join("env")).args(["--format=json"]);
+    match command {
+        "simulate" => fleet.arg("--run").arg(run).arg("--quiet").args(FLEET).args(BAD_DAY),
+        _ => fleet.arg(run).arg("--wait=2m"),
+    };
+    fleet.stdout(Stdio::piped()).stderr(Stdio::piped());
+    fleet
+}
+
+/// What the run has measured so far.
+fn measured(run: &Path) -> Option<Value> {
+    let text = std::fs::read(run.join("run.json")).ok()?;
+    serde_json::from_slice::<Value>(&text).ok().map(|mut run| run["measured"].take())
+}
+
+fn count(measured: &Value, name: &str) -> u64 {
+    measured[name].as_u64().unwrap_or_else(|| panic!("{name} of {measured}"))
+}
+
+/// Waits until more than so many messages are acknowledged.
+async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let acknowledged = measured(run).map_or(0, |measured| count(&measured, "acknowledged"));
+        if acknowledged > more_than {
+            return acknowledged;
+        }
+        assert!(Instant::now() < deadline, "{acknowledged} acknowledged");
+        assert!(running.try_wait().unwrap().is_none(), "it ended with {acknowledged} acknowledged");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+fn kill_bridge(stack: &Path) {
+    let status = Command::new("python3").arg(repository("tools/local.py")).arg("kill-bridge").arg("--dir").arg(stack);
+    assert!({ status }.status().unwrap().success());
+}
+
+async fn output(child: Child) -> Output {
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    println!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    output
+}
+
+pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) {
+    let stack = PathBuf::from(cloud.address("LOGS")).parent().unwrap().to_owned();
+    let run = stack.join("fleet");
+    let _ = std::fs::remove_dir_all(&run);
+
+    let mut running = fleet("simulate", &run, &stack).spawn().unwrap();
+    let mut so_far = 0;
+    for _ in 0..2 {
+        so_far = acknowledged(&run, so_far, &mut running).await;
+        kill_bridge(&stack);
+    }
+    assert!(output(running).await.status.success());
+
+    let measured = measured(&run).unwrap();
+    assert!(count(&measured, "sent") >= 300 * 6);
+    assert_eq!(count(&measured, "acknowledged"), count(&measured, "sent"));
+    for fault in ["lost", "duplicated", "reordered"] {
+        assert!(count(&measured, fault) > 0, "{fault}");
+    }
+    assert!(output(fleet("audit", &run, &stack).spawn().unwrap()).await.status.success());
+}
