@@ -19,7 +19,7 @@ use crate::run::{Run, Sessions};
 /// The runs, and what is of none of them.
 #[derive(Debug)]
 pub(super) struct Books {
-    pub(super) books: Vec<Book>,
+    pub(super) runs: Vec<Book>,
     /// Of the fleets' own devices, but no session's.
     pub(super) strange: Strange,
     /// Items of devices that are of none of the fleets.
@@ -42,22 +42,22 @@ impl Books {
         Ok(Self::new(directories.iter().map(open).collect::<Result<_, Problem>>()?))
     }
 
-    pub(super) fn new(books: Vec<Book>) -> Self {
-        let meters = books.iter().map(|_| Meters::default()).collect();
-        Self { books, strange: Strange::default(), foreign: 0, sizes: BTreeMap::new(), meters }
+    pub(super) fn new(runs: Vec<Book>) -> Self {
+        let meters = runs.iter().map(|_| Meters::default()).collect();
+        Self { runs, strange: Strange::default(), foreign: 0, sizes: BTreeMap::new(), meters }
     }
 
     /// Nothing has been seen.
     pub(super) fn clear(&mut self) {
-        self.books.iter_mut().for_each(Book::clear);
+        self.runs.iter_mut().for_each(Book::clear);
         self.meters.fill(Meters::default());
         (self.strange, self.foreign) = (Strange::default(), 0);
         self.sizes.clear();
     }
 
     /// Takes in a raw item; of one run only, or of whichever it is.
-    pub(super) fn raw(&mut self, item: Item, only: Option<usize>) -> Result<(), Problem> {
-        let key = Key::of(&item);
+    pub(super) fn raw(&mut self, item: &Item, only: Option<usize>) -> Result<(), Problem> {
+        let key = Key::of(item);
         let uplink = match Uplink::from_raw_item(item.clone()) {
             Ok(uplink) => uplink,
             Err(e) => return self.unreadable("raw", key, &e),
@@ -65,11 +65,11 @@ impl Books {
         let places = self.places(uplink.device, uplink.at, uplink.sequence, only);
         if places.as_ref().is_some_and(|places| !places.is_empty()) {
             let sizes = self.sizes.entry(uplink.device.network().to_string()).or_default();
-            sizes.raw.take(&item);
+            sizes.raw.take(item);
             sizes.message_bytes += serde_json::to_string(&uplink).map_or(0, |text| text.len() as u64);
         }
         for (book, place) in self.known("raw", key.as_ref(), places) {
-            let book = &mut self.books[book];
+            let book = &mut self.runs[book];
             let expected = book.uplink(place)?;
             match altered(&expected, &uplink) {
                 None if uplink.kind == Kind::Data => book.mark_raw(place)?,
@@ -114,7 +114,7 @@ impl Books {
 
     /// Takes in all that a device has of one run.
     fn of_book(&mut self, number: usize, items: Vec<(Place, PulseItem)>) -> Result<(), Problem> {
-        let book = &mut self.books[number];
+        let book = &mut self.runs[number];
         let mut right = Vec::with_capacity(items.len());
         for (place, item) in items {
             let expected = pulse::decode(&book.uplink(place)?).ok();
@@ -134,7 +134,7 @@ impl Books {
         let Some((at, sequence)) = natural_key(uplink) else { return false };
         let places: Vec<_> = self.places(device, at, sequence, None).unwrap_or_default();
         for &(book, place) in &places {
-            self.books[book].tell(place, told.clone());
+            self.runs[book].tell(place, told.clone());
         }
         !places.is_empty()
     }
@@ -147,7 +147,7 @@ impl Books {
         sequence: Option<u32>,
         only: Option<usize>,
     ) -> Option<Vec<(usize, Place)>> {
-        let found = self.books.iter().enumerate().filter(|(book, _)| only.is_none_or(|only| only == *book));
+        let found = self.runs.iter().enumerate().filter(|(book, _)| only.is_none_or(|only| only == *book));
         let found = found.filter_map(|(book, each)| Some((book, each.find(&device, at, sequence)?)));
         let found: Vec<(usize, Option<Place>)> = found.collect();
         let places = found.iter().filter_map(|&(book, place)| Some((book, place?))).collect();
@@ -155,7 +155,7 @@ impl Books {
     }
 
     fn places_of_no_key(&self, device: DeviceId) -> Option<Vec<(usize, Place)>> {
-        self.books.iter().any(|book| book.fleet.number(&device).is_some()).then(Vec::new)
+        self.runs.iter().any(|book| book.fleet.number(&device).is_some()).then(Vec::new)
     }
 
     /// Counts what is of none.
@@ -185,7 +185,7 @@ impl Books {
     /// Whether nothing of this device was shown before.
     fn is_new(&mut self, device: &str, only: Option<usize>) -> bool {
         let Ok(device) = device.parse::<DeviceId>() else { return true };
-        let books = self.books.iter_mut().enumerate().filter(|(book, _)| only.is_none_or(|only| only == *book));
+        let books = self.runs.iter_mut().enumerate().filter(|(book, _)| only.is_none_or(|only| only == *book));
         books.fold(true, |new, (_, book)| {
             let meter = book.fleet.number(&device);
             new & meter.is_none_or(|meter| !book.compared.put(meter as usize))

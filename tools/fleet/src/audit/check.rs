@@ -64,7 +64,7 @@ where
     R: Pages + Lookup,
     P: Pages + Lookup,
 {
-    let sent: u64 = books.books.iter().map(|book| book.sent).sum();
+    let sent: u64 = books.runs.iter().map(|book| book.sent).sum();
     let raw = Progress::of(sent, "raw uplinks");
     if options.by_key {
         read::by_key(books, Table::Raw, &stores.raw, &raw).await?;
@@ -89,10 +89,12 @@ fn audit<I>(
     options: &Options,
 ) -> Audit {
     let mut meters = Meters::default();
-    books.meters.iter().for_each(|each| meters.add(each));
+    for each in &books.meters {
+        meters.add(each);
+    }
     let mut audit = Audit {
         at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
-        runs: books.books.iter().map(|book| book.name.clone()).collect(),
+        runs: books.runs.iter().map(|book| book.name.clone()).collect(),
         ok: false,
         wrong: vec![],
         networks,
@@ -116,7 +118,7 @@ fn wrong<I>(books: &Books, audit: &Audit, places: &[Place<I>]) -> Vec<String> {
         let places = places.iter().filter(move |place| place.kind == kind);
         places.filter_map(|place| audit.queues.get(place.name)).map(Waiting::all).sum::<u64>()
     };
-    let unnoted = if books.books.iter().all(|book| book.complete) { counts.unnoted } else { 0 };
+    let unnoted = if books.runs.iter().all(|book| book.complete) { counts.unnoted } else { 0 };
     let reasons = [
         (counts.lost, "acknowledged or stored in one table, and not in both"),
         (counts.altered, "stored otherwise than it was sent"),
@@ -140,7 +142,7 @@ fn not_looked_at(books: &Books, peeked: &Peeked, options: &Options) -> Vec<Strin
         not.push("what is in the tables that these runs have not sent".to_owned());
     }
     not.extend(peeked.more.iter().map(|place| format!("some of what is in the queue {place}: it is too much")));
-    let unfinished = books.books.iter().filter(|book| !book.complete);
+    let unfinished = books.runs.iter().filter(|book| !book.complete);
     not.extend(unfinished.map(|book| format!("the rest of {}, which has not come to its end", book.name)));
     not
 }
@@ -148,7 +150,9 @@ fn not_looked_at(books: &Books, peeked: &Peeked, options: &Options) -> Vec<Strin
 /// Counts of all networks together.
 pub(super) fn all(networks: &BTreeMap<String, Counts>) -> Counts {
     let mut all = Counts::default();
-    networks.values().for_each(|each| all.add(each));
+    for each in networks.values() {
+        all.add(each);
+    }
     all
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn whole(
             progress.add(page.items.len());
             let mut books = lock(&books);
             match which {
-                Table::Raw => page.items.into_iter().try_for_each(|item| books.raw(item, None))?,
+                Table::Raw => page.items.iter().try_for_each(|item| books.raw(item, None))?,
                 Table::Pulses => page.items.into_iter().try_for_each(|item| gather(&mut books, &mut device, item))?,
             }
             next = page.next;
@@ -99,11 +99,11 @@ pub(super) async fn by_key(
     table: &impl Lookup,
     progress: &Progress,
 ) -> Result<(), Problem> {
-    for number in 0..books.books.len() {
-        let (meters, some) = some_meters(&books.books[number]);
+    for number in 0..books.runs.len() {
+        let (meters, some) = some_meters(&books.runs[number]);
         let books = Mutex::new(&mut *books);
         let ask = async |meters: &[u32]| -> Result<(), Problem> {
-            let keys = keys(&lock(&books).books[number], which, meters)?;
+            let keys = keys(&lock(&books).runs[number], which, meters)?;
             let mut items = Vec::with_capacity(keys.len());
             for some in keys.chunks(MAX_KEYS) {
                 items.extend(table.get(some, soon()).await?.items);
@@ -143,7 +143,7 @@ fn keys(book: &Book, which: Table, meters: &[u32]) -> Result<Vec<Key>, Problem> 
 /// Shows what was found, in no order, of one run.
 fn take(books: &mut Books, which: Table, items: Vec<Item>, number: usize) -> Result<(), Problem> {
     if which == Table::Raw {
-        return items.into_iter().try_for_each(|item| books.raw(item, Some(number)));
+        return items.iter().try_for_each(|item| books.raw(item, Some(number)));
     }
     let mut devices: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     for item in items {

@@ -4,8 +4,11 @@ use super::check::{Found, all};
 use super::tally::{Audit, Counts, networks};
 use crate::print::{Format, Table, several};
 
+/// One of the counts.
+type One = fn(&Counts) -> u64;
+
 /// How messages are counted, in the order in which they pass.
-const COUNTS: [(&str, fn(&Counts) -> u64); 11] = [
+const COUNTS: [(&str, One); 11] = [
     ("sent", |c| c.sent),
     ("acknowledged", |c| c.acknowledged),
     ("never acknowledged", |c| c.given_up),

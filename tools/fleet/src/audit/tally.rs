@@ -183,7 +183,7 @@ impl Books {
         mut missing: impl FnMut(Missing) -> Result<(), Problem>,
     ) -> Result<BTreeMap<String, Counts>, Problem> {
         let mut networks: BTreeMap<String, Counts> = BTreeMap::new();
-        for book in &self.books {
+        for book in &self.runs {
             for meter in 0..book.fleet.spec().devices {
                 book.tally(meter, &mut networks, &mut missing)?;
             }

@@ -66,7 +66,7 @@ pub(super) async fn settle<R, P: Lookup, I: Depth>(
     until: Instant,
 ) -> Result<(), Problem> {
     let progress = Progress::waiting();
-    let last: Vec<Key> = last(&books.books)?;
+    let last: Vec<Key> = last(&books.runs)?;
     let mut quiet = 0;
     while quiet < LOOKS {
         let work = work(&stores.places, &depths(&stores.places).await?);

@@ -71,7 +71,9 @@ mod tests {
 
     fn sums(points: &[(f64, f64)]) -> Sums {
         let mut sums = Sums::default();
-        points.iter().for_each(|&(uplinks, ms)| sums.take(uplinks, ms));
+        for &(uplinks, ms) in points {
+            sums.take(uplinks, ms);
+        }
         sums
     }
 

@@ -82,7 +82,7 @@ async fn what_was_stored_before_the_simulator_noted_it_is_counted_apart() {
     assert_eq!((found.audit.ok, all(&found.audit.networks).unnoted), (true, of_four));
     assert!(found.audit.not_looked_at.iter().any(|not| not.contains("has not come to its end")));
     // Of a run that says it has come to its end there is no such thing.
-    books.books[0].complete = true;
+    books.runs[0].complete = true;
     let found = check(&mut books, &world.stores().await, &options()).await.unwrap();
     assert!(!found.audit.ok && found.audit.wrong[0].contains("never sent"), "{:?}", found.audit.wrong);
 }
