@@ -164,7 +164,7 @@ fn processors(runs: &[Recorded]) -> Table {
             percent("cloud"),
             memory("cloud"),
             percent("simulator"),
-            megabytes(measured.simulator_rss),
+            Some(measured.simulator_rss).filter(|bytes| *bytes > 0).map_or_else(dash, megabytes),
         ]);
     }
     table

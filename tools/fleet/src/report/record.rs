@@ -31,7 +31,9 @@ pub(super) async fn record<L: Log>(
 ) -> Result<Functions, Problem> {
     let run = Run::read(directory)?;
     let from = began(&run, directory)?;
+    // To the millisecond, as logs have it.
     let until = until.unwrap_or_else(Timestamp::now);
+    let until = until.round(jiff::Unit::Millisecond).unwrap_or(until);
     let between = millis(from)..millis(until);
     if between.is_empty() {
         return Err(Problem::Wrong(format!("{} began at {from}, and {until} is not after that", directory.display())));

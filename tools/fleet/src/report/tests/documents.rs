@@ -40,7 +40,7 @@ async fn what_was_not_recorded_is_left_out_and_not_made_up() {
     let text = document::text(&runs, &[], Path::new(""));
     assert!(text.contains("| bare | 1000 | 50 % | 600 | 1000 | 1234 | 600000 | - | - | - | - |"), "{text}");
     assert!(!text.contains("Measured on") && !text.contains("## Functions") && !text.contains("NB-IoT, ack"), "{text}");
-    assert!(text.contains("| bare | - | - | - | - | - | - |"), "{text}");
+    assert!(text.contains("| bare | - | - | - | - | - | - | - |"), "{text}");
 }
 
 #[tokio::test]
