@@ -29,6 +29,7 @@ mod engine;
 mod faults;
 mod http;
 mod ledger;
+mod names;
 mod nbiot;
 mod options;
 mod probe;

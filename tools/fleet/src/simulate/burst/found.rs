@@ -51,7 +51,9 @@ impl Found {
                     break;
                 }
                 from += records.len();
-                records.iter().for_each(|record| found.take_record(&record.data, fleet));
+                for record in &records {
+                    found.take_record(&record.data, fleet);
+                }
             }
         }
         found

@@ -90,7 +90,9 @@ impl Table for RawTable {
                 return (nth * BATCH..items.len()).collect();
             }
             sleep_until(begin).await;
-            batch.iter().for_each(|item| self.keep(item));
+            for item in batch {
+                self.keep(item);
+            }
             self.kept.written.fetch_add(batch.len() as u64, Ordering::Relaxed);
             self.kept.units.fetch_add(units as u64, Ordering::Relaxed);
         }

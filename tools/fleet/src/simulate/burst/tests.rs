@@ -51,7 +51,9 @@ fn packed(uplinks: &[Uplink]) -> Vec<u8> {
 /// A stream of these, closed.
 fn stream(records: Vec<Vec<u8>>) -> Arc<Stream> {
     let (stream, sender, filling) = Stream::open(3);
-    records.into_iter().for_each(|record| sender.send(record).unwrap());
+    for record in records {
+        sender.send(record).unwrap();
+    }
     drop(sender);
     filling.join().unwrap();
     stream
@@ -125,7 +127,7 @@ async fn a_table_takes_its_units_and_refuses_the_end_of_what_does_not_fit_into_t
     assert_eq!(refused, (75..120).collect());
     assert_eq!(begin.elapsed(), Duration::from_secs(6), "as the real one, it uses its time");
     assert_eq!((kept.written.load(Ordering::Relaxed), kept.units.load(Ordering::Relaxed)), (75, 75));
-    let refused = table.put(&items[75..], Instant::now() + Duration::from_secs(60)).await;
+    let refused = table.put(&items[75..], Instant::now() + Duration::from_mins(1)).await;
     assert!(refused.is_empty());
     assert_eq!(lock(&kept.items).count(), 80);
     assert!(begin.elapsed() > Duration::from_millis(9_900), "{:?}", begin.elapsed());
