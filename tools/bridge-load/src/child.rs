@@ -42,6 +42,8 @@ pub struct Bridge {
 pub struct Child {
     process: std::process::Child,
     addr: SocketAddrV4,
+    /// Where else it listens, as it says so.
+    listening: Receiver<Value>,
     log: Option<JoinHandle<VecDeque<String>>>,
 }
 
@@ -106,8 +108,9 @@ impl Child {
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("a child without an output"))?;
         let (sender, addresses) = channel();
         let log = std::thread::spawn(move || follow(stdout, &sender));
-        let mut child = Self { process, addr: SocketAddrV4::new([0; 4].into(), 0), log: Some(log) };
-        match udp_address(&addresses) {
+        let addr = SocketAddrV4::new([0; 4].into(), 0);
+        let mut child = Self { process, addr, listening: addresses, log: Some(log) };
+        match address(&child.listening, "udp") {
             Some(addr) => child.addr = addr,
             None => return Err(explained(io::Error::other(child.last_words()))),
         }
@@ -117,6 +120,16 @@ impl Child {
     /// Where it takes datagrams.
     pub fn addr(&self) -> SocketAddrV4 {
         self.addr
+    }
+
+    /// Where a bridge says how it is. It says so once, after it has said where it takes datagrams.
+    pub fn http(&self) -> Option<SocketAddrV4> {
+        address(&self.listening, "http")
+    }
+
+    /// Its process ID.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Sends it a signal.
@@ -219,10 +232,10 @@ fn follow(stdout: ChildStdout, addresses: &Sender<Value>) -> VecDeque<String> {
     last
 }
 
-fn udp_address(events: &Receiver<Value>) -> Option<SocketAddrV4> {
+fn address(events: &Receiver<Value>, protocol: &str) -> Option<SocketAddrV4> {
     loop {
         let event = events.recv_timeout(PATIENCE).ok()?;
-        if event["protocol"] == "udp" {
+        if event["protocol"] == protocol {
             return event["addr"].as_str()?.parse().ok();
         }
     }

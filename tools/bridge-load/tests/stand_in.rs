@@ -76,6 +76,7 @@ fn each_fault_keeps_and_answers_what_it_says() {
     check(Fault::CloseUnread, None, None, 0);
     check(Fault::Nonsense, Some(200), None, 0);
     check(Fault::ShortAnswer, Some(200), Some(0), 10);
+    check(Fault::Forget(3), Some(200), Some(0), 7);
 }
 
 #[test]

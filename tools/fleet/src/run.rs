@@ -78,6 +78,59 @@ pub struct Measured {
     pub seconds_sent: Vec<u32>,
     /// See `seconds_sent`.
     pub seconds_acknowledged: Vec<u32>,
+    /// Of a run against the stand-in, what was behind the bridge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
+}
+
+/// A burst against the stand-in: what of it was durable, and how it drained.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Burst {
+    /// Acknowledged messages.
+    pub acknowledged: u64,
+    /// Of these, in the stream, as their meters sent them.
+    pub durable: u64,
+    /// Of these, not there: what must never be.
+    pub lost: u64,
+    /// Never acknowledged, and in the stream nevertheless: the acknowledgement got lost.
+    pub unacknowledged: u64,
+    /// In the stream once more than needed.
+    pub duplicates: u64,
+    /// In the stream, and not as any meter sent it, or unreadable.
+    pub strangers: u64,
+    /// Distinct messages in the stream that were not stored behind it when it was empty.
+    pub unstored: u64,
+    /// Distinct messages that the function behind the stream has stored.
+    pub stored: u64,
+    /// Its invocations.
+    pub invocations: u64,
+    /// Write units that the table took for them, repeated writes included.
+    pub units: u64,
+    /// Write units a second that it had.
+    pub drain: u32,
+    /// Shards of the stream.
+    pub shards: u16,
+    /// Seconds from the first message sent to the last one stored.
+    pub drained_after: f64,
+    /// Each of them, the last one cut short.
+    pub seconds: Vec<Second>,
+}
+
+/// A second of a burst, in messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    /// Sent for the first time.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acknowledged: u64,
+    /// Put to the stream, repeated ones included.
+    pub put: u64,
+    /// Written to the table, repeated ones included.
+    pub drained: u64,
+    /// At its end: sent, and not acknowledged.
+    pub in_bridge: u64,
+    /// At its end: put to the stream, in records that the function behind it is not done with.
+    pub in_stream: u64,
 }
 
 /// Two bits of each session, and how far the fleet has come.

@@ -30,6 +30,9 @@ pub enum Fault {
     Nonsense,
     /// The request is kept, and answered for fewer records than it had.
     ShortAnswer,
+    /// One record in so many is answered as if it were kept, and is not: what a stream must never do. Who looks for that has
+    /// to find it.
+    Forget(u64),
 }
 
 impl Fault {

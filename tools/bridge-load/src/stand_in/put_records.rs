@@ -65,6 +65,7 @@ struct State {
     consumer: Option<SyncSender<Vec<u8>>>,
     rng: Rng,
     requests: u64,
+    records: u64,
     buffer: Vec<u8>,
 }
 
@@ -83,7 +84,7 @@ struct Entry<'a> {
 impl Stream {
     pub(super) fn new(consumer: Option<SyncSender<Vec<u8>>>, seed: u64) -> Self {
         let (taken, buffer) = (Taken::default(), Vec::new());
-        Self(Mutex::new(State { taken, consumer, rng: Rng::with_seed(seed), requests: 0, buffer }))
+        Self(Mutex::new(State { taken, consumer, rng: Rng::with_seed(seed), requests: 0, records: 0, buffer }))
     }
 
     pub(super) fn taken(&self) -> Taken {
@@ -107,10 +108,9 @@ impl Stream {
             Fault::Nonsense => return ok("{}"),
             _ => {}
         }
-        let kept = records
-            .iter()
-            .enumerate()
-            .map(|(position, entry)| state.accepts(position, fault) && state.keep(&entry.data));
+        let kept = records.iter().enumerate().map(|(position, entry)| {
+            state.accepts(position, fault) && (state.forgets(fault) || state.keep(&entry.data))
+        });
         let mut kept: Vec<bool> = kept.collect();
         state.taken.requests += u64::from(kept.contains(&true));
         match fault {
@@ -137,6 +137,11 @@ impl State {
             Fault::RefuseEvery(n) => !position.is_multiple_of(n),
             _ => true,
         }
+    }
+
+    fn forgets(&mut self, fault: Fault) -> bool {
+        self.records += 1;
+        matches!(fault, Fault::Forget(n) if self.records.is_multiple_of(n))
     }
 
     /// Whether it could be read.

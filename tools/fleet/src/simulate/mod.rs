@@ -10,6 +10,7 @@
 //! - `engine`: the fleet's life, in ticks. `schedule`: what is due; `ledger`: what became of it; `timers`.
 //! - `nbiot`, `sealed`, `coap`, `sockets`: datagrams, sealed and repeated.
 //! - `sigfox`, `callback`, `http`: the Sigfox cloud.
+//! - `burst`: without a stack: the bridge alone, before a stream in memory.
 //! - `faults`: what goes wrong on purpose.
 //! - `tally`, `watch`, `procfs`, `prometheus`, `probe`: what is measured; `recorder`, `summary`: where it is told.
 
@@ -20,6 +21,7 @@ use crate::run::Run;
 use crate::stack::Stack;
 
 mod begin;
+mod burst;
 mod callback;
 mod coap;
 mod connect;
@@ -27,6 +29,7 @@ mod engine;
 mod faults;
 mod http;
 mod ledger;
+mod names;
 mod nbiot;
 mod options;
 mod probe;
@@ -61,6 +64,9 @@ use watch::Watch;
 /// # Errors
 /// [`Problem`]: it could not begin; or, [`Problem::NotAll`], not everything was acknowledged.
 pub async fn run(options: Options) -> Result<(), Problem> {
+    if options.stand_in {
+        return burst::run(options).await;
+    }
     let stack = Stack::read(options.env.as_deref())?;
     let begin = Begin::new(&options, jiff::Timestamp::now())?;
     let connections = Connections::to(&stack, &begin.fleet, &begin.how, options.probe).await?;

@@ -5,6 +5,7 @@
 //! its name is kept: its bytes are made again for a repetition, the same ones.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::io;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use shared::device::DeviceId;
 use super::coap::{self, Heard};
 use super::faults::Lots;
 use super::ledger::{Message, Settled};
+use super::names::NameHasher;
 use super::sealed::{Acknowledged, MasterKey};
 use super::sockets::Sockets;
 use super::tally::Udp;
@@ -81,7 +83,7 @@ pub(super) struct Nbiot {
     sockets: Sockets,
     outbox: Outbox,
     inbox: Option<Box<Inbox<MAX_ANSWER>>>,
-    waiting: HashMap<Name, Waiting>,
+    waiting: HashMap<Name, Waiting, BuildHasherDefault<NameHasher>>,
     again: Timers<Name>,
     /// When requests were promised an answer, by socket and message ID: of all meters behind one address.
     promised: HashMap<(usize, u16), u64>,
@@ -113,7 +115,7 @@ impl Nbiot {
             sockets,
             outbox: Outbox::default(),
             inbox: Some(Box::default()),
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             again: Timers::new(STEP_MICROS),
             promised: HashMap::new(),
             patience,

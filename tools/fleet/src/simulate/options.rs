@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::ArgPredicate;
 use jiff::SignedDuration;
 use shared::at::At;
 
@@ -42,7 +43,11 @@ impl FromStr for Period {
 const FLEET: &str = "The fleet";
 const FAULTS: &str = "What goes wrong on purpose";
 const NETWORKS: &str = "How the networks are";
+const BURST: &str = "Without a stack";
 const RUN: &str = "This run";
+
+/// What all meters are of a fleet against the stand-in: the profile of the one listener that its bridge has.
+pub(super) const BURST_PROFILE: &str = "adeunis-pulse4-nbiot";
 
 const AFTER: &str = "\
 Meters are a function of the seed: with the same options of the fleet they are the same meters, with the same readings. Hours
@@ -74,10 +79,10 @@ pub struct Options {
     #[arg(long, value_name = "TIME", help_heading = FLEET)]
     pub start: Option<At>,
     /// Which part of them is on Sigfox; the others are on NB-IoT
-    #[arg(long, value_name = "SHARE", default_value = "50%", help_heading = FLEET)]
+    #[arg(long, value_name = "SHARE", default_value = "50%", default_value_if("stand_in", ArgPredicate::IsPresent, "0"), help_heading = FLEET)]
     pub sigfox_share: Share,
     /// What they are: profiles and their weights among those of their network, PROFILE=WEIGHT,... [default: a mix of all]
-    #[arg(long, value_name = "MIX", help_heading = FLEET)]
+    #[arg(long, value_name = "MIX", default_value_if("stand_in", ArgPredicate::IsPresent, BURST_PROFILE), help_heading = FLEET)]
     pub profile_mix: Option<String>,
     /// When in its hour a meter sends
     #[arg(long, value_enum, default_value_t = Arrival::Uniform, help_heading = FLEET)]
@@ -126,6 +131,23 @@ pub struct Options {
     /// Which master key the keys of NB-IoT meters are made from
     #[arg(long, value_name = "ID", default_value_t = 1, help_heading = NETWORKS)]
     pub master_key_id: u8,
+
+    /// Instead of a stack: the bridge alone, before a Kinesis in memory, and the function behind that. All meters are on NB-IoT and
+    /// send bare sealed datagrams. In the end every acknowledgement is held against what is in the stream
+    #[arg(long, help_heading = BURST, conflicts_with_all = ["env", "resume", "probe"])]
+    pub stand_in: bool,
+    /// The bridge's program
+    #[arg(long, value_name = "FILE", default_value = "target/release/udp-bridge", requires = "stand_in", help_heading = BURST)]
+    pub bridge: PathBuf,
+    /// Write units a second that the table behind the stream takes; fleet plan says what a fleet needs
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..), requires = "stand_in", help_heading = BURST)]
+    pub drain: u32,
+    /// Shards of the stream [default: as many as fleet plan says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000), requires = "stand_in", help_heading = BURST)]
+    pub shards: Option<u16>,
+    /// The stream forgets one record in so many although it says that it keeps it, to see that this is found out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "stand_in", help_heading = BURST)]
+    pub forget: Option<u64>,
 
     /// The stack's addresses, as make up writes them [default: .local/env; without that the environment]
     #[arg(long, value_name = "FILE", help_heading = RUN)]

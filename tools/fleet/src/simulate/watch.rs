@@ -63,9 +63,20 @@ impl Watch {
     pub(super) async fn of(stack: &Stack, seen: Arc<Mutex<Seen>>) -> Result<Self, Problem> {
         let health = stack.optional("BRIDGE_HEALTH_URL");
         let metrics = health.and_then(|url| Some(format!("{}/metrics", url.rsplit_once('/')?.0)));
+        let pid = |name| stack.optional(name).map(str::to_owned);
+        Self::at(pid("BRIDGE_PID"), pid("CLOUD_PID"), metrics, seen).await
+    }
+
+    /// The same, by process IDs and the address of the bridge's metrics.
+    pub(super) async fn at(
+        bridge: Option<String>,
+        cloud: Option<String>,
+        metrics: Option<String>,
+        seen: Arc<Mutex<Seen>>,
+    ) -> Result<Self, Problem> {
         let mut watch = Self {
-            bridge: stack.optional("BRIDGE_PID").map(str::to_owned),
-            cloud: stack.optional("CLOUD_PID").map(str::to_owned),
+            bridge,
+            cloud,
             web: Web::new(metrics.as_deref().unwrap_or_default(), 1)?,
             metrics,
             cpu_before: BTreeMap::new(),

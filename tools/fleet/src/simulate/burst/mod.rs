@@ -1,0 +1,231 @@
+//! A burst without a stack: the fleet sends to a bridge whose Kinesis is in memory, and the function behind that empties it. In
+//! the end every acknowledgement is held against what is in the stream.
+//!
+//! # Layout
+//!
+//! - `stream`: what the stand-in has taken, by shard; `drain`: the function behind it, as Lambda invokes it; `table`: where that
+//!   writes.
+//! - `found`: whose uplink is whose, in the stream and in the table, and what was acknowledged without being there.
+//! - `curve`: second by second; `outcome`: what has come of it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bridge_load::child::{Bridge, Child};
+use bridge_load::meter::master_keys;
+use bridge_load::stand_in::StandIn;
+use bridge_load::stand_in::fault::Fault;
+use rust_decimal::{Decimal, dec};
+
+use super::begin::Begin;
+use super::connect::{Connections, link};
+use super::http::Api;
+use super::nbiot::Addresses;
+use super::options::BURST_PROFILE;
+use super::recorder::Others;
+use super::sealed::MasterKey;
+use super::sigfox::lock;
+use super::stop::Stop;
+use super::watch::Watch;
+use super::{Options, live};
+use crate::Problem;
+use crate::cost::deployed::{RAW_DAYS, STREAM_HOURS};
+use crate::cost::measurement::Measurement;
+use crate::cost::ours::Database;
+use crate::meters::Fleet;
+use crate::plan;
+use crate::plan::needs::Needs;
+use crate::run::{Burst, Run, Sessions};
+use crate::spec::Spec;
+
+mod curve;
+mod drain;
+mod found;
+mod outcome;
+mod stream;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use curve::{Sampler, Totals};
+use drain::{Progress, Setup};
+use found::Found;
+use stream::Stream;
+use table::Kept;
+
+/// How long Kinesis takes to answer: what `bridge-load bench` takes, about what it takes in a region of AWS.
+const KINESIS: Duration = Duration::from_millis(15);
+
+/// For the bridge to put what it still holds, once it is told to end. Its own patience is 25 s.
+const LAST_PUTS: Duration = Duration::from_secs(40);
+
+/// Does it.
+///
+/// # Errors
+/// As [`super::run`].
+pub(super) async fn run(options: Options) -> Result<(), Problem> {
+    check(&options)?;
+    let begin = Begin::new(&options, jiff::Timestamp::now())?;
+    let stop = Stop::default();
+    tokio::spawn(stop.clone().at_ctrl_c());
+    let directory = begin.directory.clone();
+    if !options.quiet {
+        eprintln!("fleet: the run is in {}", directory.display());
+    }
+    let run = burst(begin, &options, stop).await?;
+    run.write(&directory)?;
+    if let Some(burst) = &run.measured.burst {
+        curve::draw(&burst.seconds, &directory)?;
+    }
+    print!("{}", outcome::text(&run, options.format));
+    outcome::verdict(&run)
+}
+
+fn check(options: &Options) -> Result<(), Problem> {
+    let wrong = |what: String| Err(Problem::Wrong(what));
+    if options.sigfox_share.0 > 0.0 {
+        return wrong(
+            "--stand-in has a bridge alone, which Sigfox does not go through: leave --sigfox-share out".into(),
+        );
+    }
+    let mix = Spec::parse_mix(options.profile_mix.as_deref().unwrap_or(BURST_PROFILE))?;
+    if let Some(other) = mix.iter().find(|part| part.weight > 0 && part.profile != BURST_PROFILE) {
+        return wrong(format!(
+            "--stand-in has a bridge with a listener for {BURST_PROFILE} alone, not for {}: leave --profile-mix out",
+            other.profile
+        ));
+    }
+    if !options.bridge.is_file() {
+        return wrong(format!(
+            "there is no bridge in {}: build it (cargo build --release -p udp-bridge), or name it with --bridge",
+            options.bridge.display()
+        ));
+    }
+    Ok(())
+}
+
+/// What is behind the fleet.
+struct Behind {
+    stand_in: StandIn,
+    bridge: Child,
+    stream: Arc<Stream>,
+    filling: JoinHandle<()>,
+    draining: JoinHandle<io::Result<()>>,
+    kept: Arc<Kept>,
+    progress: Arc<Progress>,
+}
+
+async fn burst(begin: Begin, options: &Options, stop: Stop) -> Result<Run, Problem> {
+    let (fleet, directory) = (Arc::clone(&begin.fleet), begin.directory.clone());
+    let shards = options.shards.map_or_else(|| planned_shards(fleet.spec()), Ok)?;
+    let behind = start(&fleet, options, shards).await?;
+    let key = MasterKey::from_secret(&master_keys(), begin.how.master_key_id)?;
+    let to = Addresses { sealed: vec![behind.bridge.addr()], ..Addresses::default() };
+    let link = link(&fleet, &begin.how, key, to, fleet.spec().devices)?;
+    let connections = Connections { callbacks: None::<Api>, nbiot: Some(link), pulses: None };
+    let others = Others::default();
+    let metrics = behind.bridge.http().map(|addr| format!("http://{addr}/metrics"));
+    let watch = Watch::at(Some(behind.bridge.id().to_string()), None, metrics, others.seen.clone()).await?;
+    let sampler = Sampler::start(Arc::clone(&behind.stream), Arc::clone(&behind.kept), Arc::clone(&behind.progress));
+    let mut run = live(begin, connections, others, (options, stop), Some(watch)).await?;
+    if !options.quiet {
+        eprintln!("fleet: sent; {} messages are still in the stream", behind.backlog());
+    }
+    let sessions = Sessions::read(&directory, fleet.spec().devices, fleet.hours())?;
+    let ended = tokio::task::spawn_blocking(move || behind.end(&fleet, &sessions, sampler));
+    let (totals, burst) = ended.await.map_err(|e| Problem::Wrong(format!("the burst failed: {e}")))??;
+    let seconds = curve::seconds(&run.measured, &totals);
+    run.measured.burst = Some(Burst { seconds, drain: options.drain, shards, ..burst });
+    Ok(run)
+}
+
+/// As many as a fleet like this would be given.
+fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
+    let options = plan::Options {
+        devices: spec.devices.into(),
+        interval: Decimal::ONE,
+        sigfox_share: Decimal::ZERO,
+        device_types: 1,
+        single_callbacks: false,
+        arrival: spec.arrival,
+        database: Database::Provisioned,
+        utilisation: dec!(0.8),
+        raw_days: RAW_DAYS,
+        stream_hours: STREAM_HOURS,
+        measured: None,
+        samconfig: false,
+        format: crate::print::Format::Table,
+    };
+    let needs = Needs::of(&options, &Measurement::read(None)?)?;
+    Ok(u16::try_from(needs.shards).unwrap_or(u16::MAX))
+}
+
+async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<Behind, Problem> {
+    let failed = |e: io::Error| Problem::File("of the bridge, or of the stand-in before it".to_owned(), e);
+    let (stream, sender, filling) = Stream::open(shards);
+    let (program, seed) = (options.bridge.clone(), fleet.spec().seed);
+    let fault = options.forget.map_or(Fault::None, Fault::Forget);
+    // Both begin with waiting, which must not be done here.
+    let started = tokio::task::spawn_blocking(move || {
+        let stand_in = StandIn::start(KINESIS, Some(sender), seed)?;
+        stand_in.fail(fault);
+        let bridge = Bridge { program, aws: stand_in.addr(), port: 0, settings: vec![] }.start()?;
+        Ok((stand_in, bridge))
+    });
+    let started = started.await.map_err(|e| Problem::Wrong(format!("the bridge was not started: {e}")))?;
+    let (stand_in, bridge) = started.map_err(failed)?;
+    let (kept, progress) = (Arc::new(Kept::none(fleet)), Arc::new(Progress::default()));
+    let draining = drain::start(Setup {
+        stream: Arc::clone(&stream),
+        fleet: Arc::clone(fleet),
+        capacity: options.drain,
+        kept: Arc::clone(&kept),
+        progress: Arc::clone(&progress),
+    });
+    Ok(Behind { stand_in, bridge, stream, filling, draining, kept, progress })
+}
+
+impl Behind {
+    fn backlog(&self) -> u64 {
+        self.stream.put() - self.progress.passed.load(Ordering::Relaxed)
+    }
+
+    /// Ends the bridge, then the stream, then what empties it; and holds what was acknowledged against what is there.
+    fn end(mut self, fleet: &Fleet, sessions: &Sessions, sampler: Sampler) -> Result<(Vec<Totals>, Burst), Problem> {
+        let failed = |e: io::Error| Problem::File("of the burst".to_owned(), e);
+        let broken = |what: &str| Problem::Wrong(format!("{what} failed"));
+        self.bridge.signal(nix::sys::signal::Signal::SIGTERM).map_err(failed)?;
+        self.bridge.wait(LAST_PUTS).map_err(failed)?;
+        drop(self.stand_in);
+        self.filling.join().map_err(|_| broken("the stream"))?;
+        let found = Found::in_stream(&self.stream, fleet);
+        self.draining.join().map_err(|_| broken("the function behind the stream"))?.map_err(failed)?;
+        let totals = sampler.end()?;
+        let (verdict, stored) = (found.against(sessions), lock(&self.kept.items).clone());
+        let burst = Burst {
+            acknowledged: verdict.acknowledged,
+            durable: verdict.durable,
+            lost: verdict.lost(),
+            unacknowledged: verdict.unacknowledged,
+            duplicates: found.duplicates,
+            strangers: found.strangers + found.unreadable + stored.strangers + stored.unreadable,
+            unstored: found.missing_in(&stored),
+            stored: stored.count(),
+            invocations: self.progress.invocations.load(Ordering::Relaxed),
+            units: self.kept.units.load(Ordering::Relaxed),
+            drained_after: drained_after(&totals),
+            ..Burst::default()
+        };
+        Ok((totals, burst))
+    }
+}
+
+/// In whole seconds: until the first at whose end all that was ever written had been.
+fn drained_after(totals: &[Totals]) -> f64 {
+    let last = totals.last().map_or(0, |last| last.written);
+    let seconds = totals.iter().position(|totals| totals.written == last).map_or(0, |position| position + 1);
+    u32::try_from(seconds).map_or(f64::INFINITY, f64::from)
+}

@@ -1,0 +1,110 @@
+//! The ports of the function behind the stream: a table that takes so many write units a second, and queues that only count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use shared::ports::{Item, Queue, Refused, Table, item_size};
+use shared::uplink::Uplink;
+use tokio::time::{Instant, sleep_until};
+
+use super::found::Found;
+use crate::meters::Fleet;
+use crate::simulate::sigfox::lock;
+
+/// Bytes of a write unit (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>).
+const UNIT: usize = 1_024;
+
+/// Items of a `BatchWriteItem` (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
+const BATCH: usize = 25;
+
+/// Capacity that was not used is gone, but for this much: a timer that is late is no throttle.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// A table that keeps of each item which session it is of, and nothing else: millions of them fit.
+pub(super) struct RawTable {
+    fleet: Arc<Fleet>,
+    /// Units a second.
+    capacity: u32,
+    /// When its capacity until now is used up.
+    used: Mutex<Option<Instant>>,
+    kept: Arc<Kept>,
+}
+
+/// What it has taken.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Which items.
+    pub(super) items: Mutex<Found>,
+    /// How many were written, also once more.
+    pub(super) written: AtomicU64,
+    /// Write units of these.
+    pub(super) units: AtomicU64,
+}
+
+impl Kept {
+    /// Nothing yet.
+    pub(super) fn none(fleet: &Fleet) -> Self {
+        Self { items: Mutex::new(Found::none(fleet)), written: AtomicU64::new(0), units: AtomicU64::new(0) }
+    }
+}
+
+impl RawTable {
+    /// An empty one.
+    pub(super) fn new(fleet: Arc<Fleet>, capacity: u32, kept: Arc<Kept>) -> Self {
+        Self { fleet, capacity: capacity.max(1), used: Mutex::new(None), kept }
+    }
+
+    /// What it has taken.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// When so many units may be written.
+    fn reserve(&self, units: usize) -> Instant {
+        let mut used = lock(&self.used);
+        let earliest = Instant::now().checked_sub(SLACK).unwrap_or_else(Instant::now);
+        let begin = used.map_or(earliest, |used| used.max(earliest));
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        *used = Some(begin + Duration::from_secs(1) * units / self.capacity);
+        begin
+    }
+
+    fn keep(&self, item: &Item) {
+        let mut items = lock(&self.kept.items);
+        match Uplink::from_raw_item(item.clone()) {
+            Ok(uplink) => items.take(&uplink, &self.fleet),
+            Err(_) => items.unreadable += 1,
+        }
+    }
+}
+
+impl Table for RawTable {
+    /// In order, so that what comes back is the end of it. As the real one, it refuses what does not fit into the time.
+    async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
+        for (nth, batch) in items.chunks(BATCH).enumerate() {
+            let units: usize = batch.iter().map(|item| item_size(item).div_ceil(UNIT)).sum();
+            let begin = self.reserve(units);
+            if begin >= deadline {
+                sleep_until(deadline).await;
+                return (nth * BATCH..items.len()).collect();
+            }
+            sleep_until(begin).await;
+            for item in batch {
+                self.keep(item);
+            }
+            self.kept.written.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            self.kept.units.fetch_add(units as u64, Ordering::Relaxed);
+        }
+        Refused::new()
+    }
+}
+
+/// A queue whose messages nobody reads.
+pub(super) struct Nowhere;
+
+impl Queue for Nowhere {
+    async fn send(&self, _: &[String], _: Instant) -> Refused {
+        Refused::new()
+    }
+}
