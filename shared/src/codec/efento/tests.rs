@@ -249,3 +249,25 @@ fn an_error_at_the_end_of_a_channel_has_no_part_in_when_its_last_sample_was() {
     // Temperature: the message is of the third hour, its last sample of the second.
     assert_eq!(last_at(1, &[215, 216, 8_388_605]), (Some(at("02:00:00")), text("01:00:00")));
 }
+
+#[test]
+fn a_clock_that_starts_at_zero_is_one_that_nobody_set() {
+    let of = |timestamp| {
+        let mut message = unset(&[(8, &[3, 4])]);
+        message.channels[0].timestamp = timestamp;
+        read(&message).map(|reading| reading.channels[&Channel::numbered(1)].clone())
+    };
+    let undated = Series::Undated { newest_is_now: false, counts: vec![4, 3] };
+    assert_eq!(of(0), Ok(Series::Counted(Box::new(undated))));
+    assert_eq!(of(-1), Err(Undecodable::UnknownValue { field: "timestamp", value: -1 }));
+}
+
+#[test]
+fn only_several_samples_need_a_period() {
+    let of = |values: &[i64]| {
+        let channels = vec![samples(8, i32::try_from(CLOCK_SET).unwrap(), 0, values)];
+        read(&Measurements { period_base: 0, channels, ..unset(&[]) }).map(|reading| reading.channels.len())
+    };
+    assert_eq!(of(&[3]), Ok(1));
+    assert_eq!(of(&[3, 4]), Err(Undecodable::UnknownValue { field: "measurement_period_base", value: 0 }));
+}
