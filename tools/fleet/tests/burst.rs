@@ -21,7 +21,12 @@ fn main() -> ExitCode {
         tokio::runtime::Runtime::new().unwrap().block_on(bridge());
         return ExitCode::SUCCESS;
     }
-    let test = |name: &str, run: fn()| Trial::test(name, move || Ok::<(), Failed>(run()));
+    let test = |name: &str, run: fn()| {
+        Trial::test(name, move || {
+            run();
+            Ok::<(), Failed>(())
+        })
+    };
     let tests = vec![
         test(
             "all_that_is_acknowledged_is_in_the_stream_and_all_of_the_stream_is_stored",
