@@ -125,6 +125,17 @@ fn a_place_of_the_log_is_empty_only_if_all_of_it_is_zero() {
     }
 }
 
+#[test]
+fn two_records_of_one_time_are_told_with_their_times() {
+    const HEAD: &str = "f86778705021331700640c7817010000000000090000026315537b";
+    let records = |first: &str, second: &str| {
+        let log = [first, second].map(|time| format!("0100000800002{}{time}", "6"));
+        read(&CPN01_NB, &format!("{HEAD}{}", log.concat()), &records_of(11)).unwrap().details.get("records").cloned()
+    };
+    assert_eq!(records("6315537a", "63155379"), Some("1,38 1,38".into()));
+    assert_eq!(records("6315537a", "6315537a"), Some("1,38@1".into()));
+}
+
 fn set_time() -> impl Strategy<Value = u32> {
     1_577_836_800..=u32::MAX
 }

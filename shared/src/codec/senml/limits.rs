@@ -1,0 +1,39 @@
+//! Where one thing ends and the next begins.
+
+use serde_json::json;
+
+use super::*;
+use crate::profile::Settings;
+
+fn read(codec: &Codec, frame: &[u8]) -> Result<Reading, Undecodable> {
+    (codec.decode)(frame, &Settings::default())
+}
+
+fn json(pack: &serde_json::Value) -> Result<Reading, Undecodable> {
+    read(&JSON, pack.to_string().as_bytes())
+}
+
+#[test]
+fn a_unit_has_as_many_characters_as_one_may_have_and_no_more() {
+    let of = |length: usize| json(&json!([{"n": "a", "u": "x".repeat(length), "v": 1}])).is_ok();
+    assert_eq!((of(32), of(33)), (true, false));
+}
+
+#[test]
+fn a_time_from_2_to_the_28th_on_is_absolute() {
+    let future = |time: i64| {
+        let pack = json!([{"n": "A", "u": "count", "v": 1, "t": time}]);
+        json(&pack).unwrap_err().to_string().contains("relative to now")
+    };
+    // Refused either way: years from now, when nothing can have been counted yet; and in 1978, by a clock that nobody set.
+    assert_eq!((future((1 << 28) - 1), future(1 << 28)), (true, false));
+}
+
+#[test]
+fn a_number_in_cbor_may_be_a_float_of_any_width() {
+    // [{0: "battery", 1: "V", 2: 3.5}]
+    let frame = |number: &[u8]| [b"\x81\xa3\x00\x67battery\x01\x61V\x02", number].concat();
+    for number in [&b"\xf9\x43\x00"[..], b"\xfa\x40\x60\x00\x00", b"\xfb\x40\x0c\x00\x00\x00\x00\x00\x00"] {
+        assert_eq!(read(&CBOR, &frame(number)).unwrap().battery_mv, Some(3500), "{number:x?}");
+    }
+}
