@@ -5,6 +5,9 @@ use super::*;
 /// An SW3L-NB's frame with two records; see `tests/codecs/dragino.yaml`.
 const SW3L: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
 
+/// A CPN01-NB's frame without a record, sent at 0x6315537b.
+const CPN01: &str = "f86778705021331700640c7817010000000000090000026315537b";
+
 fn read(codec: &Codec, frame: &str, settings: &Settings) -> Result<Reading, Undecodable> {
     (codec.decode)(&hex::decode(frame).unwrap(), settings)
 }
@@ -109,12 +112,10 @@ fn an_alarm_that_nobody_documents_is_kept_as_it_is() {
     assert_eq!((reading.flags.is_empty(), reading.details.get("unknown_alarm")), (true, Some(&2_u8.into())));
 }
 
-/// A time that the device's clock shows when it was set.
 #[test]
 fn a_place_of_the_log_is_empty_only_if_all_of_it_is_zero() {
-    const HEAD: &str = "f86778705021331700640c7817010000000000090000026315537b";
     let empty = |record: &str| {
-        let reading = read(&CPN01_NB, &format!("{HEAD}{record}"), &records_of(11)).unwrap();
+        let reading = read(&CPN01_NB, &format!("{CPN01}{record}"), &records_of(11)).unwrap();
         reading.details.get("empty_records").is_some()
     };
     assert!(empty("0000000000000000000000"));
@@ -125,6 +126,17 @@ fn a_place_of_the_log_is_empty_only_if_all_of_it_is_zero() {
     }
 }
 
+#[test]
+fn two_records_of_one_time_are_told_with_their_times() {
+    let records = |first: &str, second: &str| {
+        let log = [first, second].map(|time| format!("01000008000026{time}"));
+        read(&CPN01_NB, &format!("{CPN01}{}", log.concat()), &records_of(11)).unwrap().details.get("records").cloned()
+    };
+    assert_eq!(records("6315537a", "63155379"), Some("1,38 1,38".into()));
+    assert_eq!(records("6315537a", "6315537a"), Some("1,38@1".into()));
+}
+
+/// A time that the device's clock shows when it was set.
 fn set_time() -> impl Strategy<Value = u32> {
     1_577_836_800..=u32::MAX
 }

@@ -271,3 +271,14 @@ fn only_several_samples_need_a_period() {
     assert_eq!(of(&[3]), Ok(1));
     assert_eq!(of(&[3, 4]), Err(Undecodable::UnknownValue { field: "measurement_period_base", value: 0 }));
 }
+
+#[test]
+fn only_a_channel_without_kind_and_samples_is_left_out() {
+    let last = |kind, offsets: &[i32]| read(&unset(&[(kind, offsets)])).unwrap().details.get("last:1").cloned();
+    assert_eq!(last(0, &[]), None);
+    assert_eq!(last(0, &[7]), Some(7_i64.into()));
+    // Flooding: water from the second on, none, and what nobody documents, which is no alarm.
+    assert_eq!(last(7, &[1]), Some(true.into()));
+    assert_eq!(last(7, &[-1]), Some(false.into()));
+    assert_eq!(last(7, &[0]), Some(false.into()));
+}

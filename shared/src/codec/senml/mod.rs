@@ -23,6 +23,8 @@ use crate::device::{DeviceIdError, Imei};
 
 mod cbor;
 mod json;
+#[cfg(test)]
+mod limits;
 mod number;
 mod pack;
 mod record;

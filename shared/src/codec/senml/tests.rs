@@ -11,11 +11,11 @@ const NOW: i64 = 1_795_176_000;
 
 const BASE: &str = "urn:imei:490154203237518:";
 
-fn read(codec: &Codec, frame: &[u8]) -> Result<Reading, Undecodable> {
+pub(super) fn read(codec: &Codec, frame: &[u8]) -> Result<Reading, Undecodable> {
     (codec.decode)(frame, &Settings::default())
 }
 
-fn json(pack: &Json) -> Result<Reading, Undecodable> {
+pub(super) fn json(pack: &Json) -> Result<Reading, Undecodable> {
     read(&JSON, pack.to_string().as_bytes())
 }
 
