@@ -23,8 +23,9 @@ const FLEET: [&str; 6] =
 const BAD_DAY: [&str; 4] = ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h"];
 
 fn fleet(command: &str, run: &Path, stack: &Path) -> Command {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
-    let mut fleet = Command::new(target.join("release/fleet"));
+    // Beside `deps`, in which this test is.
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let mut fleet = Command::new(deps.with_file_name("fleet"));
     fleet.arg(command).arg("--env").arg(stack.join("env")).args(["--format=json"]);
     match command {
         "simulate" => fleet.arg("--run").arg(run).arg("--quiet").args(FLEET).args(BAD_DAY),

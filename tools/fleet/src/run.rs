@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::ops::Add;
 use std::path::Path;
 
 use fixedbitset::FixedBitSet;
@@ -74,6 +75,9 @@ pub struct Measured {
     pub rss: BTreeMap<String, u64>,
     /// The bridge's own counters (`/metrics`), what was added to them during the run.
     pub bridge: BTreeMap<String, f64>,
+    /// Bytes on the wire, without heads of IP, UDP and TCP: of `datagrams`, of the `acknowledgements` that answer them, of `uplinks` in the
+    /// bodies of callbacks, and of `answers` to callbacks with their headers.
+    pub traffic: BTreeMap<String, Volume>,
     /// Rates over time: of each second, messages sent and acknowledged, for charts.
     pub seconds_sent: Vec<u32>,
     /// See `seconds_sent`.
@@ -81,6 +85,15 @@ pub struct Measured {
     /// Of a run against the stand-in, what was behind the bridge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<Burst>,
+}
+
+/// How many of something there were, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// How many.
+    pub count: u64,
+    /// Of all of them.
+    pub bytes: u64,
 }
 
 /// A burst against the stand-in: what of it was durable, and how it drained.
@@ -159,6 +172,34 @@ const MAGIC: &[u8; 8] = b"sessns 1";
 const SESSIONS: &str = "sessions";
 const RUN: &str = "run.json";
 const WORD: usize = size_of::<u64>();
+
+impl Volume {
+    /// So many more, of so many bytes together.
+    pub(crate) fn take(&mut self, count: usize, bytes: usize) {
+        *self = *self + Self { count: count as u64, bytes: bytes as u64 };
+    }
+
+    /// Bytes of each; not a number of none.
+    #[expect(clippy::cast_precision_loss, reason = "what passes in a run is far below 2^53")]
+    pub fn mean(self) -> f64 {
+        self.bytes as f64 / self.count as f64
+    }
+}
+
+impl Add for Volume {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { count: self.count + other.count, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Burst {
+    /// The most of any second.
+    pub(crate) fn most(&self, of: fn(&Second) -> u64) -> u64 {
+        self.seconds.iter().map(of).max().unwrap_or_default()
+    }
+}
 
 impl Sessions {
     /// None sent.

@@ -26,8 +26,9 @@ pub(super) struct Book {
     pub(super) sessions: Sessions,
     /// Whether the fleet has lived its time.
     pub(super) complete: bool,
-    /// How many messages it has sent, about: for whoever wants to know how far it is.
+    /// How many messages it has sent, and of how many it was told that they are durable.
     pub(super) sent: u64,
+    pub(super) acknowledged: u64,
     raw: Stored,
     pulses: Stored,
     /// The meters whose pulses were all shown.
@@ -67,8 +68,8 @@ impl Book {
         let stored = || Stored::none(fleet.spec().devices, fleet.hours());
         let (raw, pulses) = (stored(), stored());
         let compared = FixedBitSet::with_capacity(fleet.spec().devices as usize);
-        let (complete, sent) = (measured.complete, measured.sent);
-        Self { name, fleet, sessions, complete, sent, raw, pulses, compared, told: BTreeMap::new() }
+        let Measured { complete, sent, acknowledged, .. } = *measured;
+        Self { name, fleet, sessions, complete, sent, acknowledged, raw, pulses, compared, told: BTreeMap::new() }
     }
 
     /// Nothing has been seen.
@@ -113,9 +114,13 @@ impl Book {
         self.pulses.set(place)
     }
 
-    /// Notes what is known of an uplink; what was noted first stays.
+    /// Notes what is known of an uplink. What was noted first stays, unless it is worse: what is in quarantine may be stored all the
+    /// same, and what is stored otherwise than it was sent may not.
     pub(super) fn tell(&mut self, place: Place, told: Told) {
-        self.told.entry((place.meter, place.hour, place.position)).or_insert(told);
+        let noted = self.told.entry((place.meter, place.hour, place.position)).or_insert_with(|| told.clone());
+        if matches!(told, Told::Altered(_)) && !matches!(noted, Told::Altered(_)) {
+            *noted = told;
+        }
     }
 
     pub(super) fn has_raw(&self, which: Which, position: usize) -> bool {

@@ -37,6 +37,20 @@ impl Books {
             let run = Run::read(directory)?;
             let fleet = Fleet::new(run.spec)?;
             let sessions = Sessions::read(directory, fleet.spec().devices, fleet.hours())?;
+            let noted = sessions.progress.sent;
+            // Sessions are written before run.json.
+            if noted == 0 || noted < run.measured.sent {
+                return Err(Problem::Wrong(format!(
+                    "{} has {noted} messages as sent in its file `sessions`, and {} in run.json: {}",
+                    directory.display(),
+                    run.measured.sent,
+                    if noted == 0 {
+                        "there is nothing to account for"
+                    } else {
+                        "the file is of another run, or an older one"
+                    },
+                )));
+            }
             Ok(Book::new(name(directory), fleet, sessions, &run.measured))
         };
         Ok(Self::new(directories.iter().map(open).collect::<Result<_, Problem>>()?))
@@ -73,7 +87,9 @@ impl Books {
             let expected = book.uplink(place)?;
             match altered(&expected, &uplink) {
                 None if uplink.kind == Kind::Data => book.mark_raw(place)?,
-                None => {}
+                None => {
+                    self.strange.take(format!("raw: {} {}, of the kind {}", uplink.device, uplink.key(), uplink.kind))
+                }
                 Some(how) => book.tell(place, Told::Altered(format!("raw: {how}"))),
             }
         }
@@ -129,14 +145,12 @@ impl Books {
         Ok(())
     }
 
-    /// What somebody says of an uplink that is not stored, or not only. Whether it is of one of the runs.
-    pub(super) fn tell(&mut self, device: DeviceId, uplink: &str, told: &Told) -> bool {
-        let Some((at, sequence)) = natural_key(uplink) else { return false };
-        let places: Vec<_> = self.places(device, at, sequence, None).unwrap_or_default();
-        for &(book, place) in &places {
+    /// What somebody says of an uplink that is not stored, or not only.
+    pub(super) fn tell(&mut self, device: DeviceId, uplink: &str, told: &Told) {
+        let Some((at, sequence)) = natural_key(uplink) else { return };
+        for (book, place) in self.places(device, at, sequence, None).unwrap_or_default() {
             self.runs[book].tell(place, told.clone());
         }
-        !places.is_empty()
     }
 
     /// The uplinks that have this key: `None` if the device is of none of the fleets.

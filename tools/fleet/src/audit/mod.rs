@@ -46,8 +46,8 @@ const ATTEMPT: Duration = Duration::from_mins(1);
 
 const AFTER: &str = "\
 Exit code 0 only if every acknowledged session is stored, raw and as pulses, as its meter sent it; if each meter's points are what it
-counted; and if nothing is left in a queue or among dead letters, and nothing is stored that no meter has sent. Sessions that were never
-acknowledged are named, and are nobody's fault but the network's.
+counted; if nothing is left in a queue or among dead letters, and nothing is stored that no meter has sent; and if the run has come to
+its end. Sessions that were never acknowledged are named, and are nobody's fault but the network's.
 
 What is in the tables of devices that are not of these runs does not matter. If the same devices were simulated several times, name all
 those runs: an item is of the run whose session it is.";
@@ -117,8 +117,8 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     let stores = stores(&stack).await?;
     let mut books = books::Books::open(&options.runs)?;
     let found = check::check(&mut books, &stores, &options).await?;
-    print!("{}", show::text(&found, options.list, options.format));
     check::leave(&found, &options)?;
+    print!("{}", show::text(&found, options.list, options.format));
     if found.audit.ok { Ok(()) } else { Err(Problem::NotAll(found.audit.wrong.join("; "))) }
 }
 

@@ -233,8 +233,8 @@ impl Book {
         add(&mut counts.given_up, is_sent && !is_acknowledged);
         add(&mut counts.given_up_stored, is_sent && !is_acknowledged && pulses);
         add(&mut counts.unnoted, !is_sent && (raw || pulses));
-        add(&mut counts.raw, raw);
-        add(&mut counts.pulses, pulses);
+        add(&mut counts.raw, is_sent && raw);
+        add(&mut counts.pulses, is_sent && pulses);
         let stage = Stage::of(told, is_acknowledged, raw, pulses);
         match &stage {
             Some(Stage::Quarantined) => counts.quarantined += 1,

@@ -14,9 +14,9 @@ pub const STREAM_BATCH: Decimal = dec!(50);
 /// Seconds for which Lambda gathers them (`MaximumBatchingWindowInSeconds`).
 pub const STREAM_WINDOW: Decimal = dec!(1);
 
-/// Tables whose capacity is that of the parameters `TableWriteCapacity` and `TableReadCapacity`, each: raw uplinks, pulses,
-/// device events.
-pub const TABLES: Decimal = dec!(3);
+/// Tables whose capacity is that of the parameters `TableWriteCapacity` and `TableReadCapacity`, each: raw uplinks and
+/// pulses. What the network says about devices is little, and paid by request.
+pub const TABLES: Decimal = dec!(2);
 
 /// `TableReadCapacity`, if it is not set.
 pub const READ_CAPACITY: Decimal = dec!(5);

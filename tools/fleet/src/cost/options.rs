@@ -118,7 +118,6 @@ impl Options {
             months: self.months.into(),
             stream_hours: self.stream_hours,
             point_in_time: true,
-            events_capacity: true,
             processor: self.processor,
             arrival: self.arrival,
             slower: self.slower,

@@ -57,8 +57,6 @@ pub struct Setup {
     pub stream_hours: u32,
     /// Whether the tables can be set back to any moment.
     pub point_in_time: bool,
-    /// Whether the table of device events has a capacity of its own where the tables have, as in the template.
-    pub events_capacity: bool,
     /// What functions and tasks run on.
     pub processor: Processor,
     /// When in the hour meters send, which decides on shards and tasks.

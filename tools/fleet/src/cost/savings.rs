@@ -52,13 +52,6 @@ fn changes(setup: &Setup) -> Vec<(&'static str, Setup)> {
     vec![
         ("batch callbacks instead of single ones", with(|s| s.callbacks = Callbacks::Batch)),
         ("tables provisioned instead of paid by request", with(|s| s.database = Database::Provisioned)),
-        (
-            "device events paid by request, not by a capacity of their own",
-            with(|s| {
-                // Only what is provisioned has a capacity.
-                s.events_capacity = s.database == Database::OnDemand;
-            }),
-        ),
         ("raw uplinks kept for 30 days", with(|s| s.raw_days = s.raw_days.min(SHORT))),
         ("no point-in-time recovery", with(|s| s.point_in_time = false)),
         ("arm64 instead of x86_64", with(|s| s.processor = Processor::Arm)),

@@ -22,6 +22,11 @@ Delivered is what `fleet audit` found in the table of pulses. Accounted for: eve
 it; every meter's points are what it counted; nothing is left in queues or among dead letters.
 ";
 
+const BURST: &str = "
+Against the bridge alone, before a stream in memory; the function behind that has a table of so many write units a second. Durable is what was
+found in the stream as its meter sent it; what is lost was acknowledged, and is not there.
+";
+
 const FUNCTIONS: &str = "
 Run time is the handler's own, as its log has it. An invocation on AWS also waits for its batching window, which a stand-in for the
 cloud may not model: how many uplinks come together there is another number.
@@ -44,15 +49,15 @@ A study of 2020 built the same pipeline twice and loaded it with an hour of mess
 ";
 
 /// All of it. Charts are linked from the directory in which the document is.
-pub(super) fn text(runs: &[Recorded], charts: &[Option<(Chart, PathBuf)>], document: &Path) -> String {
+pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], document: &Path) -> String {
     let mut text = HEAD.to_owned();
     machines(runs, &mut text);
     section(&mut text, "Messages", &messages(runs), DELIVERED);
+    section(&mut text, "Bursts", &bursts(runs), BURST);
     section(&mut text, "Functions", &functions(runs), FUNCTIONS);
     section(&mut text, "Processors and memory", &processors(runs), MACHINE);
     section(&mut text, "Latency", &latency(runs), LATENCY);
-    let charts = charts.iter().flatten();
-    for (n, (chart, file)) in charts.enumerate() {
+    for (n, (chart, file)) in charts.iter().enumerate() {
         let link = file.strip_prefix(document).unwrap_or(file).display();
         let head = if n == 0 { "\n## Over time\n" } else { "" };
         // Writing to a string cannot fail.
@@ -90,7 +95,7 @@ fn messages(runs: &[Recorded]) -> Table {
         ["run", "devices", "on Sigfox", "seconds", "messages a second", "most in a second", "sent", "acknowledged"];
     let more = ["given up", "delivered", "accounted for"];
     let mut table = Table::new("", &[&head[..], &more[..]].concat());
-    for run in runs {
+    for run in runs.iter().filter(|run| run.run.measured.burst.is_none()) {
         let (spec, measured, counts) = (&run.run.spec, &run.run.measured, run.counts());
         let audited = |of: fn(&crate::audit::Counts) -> u64| counts.as_ref().map_or_else(dash, |c| of(c).to_string());
         table.row([
@@ -105,6 +110,32 @@ fn messages(runs: &[Recorded]) -> Table {
             audited(|c| c.given_up),
             audited(|c| c.pulses),
             run.audit.as_ref().map_or_else(dash, |audit| if audit.ok { "yes" } else { "no" }.to_owned()),
+        ]);
+    }
+    table
+}
+
+fn bursts(runs: &[Recorded]) -> Table {
+    let head = ["run", "devices", "most in a second", "sent", "acknowledged", "durable", "lost", "most in the bridge"];
+    let more = ["most in the stream", "write units a second", "shards", "stored", "stored after, s"];
+    let mut table = Table::new("", &[&head[..], &more[..]].concat());
+    for run in runs {
+        let (spec, measured) = (&run.run.spec, &run.run.measured);
+        let Some(burst) = &measured.burst else { continue };
+        table.row([
+            run.name.clone(),
+            spec.devices.to_string(),
+            format!("{:.0}", measured.peak_rate),
+            measured.sent.to_string(),
+            burst.acknowledged.to_string(),
+            burst.durable.to_string(),
+            burst.lost.to_string(),
+            burst.most(|second| second.in_bridge).to_string(),
+            burst.most(|second| second.in_stream).to_string(),
+            burst.drain.to_string(),
+            burst.shards.to_string(),
+            burst.stored.to_string(),
+            format!("{:.0}", burst.drained_after),
         ]);
     }
     table

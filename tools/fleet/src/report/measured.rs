@@ -7,12 +7,10 @@ use super::recorded::Recorded;
 use crate::Problem;
 use crate::audit::Sizes;
 use crate::cost::measurement::{self, Measurement};
+use crate::run::Volume;
 
 /// What the template gives each function, MB. A test holds it to that.
 pub(super) const MEMORY_MB: f64 = 256.0;
-
-/// What runs do not tell, and is as in the file that is built in.
-const TAKEN: &str = "bytes of datagrams, acknowledgements, callbacks and answers";
 
 /// Made of recorded runs: how many uplinks come together is that of the run with the highest rate, the time that each takes is out of all
 /// of them, and so are sizes.
@@ -26,9 +24,12 @@ pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
         ));
     };
     let mut all = Measurement::built_in()?;
-    let mut not = vec![TAKEN];
+    let mut not = Vec::new();
     fill_functions(&mut all, &recorded, functions)?;
     fill_sizes(&mut all, &recorded);
+    if !fill_traffic(&mut all, fastest) {
+        not.push("bytes of datagrams, acknowledgements, callbacks and answers");
+    }
     if !fill_stream(&mut all, fastest) {
         not.push("the stream's records");
     }
@@ -42,19 +43,21 @@ pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
     }
     all.metrics = u32::try_from(functions.metrics.len()).unwrap_or(u32::MAX);
     all.runs = recorded.iter().map(|run| of_run(run)).collect();
-    all.provisional = false;
+    all.provisional = !not.is_empty();
     all.source = source(fastest, &not);
     Ok(all)
 }
 
 fn source(fastest: &Recorded, not: &[&str]) -> String {
+    let not = match not {
+        [] => String::new(),
+        not => format!(" Not measured in runs, but taken from elsewhere: {}.", not.join("; ")),
+    };
     format!(
         "Measured by fleet simulate, fleet audit and fleet report. Uplinks of an invocation and of a record are those of the run {}. Billed is \
          the handler's own time and {RUNTIME_MS} ms for the runtime (docs/performance.md), in whole milliseconds, and what is fixed of it and \
-         what each uplink adds is the straight line through all invocations of all runs. The local cloud has no batching windows. Not \
-         measured in runs, but taken from elsewhere: {}.",
+         what each uplink adds is the straight line through all invocations of all runs. The local cloud has no batching windows.{not}",
         fastest.name,
-        not.join("; "),
     )
 }
 
@@ -124,6 +127,16 @@ fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     tables.raw_units = each(both.raw.units, both.raw.items, tables.raw_units);
     tables.pulse_bytes = each(both.pulses.bytes, both.pulses.items, tables.pulse_bytes);
     tables.pulse_units = each(both.pulses.units, both.pulses.items, tables.pulse_units);
+}
+
+/// What was on the wire; whether it is known.
+fn fill_traffic(all: &mut Measurement, run: &Recorded) -> bool {
+    let mean = |name| run.run.measured.traffic.get(name).filter(|volume| volume.count > 0).copied().map(Volume::mean);
+    let means = (mean("datagrams"), mean("acknowledgements"), mean("uplinks"), mean("answers"));
+    let (Some(datagram), Some(acknowledgement), Some(line), Some(answer)) = means else { return false };
+    (all.bridge.datagram_bytes, all.bridge.acknowledgement_bytes) = (datagram, acknowledgement);
+    (all.callbacks.line_bytes, all.callbacks.answer_bytes) = (line, answer);
+    true
 }
 
 /// What the bridge has put to the stream; whether it is known.

@@ -91,7 +91,7 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     }
     if let Some(file) = &options.output {
         let charts = pictures::files(&runs, options.charts.as_deref());
-        for (chart, file) in charts.iter().flatten() {
+        for (chart, file) in &charts {
             chart.write(file)?;
         }
         write(file, &document::text(&runs, &charts, file.parent().unwrap_or(Path::new(""))))?;

@@ -4,17 +4,22 @@ use std::path::{Path, PathBuf};
 
 use super::recorded::Recorded;
 use crate::chart::{Axis, Chart, Line};
+use crate::simulate::burst::charts;
 
 /// Seconds that make one point: each by itself would be a hedge.
 const PER_POINT: usize = 10;
 
-/// The chart of each run that has one, and the file that it goes to.
-pub(super) fn files(runs: &[Recorded], directory: Option<&Path>) -> Vec<Option<(Chart, PathBuf)>> {
-    let file = |run: &Recorded| match directory {
-        Some(directory) => directory.join(format!("{}.svg", run.name)),
-        None => run.directory.join("rate.svg"),
+/// The charts of the runs, and the file that each goes to.
+pub(super) fn files(runs: &[Recorded], directory: Option<&Path>) -> Vec<(Chart, PathBuf)> {
+    let file = |run: &Recorded, name: &str| match directory {
+        Some(directory) => directory.join(format!("{}-{name}", run.name)),
+        None => run.directory.join(name),
     };
-    runs.iter().map(|run| Some((rate(run)?, file(run)))).collect()
+    let of_run = |run: &Recorded| match &run.run.measured.burst {
+        Some(burst) => charts(&burst.seconds).map(|(chart, name)| (chart, file(run, name))).into(),
+        None => Vec::from_iter(rate(run).map(|chart| (chart, file(run, "rate.svg")))),
+    };
+    runs.iter().flat_map(of_run).collect()
 }
 
 /// Messages a second over time.

@@ -13,7 +13,7 @@ use super::record::{FUNCTIONS, record};
 use super::*;
 use crate::audit::{Audit, Counts, Size, Sizes};
 use crate::cost::measurement::Measurement;
-use crate::run::{Measured, Run};
+use crate::run::{Measured, Run, Volume};
 use crate::spec::Spec;
 
 mod committed;
@@ -78,6 +78,9 @@ fn run(devices: u32) -> Run {
         cpu_seconds: BTreeMap::from([("bridge".to_owned(), 3.0), ("cloud".to_owned(), 540.0)]),
         rss: BTreeMap::from([("bridge".to_owned(), 12_300_000)]),
         bridge: bridge.iter().map(|(name, value)| (format!("pulsegate_bridge_{name}"), *value)).collect(),
+        traffic: [("datagrams", 70), ("acknowledgements", 26), ("uplinks", 45), ("answers", 200)]
+            .map(|(name, bytes)| (name.to_owned(), Volume { count: 10, bytes: 10 * bytes }))
+            .into(),
         seconds_sent: vec![1_000; 25],
         seconds_acknowledged: vec![999; 25],
         ..Measured::default()

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Request as HttpRequest, Uri};
+use hyper::body::{Body as _, Bytes};
+use hyper::{HeaderMap, Request as HttpRequest, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::callback::Request;
-use super::sigfox::{Channel, Endpoint};
+use super::sigfox::{Answered, Channel, Endpoint};
 use crate::Problem;
 
 /// More than any answer here has.
@@ -54,23 +54,23 @@ impl Web {
         Ok(Self::Tls(builder.build(connector.https_or_http().enable_http1().build())))
     }
 
-    /// The status and the text of the answer; `None` where none comes.
-    async fn ask(&self, request: HttpRequest<Full<Bytes>>) -> Option<(u16, Bytes)> {
+    /// The status, the headers and the text of the answer; `None` where none comes.
+    async fn ask(&self, request: HttpRequest<Full<Bytes>>) -> Option<(u16, HeaderMap, Bytes)> {
         let answer = match self {
             Self::Plain(client) => client.request(request).await,
             Self::Tls(client) => client.request(request).await,
         };
         let answer = answer.ok()?;
-        let status = answer.status().as_u16();
+        let (head, body) = answer.into_parts();
         // Read to its end, so that the connection can be used again.
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.ok()?;
-        Some((status, body.to_bytes()))
+        let body = Limited::new(body, MAX_ANSWER).collect().await.ok()?;
+        Some((head.status.as_u16(), head.headers, body.to_bytes()))
     }
 
     /// The text at an address, if it is answered 200.
     pub(super) async fn get(&self, url: &str) -> Option<String> {
         let request = HttpRequest::get(url).body(Full::default()).ok()?;
-        let (status, body) = self.ask(request).await?;
+        let (status, _, body) = self.ask(request).await?;
         (status == 200).then(|| String::from_utf8_lossy(&body).into_owned())
     }
 }
@@ -107,8 +107,17 @@ impl Api {
 }
 
 impl Endpoint for Api {
-    async fn post(&self, request: &Request, channel: Channel) -> Option<u16> {
-        let (status, _) = self.client.ask(self.request(request, channel)?).await?;
-        Some(status)
+    async fn post(&self, request: &Request, channel: Channel) -> Option<Answered> {
+        let request = self.request(request, channel)?;
+        let asked = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
+        let (status, headers, body) = self.client.ask(request).await?;
+        Some(Answered { status, bytes: head_bytes(&headers) + body.len(), asked })
     }
+}
+
+/// Of an answer's status and headers, as HTTP/1.1 writes them: lines of name, colon, blank and value.
+fn head_bytes(headers: &HeaderMap) -> usize {
+    const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n".len();
+    let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    STATUS_LINE + lines.sum::<usize>() + "\r\n".len()
 }

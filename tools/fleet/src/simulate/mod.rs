@@ -21,7 +21,7 @@ use crate::run::Run;
 use crate::stack::Stack;
 
 mod begin;
-mod burst;
+pub(crate) mod burst;
 mod callback;
 mod coap;
 mod connect;

@@ -150,8 +150,10 @@ impl Nbiot {
         }
         let Some((datagram, to)) = self.datagram(meter, uplink, attempts) else { return Ok(()) };
         self.outbox.push(&datagram, to);
+        self.udp.datagrams.take(1, datagram.len());
         if self.lots.doubled() {
             self.udp.duplicated += 1;
+            self.udp.datagrams.take(1, datagram.len());
             if self.outbox.is_full() {
                 self.outbox.send(self.sockets.now())?;
             }
@@ -254,6 +256,7 @@ impl Nbiot {
             self.udp.lost += 1;
             return;
         }
+        self.udp.answers.take(1, answer.len());
         if !coap::may_be(answer) {
             let name = self.key.acknowledged(answer).and_then(|acknowledged| self.name(acknowledged));
             return self.acknowledge(name, now, settled);

@@ -1,6 +1,7 @@
 //! Writes down what was measured, and shows it.
 
 use std::collections::BTreeMap;
+use std::ops::Add as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::sigfox::lock;
 use super::tally::{Callbacks, Probed, Udp};
 use super::watch::Seen;
 use crate::Problem;
-use crate::run::{Measured, Run};
+use crate::run::{Measured, Run, Volume};
 
 /// What others count meanwhile.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +84,14 @@ impl Recorder {
         measured.duplicated += callbacks.duplicated;
         measured.callbacks = sum(&before.callbacks, &callbacks.by_status, |a, b| a + b);
         measured.callback_ms = callbacks.latency.quantiles().or(before.callback_ms);
+        let traffic = [
+            ("datagrams", udp.datagrams),
+            ("acknowledgements", udp.answers),
+            ("uplinks", callbacks.uplinks),
+            ("answers", callbacks.answers),
+        ];
+        measured.traffic =
+            sum(&before.traffic, &traffic.map(|(name, volume)| (name.to_owned(), volume)).into(), Volume::add);
         self.with_others();
     }
 

@@ -66,13 +66,24 @@ impl Manner {
 
 /// Whoever takes requests.
 pub(super) trait Endpoint: Send + Sync + 'static {
-    /// The status of the answer, or `None` where none comes. It may be dropped at any time.
-    fn post(&self, request: &Request, channel: Channel) -> impl Future<Output = Option<u16>> + Send;
+    /// The answer, or `None` where none comes. It may be dropped at any time.
+    fn post(&self, request: &Request, channel: Channel) -> impl Future<Output = Option<Answered>> + Send;
+}
+
+/// What a request was answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    /// Its status.
+    pub(super) status: u16,
+    /// Its bytes, with its headers.
+    pub(super) bytes: usize,
+    /// Bytes of the request's body.
+    pub(super) asked: usize,
 }
 
 /// Nobody, for a fleet that has nothing for it.
 impl<E: Endpoint> Endpoint for Option<E> {
-    async fn post(&self, request: &Request, channel: Channel) -> Option<u16> {
+    async fn post(&self, request: &Request, channel: Channel) -> Option<Answered> {
         match self {
             Some(endpoint) => endpoint.post(request, channel).await,
             None => None,
@@ -227,13 +238,18 @@ impl Flight {
     async fn fly(&self, to: &impl Endpoint, request: &Request, channel: Channel, counts: &Mutex<Callbacks>) -> u16 {
         let began = Instant::now();
         let [there, back] = self.lost;
-        let status = if there { None } else { self.post(to, request, channel).await };
-        let status = status.filter(|_| !back).unwrap_or(0);
+        let answer = if there { None } else { self.post(to, request, channel).await };
+        let answer = answer.filter(|_| !back);
+        let status = answer.map_or(0, |answer| answer.status);
         if there || back {
             sleep_until(self.until).await;
         }
         let mut counts = lock(counts);
         *counts.by_status.entry(status).or_default() += 1;
+        if let Some(answer) = answer {
+            counts.uplinks.take(request.callbacks.len(), answer.asked);
+            counts.answers.take(1, answer.bytes);
+        }
         if matches!(status, 200..300) {
             counts.latency.record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         }
@@ -241,7 +257,7 @@ impl Flight {
     }
 
     /// Once or twice; it is the first that is waited for, and of the second only that it was sent.
-    async fn post(&self, to: &impl Endpoint, request: &Request, channel: Channel) -> Option<u16> {
+    async fn post(&self, to: &impl Endpoint, request: &Request, channel: Channel) -> Option<Answered> {
         let first = timeout_at(self.until, to.post(request, channel));
         if !self.doubled {
             return first.await.ok().flatten();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use crate::run::Volume;
+
 /// Times, in microseconds.
 #[derive(Debug, Clone)]
 pub(super) struct Times(Histogram<u64>);
@@ -21,6 +23,10 @@ pub(super) struct Udp {
     pub(super) unexpected: u64,
     /// Answers of CoAP that are errors.
     pub(super) refused: u64,
+    /// What was sent and not lost on purpose.
+    pub(super) datagrams: Volume,
+    /// What came back, and was not lost on purpose.
+    pub(super) answers: Volume,
     /// From the first sending to the acknowledgement.
     pub(super) latency: Times,
 }
@@ -36,6 +42,10 @@ pub(super) struct Callbacks {
     pub(super) duplicated: u64,
     /// Requests by status; 0 for those without an answer in time.
     pub(super) by_status: BTreeMap<u16, u64>,
+    /// Uplinks in the bodies of requests that were answered.
+    pub(super) uplinks: Volume,
+    /// Answers with their headers.
+    pub(super) answers: Volume,
     /// From the request to its answer, where that was 2xx.
     pub(super) latency: Times,
 }

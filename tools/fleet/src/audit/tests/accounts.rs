@@ -49,6 +49,27 @@ async fn what_is_among_pulses_and_not_raw_is_named_too() {
     assert_eq!((found.audit.ok, stages(&found)), (false, vec![(sent[3].key(), Stage::PulsesOnly)]));
 }
 
+/// What the stream holds cannot be asked for: only who waits can tell it from what is lost.
+#[tokio::test(start_paused = true)]
+async fn what_the_stream_brings_late_is_waited_for() {
+    let (book, sent) = run(START);
+    let mut world = World::of(&sent);
+    let late = &sent[0];
+    world.lose_raw(late);
+    world.lose_pulses(late);
+    let stores = world.stores().await;
+    let arrive = async {
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        let deadline = Instant::now() + Duration::from_secs(1);
+        assert!(stores.raw.put(&[late.raw()], deadline).await.is_empty());
+        stores.pulses.put(&[late.pulses()], deadline).await
+    };
+    let mut books = Books::new(vec![book]);
+    let options = Options { wait: Duration::from_mins(2), ..options() };
+    let (found, _) = tokio::join!(check(&mut books, &stores, &options), arrive);
+    assert!(found.unwrap().audit.ok);
+}
+
 /// Nobody promised anything, and the meter knows it.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_never_acknowledged_is_named_and_is_nobodys_fault() {
@@ -68,6 +89,27 @@ async fn a_session_that_was_never_acknowledged_is_named_and_is_nobodys_fault() {
     assert_eq!(all(&found.audit.networks).given_up, expected.len() as u64);
     let text = show::text(&found, 20, Format::Table);
     assert!(text.contains(&format!("no: {} of {}", sent.len() - expected.len(), sent.len())), "{text}");
+}
+
+/// Of a session the bit says that all of it was acknowledged, or not; how many were in all is known all the same.
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_of_a_session_that_was_given_up_in_part_has_to_be_there() {
+    let (mut book, sent) = run(START);
+    let in_series = |one: &Sent| sent.iter().filter(|each| (each.meter, each.hour) == (one.meter, one.hour)).count();
+    let given_up = sent.iter().find(|each| in_series(each) >= 4).unwrap();
+    let of_series = in_series(given_up) as u64;
+    book.sessions = Sessions::new(DEVICES, HOURS);
+    for each in &sent {
+        book.sessions.send(each.meter, each.hour);
+        if (each.meter, each.hour) != (given_up.meter, given_up.hour) {
+            book.sessions.acknowledge(each.meter, each.hour);
+        }
+    }
+    book.acknowledged = sent.len() as u64 - 1;
+    let is_rest = |each: &&Sent| (each.meter, each.hour) == (given_up.meter, given_up.hour);
+    let found = World::of(sent.iter().filter(|each| !is_rest(each))).audit(vec![book]).await;
+    let reason = "acknowledged, of sessions that were given up in part, and not stored";
+    assert_eq!(found.audit.wrong, [format!("{} {reason}", of_series - 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,6 +202,16 @@ async fn what_is_in_quarantine_and_stored_all_the_same_is_all_right() {
     let mut world = World::of(&sent);
     world.quarantine = vec![Quarantined::new("pulse", &"why", b"{}").of(&sent[9].uplink).to_message()];
     assert!(world.audit(vec![book]).await.audit.ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_quarantine_and_stored_as_something_else_is_not() {
+    let (book, sent) = run(START);
+    let mut world = World::of(&sent);
+    world.quarantine = vec![Quarantined::new("pulse", &"why", b"{}").of(&sent[5].uplink).to_message()];
+    world.lose_raw(&sent[5]);
+    world.raw.push(sent[5].altered().raw());
+    assert_eq!(stages(&world.audit(vec![book]).await), [(sent[5].key(), Stage::Altered)]);
 }
 
 #[tokio::test(start_paused = true)]

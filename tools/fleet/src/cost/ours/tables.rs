@@ -38,8 +38,7 @@ fn writes(setup: &Setup, load: &Load, of: &Measurement, aws: &Rates) -> Result<D
         Database::Provisioned => {
             // One parameter is the capacity of each table, so the more expensive item decides.
             let each = write_capacity(load.second(), of, setup.utilisation);
-            let tables = if setup.events_capacity { TABLES } else { TABLES - Decimal::ONE };
-            Ok(aws.writes_provisioned(tables * each)? + aws.reads_provisioned(tables * READ_CAPACITY)?)
+            Ok(aws.writes_provisioned(TABLES * each)? + aws.reads_provisioned(TABLES * READ_CAPACITY)?)
         }
     }
 }

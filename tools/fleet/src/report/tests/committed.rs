@@ -15,7 +15,7 @@ fn the_committed_document_and_its_charts_are_what_the_command_makes() {
     let runs = Recorded::read_all(&paths).unwrap();
     let charts = pictures::files(&runs, None);
     let hint = "write it again: fleet report docs/load-test/* --output docs/load-test.md";
-    for (chart, file) in charts.iter().flatten() {
+    for (chart, file) in &charts {
         assert_eq!(fs::read_to_string(file).unwrap_or_default(), chart.svg(), "{}: {hint}", file.display());
     }
     assert_eq!(fs::read_to_string(&document).unwrap_or_default(), document::text(&runs, &charts, &docs), "{hint}");

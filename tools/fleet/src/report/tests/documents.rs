@@ -49,6 +49,7 @@ async fn measurements_are_of_the_run_with_the_highest_rate_and_are_what_costs_ar
     let slow = scratch.recorded("slow", 1_000);
     let mut run = Run::read(&slow).unwrap();
     run.measured.seconds = 6_000.0;
+    run.measured.traffic.clear();
     run.write(&slow).unwrap();
     let fast = scratch.recorded("fast", 500_000);
     let file = scratch.0.join("measured.json");
@@ -66,11 +67,22 @@ async fn measurements_are_of_the_run_with_the_highest_rate_and_are_what_costs_ar
     assert!((measured.tables.raw_bytes - 200.0).abs() < 1e-9 && (measured.tables.pulse_bytes - 300.0).abs() < 1e-9);
     assert!((measured.queues.pulse_nbiot.uplink_bytes - 250.0).abs() < 1e-9, "{:?}", measured.queues);
     assert_eq!((measured.metrics, measured.provisional, measured.runs.len()), (3, false, 2));
-    assert!(
-        measured.source.contains("the run fast") && measured.source.contains("Not measured"),
-        "{}",
-        measured.source
-    );
+    assert!(measured.source.contains("the run fast") && !measured.source.contains("Not measured"), "{measured:?}");
+    let sizes = (measured.bridge.datagram_bytes, measured.bridge.acknowledgement_bytes, measured.callbacks.line_bytes);
+    assert_eq!(sizes, (70.0, 26.0, 45.0), "{measured:?}");
+}
+
+#[tokio::test]
+async fn a_measurement_of_which_a_part_was_not_measured_is_provisional_and_says_which() {
+    let scratch = Scratch::new("part");
+    let recorded = scratch.recorded("run", 1_000);
+    let mut run = Run::read(&recorded).unwrap();
+    run.measured.traffic.clear();
+    run.write(&recorded).unwrap();
+    let file = scratch.0.join("measured.json");
+    super::super::run(Options { measurement: Some(file.clone()), ..options(&[recorded]) }).await.unwrap();
+    let measured = Measurement::read(Some(&file)).unwrap();
+    assert!(measured.provisional && measured.source.contains("elsewhere: bytes of datagrams"), "{measured:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! How much is where, second by second, and the pictures of it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -81,29 +80,21 @@ pub(super) fn seconds(measured: &Measured, totals: &[Totals]) -> Vec<Second> {
     (0..totals.len().max(measured.seconds_sent.len())).map(&mut of_second).collect()
 }
 
-/// Draws them, into two files of a directory.
-pub(super) fn draw(seconds: &[Second], directory: &Path) -> Result<(), Problem> {
-    chart(
-        "A burst: messages a second",
-        "messages a second",
-        seconds,
-        &[
-            ("sent", |second| second.sent),
-            ("acknowledged", |second| second.acknowledged),
-            ("drained", |second| second.drained),
-        ],
-    )
-    .write(&directory.join("burst.svg"))?;
-    chart(
-        "A burst: what waits",
-        "messages",
-        seconds,
-        &[
-            ("in the bridge (sent, not acknowledged)", |second| second.in_bridge),
-            ("in the stream (put, not stored)", |second| second.in_stream),
-        ],
-    )
-    .write(&directory.join("backlog.svg"))
+/// Their pictures, and what each's file is called.
+pub(crate) fn charts(seconds: &[Second]) -> [(Chart, &'static str); 2] {
+    let rates: [(&str, Value); 3] = [
+        ("sent", |second| second.sent),
+        ("acknowledged", |second| second.acknowledged),
+        ("drained", |second| second.drained),
+    ];
+    let waiting: [(&str, Value); 2] = [
+        ("in the bridge (sent, not acknowledged)", |second| second.in_bridge),
+        ("in the stream (put, not stored)", |second| second.in_stream),
+    ];
+    [
+        (chart("A burst: messages a second", "messages a second", seconds, &rates), "burst.svg"),
+        (chart("A burst: what waits", "messages", seconds, &waiting), "backlog.svg"),
+    ]
 }
 
 type Value = fn(&Second) -> u64;

@@ -50,6 +50,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use curve::charts;
 use curve::{Sampler, Totals};
 use drain::{Progress, Setup};
 use found::Found;
@@ -78,7 +79,9 @@ pub(super) async fn run(options: Options) -> Result<(), Problem> {
     let run = burst(begin, &options, stop).await?;
     run.write(&directory)?;
     if let Some(burst) = &run.measured.burst {
-        curve::draw(&burst.seconds, &directory)?;
+        for (chart, file) in charts(&burst.seconds) {
+            chart.write(&directory.join(file))?;
+        }
     }
     print!("{}", outcome::text(&run, options.format));
     outcome::verdict(&run)

@@ -13,7 +13,6 @@ pub(super) fn text(run: &Run, format: Format) -> String {
 }
 
 fn table(burst: &Burst) -> Table {
-    let most = |value: fn(&crate::run::Second) -> u64| burst.seconds.iter().map(value).max().unwrap_or_default();
     let rows: Vec<(&str, String)> = vec![
         ("acknowledged", burst.acknowledged.to_string()),
         ("of these durable: in the stream as they were sent", burst.durable.to_string()),
@@ -23,9 +22,9 @@ fn table(burst: &Burst) -> Table {
         ("in the stream and not as any meter sent it", burst.strangers.to_string()),
         ("stored by the function behind the stream", burst.stored.to_string()),
         ("in the stream and not stored", burst.unstored.to_string()),
-        ("most in the bridge: sent and not acknowledged", most(|second| second.in_bridge).to_string()),
-        ("most in the stream: put and not stored", most(|second| second.in_stream).to_string()),
-        ("most acknowledged in a second", most(|second| second.acknowledged).to_string()),
+        ("most in the bridge: sent and not acknowledged", burst.most(|second| second.in_bridge).to_string()),
+        ("most in the stream: put and not stored", burst.most(|second| second.in_stream).to_string()),
+        ("most acknowledged in a second", burst.most(|second| second.acknowledged).to_string()),
         ("write units a second of the table", burst.drain.to_string()),
         ("shards", burst.shards.to_string()),
         ("invocations", burst.invocations.to_string()),

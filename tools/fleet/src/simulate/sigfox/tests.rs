@@ -42,7 +42,7 @@ impl Api {
 }
 
 impl Endpoint for Api {
-    async fn post(&self, request: &Request, _: Channel) -> Option<u16> {
+    async fn post(&self, request: &Request, _: Channel) -> Option<Answered> {
         let meters = request.callbacks.iter().map(|callback| callback.message.meter).collect();
         lock(&self.asked).push((self.began.elapsed(), meters));
         let answer = {
@@ -54,10 +54,10 @@ impl Endpoint for Api {
             next
         };
         match answer {
-            Answer::Status(status) => Some(status),
+            Answer::Status(status) => Some(answered(status)),
             Answer::After(time, status) => {
                 tokio::time::sleep(time).await;
-                Some(status)
+                Some(answered(status))
             }
             Answer::Nothing => {
                 tokio::time::sleep(DAY).await;
@@ -65,6 +65,10 @@ impl Endpoint for Api {
             }
         }
     }
+}
+
+fn answered(status: u16) -> Answered {
+    Answered { status, bytes: 100, asked: 40 }
 }
 
 fn callback(meter: u32) -> Callback {
