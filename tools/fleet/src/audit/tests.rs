@@ -19,7 +19,7 @@ use super::missing::Stage;
 use super::waiting::{Kind, Place};
 use super::*;
 use crate::meters::Fleet;
-use crate::run::{Measured, Sessions};
+use crate::run::{Measured, Run, Sessions};
 use crate::spec::Spec;
 
 mod accounts;

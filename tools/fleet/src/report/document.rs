@@ -1,7 +1,7 @@
 //! The report, as markdown.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::invocations::Functions;
 use super::recorded::Recorded;
@@ -24,7 +24,8 @@ it; every meter's points are what it counted; nothing is left in queues or among
 
 const BURST: &str = "
 Against the bridge alone, before a stream in memory; the function behind that has a table of so many write units a second. Durable is what was
-found in the stream as its meter sent it; what is lost was acknowledged, and is not there.
+found in the stream as its meter sent it; what is lost was acknowledged, and is not there; what is strange is there otherwise than any
+meter sent it.
 ";
 
 const FUNCTIONS: &str = "
@@ -48,20 +49,18 @@ A study of 2020 built the same pipeline twice and loaded it with an hour of mess
 
 ";
 
-/// All of it. Charts are linked from the directory in which the document is.
-pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], document: &Path) -> String {
+/// All of it, as a document. Charts are linked from the directory in which that is.
+pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], directory: &Path) -> String {
     let mut text = HEAD.to_owned();
     machines(runs, &mut text);
-    section(&mut text, "Messages", &messages(runs), DELIVERED);
-    section(&mut text, "Bursts", &bursts(runs), BURST);
-    section(&mut text, "Functions", &functions(runs), FUNCTIONS);
-    section(&mut text, "Processors and memory", &processors(runs), MACHINE);
-    section(&mut text, "Latency", &latency(runs), LATENCY);
-    for (n, (chart, file)) in charts.iter().enumerate() {
-        let link = file.strip_prefix(document).unwrap_or(file).display();
-        let head = if n == 0 { "\n## Over time\n" } else { "" };
+    for (table, after) in sections(runs) {
+        let (title, table) = (table.title.clone(), Table { title: String::new(), ..table });
         // Writing to a string cannot fail.
-        let _ = write!(text, "{head}\n![{}]({link})\n", chart.title);
+        let _ = write!(text, "\n## {title}\n\n{}{after}", table.text(Format::Markdown));
+    }
+    for (n, (chart, file)) in charts.iter().enumerate() {
+        let head = if n == 0 { "\n## Over time\n" } else { "" };
+        let _ = write!(text, "{head}\n![{}]({})\n", chart.title, relative(file, directory).display());
     }
     text.push_str(STUDY);
     text.push_str(&study::serverless().text(Format::Markdown));
@@ -70,10 +69,31 @@ pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], document: &Pa
     text
 }
 
-fn section(text: &mut String, title: &str, table: &Table, after: &str) {
-    if !table.rows.is_empty() {
-        let _ = write!(text, "\n## {title}\n\n{}{after}", table.text(Format::Markdown));
-    }
+/// Its tables alone.
+pub(super) fn tables(runs: &[Recorded]) -> Vec<Table> {
+    sections(runs).into_iter().map(|(table, _)| table).collect()
+}
+
+/// The tables that have something to say, each with what there is to say of it.
+fn sections(runs: &[Recorded]) -> Vec<(Table, &'static str)> {
+    let all = [
+        ("Messages", messages(runs), DELIVERED),
+        ("Bursts", bursts(runs), BURST),
+        ("Functions", functions(runs), FUNCTIONS),
+        ("Processors and memory", processors(runs), MACHINE),
+        ("Latency", latency(runs), LATENCY),
+    ];
+    let some = all.into_iter().filter(|(_, table, _)| !table.rows.is_empty());
+    some.map(|(title, table, after)| (Table { title: title.to_owned(), ..table }, after)).collect()
+}
+
+/// How a file is named in a directory.
+fn relative(file: &Path, directory: &Path) -> PathBuf {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (file, directory) = (whole(file), whole(directory));
+    let common = file.components().zip(directory.components()).take_while(|(a, b)| a == b).count();
+    let up = directory.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(file.components().skip(common)).collect()
 }
 
 /// What the runs were made on, each machine once.
@@ -92,7 +112,7 @@ fn machines(runs: &[Recorded], text: &mut String) {
 
 fn messages(runs: &[Recorded]) -> Table {
     let head =
-        ["run", "devices", "on Sigfox", "seconds", "messages a second", "most in a second", "sent", "acknowledged"];
+        ["run", "devices", "on Sigfox", "sending, s", "messages a second", "most in a second", "sent", "acknowledged"];
     let more = ["given up", "delivered", "accounted for"];
     let mut table = Table::new("", &[&head[..], &more[..]].concat());
     for run in runs.iter().filter(|run| run.run.measured.burst.is_none()) {
@@ -102,14 +122,14 @@ fn messages(runs: &[Recorded]) -> Table {
             run.name.clone(),
             spec.devices.to_string(),
             format!("{:.0} %", spec.sigfox_share * 100.0),
-            format!("{:.0}", measured.seconds),
-            format!("{:.0}", rate(run)),
+            format!("{:.0}", run.sending()),
+            format!("{:.0}", run.rate()),
             format!("{:.0}", measured.peak_rate),
             measured.sent.to_string(),
             audited(|c| c.acknowledged),
             audited(|c| c.given_up),
             audited(|c| c.pulses),
-            run.audit.as_ref().map_or_else(dash, |audit| if audit.ok { "yes" } else { "no" }.to_owned()),
+            run.is_accounted_for().map_or_else(dash, |yes| if yes { "yes" } else { "no" }.to_owned()),
         ]);
     }
     table
@@ -117,7 +137,8 @@ fn messages(runs: &[Recorded]) -> Table {
 
 fn bursts(runs: &[Recorded]) -> Table {
     let head = ["run", "devices", "most in a second", "sent", "acknowledged", "durable", "lost", "most in the bridge"];
-    let more = ["most in the stream", "write units a second", "shards", "stored", "stored after, s"];
+    let more =
+        ["most in the stream", "strange", "write units a second", "shards", "stored", "not stored", "stored after, s"];
     let mut table = Table::new("", &[&head[..], &more[..]].concat());
     for run in runs {
         let (spec, measured) = (&run.run.spec, &run.run.measured);
@@ -132,19 +153,15 @@ fn bursts(runs: &[Recorded]) -> Table {
             burst.lost.to_string(),
             burst.most(|second| second.in_bridge).to_string(),
             burst.most(|second| second.in_stream).to_string(),
+            burst.strangers.to_string(),
             burst.drain.to_string(),
             burst.shards.to_string(),
             burst.stored.to_string(),
+            burst.unstored.to_string(),
             format!("{:.0}", burst.drained_after),
         ]);
     }
     table
-}
-
-/// Messages a second, mean.
-#[expect(clippy::cast_precision_loss, reason = "messages of a run")]
-pub(super) fn rate(run: &Recorded) -> f64 {
-    run.run.measured.sent as f64 / run.run.measured.seconds.max(1.0)
 }
 
 fn functions(runs: &[Recorded]) -> Table {
@@ -160,7 +177,8 @@ fn functions(runs: &[Recorded]) -> Table {
 
 /// The functions of a run.
 pub(super) fn functions_of(functions: &Functions) -> Table {
-    let head = ["function", "invocations", "uplinks each", "mean, ms", "99 %, ms", "longest, ms", "log, bytes"];
+    let head =
+        ["function", "invocations", "uplinks each", "mean, ms", "median, ms", "99 %, ms", "longest, ms", "log, bytes"];
     let mut table = Table::new("", &head);
     for (name, function) in &functions.functions {
         table.row([
@@ -168,6 +186,7 @@ pub(super) fn functions_of(functions: &Functions) -> Table {
             function.invocations.to_string(),
             format!("{:.1}", function.uplinks_per_invocation()),
             format!("{:.1}", function.mean_ms),
+            format!("{:.1}", function.p50_ms),
             format!("{:.1}", function.p99_ms),
             format!("{:.1}", function.max_ms),
             format!("{:.0}", function.log_bytes),

@@ -1,6 +1,6 @@
 //! The measurement file: what a bill is reckoned from.
 
-use super::document::{cpu_per_million, rate};
+use super::document::cpu_per_million;
 use super::fit::Sums;
 use super::invocations::{Functions, RUNTIME_MS};
 use super::recorded::Recorded;
@@ -16,16 +16,22 @@ pub(super) const MEMORY_MB: f64 = 256.0;
 /// of them, and so are sizes.
 pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
     let recorded: Vec<&Recorded> = runs.iter().filter(|run| run.functions.is_some() && run.audit.is_some()).collect();
-    let fastest = recorded.iter().copied().max_by(|a, b| rate(a).total_cmp(&rate(b)));
+    let fastest = recorded.iter().copied().max_by(|a, b| a.rate().total_cmp(&b.rate()));
     let (Some(fastest), Some(functions)) = (fastest, fastest.and_then(|run| run.functions.as_ref())) else {
         return Err(Problem::Wrong(
             "no run has both audit.json and functions.json: do `fleet audit` and `fleet report --record` first"
                 .to_owned(),
         ));
     };
+    if fastest.option("callbacks").is_some_and(|channel| channel != "batch") {
+        return Err(Problem::Wrong(format!(
+            "{} has the highest rate, and called back one by one; what a batch costs is measured with --callbacks batch",
+            fastest.name
+        )));
+    }
     let mut all = Measurement::built_in()?;
     let mut not = Vec::new();
-    fill_functions(&mut all, &recorded, functions)?;
+    fill_functions(&mut all, &recorded, fastest, functions)?;
     fill_sizes(&mut all, &recorded);
     if !fill_traffic(&mut all, fastest) {
         not.push("bytes of datagrams, acknowledgements, callbacks and answers");
@@ -38,10 +44,12 @@ pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
         None => not.push("the bridge's processor time"),
     }
     match functions.bridge_log_bytes_per_minute {
-        Some(bytes) => all.bridge.log_bytes_per_minute = bytes,
-        None => not.push("the bridge's log"),
+        Some(bytes) => {
+            all.bridge.log_bytes_per_minute = bytes;
+            all.metrics = u32::try_from(functions.metrics.len()).unwrap_or(u32::MAX);
+        }
+        None => not.push("the bridge's log and metrics"),
     }
-    all.metrics = u32::try_from(functions.metrics.len()).unwrap_or(u32::MAX);
     all.runs = recorded.iter().map(|run| of_run(run)).collect();
     all.provisional = !not.is_empty();
     all.source = source(fastest, &not);
@@ -55,7 +63,7 @@ fn source(fastest: &Recorded, not: &[&str]) -> String {
     };
     format!(
         "Measured by fleet simulate, fleet audit and fleet report. Uplinks of an invocation and of a record are those of the run {}. Billed is \
-         the handler's own time and {RUNTIME_MS} ms for the runtime (docs/performance.md), in whole milliseconds, and what is fixed of it and \
+         the handler's own time and an assumed {RUNTIME_MS} ms for the runtime, in whole milliseconds, and what is fixed of it and \
          what each uplink adds is the straight line through all invocations of all runs. The local cloud has no batching windows.{not}",
         fastest.name,
     )
@@ -68,11 +76,16 @@ fn of_run(run: &Recorded) -> measurement::Recorded {
         machine: run.machine().unwrap_or_else(|| "unknown".to_owned()),
         command: option("command").unwrap_or_else(|| format!("fleet simulate --devices {}", run.run.spec.devices)),
         devices: run.run.spec.devices,
-        uplinks_per_second: rate(run),
+        uplinks_per_second: run.rate(),
     }
 }
 
-fn fill_functions(all: &mut Measurement, runs: &[&Recorded], fastest: &Functions) -> Result<(), Problem> {
+fn fill_functions(
+    all: &mut Measurement,
+    runs: &[&Recorded],
+    run: &Recorded,
+    fastest: &Functions,
+) -> Result<(), Problem> {
     let functions = &mut all.functions;
     for (name, to) in [
         ("sigfox-callback", &mut functions.sigfox_callback),
@@ -93,7 +106,7 @@ fn fill_functions(all: &mut Measurement, runs: &[&Recorded], fastest: &Functions
         *to = measurement::Function {
             memory_mb: MEMORY_MB,
             uplinks_per_invocation: function.uplinks_per_invocation(),
-            uplinks_per_second: float(function.uplinks) / function.seconds.max(1.0),
+            uplinks_per_second: float(function.uplinks) / run.sending(),
             billed_ms: function.billed_ms,
             fixed_ms: line.fixed,
             per_uplink_ms: line.each,
@@ -150,7 +163,7 @@ fn fill_stream(all: &mut Measurement, run: &Recorded) -> bool {
         uplinks_per_record: durable / records,
         record_bytes: bytes / records,
         records_per_put: records / puts,
-        uplinks_per_second: durable / measured.seconds.max(1.0),
+        uplinks_per_second: durable / run.sending(),
         bridges: 1.0,
     };
     true

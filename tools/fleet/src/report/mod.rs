@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use shared::aws::{LogGroup, patient};
 
 use crate::Problem;
+use crate::print::{Format, several};
 use crate::stack::Stack;
 
 mod document;
@@ -63,7 +64,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", requires = "record")]
     pub until: Option<jiff::Timestamp>,
 
-    /// Write the document there, and not to the terminal
+    /// Write the document there, as markdown, with its charts
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -71,9 +72,13 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub measurement: Option<PathBuf>,
 
-    /// Where charts are written [default: each run's own directory, if there is a document]
-    #[arg(long, value_name = "DIR")]
+    /// Where the document's charts are written [default: each run's own directory]
+    #[arg(long, value_name = "DIR", requires = "output")]
     pub charts: Option<PathBuf>,
+
+    /// How to print what is not written to a file
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// Does it.
@@ -96,7 +101,7 @@ pub async fn run(options: Options) -> Result<(), Problem> {
         }
         write(file, &document::text(&runs, &charts, file.parent().unwrap_or(Path::new(""))))?;
     } else if options.measurement.is_none() {
-        print!("{}", document::text(&runs, &[], Path::new("")));
+        print!("{}", several(&document::tables(&runs), options.format));
     }
     Ok(())
 }
@@ -110,7 +115,7 @@ async fn record_all(options: &Options) -> Result<(), Problem> {
     for directory in &options.runs {
         let functions = record::record(directory, options.until, logs, bridge.as_deref()).await?;
         functions.write(directory)?;
-        print!("{}", document::functions_of(&functions).text(crate::print::Format::Table));
+        print!("{}", document::functions_of(&functions).text(options.format));
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ pub(super) async fn record<L: Log>(
         all.metrics.extend(metrics);
     }
     if let Some(text) = bridge.and_then(|file| std::fs::read_to_string(file).ok()) {
-        of_bridge(&text, &mut all);
+        of_bridge(&text, &between, &mut all);
     }
     if all.functions.values().all(|function| function.invocations == 0) {
         return Err(Problem::Wrong(format!(
@@ -71,11 +71,16 @@ async fn read(log: &impl Log, between: Range<u64>, mut take: impl FnMut(&LogLine
 
 /// The bridge writes a line with its metrics every minute, and next to nothing besides.
 #[expect(clippy::cast_precision_loss, reason = "lines and bytes of a log")]
-fn of_bridge(text: &str, all: &mut Functions) {
+fn of_bridge(text: &str, between: &Range<u64>, all: &mut Functions) {
     let (mut bytes, mut minutes) = (0, 0_u64);
     for line in text.lines() {
+        let value = serde_json::from_str::<Value>(line).unwrap_or_default();
+        let at = value["timestamp"].as_str().and_then(|at| at.parse().ok()).map(millis);
+        if at.or(value["_aws"]["Timestamp"].as_u64()).is_some_and(|at| !between.contains(&at)) {
+            continue;
+        }
         bytes += line.len() as u64 + LINE_OVERHEAD;
-        let metrics = serde_json::from_str::<Value>(line).map(|line| metrics(&line)).unwrap_or_default();
+        let metrics = metrics(&value);
         minutes += u64::from(!metrics.is_empty());
         all.metrics.extend(metrics);
     }

@@ -53,6 +53,25 @@ impl Recorded {
         Some(all)
     }
 
+    /// Whether all was accounted for, by an audit after the run had come to its end.
+    pub(super) fn is_accounted_for(&self) -> Option<bool> {
+        let (audit, counts, measured) = (self.audit.as_ref()?, self.counts()?, &self.run.measured);
+        Some(audit.ok && measured.complete && counts.sent == measured.sent)
+    }
+
+    /// Seconds until the last message was sent for the first time: what follows is waiting for repetitions, and no load.
+    pub(super) fn sending(&self) -> f64 {
+        let measured = &self.run.measured;
+        let last = measured.seconds_sent.iter().rposition(|&sent| sent > 0);
+        last.and_then(|last| u32::try_from(last + 1).ok()).map_or(measured.seconds.max(1.0), f64::from)
+    }
+
+    /// Messages a second until then, mean.
+    #[expect(clippy::cast_precision_loss, reason = "messages of a run")]
+    pub(super) fn rate(&self) -> f64 {
+        self.run.measured.sent as f64 / self.sending()
+    }
+
     /// An option of the simulator, as text.
     pub(super) fn option(&self, name: &str) -> Option<String> {
         match self.run.options.get(name)? {

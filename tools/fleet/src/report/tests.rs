@@ -13,7 +13,8 @@ use super::record::{FUNCTIONS, record};
 use super::*;
 use crate::audit::{Audit, Counts, Size, Sizes};
 use crate::cost::measurement::Measurement;
-use crate::run::{Measured, Run, Volume};
+use crate::print::Format;
+use crate::run::{Burst, Measured, Run, Second, Volume};
 use crate::spec::Spec;
 
 mod committed;
@@ -99,6 +100,7 @@ fn functions(devices: u32) -> Functions {
             uplinks: u64::from(devices),
             seconds: 600.0,
             mean_ms: 12.34,
+            p50_ms: 11.1,
             p99_ms: 45.6,
             max_ms: 78.9,
             billed_ms: 14.0,
@@ -145,5 +147,6 @@ fn options(runs: &[PathBuf]) -> Options {
         output: None,
         measurement: None,
         charts: None,
+        format: Format::Table,
     }
 }

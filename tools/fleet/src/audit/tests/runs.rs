@@ -106,3 +106,23 @@ async fn all_that_is_missing_is_in_the_file_and_the_first_are_in_the_list() {
     let read: Audit = serde_json::from_str(&audit).unwrap();
     assert_eq!(read, found.audit);
 }
+
+#[test]
+fn a_file_of_sessions_that_knows_of_less_than_was_sent_is_refused() {
+    let directory = std::env::temp_dir().join(format!("fleet-audit-stale-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let measured = Measured { sent: 5, ..Measured::default() };
+    Run { spec: spec("2026-11-20T06:00:00Z"), options: serde_json::Map::new(), measured }.write(&directory).unwrap();
+    let mut opened = [4, 5].into_iter().map(|noted| {
+        let mut sessions = Sessions::new(DEVICES, HOURS);
+        sessions.progress.sent = noted;
+        sessions.write(&directory).unwrap();
+        Books::open(std::slice::from_ref(&directory))
+    });
+    let (older, same) = (opened.next().unwrap(), opened.next().unwrap());
+    drop(opened);
+    std::fs::remove_dir_all(&directory).unwrap();
+    let problem = older.unwrap_err().in_full();
+    assert!(problem.contains("4 messages as sent") && problem.contains("5 in run.json"), "{problem}");
+    assert!(same.is_ok());
+}

@@ -7,7 +7,8 @@ async fn the_document_has_each_run_by_size_with_a_chart_beside_its_files() {
     let scratch = Scratch::new("document");
     let larger = scratch.recorded("b-larger", 360_000);
     let smaller = scratch.recorded("smaller", 180_000);
-    let output = scratch.0.join("load-test.md");
+    fs::create_dir(scratch.0.join("docs")).unwrap();
+    let output = scratch.0.join("docs/load-test.md");
     // A shell's `*` names the document, too.
     fs::write(&output, "").unwrap();
     let report = Options { output: Some(output.clone()), ..options(&[larger.clone(), output.clone(), smaller]) };
@@ -15,16 +16,65 @@ async fn the_document_has_each_run_by_size_with_a_chart_beside_its_files() {
     let text = fs::read_to_string(&output).unwrap();
     let rows: Vec<&str> =
         text.lines().filter(|line| line.starts_with("| smaller") || line.starts_with("| b-larger")).collect();
-    let expected = "| smaller | 180000 | 50 % | 600 | 1000 | 1234 | 600000 | 599998 | 2 | 600000 | yes |";
+    let expected = "| smaller | 180000 | 50 % | 25 | 24000 | 1234 | 600000 | 599998 | 2 | 600000 | yes |";
     assert_eq!(rows[0], expected, "{text}");
     assert!(rows[1].starts_with("| b-larger | 360000 |"), "{text}");
-    assert!(text.contains("| smaller | raw-nbiot | 1000 | 180.0 | 12.3 | 45.6 | 78.9 | 420 |"), "{text}");
+    assert!(text.contains("| smaller | raw-nbiot | 1000 | 180.0 | 12.3 | 11.1 | 45.6 | 78.9 | 420 |"), "{text}");
     // 3 s of 600, and of 300,000 datagrams.
     assert!(text.contains("| smaller | 0.5 | 10.00 | 12.3 | 90.0 | - |"), "{text}");
     assert!(text.contains("| smaller | NB-IoT, acknowledged | 100.0 | 150.0 | 200.5 | 250.0 | 300.0 |"), "{text}");
     assert_eq!(text.matches("on 2 cores of Some Processor, 25 GB of memory, Linux 6.18").count(), 1, "{text}");
-    assert!(text.contains("(b-larger/rate.svg)") && larger.join("rate.svg").exists(), "{text}");
+    assert!(text.contains("(../b-larger/rate.svg)") && larger.join("rate.svg").exists(), "{text}");
     assert!(text.contains("1,758,356 (half lost)"), "the study's, beside ours");
+}
+
+#[test]
+fn a_burst_has_a_table_and_pictures_of_its_own() {
+    let scratch = Scratch::new("burst");
+    let directory = scratch.run("burst", 3_600_000);
+    let mut run = Run::read(&directory).unwrap();
+    let second = |sent, in_stream| Second { sent, in_stream, ..Second::default() };
+    let seconds = vec![second(500, 400), second(100, 700), second(0, 0)];
+    run.measured.burst = Some(Burst {
+        acknowledged: 600,
+        durable: 599,
+        lost: 1,
+        strangers: 2,
+        unstored: 3,
+        seconds,
+        ..Burst::default()
+    });
+    run.write(&directory).unwrap();
+    let runs = Recorded::read_all(&[directory]).unwrap();
+    let charts = pictures::files(&runs, None);
+    let text = document::text(&runs, &charts, &scratch.0);
+    assert!(text.contains("| burst | 3600000 | 1234 | 600000 | 600 | 599 | 1 | 0 | 700 | 2 |"), "{text}");
+    assert!(text.contains("(burst/burst.svg)") && text.contains("(burst/backlog.svg)"), "{text}");
+    assert!(!text.contains("## Messages") && !text.contains("rate.svg"), "{text}");
+}
+
+/// An audit is of what had been sent by then.
+#[test]
+fn a_run_that_was_gone_on_with_after_its_audit_is_not_accounted_for() {
+    let scratch = Scratch::new("stale");
+    let directory = scratch.recorded("run", 1_000);
+    let accounted = || Recorded::read_all(std::slice::from_ref(&directory)).unwrap()[0].is_accounted_for();
+    assert_eq!(accounted(), Some(true));
+    let mut run = Run::read(&directory).unwrap();
+    run.measured.sent += 1;
+    run.write(&directory).unwrap();
+    assert_eq!(accounted(), Some(false));
+}
+
+#[test]
+fn measurements_of_callbacks_one_by_one_are_refused() {
+    let scratch = Scratch::new("single");
+    let directory = scratch.recorded("run", 1_000);
+    let mut run = Run::read(&directory).unwrap();
+    run.options.insert("callbacks".to_owned(), "single".into());
+    run.write(&directory).unwrap();
+    let problem = measured::measurement(&Recorded::read_all(&[directory]).unwrap()).unwrap_err().in_full();
+    assert!(problem.contains("--callbacks batch"), "{problem}");
 }
 
 #[tokio::test]
@@ -38,7 +88,7 @@ async fn what_was_not_recorded_is_left_out_and_not_made_up() {
     run.write(&bare).unwrap();
     let runs = Recorded::read_all(&[bare]).unwrap();
     let text = document::text(&runs, &[], Path::new(""));
-    assert!(text.contains("| bare | 1000 | 50 % | 600 | 1000 | 1234 | 600000 | - | - | - | - |"), "{text}");
+    assert!(text.contains("| bare | 1000 | 50 % | 25 | 24000 | 1234 | 600000 | - | - | - | - |"), "{text}");
     assert!(!text.contains("Measured on") && !text.contains("## Functions") && !text.contains("NB-IoT, ack"), "{text}");
     assert!(text.contains("| bare | - | - | - | - | - | - | - |"), "{text}");
 }
@@ -48,7 +98,7 @@ async fn measurements_are_of_the_run_with_the_highest_rate_and_are_what_costs_ar
     let scratch = Scratch::new("measurement");
     let slow = scratch.recorded("slow", 1_000);
     let mut run = Run::read(&slow).unwrap();
-    run.measured.seconds = 6_000.0;
+    run.measured.seconds_sent = vec![100; 6_000];
     run.measured.traffic.clear();
     run.write(&slow).unwrap();
     let fast = scratch.recorded("fast", 500_000);
