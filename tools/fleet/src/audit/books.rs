@@ -88,7 +88,7 @@ impl Books {
             match altered(&expected, &uplink) {
                 None if uplink.kind == Kind::Data => book.mark_raw(place)?,
                 None => {
-                    self.strange.take(format!("raw: {} {}, of the kind {}", uplink.device, uplink.key(), uplink.kind))
+                    self.strange.take(format!("raw: {} {}, of the kind {}", uplink.device, uplink.key(), uplink.kind));
                 }
                 Some(how) => book.tell(place, Told::Altered(format!("raw: {how}"))),
             }

@@ -102,7 +102,7 @@ fn audit<I>(
         sizes: books.sizes.clone(),
         queues,
         quarantined_unknown: peeked.unknown,
-        not_looked_at: not_looked_at(books, peeked, options),
+        not_looked_at: not_looked_at(peeked, options),
     };
     audit.wrong = wrong(books, &audit, places);
     audit.ok = audit.wrong.is_empty();
@@ -138,7 +138,7 @@ fn wrong<I>(books: &Books, audit: &Audit, places: &[Place<I>]) -> Vec<String> {
     reasons.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }
 
-fn not_looked_at(books: &Books, peeked: &Peeked, options: &Options) -> Vec<String> {
+fn not_looked_at(peeked: &Peeked, options: &Options) -> Vec<String> {
     let mut not =
         vec!["the bucket of stream records that could not be stored in time (output UndeliveredBucket)".to_owned()];
     if options.by_key {
