@@ -144,7 +144,7 @@ def start_cloud(directory, log):
     cloud = f"http://127.0.0.1:{port}"
     with step("start the local cloud", log):
         process = spawn(
-            [TOOLS / "cloud" / "bin" / "ministack"],
+            [TOOLS / "cloud" / "bin" / "python", ROOT / "tools" / "cloud.py"],
             log,
             clean_environment(directory)
             | {

@@ -22,6 +22,10 @@ Delivered is what `fleet audit` found in the table of pulses. Accounted for: eve
 it; every meter's points are what it counted; nothing is left in queues or among dead letters.
 ";
 
+const FAULTS: &str = "
+Messages, and of callbacks requests, that were lost, sent twice or held back on purpose. Whoever killed the bridge meanwhile is not in here.
+";
+
 const BURST: &str = "
 Against the bridge alone, before a stream in memory; the function behind that has a table of so many write units a second. Durable is what was
 found in the stream as its meter sent it; what is lost was acknowledged, and is not there; what is strange is there otherwise than any
@@ -78,6 +82,7 @@ pub(super) fn tables(runs: &[Recorded]) -> Vec<Table> {
 fn sections(runs: &[Recorded]) -> Vec<(Table, &'static str)> {
     let all = [
         ("Messages", messages(runs), DELIVERED),
+        ("Faults", faults(runs), FAULTS),
         ("Bursts", bursts(runs), BURST),
         ("Functions", functions(runs), FUNCTIONS),
         ("Processors and memory", processors(runs), MACHINE),
@@ -131,6 +136,18 @@ fn messages(runs: &[Recorded]) -> Table {
             audited(|c| c.pulses),
             run.is_accounted_for().map_or_else(dash, |yes| if yes { "yes" } else { "no" }.to_owned()),
         ]);
+    }
+    table
+}
+
+fn faults(runs: &[Recorded]) -> Table {
+    let mut table = Table::new("", &["run", "lost", "sent twice", "sessions held back"]);
+    for run in runs {
+        let measured = &run.run.measured;
+        let counts = [measured.lost, measured.duplicated, measured.reordered];
+        if counts.iter().any(|&count| count > 0) {
+            table.row([run.name.clone()].into_iter().chain(counts.iter().map(ToString::to_string)));
+        }
     }
     table
 }

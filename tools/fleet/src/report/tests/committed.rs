@@ -7,16 +7,12 @@ use super::*;
 fn the_committed_document_and_its_charts_are_what_the_command_makes() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let (directory, document) = (docs.join("load-test"), docs.join("load-test.md"));
-    if !directory.exists() {
-        assert!(!document.exists(), "there are no recorded runs that {} could be made of", document.display());
-        return;
-    }
     let paths: Vec<PathBuf> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     let runs = Recorded::read_all(&paths).unwrap();
     let charts = pictures::files(&runs, None);
     let hint = "write it again: fleet report docs/load-test/* --output docs/load-test.md";
     for (chart, file) in &charts {
-        assert_eq!(fs::read_to_string(file).unwrap_or_default(), chart.svg(), "{}: {hint}", file.display());
+        assert!(fs::read_to_string(file).unwrap_or_default() == chart.svg(), "{}: {hint}", file.display());
     }
     assert_eq!(fs::read_to_string(&document).unwrap_or_default(), document::text(&runs, &charts, &docs), "{hint}");
 }

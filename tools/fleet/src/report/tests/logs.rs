@@ -26,7 +26,7 @@ fn invocation(at: u64, uplinks: u64, ms: f64) -> LogLine {
     let line_of = json!({
         "part": "raw-nbiot", "records": 2, "ms": ms, "received": uplinks, "stored": uplinks, "quarantined": 0,
         "given_back": 0, "refused": 0,
-        "_aws": {"Timestamp": at, "CloudWatchMetrics": [{"Namespace": "Pulsegate", "Metrics": metrics}]},
+        "_aws": {"Timestamp": BEGAN + at, "CloudWatchMetrics": [{"Namespace": "Pulsegate", "Metrics": metrics}]},
     });
     line(at, line_of.to_string())
 }
@@ -81,11 +81,14 @@ async fn the_bytes_of_a_log_are_those_that_the_deployed_function_writes() {
 }
 
 #[tokio::test]
-async fn the_bridges_log_is_told_by_the_minute() {
+async fn the_bridges_log_is_told_by_the_minute_and_only_that_of_the_run() {
     let scratch = Scratch::new("bridge");
     let file = scratch.0.join("bridge.log");
     let minute = invocation(0, 1, 1.0).text.replace("raw-nbiot", "udp-bridge");
-    fs::write(&file, format!("{{\"message\":\"listening\"}}\n{minute}\n{minute}\n")).unwrap();
+    let after = invocation(10_000, 1, 1.0).text.replace("raw-nbiot", "udp-bridge");
+    let before = r#"{"timestamp":"2026-11-20T11:59:59.999Z","message":"listening"}"#;
+    let lines = [before, r#"{"message":"listening"}"#, &minute, &minute, &after];
+    fs::write(&file, lines.join("\n")).unwrap();
     let functions = recorded(vec![invocation(0, 1, 1.0)], 10, Some(&file)).await.unwrap();
     let bytes = f64::from(u32::try_from(2 * (minute.len() + 26) + 23 + 26).unwrap());
     assert!((functions.bridge_log_bytes_per_minute.unwrap() - bytes / 2.0).abs() < 1e-9, "{functions:?}");
