@@ -106,6 +106,7 @@ async fn live(
     (options, stop): (&Options, Stop),
     watch: Option<Watch>,
 ) -> Result<Run, Problem> {
+    begin.write()?;
     let Begin { fleet, how, sessions, run, directory } = begin;
     let (seed, speed_up) = (fleet.spec().seed, fleet.spec().speed_up);
     let (sigfox, callbacks) = unbounded_channel();
@@ -122,8 +123,6 @@ async fn live(
         }
         None => (None, None),
     };
-    // Whoever is killed at once can be gone on with, too.
-    run.write(&directory)?;
     let total = (!options.quiet).then(|| schedule::sessions_of(&fleet));
     let mut recorder = Recorder::new(directory, run, others, total);
     let parts = Parts {

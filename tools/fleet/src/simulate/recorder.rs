@@ -124,7 +124,7 @@ impl Watcher for Recorder {
         ));
     }
 
-    /// The sessions first: what they say was sent is never more than what `run.json` says.
+    /// The sessions first: what `run.json` says was sent is never more than what they say.
     fn write(&mut self, view: &View<'_>) -> Result<(), Problem> {
         self.measure(view);
         view.ledger.sessions.write(&self.directory)?;
