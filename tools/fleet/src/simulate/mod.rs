@@ -71,7 +71,7 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     let begin = Begin::new(&options, jiff::Timestamp::now())?;
     let connections = Connections::to(&stack, &begin.fleet, &begin.how, options.probe).await?;
     let others = Others::default();
-    let watch = Watch::of(&stack, others.seen.clone()).await?;
+    let watch = Watch::of(stack, others.seen.clone()).await?;
     let stop = Stop::default();
     tokio::spawn(stop.clone().at_ctrl_c());
     let directory = begin.directory.display().to_string();
