@@ -86,7 +86,7 @@ impl Recorder {
         measured.callback_ms = callbacks.latency.quantiles().or(before.callback_ms);
         let traffic = [
             ("datagrams", udp.datagrams),
-            ("acknowledgements", udp.answers),
+            ("acknowledgements", udp.acknowledgements),
             ("uplinks", callbacks.uplinks),
             ("answers", callbacks.answers),
         ];

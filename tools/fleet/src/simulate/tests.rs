@@ -17,7 +17,7 @@ use super::stop::Stop;
 use super::{Options, live};
 use crate::Problem;
 use crate::meters::{Fleet, Transport};
-use crate::run::{Run, Sessions};
+use crate::run::{Run, Sessions, Volume};
 
 mod peer;
 
@@ -172,6 +172,9 @@ async fn meters_behind_one_address_are_told_apart_though_their_message_ids_are_n
     assert_eq!(peer.heard.from.lock().unwrap().len(), 4, "200 meters, 50 to an address");
     let confirmed = u64::from(peer.heard.confirmed.load(Ordering::Relaxed));
     assert_eq!(confirmed, run.measured.acknowledged, "each answer of its own is confirmed");
+    // A 2.04 with a token of 4 bytes and a sealed acknowledgement of 26, and the 4 bytes that have promised it.
+    let Volume { count, bytes } = run.measured.traffic["acknowledgements"];
+    assert_eq!((count, bytes), (confirmed, confirmed * (4 + 4 + 1 + 26 + 4)), "one of each, in two datagrams");
 }
 
 #[tokio::test(flavor = "multi_thread")]
