@@ -1,7 +1,8 @@
 //! Sends what a fleet's meters say to a stack, as meters, modems and the Sigfox cloud do.
 //!
-//! Memory stays flat: of a meter four bytes are kept (what it has counted), of a session two bits, and of a message on its way
-//! its name. Its bytes are a function of that, and are made again whenever they are sent again.
+//! Memory stays flat: of a meter four bytes are kept (what it has counted), of a session two bits, and of a datagram on its way
+//! its name. Its bytes are a function of that, and are made again whenever they are sent again. Only a callback keeps them, until it
+//! is answered 2xx or given up.
 //!
 //! # Layout
 //!
@@ -73,7 +74,7 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     let others = Others::default();
     let watch = Watch::of(stack, others.seen.clone()).await?;
     let stop = Stop::default();
-    tokio::spawn(stop.clone().at_ctrl_c());
+    tokio::spawn(stop.clone().at_ctrl_c(|| ()));
     let directory = begin.directory.display().to_string();
     if !options.quiet {
         eprintln!("fleet: the run is in {directory}");

@@ -38,11 +38,7 @@ impl Recorder {
     /// Of a run of so many sessions. What it has measured already is added to.
     pub(super) fn new(directory: PathBuf, run: Run, others: Others, sessions: Option<u64>) -> Self {
         let before = run.measured.clone();
-        let bar = sessions.map_or_else(ProgressBar::hidden, |sessions| {
-            let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
-            ProgressBar::new(sessions).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { directory, run, before, others, bar, shown: (Duration::ZERO, 0) }
+        Self { directory, run, before, others, bar: bar(sessions), shown: (Duration::ZERO, 0) }
     }
 
     /// What came in last, after the fleet has lived: samples, and what was used.
@@ -130,6 +126,14 @@ impl Watcher for Recorder {
         view.ledger.sessions.write(&self.directory)?;
         self.run.write(&self.directory)
     }
+}
+
+/// Of so many; hidden if it is not known of how many.
+pub(super) fn bar(of: Option<u64>) -> ProgressBar {
+    of.map_or_else(ProgressBar::hidden, |of| {
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
+        ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    })
 }
 
 fn sum<K: Ord + Clone, V: Copy + Default>(
