@@ -13,6 +13,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::process::{Stat, memory};
+
 /// How long a start or an end may take when nothing holds it up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,9 +23,6 @@ const KEPT_LINES: usize = 20;
 
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// `USER_HZ`, the unit of times in /proc, which is the same on every architecture that Linux runs on today (proc(5)).
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// How to start a bridge.
 #[derive(Debug, Clone)]
@@ -183,19 +182,11 @@ impl Child {
     /// # Errors
     /// When it has ended before.
     pub fn usage(&self) -> io::Result<Usage> {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id()));
-        let odd = || io::Error::other("an unknown form of /proc");
-        let (stat, status) = (read("stat")?, read("status")?);
-        // The name, in brackets, may hold anything; from there on utime and stime are fields 11 and 12 (proc(5)).
-        let fields: Vec<&str> = stat.rsplit(')').next().ok_or_else(odd)?.split_whitespace().collect();
-        let seconds = |at: usize| fields.get(at)?.parse::<f64>().ok().map(|ticks| ticks / TICKS_PER_SECOND);
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or_else(odd)?;
-        let peak: f64 = peak.trim().trim_end_matches(" kB").parse().map_err(io::Error::other)?;
-        Ok(Usage {
-            user: seconds(11).ok_or_else(odd)?,
-            system: seconds(12).ok_or_else(odd)?,
-            peak_memory: peak * 1024.0 / 1e6,
-        })
+        let (pid, odd) = (self.process.id().to_string(), || io::Error::other("an unknown form of /proc"));
+        let stat = Stat::of(&pid).ok_or_else(odd)?;
+        #[expect(clippy::cast_precision_loss, reason = "memory of a process is far below 2^53 bytes")]
+        let peak_memory = memory(&pid, "VmHWM").ok_or_else(odd)? as f64 / 1e6;
+        Ok(Usage { user: stat.user, system: stat.system, peak_memory })
     }
 
     /// The end of its log.

@@ -11,7 +11,7 @@
 //! - [`strangers`]: send what is no reading, and must never get an answer.
 //! - [`stand_in`]: answers in the place of Kinesis and Secrets Manager, and fails on request.
 //! - [`bare`]: the least that a program can do with a datagram, to compare with.
-//! - [`child`]: a bridge or a bare loop, as a process.
+//! - [`child`]: a bridge or a bare loop, as a process; [`process`]: what that uses.
 //! - [`bench`]: what a datagram costs, at which latency.
 //! - [`chaos`]: a fault at a time, and then every acknowledgement held against what is in the stream.
 //! - [`options`]: what is on the command line.
@@ -24,5 +24,6 @@ pub mod fleet;
 pub mod meter;
 pub mod net;
 pub mod options;
+pub mod process;
 pub mod stand_in;
 pub mod strangers;

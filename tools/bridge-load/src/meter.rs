@@ -1,12 +1,12 @@
 //! The meters: whose reading is which, sealed and checked as `docs/nbiot-protocol.md` asks of firmware.
 //!
-//! This is written from that page and not with the bridge's code, so that the two can disagree. It is the one place here
-//! that knows the envelope.
+//! This is written from that page and not with the bridge's code, so that the two can disagree. It is the one place among
+//! the tools that knows the envelope: `fleet` seals with it, too.
 //!
 //! Readings are numbered through. With D meters, reading `n` is the one with counter `n / D` of meter `n % D`; all its
 //! bytes follow from that, so a repetition needs no memory of the first.
 
-use ring::hkdf::{HKDF_SHA256, Salt};
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::hmac::{self, HMAC_SHA256};
 use shared::at::At;
 
@@ -40,6 +40,7 @@ pub fn master_keys() -> String {
 /// What proves a meter, in either direction.
 #[derive(Debug)]
 pub struct Meter {
+    key_id: u8,
     imei: [u8; 8],
     key: hmac::Key,
 }
@@ -48,44 +49,61 @@ pub struct Meter {
 #[derive(Debug)]
 pub struct Meters(Vec<Meter>);
 
-/// Device keys, for a receiver that has to derive them from what a datagram says.
+/// Device keys, for who does not keep them: a receiver that has to derive them from what a datagram says, or a fleet of
+/// millions. That takes a microsecond or two.
 #[derive(Debug)]
-pub struct MasterKey(ring::hkdf::Prk);
+pub struct MasterKey {
+    id: u8,
+    prk: Prk,
+}
 
+/// That of [`master_keys`].
 impl Default for MasterKey {
     fn default() -> Self {
-        Self(Salt::new(HKDF_SHA256, SALT).extract(MASTER_KEY.as_bytes()))
+        Self::new(KEY_ID, MASTER_KEY)
     }
 }
 
 impl MasterKey {
+    /// The key of this ID in a secret of master keys.
+    pub fn new(id: u8, key: &str) -> Self {
+        Self { id, prk: Salt::new(HKDF_SHA256, SALT).extract(key.as_bytes()) }
+    }
+
     /// The meter with this IMEI; `None` if it is none.
     pub fn meter(&self, packed: [u8; 8]) -> Option<Meter> {
         let imei = unpacked(packed)?;
         let info = format!("nbiot:{imei:015}");
-        let key = self.0.expand(&[info.as_bytes()], HMAC_SHA256).ok()?.into();
-        Some(Meter { imei: packed, key })
+        let key = self.prk.expand(&[info.as_bytes()], HMAC_SHA256).ok()?.into();
+        Some(Meter { key_id: self.id, imei: packed, key })
+    }
+
+    /// IMEI and counter that a datagram acknowledges; `None` for anything that is no acknowledgement to the meter that it names.
+    pub fn acknowledged(&self, datagram: &[u8]) -> Option<([u8; 8], u32)> {
+        let (meter, header) = self.proven(ACKNOWLEDGEMENT, datagram)?;
+        Some((meter.imei, u32::from_be_bytes(*header[10..].first_chunk()?)))
     }
 
     /// Whether a datagram is an uplink of the meter that it names.
     pub fn proves(&self, datagram: &[u8]) -> bool {
-        self.sender(datagram).is_some()
+        self.proven(UPLINK, datagram).is_some()
     }
 
     /// The acknowledgement of an uplink; `None` for anything that proves nothing.
     pub fn acknowledgement(&self, datagram: &[u8], time: u32) -> Option<[u8; ACKNOWLEDGEMENT_LEN]> {
-        let (meter, header) = self.sender(datagram)?;
+        let (meter, header) = self.proven(UPLINK, datagram)?;
         let mut answer = [0; ACKNOWLEDGEMENT_LEN];
         answer[..HEADER_LEN].copy_from_slice(header);
         answer[0] = ACKNOWLEDGEMENT;
         answer[14..HEADER_LEN].copy_from_slice(&time.to_be_bytes());
-        meter.seal(&mut answer);
+        meter.fill_in_tag(&mut answer);
         Some(answer)
     }
 
-    fn sender<'a>(&self, datagram: &'a [u8]) -> Option<(Meter, &'a [u8; HEADER_LEN])> {
+    /// Header and meter of a datagram of this kind, if its tag is right.
+    fn proven<'a>(&self, kind: u8, datagram: &'a [u8]) -> Option<(Meter, &'a [u8; HEADER_LEN])> {
         let (sealed, tag) = datagram.split_last_chunk::<TAG_LEN>()?;
-        let header = sealed.first_chunk::<HEADER_LEN>().filter(|header| header[..2] == [UPLINK, KEY_ID])?;
+        let header = sealed.first_chunk::<HEADER_LEN>().filter(|header| header[..2] == [kind, self.id])?;
         let [_, _, imei @ .., _, _, _, _, _, _, _, _] = *header;
         let meter = self.meter(imei)?;
         (meter.tag(sealed) == *tag).then_some((meter, header))
@@ -93,14 +111,30 @@ impl MasterKey {
 }
 
 impl Meter {
+    /// The datagram of an uplink: the same bytes every time.
+    pub fn seal(&self, counter: u32, time: u32, payload: &[u8]) -> Vec<u8> {
+        let mut datagram = vec![0; HEADER_LEN + payload.len() + TAG_LEN];
+        self.write(&mut datagram, (counter, time), payload);
+        datagram
+    }
+
+    /// Into a buffer of just its length.
+    fn write(&self, datagram: &mut [u8], (counter, time): (u32, u32), payload: &[u8]) {
+        datagram[..2].copy_from_slice(&[UPLINK, self.key_id]);
+        datagram[2..10].copy_from_slice(&self.imei);
+        datagram[10..14].copy_from_slice(&counter.to_be_bytes());
+        datagram[14..HEADER_LEN].copy_from_slice(&time.to_be_bytes());
+        datagram[HEADER_LEN..][..payload.len()].copy_from_slice(payload);
+        self.fill_in_tag(datagram);
+    }
+
     fn tag(&self, sealed: &[u8]) -> [u8; TAG_LEN] {
         let mut tag = [0; TAG_LEN];
         tag.copy_from_slice(&hmac::sign(&self.key, sealed).as_ref()[..TAG_LEN]);
         tag
     }
 
-    /// Fills in the tag.
-    fn seal(&self, datagram: &mut [u8]) {
+    fn fill_in_tag(&self, datagram: &mut [u8]) {
         let (sealed, tag) = datagram.split_at_mut(datagram.len() - TAG_LEN);
         tag.copy_from_slice(&self.tag(sealed));
     }
@@ -127,12 +161,7 @@ impl Meters {
     pub fn uplink(&self, number: u64) -> [u8; UPLINK_LEN] {
         let (meter, counter) = (&self.0[self.device(number)], self.counter(number));
         let mut datagram = [0; UPLINK_LEN];
-        datagram[..2].copy_from_slice(&[UPLINK, KEY_ID]);
-        datagram[2..10].copy_from_slice(&meter.imei);
-        datagram[10..14].copy_from_slice(&counter.to_be_bytes());
-        datagram[14..HEADER_LEN].copy_from_slice(&time(counter).to_be_bytes());
-        datagram[HEADER_LEN..][..PAYLOAD_LEN].copy_from_slice(&payload(meter.imei, counter));
-        meter.seal(&mut datagram);
+        meter.write(&mut datagram, (counter, time(counter)), &payload(meter.imei, counter));
         datagram
     }
 
@@ -244,14 +273,11 @@ mod tests {
     /// The worked example of `docs/nbiot-protocol.md`.
     #[test]
     fn it_seals_as_the_worked_example_does() {
-        let master = Salt::new(HKDF_SHA256, SALT).extract(b"correct horse battery staple, and then some");
-        let meter = MasterKey(master).meter(packed(490_154_203_237_518)).unwrap();
-        let mut datagram = Vec::from(
-            *b"\x01\x01\x04\x90\x15\x42\x03\x23\x75\x18\x00\x00\x00\x07\x6b\x00\x36\x40\
-            \x04\x90\x15\x42\x03\x23\x75\x18\x02\x00\x00\x00\x07\x46\x80\x00\x00\x00\x9f\x00\x00\x00\x02\
-            \0\0\0\0\0\0\0\0",
-        );
-        meter.seal(&mut datagram);
-        assert_eq!(datagram[41..], *b"\x3f\x38\xe8\x4b\x05\xe4\x68\x57");
+        let master = MasterKey::new(1, "correct horse battery staple, and then some");
+        let meter = master.meter(packed(490_154_203_237_518)).unwrap();
+        let payload = b"\x04\x90\x15\x42\x03\x23\x75\x18\x02\x00\x00\x00\x07\x46\x80\x00\x00\x00\x9f\x00\x00\x00\x02";
+        let datagram = meter.seal(7, 0x6B00_3640, payload);
+        assert_eq!(datagram[..18], *b"\x01\x01\x04\x90\x15\x42\x03\x23\x75\x18\x00\x00\x00\x07\x6b\x00\x36\x40");
+        assert_eq!((&datagram[18..41], &datagram[41..]), (&payload[..], &b"\x3f\x38\xe8\x4b\x05\xe4\x68\x57"[..]));
     }
 }

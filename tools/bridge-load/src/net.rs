@@ -139,7 +139,7 @@ impl Outbox {
             match sendmmsg(fd, &mut self.headers, slices, to, NO_CONTROL, MsgFlags::empty()) {
                 Ok(messages) => sent += messages.count().max(1),
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ECONNREFUSED) => sent += 1,
+                Err(e) if is_of_one_datagram(e) => sent += 1,
                 Err(e) => return Err(e.into()),
             }
         }
@@ -148,4 +148,19 @@ impl Outbox {
         self.to.clear();
         Ok(())
     }
+}
+
+/// Whether an error is about a datagram and not about the socket: no room for it; nobody there, said of an earlier one; no way to it just
+/// now, as while an interface is down or a firewall is in the way. The network would have lost it, and it is repeated as if it had.
+fn is_of_one_datagram(e: Errno) -> bool {
+    matches!(
+        e,
+        Errno::EAGAIN
+            | Errno::ENOBUFS
+            | Errno::ECONNREFUSED
+            | Errno::ENETUNREACH
+            | Errno::EHOSTUNREACH
+            | Errno::ENETDOWN
+            | Errno::EPERM
+    )
 }

@@ -41,6 +41,11 @@ impl Stack {
         Ok(Self { file: Some(file.to_owned()), variables })
     }
 
+    /// As its file has it by now; `None` if it is from no file, or that cannot be read just now.
+    pub fn again(&self) -> Option<Self> {
+        Self::read(Some(self.file.as_deref()?)).ok()
+    }
+
     /// A variable, if it is set to something.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())

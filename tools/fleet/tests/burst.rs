@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use fleet::run::Run;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
             all_that_is_acknowledged_is_in_the_stream_and_all_of_the_stream_is_stored,
         ),
         test("a_stream_that_forgets_is_found_out", a_stream_that_forgets_is_found_out),
+        test("a_bridge_that_ends_badly_is_told_of", a_bridge_that_ends_badly_is_told_of),
         test("what_a_bridge_alone_cannot_take_is_refused", what_a_bridge_alone_cannot_take_is_refused),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
@@ -69,9 +72,13 @@ impl Directory {
 }
 
 fn simulate(directory: &Directory, line: &str) -> Output {
+    simulate_with(&std::env::current_exe().unwrap(), directory, line)
+}
+
+fn simulate_with(bridge: &Path, directory: &Directory, line: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
     command.args(["simulate", "--stand-in", "--quiet"]).args(line.split_whitespace());
-    command.arg("--bridge").arg(std::env::current_exe().unwrap()).arg("--run").arg(&directory.0);
+    command.arg("--bridge").arg(bridge).arg("--run").arg(&directory.0);
     command.stdin(Stdio::null()).output().unwrap()
 }
 
@@ -115,6 +122,23 @@ fn a_stream_that_forgets_is_found_out() {
     assert_eq!(measured.acknowledged, 600, "nobody is told");
     assert!(burst.lost > 0 && burst.durable + burst.lost == 600, "{burst:?}");
     assert!(text(&output).contains(&format!("{} messages were acknowledged and are not in the stream", burst.lost)));
+}
+
+/// One that does all it should, and then says that it could not.
+fn a_bridge_that_ends_badly_is_told_of() {
+    let (directory, there) = (Directory::new(), Directory::new());
+    std::fs::create_dir_all(&there.0).unwrap();
+    let bridge = there.0.join("bridge");
+    let good = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\ntrap 'kill -TERM $good' TERM\n'{}' & good=$!\nwait $good\nwait $good\nexit 7\n",
+        good.display()
+    );
+    std::fs::write(&bridge, script).unwrap();
+    std::fs::set_permissions(&bridge, Permissions::from_mode(0o755)).unwrap();
+    let output = simulate_with(&bridge, &directory, FLEET);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("ended badly: exit status: 7"), "{}", text(&output));
 }
 
 fn what_a_bridge_alone_cannot_take_is_refused() {

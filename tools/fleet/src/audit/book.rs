@@ -143,7 +143,7 @@ impl Book {
 }
 
 /// An uplink of a meter as the pipeline is to have it.
-pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
+pub(crate) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
     let wrong =
         |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
     Ok(Uplink {

@@ -35,6 +35,7 @@ mod tally;
 mod tests;
 mod waiting;
 
+pub(crate) use book::as_sent;
 pub use tally::{Audit, Counts, Meters, Size, Sizes, Strange};
 use waiting::{Kind, Place};
 

@@ -18,8 +18,8 @@ pub(super) const MOST_WEIGHT: u32 = 1_000_000;
 /// Ten minutes. A clock that is worse would show an hour twice.
 const MOST_DRIFT: f64 = 600.0;
 
-/// More would be an hour in less than four milliseconds.
-const MOST_SPEED: f64 = 1e6;
+/// More would be an hour in less than four milliseconds, less an hour in more than a month.
+const SPEEDS: (f64, f64) = (0.001, 1e6);
 
 /// 2020-01-02: from the day before on a clock counts as set. 2038-01-01: some meters have times of 31 bits.
 const FIRST_START: i64 = 1_577_923_200;
@@ -40,7 +40,7 @@ pub(super) fn check(spec: &Spec) -> Result<(), Problem> {
         ));
     }
     positive("hours", spec.hours, MOST_HOURS)?;
-    positive("the speed-up", spec.speed_up, MOST_SPEED)?;
+    within("the speed-up", spec.speed_up, SPEEDS.0, SPEEDS.1)?;
     within("the clock drift, in seconds a day,", spec.clock_drift, 0.0, MOST_DRIFT)?;
     check_time(spec)?;
     check_mix(spec)

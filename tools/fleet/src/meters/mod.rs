@@ -20,7 +20,7 @@ use crate::Problem;
 use crate::spec::Spec;
 
 mod account;
-mod chance;
+pub(crate) mod chance;
 mod check;
 mod clock;
 mod counter;

@@ -84,6 +84,12 @@ impl Begin {
         let sessions = Sessions::read(&directory, fleet.spec().devices, fleet.hours())?;
         Ok(Self { fleet, how, sessions, run, directory })
     }
+
+    /// Writes it down, so that whoever is killed at once can be gone on with, too. `run.json` last: where it is, there is a run.
+    pub(super) fn write(&self) -> Result<(), Problem> {
+        self.sessions.write(&self.directory)?;
+        self.run.write(&self.directory)
+    }
 }
 
 impl How {
@@ -108,7 +114,7 @@ impl How {
         Duration::from_millis(self.first_pause_ms)
     }
 
-    /// With when and where, for the report.
+    /// With when and where, and by which command, for the report.
     fn described(&self, now: Timestamp) -> Map<String, Value> {
         let mut all = match serde_json::to_value(self) {
             Ok(Value::Object(all)) => all,
@@ -116,6 +122,7 @@ impl How {
         };
         all.insert("date".to_owned(), Timestamp::from_second(now.as_second()).unwrap_or(now).to_string().into());
         all.insert("machine".to_owned(), machine());
+        all.insert("command".to_owned(), command().into());
         all
     }
 }
@@ -145,6 +152,16 @@ fn start(options: &Options, now: Timestamp) -> Result<At, Problem> {
     let lived = SignedDuration::try_from_secs_f64(lived.ceil()).map_err(|_| wrong())?;
     let start = now.checked_sub(lived).map_err(|_| wrong())?;
     At::from_unix(start.as_second()).map_err(|_| wrong())
+}
+
+/// As it was typed. Secrets are not among the options: they are in the stack's file, or in Secrets Manager.
+fn command() -> String {
+    let quoted = |arg: std::ffi::OsString| match arg.to_string_lossy() {
+        arg if arg.contains(char::is_whitespace) => format!("'{arg}'"),
+        arg => arg.into_owned(),
+    };
+    let args = std::env::args_os().skip(1).map(quoted);
+    std::iter::once("fleet".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 /// What runs it, as far as Linux tells.

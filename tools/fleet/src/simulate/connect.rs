@@ -87,7 +87,7 @@ impl Connections<Option<Api>> {
 pub(super) fn link(fleet: &Arc<Fleet>, how: &How, key: MasterKey, to: Addresses, meters: u32) -> Result<Link, Problem> {
     let on = if to.all().all(|to| to.ip().is_loopback()) { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let sockets = Sockets::open(Groups::new(meters, how.shared_nat)?, on)
-        .map_err(|e| Problem::File("sockets cannot be opened (see `ulimit -n`)".to_owned(), e))?;
+        .map_err(|e| Problem::Cause("sockets cannot be opened (see `ulimit -n`)".to_owned(), e.into()))?;
     let patience = Patience { first: how.first_pause(), repetitions: how.repetitions };
     let lots = how.faults.lots(fleet.spec().seed, "nbiot");
     Ok(Link { key, to, sockets, patience, lots })
@@ -117,7 +117,8 @@ fn addresses(stack: &Stack, variable: &str, meters: u32) -> Result<Vec<SocketAdd
         return Ok(vec![]);
     }
     let name = stack.required(variable)?;
-    let found = name.to_socket_addrs().map_err(|e| Problem::File(format!("{variable}, {name:?}, is no address"), e))?;
+    let found =
+        name.to_socket_addrs().map_err(|e| Problem::Cause(format!("{variable}, {name:?}, is no address"), e.into()))?;
     let found: Vec<SocketAddrV4> = found
         .filter_map(|address| match address {
             SocketAddr::V4(address) => Some(address),

@@ -15,7 +15,9 @@ use super::probe::Sample;
 use super::schedule::{Clock, Due, Schedule};
 use super::stop::Stop;
 use super::tally::{Rates, Udp};
+use super::timers::micros;
 use crate::Problem;
+use crate::audit::as_sent;
 use crate::meters::{Fleet, Meter, Transport, Uplink};
 
 const TICK: Duration = Duration::from_micros(500);
@@ -100,7 +102,8 @@ impl Engine {
         let (mut shown, mut write, mut stopped) = (Duration::ZERO, WRITE, None);
         loop {
             let now = self.began.elapsed();
-            let sent = self.tick(now, stopped.is_some()).map_err(|e| Problem::File("sockets".to_owned(), e))?;
+            let sent =
+                self.tick(now, stopped.is_some()).map_err(|e| Problem::Cause("sending failed".to_owned(), e.into()))?;
             if stop.is_asked() {
                 stopped.get_or_insert(now);
             }
@@ -133,13 +136,13 @@ impl Engine {
             self.parts.ledger.sessions.progress.virtual_ms = virtual_ms;
             sent = self.send_due(now, virtual_ms)?;
         }
-        let micros = micros(now);
         if let Some(nbiot) = &mut self.nbiot {
             nbiot.flush()?;
             if !stopped {
-                nbiot.repeat(micros, &mut self.settled)?;
+                nbiot.repeat(micros(now), &mut self.settled)?;
             }
-            nbiot.receive(micros, &mut self.settled)?;
+            // Sending has taken its time, in which answers have come.
+            nbiot.receive(micros(self.began.elapsed()), &mut self.settled)?;
         }
         self.settled.extend(self.parts.settled.try_iter());
         self.settle(now);
@@ -230,8 +233,8 @@ impl Engine {
         let Some((rate, samples)) = &self.parts.probe else { return };
         if u128::from(self.sampled) * 1_000_000 <= now.as_micros() * u128::from(*rate) {
             self.sampled += 1;
-            let uplink = format!("{}#{:05}", uplink.at, uplink.sequence);
-            let key = Key { device: meter.device.to_string(), uplink };
+            let Ok(uplink) = as_sent(meter, uplink) else { return };
+            let key = Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() };
             // Whoever looks them up lives as long as this does.
             let _ = samples.send(Sample { key, sent: tokio::time::Instant::now() });
         }
@@ -268,8 +271,4 @@ impl Engine {
 
 fn second(time: Duration) -> usize {
     usize::try_from(time.as_secs()).unwrap_or_default()
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,9 @@
-//! What goes wrong on purpose. All of it follows from the fleet's seed.
+//! What goes wrong on purpose. Which sessions are held back follows from the fleet's seed. Lots of loss and of doubling are drawn
+//! with the seed, too, but in the order of events, which is another one each time.
 
 use serde::{Deserialize, Serialize};
+
+use crate::meters::chance::mix;
 
 /// How much goes wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -27,7 +30,7 @@ impl Faults {
     /// a run that is gone on with holds back the same ones.
     pub(super) fn held_ms(&self, seed: u64, meter: u32, hour: u32) -> u64 {
         let session = u64::from(meter) << 32 | u64::from(hour);
-        let mut random = fastrand::Rng::with_seed(mixed(mixed(seed ^ 0x5EC0_0DE7) ^ session));
+        let mut random = fastrand::Rng::with_seed(mix(mix(seed ^ 0x5EC0_0DE7) ^ session));
         if random.f64() >= self.reorder {
             return 0;
         }
@@ -42,7 +45,7 @@ impl Faults {
 
     /// The lots of a transport, told from the others by its name.
     pub(super) fn lots(self, seed: u64, transport: &str) -> Lots {
-        let of_name = transport.bytes().fold(seed, |hash, byte| mixed(hash ^ u64::from(byte)));
+        let of_name = transport.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
         Lots { faults: self, random: fastrand::Rng::with_seed(of_name) }
     }
 }
@@ -62,14 +65,6 @@ impl Lots {
     pub(super) fn spread(&mut self) -> f64 {
         1.0 + self.random.f64() / 2.0
     }
-}
-
-/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): each bit depends on all.
-fn mixed(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ (number >> 31)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Web {
     /// For addresses like this one, with so many idle connections at most.
     ///
     /// # Errors
-    /// [`Problem::File`] if the system has no root certificates and TLS is asked for.
+    /// [`Problem::Cause`] if the system has no root certificates and TLS is asked for.
     pub(super) fn new(url: &str, idle: usize) -> Result<Self, Problem> {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_max_idle_per_host(idle).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
@@ -50,7 +50,7 @@ impl Web {
         }
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
-            .map_err(|e| Problem::File("with this system's root certificates cannot be read".to_owned(), e))?;
+            .map_err(|e| Problem::Cause("this system's root certificates cannot be read".to_owned(), e.into()))?;
         Ok(Self::Tls(builder.build(connector.https_or_http().enable_http1().build())))
     }
 

@@ -1,7 +1,8 @@
 //! Sends what a fleet's meters say to a stack, as meters, modems and the Sigfox cloud do.
 //!
-//! Memory stays flat: of a meter four bytes are kept (what it has counted), of a session two bits, and of a message on its way
-//! its name. Its bytes are a function of that, and are made again whenever they are sent again.
+//! Memory stays flat: of a meter four bytes are kept (what it has counted), of a session two bits, and of a datagram on its way
+//! its name. Its bytes are a function of that, and are made again whenever they are sent again. Only a callback keeps them, until it
+//! is answered 2xx or given up.
 //!
 //! # Layout
 //!
@@ -71,9 +72,9 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     let begin = Begin::new(&options, jiff::Timestamp::now())?;
     let connections = Connections::to(&stack, &begin.fleet, &begin.how, options.probe).await?;
     let others = Others::default();
-    let watch = Watch::of(&stack, others.seen.clone()).await?;
+    let watch = Watch::of(stack, others.seen.clone()).await?;
     let stop = Stop::default();
-    tokio::spawn(stop.clone().at_ctrl_c());
+    tokio::spawn(stop.clone().at_ctrl_c(|| ()));
     let directory = begin.directory.display().to_string();
     if !options.quiet {
         eprintln!("fleet: the run is in {directory}");
@@ -106,6 +107,7 @@ async fn live(
     (options, stop): (&Options, Stop),
     watch: Option<Watch>,
 ) -> Result<Run, Problem> {
+    begin.write()?;
     let Begin { fleet, how, sessions, run, directory } = begin;
     let (seed, speed_up) = (fleet.spec().seed, fleet.spec().speed_up);
     let (sigfox, callbacks) = unbounded_channel();
@@ -122,8 +124,6 @@ async fn live(
         }
         None => (None, None),
     };
-    // Whoever is killed at once can be gone on with, too.
-    run.write(&directory)?;
     let total = (!options.quiet).then(|| schedule::sessions_of(&fleet));
     let mut recorder = Recorder::new(directory, run, others, total);
     let parts = Parts {

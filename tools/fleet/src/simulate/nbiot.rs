@@ -1,8 +1,8 @@
 //! NB-IoT: sealed datagrams, bare and in CoAP, over a pool of sockets; repeated as modems do until they are acknowledged.
 //!
-//! One thread does it all, in ticks: what is due is sent by the batch, and what has come is taken by the batch. An
-//! acknowledgement is seen up to a tick late; latencies are too high by as much, never too low. Of a message that waits only
-//! its name is kept: its bytes are made again for a repetition, the same ones.
+//! One thread does it all, in ticks: what is due is sent by the batch, and what has come is taken by the batch. A message counts as
+//! sent at the beginning of its tick, and as acknowledged when the tick gets to what has come: latencies are too high by up to two
+//! ticks, never too low. Of a message that waits only its name is kept: its bytes are made again for a repetition, the same ones.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -19,9 +19,9 @@ use super::faults::Lots;
 use super::ledger::{Message, Settled};
 use super::names::NameHasher;
 use super::sealed::{Acknowledged, MasterKey};
-use super::sockets::Sockets;
+use super::sockets::{Sockets, group};
 use super::tally::Udp;
-use super::timers::Timers;
+use super::timers::{Timers, micros};
 use crate::meters::{Fleet, Meter, Transport, Uplink};
 
 /// Repetitions in a tick. What comes back in one clump would come back in one with each repetition.
@@ -82,7 +82,8 @@ pub(super) struct Nbiot {
     to: Addresses,
     sockets: Sockets,
     outbox: Outbox,
-    inbox: Option<Box<Inbox<MAX_ANSWER>>>,
+    /// What comes in, and what is replied to that.
+    inbox: Option<(Box<Inbox<MAX_ANSWER>>, Outbox)>,
     waiting: HashMap<Name, Waiting, BuildHasherDefault<NameHasher>>,
     again: Timers<Name>,
     /// When requests were promised an answer, by socket and message ID: of all meters behind one address.
@@ -114,7 +115,7 @@ impl Nbiot {
             to,
             sockets,
             outbox: Outbox::default(),
-            inbox: Some(Box::default()),
+            inbox: Some((Box::default(), Outbox::default())),
             waiting: HashMap::default(),
             again: Timers::new(STEP_MICROS),
             promised: HashMap::new(),
@@ -184,7 +185,8 @@ impl Nbiot {
             Transport::Sigfox => return None,
         };
         // Meters start at different addresses, and go on to the next one.
-        let at = meter.number as usize + usize::from(attempts) - 1;
+        let first = group(meter.number, u32::try_from(to.len()).ok()?);
+        let at = first + usize::from(attempts) - 1;
         Some((datagram, *to.get(at.checked_rem(to.len())?)?))
     }
 
@@ -231,16 +233,15 @@ impl Nbiot {
 
     /// Takes what has come.
     pub(super) fn receive(&mut self, now: u64, settled: &mut Vec<Settled>) -> io::Result<()> {
-        let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
+        let Some((mut inbox, mut replies)) = self.inbox.take() else { return Ok(()) };
         let sockets = self.sockets.all();
         for socket in self.sockets.ready()? {
-            let mut replies = Outbox::default();
             inbox.drain(&sockets[socket], |answer, from| {
                 self.take((socket, from), answer, now, settled, &mut replies);
             })?;
             replies.send(&sockets[socket])?;
         }
-        self.inbox = Some(inbox);
+        self.inbox = Some((inbox, replies));
         Ok(())
     }
 
@@ -256,21 +257,28 @@ impl Nbiot {
             self.udp.lost += 1;
             return;
         }
-        self.udp.answers.take(1, answer.len());
+        let acknowledgements = &mut self.udp.acknowledgements;
         if !coap::may_be(answer) {
-            let name = self.key.acknowledged(answer).and_then(|acknowledged| self.name(acknowledged));
-            return self.acknowledge(name, now, settled);
+            let acknowledged = self.key.acknowledged(answer);
+            if acknowledged.is_some() {
+                acknowledgements.take(1, answer.len());
+            }
+            return self.acknowledge(acknowledged.and_then(|acknowledged| self.name(acknowledged)), now, settled);
         }
         let confirm = match coap::hear(answer, &self.key) {
             Heard::Durable { acknowledged, confirm } => {
+                acknowledgements.take(1, answer.len());
                 self.acknowledge(self.name(acknowledged), now, settled);
                 confirm
             }
             Heard::Created { name, confirm } => {
+                acknowledgements.take(1, answer.len());
                 self.acknowledge(Some(name).filter(|&name| self.is_in_the_clear(name)), now, settled);
                 confirm
             }
             Heard::Promised(id) => {
+                // A part of the acknowledgement that follows it.
+                acknowledgements.take(0, answer.len());
                 self.promised.insert((socket, id), now);
                 None
             }
@@ -319,10 +327,6 @@ impl Nbiot {
     pub(super) fn tidy(&mut self, now: u64) {
         self.promised.retain(|_, at| *at + micros(PROMISE) > now);
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

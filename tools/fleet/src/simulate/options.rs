@@ -16,7 +16,7 @@ use crate::spec::Arrival;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(pub f64);
 
-/// A time that is not negative.
+/// A time that is not negative, and no longer than a week: twice as long again and again, and in microseconds, it still is a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period(pub Duration);
 
@@ -35,8 +35,13 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        const LONGEST: Duration = Duration::from_hours(7 * 24);
         let period = text.parse::<SignedDuration>().ok().and_then(|period| Duration::try_from(period).ok());
-        period.map(Self).ok_or_else(|| "not a time such as 3h, 90s or 1h 30m".to_owned())
+        match period {
+            None => Err("not a time such as 3h, 90s or 1h 30m".to_owned()),
+            Some(period) if period > LONGEST => Err("longer than 7 days (168h)".to_owned()),
+            Some(period) => Ok(Self(period)),
+        }
     }
 }
 
@@ -50,8 +55,8 @@ const RUN: &str = "This run";
 pub(super) const BURST_PROFILE: &str = "adeunis-pulse4-nbiot";
 
 const AFTER: &str = "\
-Meters are a function of the seed: with the same options of the fleet they are the same meters, with the same readings. Hours
-are the fleet's own; with --speed-up 60 it lives one in a minute.
+Meters are a function of the seed: with the same options of the fleet, --start among them, they are the same meters, with the same
+readings. Hours are the fleet's own; with --speed-up 60 it lives one in a minute.
 
 NB-IoT meters repeat what is not acknowledged with the timers of RFC 7252 (2 s, up to half more by chance, twice as long each
 time), in real time. Sigfox calls back as its documentation says: 10 s for an answer, repetitions after 1, 2 and 4 minutes; these
@@ -72,7 +77,7 @@ pub struct Options {
     /// How many hours they live; a fraction is a part of one
     #[arg(long, value_name = "HOURS", default_value_t = 1.0, help_heading = FLEET)]
     pub hours: f64,
-    /// How many of their seconds pass in a second
+    /// How many of their seconds pass in a second, 0.001 at least
     #[arg(long, value_name = "TIMES", default_value_t = 1.0, help_heading = FLEET)]
     pub speed_up: f64,
     /// When their first hour begins, such as 2026-11-20T12:00:00Z [default: now; with a speed-up so that the last one ends now]
@@ -96,7 +101,7 @@ pub struct Options {
     /// Part of the meters that start again at zero once
     #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
     pub reset: Share,
-    /// Everything that is left to chance follows from this
+    /// What the meters are, what they say, and which sessions are held back follows from this and --start
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = FLEET)]
     pub seed: u64,
 
@@ -163,7 +168,7 @@ pub struct Options {
     ])]
     pub resume: Option<PathBuf>,
     /// Messages a second at most; what is due waits [default: as many as are due]
-    #[arg(long, value_name = "N", help_heading = RUN)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = RUN)]
     pub max_rate: Option<u32>,
     /// Messages a second that are looked up in the table of pulses, to tell how long it takes until they are there
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1_000), help_heading = RUN)]
@@ -200,6 +205,11 @@ mod tests {
         assert_eq!(options.reorder_by, Period(Duration::from_mins(90)));
         for wrong in ["--loss 5", "--loss -1%", "--loss NaN", "--reorder-by -3h", "--reorder-by 3", "--devices 0"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse("--max-rate 0").unwrap_err().contains("0 is not in 1.."));
+        assert!(parse("--first-pause 168h --max-rate 1").is_ok());
+        for wrong in ["--first-pause 169h", "--reorder-by 9999999h"] {
+            assert!(parse(wrong).unwrap_err().contains("longer than 7 days"), "{wrong}");
         }
     }
 

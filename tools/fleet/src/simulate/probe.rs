@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::sigfox::lock;
 use super::tally::Probed;
+use super::timers::micros;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,16 +33,19 @@ pub(super) struct Sample {
     pub(super) sent: Instant,
 }
 
-/// Looks samples up until nobody brings any more and all are found, or have been waited for long enough.
+/// Looks samples up until nobody brings any more and all are found, or have been waited for long enough. There are no more of them at
+/// once than one look asks for: who comes while there is no room is no sample, since waiting for room would count as the pipeline's
+/// time.
 pub(super) async fn run(table: impl Lookup, mut samples: UnboundedReceiver<Sample>, probed: Arc<Mutex<Probed>>) {
     let mut waiting: HashMap<Key, Instant> = HashMap::new();
     let mut closed: Option<Instant> = None;
     while closed.is_none_or(|at| !waiting.is_empty() && at.elapsed() < LAST_LOOKS) {
-        while closed.is_none() && waiting.len() < MAX_KEYS {
+        while closed.is_none() {
             match samples.try_recv() {
-                Ok(Sample { key, sent }) => {
+                Ok(Sample { key, sent }) if waiting.len() < MAX_KEYS => {
                     waiting.insert(key, sent);
                 }
+                Ok(_) => {}
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => closed = Some(Instant::now()),
             }
@@ -59,7 +63,7 @@ async fn look(table: &impl Lookup, waiting: &mut HashMap<Key, Instant>, probed: 
     let mut probed = lock(probed);
     for key in found.items.iter().filter_map(Key::of) {
         if let Some(sent) = waiting.remove(&key) {
-            probed.latency.record(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
+            probed.latency.record(micros(sent.elapsed()));
         }
     }
     let before = waiting.len();
@@ -90,12 +94,16 @@ mod tests {
         }
     }
 
+    fn sample(device: &str, sequence: usize) -> Sample {
+        let uplink = format!("2026-11-20T12:00:00Z#{sequence:05}");
+        Sample { key: Key { device: device.to_owned(), uplink }, sent: Instant::now() }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_time_until_an_item_is_there_is_measured_and_one_that_never_comes_is_missed() {
         let (samples, receiver) = unbounded_channel();
         for device in ["sigfox:1", "sigfox:2"] {
-            let key = Key { device: device.to_owned(), uplink: "2026-11-20T12:00:00Z#00001".to_owned() };
-            samples.send(Sample { key, sent: Instant::now() }).unwrap();
+            samples.send(sample(device, 1)).unwrap();
         }
         drop(samples);
         let probed = Arc::default();
@@ -104,5 +112,20 @@ mod tests {
         assert_eq!((probed.latency.count(), probed.missed), (1, 1));
         let [median, ..] = probed.latency.quantiles().unwrap();
         assert!((199.0..203.0).contains(&median), "{median} ms: two pauses");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_while_there_is_no_room_is_no_sample() {
+        let (samples, receiver) = unbounded_channel();
+        for sequence in 0..2 * MAX_KEYS {
+            samples.send(sample("sigfox:1", sequence)).unwrap();
+        }
+        drop(samples);
+        let probed = Arc::default();
+        run(Table::default(), receiver, Arc::clone(&probed)).await;
+        let probed = lock(&probed);
+        assert_eq!((probed.latency.count(), probed.missed), (MAX_KEYS as u64, 0));
+        let [.., longest] = probed.latency.quantiles().unwrap();
+        assert!(longest < 203.0, "{longest} ms: nobody has waited for room");
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// Ticks in a second, in which Linux counts processor time for programs (`USER_HZ`; 100 on every architecture in use today).
-const TICKS: f64 = 100.0;
+use bridge_load::process::{Stat, memory};
 
 /// What processes have used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -20,10 +19,9 @@ pub(super) fn own() -> Usage {
     process("self").unwrap_or_default()
 }
 
-/// Of a process alone; `None` if it is not there.
+/// Of a process alone; `None` if it is not there, or has ended and nobody has waited for it yet: it has no memory then.
 pub(super) fn process(pid: &str) -> Option<Usage> {
-    let cpu_seconds = Stat::of(pid)?.cpu_seconds;
-    Some(Usage { cpu_seconds, rss: memory(pid, "VmHWM:").unwrap_or_default() })
+    Some(Usage { cpu_seconds: all_of(&Stat::of(pid)?), rss: memory(pid, "VmHWM")? })
 }
 
 /// Of a process and all that descend from it.
@@ -31,9 +29,13 @@ pub(super) fn tree(pid: &str) -> Option<Usage> {
     let root = pid.parse::<u32>().ok().filter(|_| Stat::of(pid).is_some())?;
     let all: BTreeMap<u32, Stat> = numbers().filter_map(|pid| Some((pid, Stat::of(&pid.to_string())?))).collect();
     let family = family(root, &all);
-    let cpu_seconds = family.iter().filter_map(|pid| all.get(pid)).map(|stat| stat.cpu_seconds).sum();
-    let rss = family.iter().filter_map(|pid| memory(&pid.to_string(), "VmRSS:")).sum();
+    let cpu_seconds = family.iter().filter_map(|pid| all.get(pid)).map(all_of).sum();
+    let rss = family.iter().filter_map(|pid| memory(&pid.to_string(), "VmRSS")).sum();
     Some(Usage { cpu_seconds, rss })
+}
+
+fn all_of(stat: &Stat) -> f64 {
+    stat.user + stat.system + stat.children
 }
 
 fn numbers() -> impl Iterator<Item = u32> {
@@ -55,51 +57,13 @@ fn family(root: u32, all: &BTreeMap<u32, Stat>) -> BTreeSet<u32> {
     }
 }
 
-/// Of `/proc/PID/stat` (`proc_pid_stat(5)`).
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stat {
-    parent: u32,
-    cpu_seconds: f64,
-}
-
-impl Stat {
-    fn of(pid: &str) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-    }
-
-    /// The name, in brackets, may hold anything, brackets too.
-    fn parse(text: &str) -> Option<Self> {
-        const PARENT: usize = 1;
-        /// utime, stime, cutime, cstime: fields 14 to 17, of which the third is the first behind the name.
-        const TIMES: std::ops::Range<usize> = 11..15;
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = fields.get(TIMES)?.iter().map(|ticks| ticks.parse::<f64>().ok()).sum::<Option<f64>>()?;
-        Some(Self { parent: fields.get(PARENT)?.parse().ok()?, cpu_seconds: ticks / TICKS })
-    }
-}
-
-/// A line of `/proc/PID/status` that is a number of kibibytes, in bytes.
-fn memory(pid: &str, name: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_whatever_the_process_is_called() {
-        let line = "77 (a) b (c) S 12 77 77 0 -1 4194560 9 0 0 0 150 50 25 75 20 0 1 0 99 1000 10";
-        assert_eq!(Stat::parse(line), Some(Stat { parent: 12, cpu_seconds: 3.0 }));
-        assert_eq!(Stat::parse("77 (a"), None);
-    }
-
-    #[test]
     fn a_family_is_found_whatever_the_numbers_are() {
-        let of = |parent| Stat { parent, cpu_seconds: 0.0 };
+        let of = |parent| Stat { parent, user: 0.0, system: 0.0, children: 0.0 };
         let all = BTreeMap::from([(1, of(0)), (3, of(9)), (4, of(1)), (5, of(3)), (9, of(1))]);
         assert_eq!(family(9, &all), BTreeSet::from([3, 5, 9]));
     }

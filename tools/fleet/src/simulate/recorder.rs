@@ -38,11 +38,7 @@ impl Recorder {
     /// Of a run of so many sessions. What it has measured already is added to.
     pub(super) fn new(directory: PathBuf, run: Run, others: Others, sessions: Option<u64>) -> Self {
         let before = run.measured.clone();
-        let bar = sessions.map_or_else(ProgressBar::hidden, |sessions| {
-            let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
-            ProgressBar::new(sessions).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { directory, run, before, others, bar, shown: (Duration::ZERO, 0) }
+        Self { directory, run, before, others, bar: bar(sessions), shown: (Duration::ZERO, 0) }
     }
 
     /// What came in last, after the fleet has lived: samples, and what was used.
@@ -86,7 +82,7 @@ impl Recorder {
         measured.callback_ms = callbacks.latency.quantiles().or(before.callback_ms);
         let traffic = [
             ("datagrams", udp.datagrams),
-            ("acknowledgements", udp.answers),
+            ("acknowledgements", udp.acknowledgements),
             ("uplinks", callbacks.uplinks),
             ("answers", callbacks.answers),
         ];
@@ -124,12 +120,20 @@ impl Watcher for Recorder {
         ));
     }
 
-    /// The sessions first: what they say was sent is never more than what `run.json` says.
+    /// The sessions first: what `run.json` says was sent is never more than what they say.
     fn write(&mut self, view: &View<'_>) -> Result<(), Problem> {
         self.measure(view);
         view.ledger.sessions.write(&self.directory)?;
         self.run.write(&self.directory)
     }
+}
+
+/// Of so many; hidden if it is not known of how many.
+pub(super) fn bar(of: Option<u64>) -> ProgressBar {
+    of.map_or_else(ProgressBar::hidden, |of| {
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");
+        ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    })
 }
 
 fn sum<K: Ord + Clone, V: Copy + Default>(

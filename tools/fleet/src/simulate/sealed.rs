@@ -1,39 +1,23 @@
-//! The sealed envelope from the meter's side, as `docs/nbiot-protocol.md` has it.
+//! The sealed envelope from the meter's side, under the master keys of a stack.
 
 use std::collections::BTreeMap;
 
-use ring::hkdf::{HKDF_SHA256, Prk, Salt};
-use ring::hmac::{self, HMAC_SHA256};
-use shared::device::{DeviceId, Imei};
-use subtle::ConstantTimeEq as _;
+use bridge_load::meter;
+use shared::device::Imei;
 
 use crate::Problem;
 
-const UPLINK: u8 = 0x01;
-const ACKNOWLEDGEMENT: u8 = 0x81;
-const HEADER_LEN: usize = 18;
-const TAG_LEN: usize = 8;
-const SALT: &[u8] = b"pulsegate sealed envelope 1";
+/// Makes device keys, and keeps none.
+#[derive(Debug)]
+pub(super) struct MasterKey(meter::MasterKey);
 
-/// Makes device keys. That takes a microsecond or two, so none is kept.
-pub(super) struct MasterKey {
-    id: u8,
-    prk: Prk,
-}
-
-/// The header of an acknowledgement whose tag is yet to be checked.
+/// What an acknowledgement whose tag is right says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Acknowledged {
     /// Whose uplink.
     pub(super) imei: Imei,
     /// Which one.
     pub(super) counter: u32,
-}
-
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKey({})", self.id)
-    }
 }
 
 impl MasterKey {
@@ -52,39 +36,18 @@ impl MasterKey {
                 ids.join(", ")
             ))
         })?;
-        Ok(Self { id, prk: Salt::new(HKDF_SHA256, SALT).extract(key.as_bytes()) })
-    }
-
-    fn device_key(&self, imei: Imei) -> Option<hmac::Key> {
-        let info = DeviceId::Nbiot(imei).to_string();
-        Some(self.prk.expand(&[info.as_bytes()], HMAC_SHA256).ok()?.into())
+        Ok(Self(meter::MasterKey::new(id, key)))
     }
 
     /// The datagram of an uplink: the same bytes every time.
     pub(super) fn seal(&self, imei: Imei, counter: u32, time: u32, payload: &[u8]) -> Vec<u8> {
-        let mut datagram = Vec::with_capacity(HEADER_LEN + payload.len() + TAG_LEN);
-        datagram.extend_from_slice(&[UPLINK, self.id]);
-        datagram.extend_from_slice(&imei.packed());
-        datagram.extend_from_slice(&counter.to_be_bytes());
-        datagram.extend_from_slice(&time.to_be_bytes());
-        datagram.extend_from_slice(payload);
-        if let Some(key) = self.device_key(imei) {
-            let tag = hmac::sign(&key, &datagram);
-            datagram.extend_from_slice(&tag.as_ref()[..TAG_LEN]);
-        }
-        datagram
+        self.0.meter(imei.packed()).map(|meter| meter.seal(counter, time, payload)).unwrap_or_default()
     }
 
     /// What a datagram acknowledges, if it is an acknowledgement, and of a meter with a key of ours.
     pub(super) fn acknowledged(&self, datagram: &[u8]) -> Option<Acknowledged> {
-        let (sealed, tag) = datagram.split_last_chunk::<TAG_LEN>()?;
-        let [ACKNOWLEDGEMENT, id, imei @ .., c0, c1, c2, c3, _, _, _, _] = *sealed.first_chunk::<HEADER_LEN>()? else {
-            return None;
-        };
-        let imei = Imei::from_packed(imei).ok().filter(|_| id == self.id)?;
-        let expected = hmac::sign(&self.device_key(imei)?, sealed);
-        let counter = u32::from_be_bytes([c0, c1, c2, c3]);
-        bool::from(expected.as_ref()[..TAG_LEN].ct_eq(tag)).then_some(Acknowledged { imei, counter })
+        let (imei, counter) = self.0.acknowledged(datagram)?;
+        Some(Acknowledged { imei: Imei::from_packed(imei).ok()?, counter })
     }
 }
 

@@ -17,7 +17,7 @@ use super::callback::{Callback, Request};
 use super::faults::Lots;
 use super::ledger::Settled;
 use super::tally::Callbacks;
-use super::timers::Timers;
+use super::timers::{Timers, micros};
 
 /// A batch is sent each second, real time.
 const SECOND: Duration = Duration::from_secs(1);
@@ -102,6 +102,8 @@ pub(super) struct Cloud<E> {
     ready: VecDeque<Request>,
     again: Timers<Request>,
     flights: JoinSet<(Request, bool)>,
+    /// Requests once more: nobody waits for what they are answered.
+    doubles: JoinSet<()>,
     began: Instant,
 }
 
@@ -123,6 +125,7 @@ impl<E: Endpoint> Cloud<E> {
             ready: VecDeque::new(),
             again: Timers::new(STEP_MS),
             flights: JoinSet::new(),
+            doubles: JoinSet::new(),
             began: Instant::now(),
         }
     }
@@ -146,6 +149,7 @@ impl<E: Endpoint> Cloud<E> {
                         self.landed(request, done);
                     }
                 }
+                Some(_) = self.doubles.join_next(), if !self.doubles.is_empty() => {}
                 () = sleep_until(next), if self.again.len() > 0 => {}
             }
             self.depart();
@@ -153,7 +157,8 @@ impl<E: Endpoint> Cloud<E> {
     }
 
     fn is_idle(&self) -> bool {
-        self.gathered.is_empty() && self.ready.is_empty() && self.again.len() == 0 && self.flights.is_empty()
+        let waiting = self.ready.len() + self.again.len() + self.flights.len() + self.doubles.len();
+        self.gathered.is_empty() && waiting == 0
     }
 
     fn take(&mut self, callback: Callback) {
@@ -183,27 +188,32 @@ impl<E: Endpoint> Cloud<E> {
         while self.flights.len() < self.manner.connections
             && let Some(request) = self.ready.pop_front()
         {
-            let flight = Flight {
-                lost: [self.lots.lost(), self.lots.lost()],
-                doubled: self.lots.doubled(),
-                until: Instant::now() + self.manner.time_out,
-            };
-            self.count(&flight);
+            let flight =
+                Flight { lost: [self.lots.lost(), self.lots.lost()], until: Instant::now() + self.manner.time_out };
+            let doubled = self.lots.doubled() && !flight.lost[0];
+            self.count(&flight, doubled);
+            let again = doubled.then(|| request.clone());
             let (endpoint, counts, channel) =
                 (Arc::clone(&self.endpoint), Arc::clone(&self.counts), self.manner.channel);
             self.flights.spawn(async move {
                 let status = flight.fly(&*endpoint, &request, channel, &counts).await;
                 (request, matches!(status, 200..300))
             });
+            if let Some(request) = again {
+                let endpoint = Arc::clone(&self.endpoint);
+                self.doubles.spawn(async move {
+                    let _ = timeout_at(flight.until, endpoint.post(&request, channel)).await;
+                });
+            }
         }
     }
 
-    fn count(&self, flight: &Flight) {
+    fn count(&self, flight: &Flight, doubled: bool) {
         let mut counts = lock(&self.counts);
         counts.attempts += 1;
         let [there, back] = flight.lost;
         counts.lost += u64::from(there || back);
-        counts.duplicated += u64::from(flight.doubled && !there);
+        counts.duplicated += u64::from(doubled);
     }
 
     fn landed(&mut self, mut request: Request, acknowledged: bool) {
@@ -226,10 +236,10 @@ impl<E: Endpoint> Cloud<E> {
 }
 
 /// A request on its way.
+#[derive(Clone, Copy)]
 struct Flight {
     /// There, and back.
     lost: [bool; 2],
-    doubled: bool,
     until: Instant,
 }
 
@@ -238,7 +248,7 @@ impl Flight {
     async fn fly(&self, to: &impl Endpoint, request: &Request, channel: Channel, counts: &Mutex<Callbacks>) -> u16 {
         let began = Instant::now();
         let [there, back] = self.lost;
-        let answer = if there { None } else { self.post(to, request, channel).await };
+        let answer = if there { None } else { timeout_at(self.until, to.post(request, channel)).await.ok().flatten() };
         let answer = answer.filter(|_| !back);
         let status = answer.map_or(0, |answer| answer.status);
         if there || back {
@@ -251,19 +261,9 @@ impl Flight {
             counts.answers.take(1, answer.bytes);
         }
         if matches!(status, 200..300) {
-            counts.latency.record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+            counts.latency.record(micros(began.elapsed()));
         }
         status
-    }
-
-    /// Once or twice; it is the first that is waited for, and of the second only that it was sent.
-    async fn post(&self, to: &impl Endpoint, request: &Request, channel: Channel) -> Option<Answered> {
-        let first = timeout_at(self.until, to.post(request, channel));
-        if !self.doubled {
-            return first.await.ok().flatten();
-        }
-        let (first, _) = tokio::join!(first, timeout_at(self.until, to.post(request, channel)));
-        first.ok().flatten()
     }
 }
 

@@ -121,7 +121,7 @@ impl Sockets {
 }
 
 /// Which of so many groups a meter is in. Networks take turns over the numbers, so numbers alone would leave groups empty.
-fn group(meter: u32, count: u32) -> usize {
+pub(super) fn group(meter: u32, count: u32) -> usize {
     let spread = u64::from(meter.wrapping_mul(0x9E37_79B9));
     usize::try_from((spread * u64::from(count)) >> u32::BITS).unwrap_or_default()
 }

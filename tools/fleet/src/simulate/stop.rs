@@ -21,12 +21,14 @@ impl Stop {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Asks for it at the first Ctrl-C. The second ends the process at once: what is written already is gone on with.
-    pub(super) async fn at_ctrl_c(self) {
+    /// Asks for it at the first Ctrl-C. The second ends the process at once, after what is left to do: what is written already is gone
+    /// on with.
+    pub(super) async fn at_ctrl_c(self, left_to_do: impl FnOnce()) {
         if tokio::signal::ctrl_c().await.is_ok() {
             eprintln!("fleet: stopping, waiting for what is on its way; Ctrl-C once more ends it at once");
             self.ask();
             if tokio::signal::ctrl_c().await.is_ok() {
+                left_to_do();
                 std::process::exit(INTERRUPTED);
             }
         }

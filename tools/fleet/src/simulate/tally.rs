@@ -25,8 +25,9 @@ pub(super) struct Udp {
     pub(super) refused: u64,
     /// What was sent and not lost on purpose.
     pub(super) datagrams: Volume,
-    /// What came back, and was not lost on purpose.
-    pub(super) answers: Volume,
+    /// Acknowledgements that came back, of repetitions too, and were not lost on purpose. The bytes are also those of CoAP's empty
+    /// ones, which promise them.
+    pub(super) acknowledgements: Volume,
     /// From the first sending to the acknowledgement.
     pub(super) latency: Times,
 }

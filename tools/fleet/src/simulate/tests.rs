@@ -17,7 +17,7 @@ use super::stop::Stop;
 use super::{Options, live};
 use crate::Problem;
 use crate::meters::{Fleet, Transport};
-use crate::run::{Run, Sessions};
+use crate::run::{Run, Sessions, Volume};
 
 mod peer;
 
@@ -172,6 +172,9 @@ async fn meters_behind_one_address_are_told_apart_though_their_message_ids_are_n
     assert_eq!(peer.heard.from.lock().unwrap().len(), 4, "200 meters, 50 to an address");
     let confirmed = u64::from(peer.heard.confirmed.load(Ordering::Relaxed));
     assert_eq!(confirmed, run.measured.acknowledged, "each answer of its own is confirmed");
+    // A 2.04 with a token of 4 bytes and a sealed acknowledgement of 26, and the 4 bytes that have promised it.
+    let Volume { count, bytes } = run.measured.traffic["acknowledgements"];
+    assert_eq!((count, bytes), (confirmed, confirmed * (4 + 4 + 1 + 26 + 4)), "one of each, in two datagrams");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,6 +240,20 @@ async fn a_run_that_is_killed_is_gone_on_with_to_the_same_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_as_it_begins_is_gone_on_with_unless_nobody_knows_what_was_sent() {
+    let (peer, directory) = (Peer::start().await, Directory::new());
+    let line = format!("--devices 20 --hours 1 --speed-up 7200 {PATIENT} --run {}", directory.run());
+    Begin::new(&options(&line), Timestamp::now()).unwrap().write().unwrap();
+    let resume = format!("--resume {}", directory.run());
+    let run = simulate(&resume, &peer, Stop::default()).await.unwrap();
+    check_delivered(&run, Path::new(&directory.run()), &peer);
+
+    std::fs::remove_file(Path::new(&directory.run()).join("sessions")).unwrap();
+    let problem = Begin::new(&options(&resume), Timestamp::now()).unwrap_err().in_full();
+    assert!(problem.contains("sessions is not there") && problem.contains("put it back"), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_more_messages_are_sent_in_a_second_than_is_allowed() {
     let (peer, directory) = (Peer::start().await, Directory::new());
     let line = "--devices 300 --hours 1 --speed-up 36000 --sigfox-share 0 --max-rate 200 --reset 0 --rollover 0";
@@ -249,7 +266,7 @@ async fn no_more_messages_are_sent_in_a_second_than_is_allowed() {
 fn a_directory_with_a_run_in_it_is_not_written_over() {
     let directory = Directory::new();
     let first = Begin::new(&options(&format!("--run {}", directory.run())), Timestamp::now()).unwrap();
-    first.run.write(&first.directory).unwrap();
+    first.write().unwrap();
     let problem = Begin::new(&options(&format!("--run {}", directory.run())), Timestamp::now()).unwrap_err().in_full();
     assert!(problem.contains("holds a run already") && problem.contains("--resume"), "{problem}");
     let problem = Begin::new(&options("--resume nowhere/at/all"), Timestamp::now()).unwrap_err().in_full();

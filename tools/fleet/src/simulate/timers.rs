@@ -1,6 +1,7 @@
 //! What is to be looked at again, and when.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Things and the times at which they are due, in any order. A time is rounded up to the next step, so that many things share
 /// an entry: nothing is due early, and little late.
@@ -43,6 +44,11 @@ impl<T> Timers<T> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
+}
+
+/// Whole microseconds.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

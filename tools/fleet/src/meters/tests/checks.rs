@@ -23,7 +23,9 @@ fn numbers_that_cannot_be_are_named() {
     }
     for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
         assert!(refused(Spec { hours: wrong, ..spec(9) }).starts_with("hours must be more than 0 and at most"));
-        assert!(refused(Spec { speed_up: wrong, ..spec(9) }).starts_with("the speed-up must be"));
+    }
+    for wrong in [0.0, -1.0, 0.000_9, 1e-300, f64::NAN, f64::INFINITY, 1e9] {
+        assert!(refused(Spec { speed_up: wrong, ..spec(9) }).starts_with("the speed-up must be from 0.001 to 1000000"));
     }
     for wrong in [-1.0, 601.0, f64::NAN] {
         assert!(

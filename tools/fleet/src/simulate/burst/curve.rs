@@ -33,9 +33,10 @@ impl Sampler {
         let (end, ended) = channel::<()>();
         let began = Instant::now();
         let look = move || Totals {
-            put: stream.put(),
-            written: kept.written.load(Ordering::Relaxed),
+            // First: while it is looked, more is put and passes.
             passed: progress.passed.load(Ordering::Relaxed),
+            written: kept.written.load(Ordering::Relaxed),
+            put: stream.put(),
         };
         let thread = std::thread::spawn(move || {
             let mut totals = Vec::new();
@@ -72,7 +73,7 @@ pub(super) fn seconds(measured: &Measured, totals: &[Totals]) -> Vec<Second> {
             put: now.put - before.put,
             drained: now.written - before.written,
             in_bridge: (all.in_bridge + sent).saturating_sub(acknowledged),
-            in_stream: now.put - now.passed,
+            in_stream: now.put.saturating_sub(now.passed),
         };
         before = now;
         all
@@ -117,7 +118,7 @@ mod tests {
     fn what_waits_is_what_came_in_and_has_not_gone_out() {
         let measured = Measured { seconds_sent: vec![10, 5], seconds_acknowledged: vec![4, 11], ..Measured::default() };
         let totals =
-            [(6, 0, 0), (15, 8, 7), (15, 15, 15)].map(|(put, written, passed)| Totals { put, written, passed });
+            [(6, 0, 0), (15, 8, 7), (15, 15, 16)].map(|(put, written, passed)| Totals { put, written, passed });
         let seconds = seconds(&measured, &totals);
         let told: Vec<_> = seconds.iter().map(|s| (s.put, s.drained, s.in_bridge, s.in_stream)).collect();
         assert_eq!(told, [(6, 0, 6, 6), (9, 8, 0, 8), (0, 7, 0, 0)]);

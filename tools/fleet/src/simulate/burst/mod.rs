@@ -9,8 +9,8 @@
 //! - `curve`: second by second; `outcome`: what has come of it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,23 +18,21 @@ use bridge_load::child::{Bridge, Child};
 use bridge_load::meter::master_keys;
 use bridge_load::stand_in::StandIn;
 use bridge_load::stand_in::fault::Fault;
-use rust_decimal::{Decimal, dec};
+use clap::{Parser, ValueEnum as _};
 
 use super::begin::Begin;
 use super::connect::{Connections, link};
 use super::http::Api;
 use super::nbiot::Addresses;
 use super::options::BURST_PROFILE;
-use super::recorder::Others;
+use super::recorder::{self, Others};
 use super::sealed::MasterKey;
 use super::sigfox::lock;
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{Options, live};
 use crate::Problem;
-use crate::cost::deployed::{RAW_DAYS, STREAM_HOURS};
 use crate::cost::measurement::Measurement;
-use crate::cost::ours::Database;
 use crate::meters::Fleet;
 use crate::plan;
 use crate::plan::needs::Needs;
@@ -63,6 +61,9 @@ const KINESIS: Duration = Duration::from_millis(15);
 /// For the bridge to put what it still holds, once it is told to end. Its own patience is 25 s.
 const LAST_PUTS: Duration = Duration::from_secs(40);
 
+/// How often people are told how far it is.
+const SHOW: Duration = Duration::from_millis(250);
+
 /// Does it.
 ///
 /// # Errors
@@ -70,13 +71,14 @@ const LAST_PUTS: Duration = Duration::from_secs(40);
 pub(super) async fn run(options: Options) -> Result<(), Problem> {
     check(&options)?;
     let begin = Begin::new(&options, jiff::Timestamp::now())?;
-    let stop = Stop::default();
-    tokio::spawn(stop.clone().at_ctrl_c());
+    let (stop, bridge) = (Stop::default(), Held::default());
+    let killed = Arc::clone(&bridge);
+    tokio::spawn(stop.clone().at_ctrl_c(move || drop(lock(&killed).take())));
     let directory = begin.directory.clone();
     if !options.quiet {
         eprintln!("fleet: the run is in {}", directory.display());
     }
-    let run = burst(begin, &options, stop).await?;
+    let run = burst(begin, &options, (stop, bridge)).await?;
     run.write(&directory)?;
     if let Some(burst) = &run.measured.burst {
         for (chart, file) in charts(&burst.seconds) {
@@ -110,10 +112,12 @@ fn check(options: &Options) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What is behind the fleet.
+/// The bridge, for whoever ends it: by a signal, or by dropping it, which kills it.
+type Held = Arc<Mutex<Option<Child>>>;
+
+/// What is behind the bridge.
 struct Behind {
     stand_in: StandIn,
-    bridge: Child,
     stream: Arc<Stream>,
     filling: JoinHandle<()>,
     draining: JoinHandle<io::Result<()>>,
@@ -121,53 +125,70 @@ struct Behind {
     progress: Arc<Progress>,
 }
 
-async fn burst(begin: Begin, options: &Options, stop: Stop) -> Result<Run, Problem> {
+async fn burst(begin: Begin, options: &Options, (stop, held): (Stop, Held)) -> Result<Run, Problem> {
     let (fleet, directory) = (Arc::clone(&begin.fleet), begin.directory.clone());
     let shards = options.shards.map_or_else(|| planned_shards(fleet.spec()), Ok)?;
-    let behind = start(&fleet, options, shards).await?;
+    let (behind, bridge) = start(&fleet, options, shards).await?;
+    let (pid, metrics) = (bridge.id().to_string(), bridge.http().map(|addr| format!("http://{addr}/metrics")));
+    let to = Addresses { sealed: vec![bridge.addr()], ..Addresses::default() };
+    *lock(&held) = Some(bridge);
     let key = MasterKey::from_secret(&master_keys(), begin.how.master_key_id)?;
-    let to = Addresses { sealed: vec![behind.bridge.addr()], ..Addresses::default() };
     let link = link(&fleet, &begin.how, key, to, fleet.spec().devices)?;
     let connections = Connections { callbacks: None::<Api>, nbiot: Some(link), pulses: None };
     let others = Others::default();
-    let metrics = behind.bridge.http().map(|addr| format!("http://{addr}/metrics"));
-    let watch = Watch::at(Some(behind.bridge.id().to_string()), None, metrics, others.seen.clone()).await?;
+    let watch = Watch::at(Some(pid), None, metrics, others.seen.clone()).await?;
     let sampler = Sampler::start(Arc::clone(&behind.stream), Arc::clone(&behind.kept), Arc::clone(&behind.progress));
     let mut run = live(begin, connections, others, (options, stop), Some(watch)).await?;
-    if !options.quiet {
-        eprintln!("fleet: sent; {} messages are still in the stream", behind.backlog());
-    }
     let sessions = Sessions::read(&directory, fleet.spec().devices, fleet.hours())?;
-    let ended = tokio::task::spawn_blocking(move || behind.end(&fleet, &sessions, sampler));
-    let (totals, burst) = ended.await.map_err(|e| Problem::Wrong(format!("the burst failed: {e}")))??;
+    let (stream, progress, bridge) = (Arc::clone(&behind.stream), Arc::clone(&behind.progress), lock(&held).take());
+    let ending = tokio::task::spawn_blocking(move || behind.end(bridge, &fleet, &sessions, sampler));
+    let ended = shown(ending, &stream, &progress, options.quiet).await;
+    let (totals, burst) = ended.map_err(|e| Problem::Wrong(format!("the burst failed: {e}")))??;
     let seconds = curve::seconds(&run.measured, &totals);
     run.measured.burst = Some(Burst { seconds, drain: options.drain, shards, ..burst });
     Ok(run)
 }
 
-/// As many as a fleet like this would be given.
-fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
-    let options = plan::Options {
-        devices: spec.devices.into(),
-        interval: Decimal::ONE,
-        sigfox_share: Decimal::ZERO,
-        device_types: 1,
-        single_callbacks: false,
-        arrival: spec.arrival,
-        database: Database::Provisioned,
-        utilisation: dec!(0.8),
-        raw_days: RAW_DAYS,
-        stream_hours: STREAM_HOURS,
-        measured: None,
-        samconfig: false,
-        format: crate::print::Format::Table,
+/// Waits for the end, and shows meanwhile how far the stream is drained.
+async fn shown<T>(
+    mut ending: tokio::task::JoinHandle<T>,
+    stream: &Stream,
+    progress: &Progress,
+    quiet: bool,
+) -> Result<T, tokio::task::JoinError> {
+    let bar = recorder::bar((!quiet).then(|| stream.put()));
+    let ended = loop {
+        let (passed, put) = (progress.passed.load(Ordering::Relaxed), stream.put());
+        bar.set_length(put);
+        bar.set_position(passed);
+        bar.set_message(format!("{} messages still in the stream", put.saturating_sub(passed)));
+        tokio::select! {
+            ended = &mut ending => break ended,
+            () = tokio::time::sleep(SHOW) => {}
+        }
     };
-    let needs = Needs::of(&options, &Measurement::read(None)?)?;
+    bar.finish_and_clear();
+    ended
+}
+
+/// As many as a fleet like this would be given: what `fleet plan` says of it.
+fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: plan::Options,
+    }
+    let arrival = spec.arrival.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let (devices, sigfox) = (spec.devices.to_string(), "0");
+    let line = ["plan", "--devices", &devices, "--sigfox-share", sigfox, "--arrival", &arrival];
+    let line = Line::try_parse_from(line).map_err(|e| Problem::Cause("no plan for this fleet".to_owned(), e.into()))?;
+    let needs = Needs::of(&line.options, &Measurement::read(None)?)?;
     Ok(u16::try_from(needs.shards).unwrap_or(u16::MAX))
 }
 
-async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<Behind, Problem> {
-    let failed = |e: io::Error| Problem::File("of the bridge, or of the stand-in before it".to_owned(), e);
+async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<(Behind, Child), Problem> {
+    let failed =
+        |e: io::Error| Problem::Cause("the bridge, or the stand-in behind it, was not started".to_owned(), e.into());
     let (stream, sender, filling) = Stream::open(shards);
     let (program, seed) = (options.bridge.clone(), fleet.spec().seed);
     let fault = options.forget.map_or(Fault::None, Fault::Forget);
@@ -188,20 +209,26 @@ async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<Beh
         kept: Arc::clone(&kept),
         progress: Arc::clone(&progress),
     });
-    Ok(Behind { stand_in, bridge, stream, filling, draining, kept, progress })
+    Ok((Behind { stand_in, stream, filling, draining, kept, progress }, bridge))
 }
 
 impl Behind {
-    fn backlog(&self) -> u64 {
-        self.stream.put() - self.progress.passed.load(Ordering::Relaxed)
-    }
-
     /// Ends the bridge, then the stream, then what empties it; and holds what was acknowledged against what is there.
-    fn end(mut self, fleet: &Fleet, sessions: &Sessions, sampler: Sampler) -> Result<(Vec<Totals>, Burst), Problem> {
-        let failed = |e: io::Error| Problem::File("of the burst".to_owned(), e);
+    fn end(
+        self,
+        bridge: Option<Child>,
+        fleet: &Fleet,
+        sessions: &Sessions,
+        sampler: Sampler,
+    ) -> Result<(Vec<Totals>, Burst), Problem> {
+        let failed = |e: io::Error| Problem::Cause("the burst failed".to_owned(), e.into());
         let broken = |what: &str| Problem::Wrong(format!("{what} failed"));
-        self.bridge.signal(nix::sys::signal::Signal::SIGTERM).map_err(failed)?;
-        self.bridge.wait(LAST_PUTS).map_err(failed)?;
+        let mut bridge = bridge.ok_or_else(|| broken("the bridge was killed, and the burst"))?;
+        bridge.signal(nix::sys::signal::Signal::SIGTERM).map_err(failed)?;
+        let status = bridge.wait(LAST_PUTS).map_err(failed)?;
+        if !status.success() {
+            return Err(Problem::Wrong(format!("the bridge was told to end, and ended badly: {status}")));
+        }
         drop(self.stand_in);
         self.filling.join().map_err(|_| broken("the stream"))?;
         let found = Found::in_stream(&self.stream, fleet);

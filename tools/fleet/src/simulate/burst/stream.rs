@@ -44,8 +44,9 @@ impl Stream {
             let uplinks = u32::try_from(uplinks).unwrap_or(u32::MAX);
             // A bridge's records have the first meter as their key, so they are spread by chance.
             let shard = crc32fast::hash(&data) as usize % self.shards.len();
-            lock(&self.shards[shard]).push(Record { data: Arc::new(data), uplinks });
+            // Before anybody can read them: what was read is never more than what was put.
             self.put.fetch_add(u64::from(uplinks), Ordering::Relaxed);
+            lock(&self.shards[shard]).push(Record { data: Arc::new(data), uplinks });
         }
         self.is_closed.store(true, Ordering::Release);
     }

@@ -60,14 +60,17 @@ impl RawTable {
         &self.kept
     }
 
-    /// When so many units may be written.
-    fn reserve(&self, units: usize) -> Instant {
+    /// When so many units may be written; `None`, and nothing is used up, if that is too late.
+    fn reserve(&self, units: usize, deadline: Instant) -> Option<Instant> {
         let mut used = lock(&self.used);
         let earliest = Instant::now().checked_sub(SLACK).unwrap_or_else(Instant::now);
         let begin = used.map_or(earliest, |used| used.max(earliest));
+        if begin >= deadline {
+            return None;
+        }
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         *used = Some(begin + Duration::from_secs(1) * units / self.capacity);
-        begin
+        Some(begin)
     }
 
     fn keep(&self, item: &Item) {
@@ -84,11 +87,10 @@ impl Table for RawTable {
     async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
         for (nth, batch) in items.chunks(BATCH).enumerate() {
             let units: usize = batch.iter().map(|item| item_size(item).div_ceil(UNIT)).sum();
-            let begin = self.reserve(units);
-            if begin >= deadline {
+            let Some(begin) = self.reserve(units, deadline) else {
                 sleep_until(deadline).await;
                 return (nth * BATCH..items.len()).collect();
-            }
+            };
             sleep_until(begin).await;
             for item in batch {
                 self.keep(item);

@@ -17,16 +17,25 @@ fn meter() -> (Nbiot, Arc<Fleet>, UdpSocket) {
     bridge.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let SocketAddr::V4(to) = bridge.local_addr().unwrap() else { unreachable!() };
     let mix = Spec::parse_mix("senml-cbor").unwrap();
-    let start = "2026-11-20T12:00:00Z".parse().unwrap();
-    let fleet = Arc::new(Fleet::new(Spec { sigfox_share: 0.0, mix, ..Spec::new(start, 1) }).unwrap());
+    let (nbiot, fleet) = meters(Spec { sigfox_share: 0.0, mix, ..spec(1) }, vec![to]);
+    (nbiot, fleet, bridge)
+}
+
+fn spec(devices: u32) -> Spec {
+    Spec::new("2026-11-20T12:00:00Z".parse().unwrap(), devices)
+}
+
+/// Those of a spec, which go to these addresses in CoAP.
+fn meters(spec: Spec, coap: Vec<SocketAddrV4>) -> (Nbiot, Arc<Fleet>) {
+    let fleet = Arc::new(Fleet::new(spec).unwrap());
     let link = Link {
         key: MasterKey::from_secret(&bridge_load::meter::master_keys(), 1).unwrap(),
-        to: Addresses { coap: vec![to], ..Addresses::default() },
+        to: Addresses { coap, ..Addresses::default() },
         sockets: Sockets::open(Groups::Fixed(1), Ipv4Addr::LOCALHOST).unwrap(),
         patience: Patience { first: Duration::from_secs(2), repetitions: 5 },
         lots: Faults::default().lots(1, "nbiot"),
     };
-    (Nbiot::new(Arc::clone(&fleet), link), fleet, bridge)
+    (Nbiot::new(Arc::clone(&fleet), link), fleet)
 }
 
 fn send(nbiot: &mut Nbiot, fleet: &Fleet) {
@@ -90,4 +99,23 @@ fn who_was_promised_an_answer_waits_for_it_but_not_for_ever() {
     assert!((31 * SECOND..32 * SECOND).contains(&again[0]), "{again:?}");
     nbiot.tidy(40 * SECOND);
     assert!(nbiot.promised.is_empty());
+}
+
+#[test]
+fn meters_are_spread_over_all_addresses_and_each_goes_on_to_the_next_one() {
+    let to: Vec<SocketAddrV4> = (1..=2).map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).collect();
+    let mix = Spec::parse_mix("adeunis-pulse-v4,senml-cbor").unwrap();
+    // Every second meter is on Sigfox.
+    let (nbiot, fleet) = meters(Spec { mix, ..spec(1_000) }, to.clone());
+    let mut first = [0; 2];
+    for number in 0..1_000 {
+        let (meter, session) = (fleet.meter(number), fleet.session(number, 0, fleet.counted(number, 0)));
+        let at = |attempts| nbiot.datagram(&meter, &session.uplinks[0], attempts).map(|(_, at)| at);
+        if let Some(address) = at(1) {
+            let nth = to.iter().position(|to| *to == address).unwrap();
+            first[nth] += 1;
+            assert_eq!((at(2), at(3)), (Some(to[1 - nth]), Some(address)));
+        }
+    }
+    assert!(first.iter().all(|count| (200..300).contains(count)), "{first:?}");
 }

@@ -184,6 +184,16 @@ async fn what_is_lost_either_way_is_no_answer_and_what_is_doubled_arrives_twice(
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_answer_to_a_doubled_request_is_that_to_the_first() {
+    let api = Api::new([Answer::Status(204), Answer::Nothing]);
+    let twice = Faults { duplicate: 1.0, ..Faults::default() };
+    let (settled, counts) = called(single(), &api, twice, 1).await;
+    assert_eq!((settled, api.asked().len()), (vec![(0, true)], 2));
+    let [.., longest] = counts.latency.quantiles().unwrap();
+    assert!(longest < 1_000.0, "{longest} ms, and the second has none within ten seconds");
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_a_tenth_lost_every_message_is_told_or_given_up_and_none_is_forgotten() {
     let api = Api::new([Answer::Status(204)]);
     let faults = Faults { loss: 0.1, duplicate: 0.1, ..Faults::default() };
