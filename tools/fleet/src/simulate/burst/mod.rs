@@ -33,6 +33,7 @@ use super::watch::Watch;
 use super::{Options, live};
 use crate::Problem;
 use crate::cost::deployed::{RAW_DAYS, STREAM_HOURS};
+use crate::cost::limits::SHARE;
 use crate::cost::measurement::Measurement;
 use crate::cost::ours::Database;
 use crate::meters::Fleet;
@@ -159,6 +160,7 @@ fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
         raw_days: RAW_DAYS,
         stream_hours: STREAM_HOURS,
         measured: None,
+        slower: SHARE,
         samconfig: false,
         format: crate::print::Format::Table,
     };
