@@ -158,7 +158,8 @@ fn calls(setup: &Setup, load: &Load, of: &Measurement) -> Decimal {
     match setup.callbacks {
         Callbacks::Single => uplinks,
         Callbacks::Batch => {
-            let batches = load.batches();
+            // A batch comes again as a whole, beside that of its second.
+            let batches = load.batches() * (Decimal::ONE + setup.repeats);
             let each = uplinks.checked_div(batches).unwrap_or_default();
             (batches * whole(each * measured(of.callbacks.line_bytes) / CALLBACK_BYTES).max(Decimal::ONE)).min(uplinks)
         }
