@@ -60,8 +60,9 @@ async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
 }
 
 fn kill_bridge(stack: &Path) {
-    let status = Command::new("python3").arg(repository("tools/local.py")).arg("kill-bridge").arg("--dir").arg(stack);
-    assert!({ status }.status().unwrap().success());
+    let mut python = Command::new("python3");
+    python.arg(repository("tools/local.py")).arg("kill-bridge").arg("--dir").arg(stack);
+    assert!(python.status().unwrap().success());
 }
 
 async fn output(child: Child) -> Output {

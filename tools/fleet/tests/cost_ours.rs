@@ -32,6 +32,71 @@ fn bus_balancer_functions_api_and_containers_are_below_90_usd_for_3_6_million_me
 }
 
 #[test]
+fn the_built_in_measurement_is_recorded_and_not_provisional() {
+    let measured = Inputs::read(&options(&[])).unwrap().measured;
+    assert!(!measured.provisional, "{}", measured.source);
+}
+
+#[test]
+fn what_comes_twice_is_paid_twice_and_kept_once() {
+    let (once, twice) = (bills(&[], 3_600_000), bills(&["--repeats=0.05"], 3_600_000));
+    for (once, twice) in once.iter().zip(&twice) {
+        // What is free of a provisioned capacity is not repeated.
+        let more = |service| (twice.of(service) / once.of(service)).round_dp(2);
+        assert_eq!((more("Database writes"), more("Database storage")), (dec!(1.05), dec!(1)));
+        assert!(
+            once.lines.iter().all(|line| twice.of(line.service) >= line.amount - dec!(0.001)),
+            "{once:#?}\n{twice:#?}"
+        );
+        assert!(twice.of("API Gateway") > once.of("API Gateway") && twice.of("SQS") > once.of("SQS"));
+    }
+}
+
+#[test]
+fn machines_cost_what_the_study_s_next_larger_set_does_and_beyond_its_largest_nobody_knows() {
+    let total = |arguments: &[&str], devices| {
+        let bill = &bills(arguments, devices)[0];
+        bill.is_known().then(|| bill.total())
+    };
+    let totals = [360_000, 360_001, 3_600_000, 3_600_001].map(|devices| total(&["--design=study-5.2"], devices));
+    assert_eq!(totals, [Some(dec!(38)), Some(dec!(116)), Some(dec!(116)), None]);
+    assert_eq!(total(&["--design=study-5.2", "--interval=2"], 3_600_000), None);
+    let text = cost::text(&options(&["--devices=10M", "--design=study-5.2", "--format=csv"])).unwrap();
+    assert!(text.contains("\nall,-\n"), "{text}");
+}
+
+#[test]
+fn prices_in_another_currency_are_in_that_one() {
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/prices-in-eur.json");
+    let prices = frames::read("tools/fleet/prices/eu-west-1.json").replacen("\"USD\"", "\"EUR\"", 1);
+    std::fs::write(file, prices).unwrap();
+    let options = options(&["--devices=180k", "--design=ours,study-4.5,study-5.2", "--format=csv", "--prices", file]);
+    let text = cost::text(&options).unwrap();
+    assert!(text.contains("on Sigfox: EUR a month") && text.contains("would save how much, EUR a month"), "{text}");
+    assert!(text.contains("ours-single-provisioned,study-4.5 (USD),study-5.2\n"), "{text}");
+    let chart = cost::compare::chart(&options, &designs::chosen(&options).unwrap(), &Inputs::read(&options).unwrap());
+    let line = |lines: &[fleet::chart::Line], name| {
+        lines.iter().find(|line| line.name.starts_with(name)).unwrap().points.len()
+    };
+    let lines = chart.unwrap().lines;
+    assert!(line(&lines, "ours-batch, ") == 12 && line(&lines, "study-5.2") == 9, "{lines:#?}");
+}
+
+#[test]
+fn the_study_s_tables_depend_on_nothing_but_how_they_are_printed() {
+    let command = Options::augment_args(Command::new("cost").no_binary_name(true));
+    let others = command.get_arguments().filter(|a| a.get_id() != "study" && a.get_id() != "format");
+    for other in others {
+        let possible = other.get_possible_values().first().map(|value| value.get_name().to_owned());
+        let default = other.get_default_values().first().map(|value| value.to_str().unwrap().to_owned());
+        let value = default.or(possible).unwrap_or_else(|| "1".to_owned());
+        let argument = format!("--{}={value}", other.get_long().unwrap());
+        let error = command.clone().try_get_matches_from(["--study", &argument]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{argument}: {error}");
+    }
+}
+
+#[test]
 fn the_two_ways_to_pay_for_tables_differ_in_their_writes_alone() {
     let bills = bills(&["--design=ours-batch-on-demand,ours-batch-provisioned"], 3_600_000);
     assert_eq!(bills[0].without_database(), bills[1].without_database());
@@ -141,6 +206,9 @@ fn it_says_what_dominates_what_would_save_most_and_where_the_numbers_are_from() 
     for part in ["| most of it is |", "| most is saved by |", "| measured |", "| prices |", "eu-west-1"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+    let unsure = text.lines().find(|line| line.starts_with("| not of the price list of eu-west-1 |")).unwrap();
+    assert!(unsure.contains("Kinesis provisioned shard-hour (secondary)"), "{unsure}");
+    assert!(!unsure.contains("EC2") && !unsure.contains("arm64"), "what nobody pays for is not in doubt: {unsure}");
 }
 
 #[test]
@@ -182,5 +250,6 @@ fn the_picture_has_our_design_and_the_study_s() {
     assert_eq!(names.len(), 12, "{names:#?}");
     let rented = chart.lines.iter().find(|line| line.name.contains("rented machines, EUR")).unwrap();
     assert_eq!(rented.points.last(), Some(&(3_600_000.0, 116.0)), "nobody knows what more of them would cost");
+    assert!(rented.points.contains(&(1_000_000.0, 116.0)), "the study tried its small ones with no more than 360,000");
     assert!(chart.svg().contains("study-4.5: containers, Kinesis, batches of ten"));
 }

@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails the test")]
 
 use clap::{Args as _, Command, FromArgMatches as _};
-use fleet::cost::deployed;
 use fleet::cost::measurement::Measurement;
+use fleet::cost::{deployed, limits};
 use fleet::plan::needs::Needs;
 use fleet::plan::{self, show};
 use proptest::prelude::*;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, dec};
 use serde_json::Value;
 
 fn template() -> Value {
@@ -51,10 +51,9 @@ fn defaults_are_the_template_s() {
     assert_eq!(default("RawRetentionDays"), deployed::RAW_DAYS.into());
     assert_eq!(default("LogRetentionDays"), deployed::LOG_DAYS);
     assert_eq!(default("StreamRetentionHours"), deployed::STREAM_HOURS.into());
-    assert_eq!(default("StreamGiveUpSeconds"), deployed::GIVE_UP_SECONDS.into());
     assert_eq!(default("TableReadCapacity"), deployed::READ_CAPACITY);
     assert_eq!(default("BridgeMinTasks"), deployed::TASKS.into());
-    assert_eq!(options(&["--devices=1k"]).give_up_seconds(), deployed::GIVE_UP_SECONDS);
+    assert_eq!(default("StreamGiveUpSeconds"), options(&["--devices=1k"]).give_up_seconds().into());
 }
 
 #[test]
@@ -68,7 +67,10 @@ fn what_is_there_is_counted_as_in_the_template() {
         count(&|r| r["Type"] == kind && r["Condition"].as_str() == condition)
     };
     assert_eq!(of_type("AWS::SecretsManager::Secret", None), deployed::SECRETS);
-    assert_eq!(of_type("AWS::CloudWatch::Alarm", Some("DeployBridge")), deployed::BRIDGE_ALARMS);
+    // Target tracking makes an alarm for more and one for less.
+    let policies = of_type("AWS::ApplicationAutoScaling::ScalingPolicy", Some("DeployBridge"));
+    let alarms = of_type("AWS::CloudWatch::Alarm", Some("DeployBridge")) + dec!(2) * policies;
+    assert_eq!(alarms, deployed::BRIDGE_ALARMS);
     assert_eq!(of_type("AWS::CloudWatch::Dashboard", None), Decimal::ZERO);
     assert_eq!(of_type("AWS::EC2::EIP", Some("BridgeFacesInternet")), deployed::BALANCER_ADDRESSES);
     let scaling = of(&template, "BridgeScalingByCpu");
@@ -81,6 +83,7 @@ fn what_is_there_is_counted_as_in_the_template() {
     }
     assert_eq!(sizes.len(), deployed::TASK_SIZES.len());
     let memory = decimal(&template["Globals"]["Function"]["MemorySize"]);
+    assert_eq!((dec!(1769) / memory).round_dp(2), limits::SHARE);
     for (name, function) in Measurement::built_in().unwrap().functions.by_name() {
         assert_eq!(Decimal::try_from(function.memory_mb).unwrap(), memory, "{name} was measured with other memory");
     }
@@ -151,6 +154,23 @@ proptest! {
         prop_assert!(needs.drain.rate >= needs.average, "the backlog would grow for ever: {needs:?}");
         prop_assert!(needs.busy <= Decimal::ONE, "the bridge would be too small: {needs:?}");
     }
+
+    #[test]
+    fn functions_with_a_seventh_of_a_processor_keep_up_with_the_fleet(arguments in strategy()) {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let (options, measured) = (options(&arguments), Measurement::built_in().unwrap());
+        let needs = Needs::of(&options, &measured).unwrap();
+        let of_an_instance = |milliseconds: f64| dec!(1000) / (Decimal::try_from(milliseconds).unwrap() * dec!(6.91));
+        let f = &measured.functions;
+        // A shard has an instance at a time, and is used to seven tenths.
+        let stream = of_an_instance(f.raw_nbiot.per_uplink_ms) * Decimal::from(needs.shards) * dec!(0.7);
+        prop_assert!(stream >= needs.average * (Decimal::ONE - options.sigfox_share), "{stream} a second: {needs:?}");
+        // The tables have a fifth to spare, and the functions take twice as much as the tables.
+        for function in [&f.raw_sigfox, &f.pulse_sigfox, &f.pulse_nbiot] {
+            let queue = of_an_instance(function.per_uplink_ms) * Decimal::from(needs.concurrency);
+            prop_assert!(queue >= dec!(2) * needs.average / dec!(0.8), "{queue} a second: {needs:?}");
+        }
+    }
 }
 
 #[test]
@@ -164,6 +184,18 @@ fn the_lines_for_samconfig_are_toml() {
 }
 
 #[test]
+fn the_lines_for_samconfig_say_how_to_get_them_again() {
+    for asked in [&["--devices=3.6M"][..], &["--devices=1k", "--single-callbacks", "--slower=3", "--utilisation=0.5"]] {
+        let mut asked = asked.to_vec();
+        asked.push("--samconfig");
+        let text = plan::text(&options(&asked)).unwrap();
+        let command = text.lines().next().unwrap().strip_prefix("# fleet plan ").unwrap();
+        let again = options(&command.split(' ').collect::<Vec<_>>());
+        assert_eq!(plan::text(&again).unwrap(), text);
+    }
+}
+
+#[test]
 fn batches_that_would_be_too_long_ask_for_more_device_types() {
     let measured = Measurement::built_in().unwrap();
     let notes = |types: &str| {
@@ -173,6 +205,19 @@ fn batches_that_would_be_too_long_ask_for_more_device_types() {
     // 30,000 in a second.
     assert!(notes("--device-types=1").contains("device types or more"), "{}", notes("--device-types=1"));
     assert!(!notes("--device-types=20").contains("device types or more"), "{}", notes("--device-types=20"));
+}
+
+#[test]
+fn what_is_more_than_an_account_has_or_than_a_url_holds_is_said() {
+    let measured = Measurement::built_in().unwrap();
+    let says =
+        |arguments: &[&str], what| Needs::of(&options(arguments), &measured).unwrap().notes.join("; ").contains(what);
+    let quota = "40000 writes a second unless AWS raises that: TableWriteCapacity is more";
+    assert!(says(&["--devices=200M"], quota) && !says(&["--devices=36M"], quota));
+    // 500 in a second are four times 150, less some.
+    let query = "would have to be spread over 4 device types";
+    assert!(says(&["--devices=3.6M"], query) && !says(&["--devices=3.6M", "--device-types=4"], query));
+    assert!(!says(&["--devices=3.6M", "--single-callbacks"], query));
 }
 
 #[test]

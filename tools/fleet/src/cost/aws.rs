@@ -262,7 +262,25 @@ pub struct Gathering {
 impl Gathering {
     /// Uplinks that one holds at a rate: never less than one.
     pub fn holds(&self, rate: Decimal) -> Decimal {
-        let scaled = measured(self.held) * rate / measured(self.at);
+        // What is more than a decimal holds is more than fits.
+        let scaled = (measured(self.held) * rate).checked_div(measured(self.at)).unwrap_or(self.most);
         scaled.min(self.most).max(Decimal::ONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gathers_holds_more_of_a_faster_stream_up_to_what_fits() {
+        let gathering = Gathering { held: 50.0, at: 500.0, most: dec!(300) };
+        for (rate, holds) in
+            [(dec!(500), dec!(50)), (dec!(1000), dec!(100)), (dec!(1), dec!(1)), (dec!(9000), dec!(300))]
+        {
+            assert_eq!(gathering.holds(rate), holds, "{rate}");
+        }
+        let slow = Gathering { held: 1e9, at: 1e-15, most: dec!(300) };
+        assert_eq!(slow.holds(dec!(1_000_000_000)), dec!(300), "a decimal does not hold what comes out");
     }
 }

@@ -11,7 +11,7 @@ pub struct Bill {
     pub currency: String,
     /// Of how many meters.
     pub devices: u64,
-    /// By service.
+    /// By service; none where nobody has tried what it takes.
     pub lines: Vec<Line>,
 }
 
@@ -30,6 +30,11 @@ impl Bill {
     /// Nothing on it yet.
     pub fn new(design: impl Into<String>, currency: &str, devices: u64) -> Self {
         Self { design: design.into(), currency: currency.to_owned(), devices, lines: Vec::new() }
+    }
+
+    /// Whether anybody knows what it comes to.
+    pub fn is_known(&self) -> bool {
+        !self.lines.is_empty()
     }
 
     /// One more line, or more on one that is there.

@@ -14,9 +14,6 @@ use crate::chart::{Axis, Chart, Line};
 const SIZES: [u64; 12] =
     [1_000, 3_000, 10_000, 30_000, 100_000, 180_000, 360_000, 1_000_000, 3_600_000, 10_000_000, 20_000_000, 36_000_000];
 
-/// The study's rented machines were never tried with more.
-const RENTED_UP_TO: u64 = 3_600_000;
-
 /// The picture: of each design without its database, and of ours also with it.
 ///
 /// # Errors
@@ -25,51 +22,51 @@ pub fn chart(options: &Options, designs: &[Design], inputs: &Inputs) -> Result<C
     let mut lines: Vec<Line> = Vec::new();
     for design in designs {
         let bills = SIZES.iter().map(|n| design.bill(&options.load(*n), inputs)).collect::<Result<Vec<_>, _>>()?;
-        let euro = bills.iter().any(|bill| bill.currency == "EUR");
-        let bare = points(&bills, options, Bill::without_database);
+        let rate = options.euro.filter(|_| is_rented(design)).unwrap_or(Decimal::ONE);
+        let bare = points(&bills, rate, Bill::without_database);
         // The two ways to pay for the tables differ in nothing else.
         if !lines.iter().any(|line| line.points == bare) {
-            lines.push(Line { name: name(design, options, euro), points: bare });
+            lines.push(Line { name: name(design, options), points: bare });
         }
         if matches!(design, Design::Ours(..)) {
-            let whole = points(&bills, options, Bill::total);
+            let whole = points(&bills, rate, Bill::total);
             lines.push(Line { name: format!("{}, with tables", design.name()), points: whole });
         }
     }
-    Ok(Chart { title: "What a month costs, by fleet size".to_owned(), x: Axis::log("devices"), y: y(options), lines })
+    let y = y(options, &inputs.prices.currency);
+    Ok(Chart { title: "What a month costs, by fleet size".to_owned(), x: Axis::log("devices"), y, lines })
 }
 
-fn y(options: &Options) -> Axis {
-    let rented = options
-        .euro
-        .map_or_else(|| "machines in EUR".to_owned(), |rate| format!("machines at {} USD for a EUR", rate.normalize()));
-    Axis::log(format!("USD a month ({rented})"))
+fn y(options: &Options, currency: &str) -> Axis {
+    let rented = options.euro.map_or_else(
+        || "machines in EUR".to_owned(),
+        |rate| format!("machines at {} {currency} for a EUR", rate.normalize()),
+    );
+    Axis::log(format!("{currency} a month ({rented})"))
 }
 
-fn name(design: &Design, options: &Options, euro: bool) -> String {
-    match design {
+/// The study reckons these in EUR.
+fn is_rented(design: &Design) -> bool {
+    matches!(design, Design::Study(_, design, _) if design.is_rented())
+}
+
+fn name(of: &Design, options: &Options) -> String {
+    match of {
         Design::Ours(name, _) => {
             let bare = name.trim_end_matches("-on-demand").trim_end_matches("-provisioned");
             format!("{bare}, without tables")
         }
         Design::Study(name, design, _) => {
-            let unit = if euro && options.euro.is_none() { ", EUR" } else { "" };
+            let unit = if is_rented(of) && options.euro.is_none() { ", EUR" } else { "" };
             format!("{name}: {}{unit}", design.title())
         }
         Design::Model(name) => format!("model {name}, without tables"),
     }
 }
 
-fn points(bills: &[Bill], options: &Options, amount: fn(&Bill) -> Decimal) -> Vec<(f64, f64)> {
-    let point = |bill: &Bill| {
-        let euro = bill.currency == "EUR";
-        if euro && bill.devices > RENTED_UP_TO {
-            return None;
-        }
-        let rate = options.euro.filter(|_| euro).unwrap_or(Decimal::ONE);
-        Some((bill.devices.to_f64()?, (amount(bill) * rate).to_f64()?))
-    };
-    bills.iter().filter_map(point).collect()
+fn points(bills: &[Bill], rate: Decimal, amount: fn(&Bill) -> Decimal) -> Vec<(f64, f64)> {
+    let point = |bill: &Bill| Some((bill.devices.to_f64()?, (amount(bill) * rate).to_f64()?));
+    bills.iter().filter(|bill| bill.is_known()).filter_map(point).collect()
 }
 
 /// The designs that are drawn if none are asked for: ours, the study's as printed, and its last one corrected.

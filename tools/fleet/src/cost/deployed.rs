@@ -30,14 +30,11 @@ pub const LOG_DAYS: Decimal = dec!(14);
 /// `StreamRetentionHours`, if it is not set; what is kept longer costs more.
 pub const STREAM_HOURS: u32 = 24;
 
-/// `StreamGiveUpSeconds`, if it is not set.
-pub const GIVE_UP_SECONDS: u32 = 79_200;
-
 /// Secrets: of callbacks, and the meters' master keys.
 pub const SECRETS: Decimal = dec!(2);
 
-/// Alarms that come with the bridge.
-pub const BRIDGE_ALARMS: Decimal = dec!(3);
+/// Alarms that come with the bridge: its own three, and two that each of its two scaling policies makes.
+pub const BRIDGE_ALARMS: Decimal = dec!(7);
 
 /// Addresses of the load balancer: one for each zone. Each task has one more.
 pub const BALANCER_ADDRESSES: Decimal = dec!(2);

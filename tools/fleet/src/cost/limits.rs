@@ -4,17 +4,24 @@ use rust_decimal::{Decimal, dec};
 
 /// Bytes that SQS bills as one request, and the most that a message of ours has
 /// (<https://aws.amazon.com/sqs/pricing/>).
-pub const MESSAGE_BYTES: Decimal = dec!(65_536);
+pub const MESSAGE_BYTES: Decimal = bytes(shared::envelope::MAX_BYTES);
 
 /// Bytes of a record that Kinesis bills as one unit, and the most that a record of ours has
 /// (<https://aws.amazon.com/kinesis/data-streams/pricing/>).
-pub const RECORD_BYTES: Decimal = dec!(25_600);
+pub const RECORD_BYTES: Decimal = bytes(shared::aggregate::MAX_BYTES);
 
-/// Bytes of a call that API Gateway bills as one (<https://aws.amazon.com/api-gateway/pricing/>).
-pub const CALL_BYTES: Decimal = dec!(524_288);
-
-/// Bytes of a callback beyond which the function answers 413 (`docs/sigfox.md`).
+/// Bytes of a callback beyond which the function answers 413 (`docs/sigfox.md`). API Gateway bills twice as much, 512 KB, as one
+/// call (<https://aws.amazon.com/api-gateway/pricing/>).
 pub const CALLBACK_BYTES: Decimal = dec!(262_144);
+
+/// Uplinks of a batch that would fit into a query string: API Gateway takes 10,240 bytes of request line and headers
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>), of which some 1,000 are the
+/// caller's headers, and a line has some 60 once its separators are encoded.
+pub const QUERY_UPLINKS: Decimal = dec!(150);
+
+/// By how much a function of 256 MB is slower than a whole processor, which comes with 1,769 MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
+pub const SHARE: Decimal = dec!(6.91);
 
 /// Bytes and records that a shard takes in a second
 /// (<https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>).
@@ -46,9 +53,9 @@ pub const UDP_IDLE: Decimal = dec!(120);
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 pub const ITEM_OVERHEAD: Decimal = dec!(100);
 
-/// Writes a second that an account's table paid by request takes unless AWS raises it
+/// Writes a second that a table takes, paid by request or provisioned, unless AWS raises it for the account
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>).
-pub const ON_DEMAND_WRITES: Decimal = dec!(40_000);
+pub const TABLE_WRITES: Decimal = dec!(40_000);
 
 /// Calls a second that an account's APIs take together, and calls at once, unless AWS raises them
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>).
@@ -63,3 +70,8 @@ pub const BRIDGE_PATIENCE: Decimal = dec!(10);
 pub const SECRET_SECONDS: Decimal = dec!(300);
 /// See [`SECRET_SECONDS`].
 pub const SECRET_VERSIONS: Decimal = dec!(2);
+
+#[expect(clippy::cast_possible_truncation, reason = "some kilobytes")]
+const fn bytes(number: usize) -> Decimal {
+    Decimal::from_parts(number as u32, 0, 0, false, 0)
+}

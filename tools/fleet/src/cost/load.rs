@@ -27,6 +27,12 @@ impl Load {
         Self { devices, per_hour: Decimal::ONE, sigfox_share: dec!(0.5), device_types: 1 }
     }
 
+    /// The same with a part of it sent once more.
+    #[must_use]
+    pub fn repeated(&self, part: Decimal) -> Self {
+        Self { per_hour: self.per_hour * (Decimal::ONE + part), ..self.clone() }
+    }
+
     /// Uplinks in an hour.
     pub fn hour(&self) -> Decimal {
         Decimal::from(self.devices) * self.per_hour

@@ -9,6 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::Problem;
 
+/// What a number may be that cannot be zero, and what one may be that can. The bounds keep everything that is reckoned from
+/// these numbers within what a decimal holds.
+const POSITIVE: (f64, f64) = (1e-6, 1e9);
+/// See [`POSITIVE`].
+const NATURAL: (f64, f64) = (0.0, 1e9);
+
+/// MB that a function can have, and milliseconds for which it can run
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const MEMORY: (f64, f64) = (128.0, 10_240.0);
+/// See [`MEMORY`].
+const TIME: (f64, f64) = (0.0, 900_000.0);
+
 /// The file that is built in.
 const BUILT_IN: &str = include_str!("../../measured/local.json");
 
@@ -112,12 +124,6 @@ pub struct Queues {
 pub struct Queue {
     /// Bytes of an uplink in a message, with its share of what is around it, mean.
     pub uplink_bytes: f64,
-    /// Messages that a call brings which receives some, mean. Left out: those of an invocation, at most ten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub messages_per_receive: Option<f64>,
-    /// Messages that a call deletes, mean. Left out: those of an invocation, at most ten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub messages_per_delete: Option<f64>,
 }
 
 /// The stream.
@@ -213,58 +219,48 @@ impl Measurement {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// Those that must be above zero, by name; then those that may be zero.
+    /// The first number that is out of its bounds, by name.
     fn impossible(&self) -> Option<(String, f64)> {
-        let (mut positive, mut natural) = (Vec::new(), Vec::new());
-        for (name, f) in self.functions.by_name() {
-            for (field, value) in [
-                ("memory_mb", f.memory_mb),
-                ("uplinks_per_invocation", f.uplinks_per_invocation),
-                ("uplinks_per_second", f.uplinks_per_second),
-                ("billed_ms", f.billed_ms),
-            ] {
-                positive.push((format!("functions.{name}.{field}"), value));
-            }
-            for (field, value) in
-                [("fixed_ms", f.fixed_ms), ("per_uplink_ms", f.per_uplink_ms), ("log_bytes", f.log_bytes)]
-            {
-                natural.push((format!("functions.{name}.{field}"), value));
-            }
-        }
-        for (name, q) in self.queues.by_name() {
-            positive.push((format!("queues.{name}.uplink_bytes"), q.uplink_bytes));
-            positive.push((format!("queues.{name}.messages_per_receive"), q.messages_per_receive.unwrap_or(1.0)));
-            positive.push((format!("queues.{name}.messages_per_delete"), q.messages_per_delete.unwrap_or(1.0)));
-        }
+        let outside = |(_, value, (least, most)): &(String, f64, (f64, f64))| !(*least..=*most).contains(value);
+        self.numbers().into_iter().find(outside).map(|(name, value, _)| (name, value))
+    }
+
+    /// All that is reckoned with, by name, each with its bounds.
+    fn numbers(&self) -> Vec<(String, f64, (f64, f64))> {
+        let functions = self.functions.by_name().into_iter().flat_map(|(name, f)| {
+            [
+                ("memory_mb", f.memory_mb, MEMORY),
+                ("uplinks_per_invocation", f.uplinks_per_invocation, POSITIVE),
+                ("uplinks_per_second", f.uplinks_per_second, POSITIVE),
+                ("billed_ms", f.billed_ms, TIME),
+                ("fixed_ms", f.fixed_ms, TIME),
+                ("per_uplink_ms", f.per_uplink_ms, TIME),
+                ("log_bytes", f.log_bytes, NATURAL),
+            ]
+            .map(|(field, value, bounds)| (format!("functions.{name}.{field}"), value, bounds))
+        });
+        let queues = self.queues.by_name();
+        let queues = queues.map(|(name, q)| (format!("queues.{name}.uplink_bytes"), q.uplink_bytes, POSITIVE));
         let (s, b, c, t) = (&self.stream, &self.bridge, &self.callbacks, &self.tables);
-        positive.extend(
-            [
-                ("stream.uplinks_per_record", s.uplinks_per_record),
-                ("stream.record_bytes", s.record_bytes),
-                ("stream.records_per_put", s.records_per_put),
-                ("stream.uplinks_per_second", s.uplinks_per_second),
-                ("stream.bridges", s.bridges),
-                ("bridge.datagram_bytes", b.datagram_bytes),
-                ("bridge.cpu_seconds_per_million", b.cpu_seconds_per_million),
-                ("callbacks.line_bytes", c.line_bytes),
-                ("tables.raw_bytes", t.raw_bytes),
-                ("tables.raw_units", t.raw_units),
-                ("tables.pulse_bytes", t.pulse_bytes),
-                ("tables.pulse_units", t.pulse_units),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        natural.extend(
-            [
-                ("bridge.acknowledgement_bytes", b.acknowledgement_bytes),
-                ("bridge.log_bytes_per_minute", b.log_bytes_per_minute),
-                ("callbacks.answer_bytes", c.answer_bytes),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        let wrong = |value: f64, least: f64| !(value.is_finite() && value >= least && value < 1e12);
-        let positive = positive.into_iter().find(|(_, value)| wrong(*value, f64::MIN_POSITIVE));
-        positive.or_else(|| natural.into_iter().find(|(_, value)| wrong(*value, 0.0)))
+        let others = [
+            ("stream.uplinks_per_record", s.uplinks_per_record, POSITIVE),
+            ("stream.record_bytes", s.record_bytes, POSITIVE),
+            ("stream.records_per_put", s.records_per_put, POSITIVE),
+            ("stream.uplinks_per_second", s.uplinks_per_second, POSITIVE),
+            ("stream.bridges", s.bridges, POSITIVE),
+            ("bridge.datagram_bytes", b.datagram_bytes, POSITIVE),
+            ("bridge.acknowledgement_bytes", b.acknowledgement_bytes, NATURAL),
+            ("bridge.cpu_seconds_per_million", b.cpu_seconds_per_million, POSITIVE),
+            ("bridge.log_bytes_per_minute", b.log_bytes_per_minute, NATURAL),
+            ("callbacks.line_bytes", c.line_bytes, POSITIVE),
+            ("callbacks.answer_bytes", c.answer_bytes, NATURAL),
+            ("tables.raw_bytes", t.raw_bytes, POSITIVE),
+            ("tables.raw_units", t.raw_units, POSITIVE),
+            ("tables.pulse_bytes", t.pulse_bytes, POSITIVE),
+            ("tables.pulse_units", t.pulse_units, POSITIVE),
+        ];
+        let others = others.map(|(name, value, bounds)| (name.to_owned(), value, bounds));
+        functions.chain(queues).chain(others).collect()
     }
 }
 
@@ -310,7 +306,12 @@ mod tests {
 
     #[test]
     fn a_number_that_cannot_be_is_named() {
-        for (field, value) in [("/functions/raw-nbiot/fixed_ms", -1.0), ("/stream/record_bytes", 0.0)] {
+        for (field, value) in [
+            ("/functions/raw-nbiot/fixed_ms", -1.0),
+            ("/functions/raw-nbiot/memory_mb", 0.5),
+            ("/stream/record_bytes", 0.0),
+            ("/tables/raw_bytes", 2e9),
+        ] {
             let mut json: serde_json::Value = serde_json::from_str(BUILT_IN).unwrap();
             *json.pointer_mut(field).unwrap() = value.into();
             let problem = Measurement::parse(&json.to_string(), "x.json").unwrap_err().in_full();

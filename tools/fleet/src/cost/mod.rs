@@ -50,17 +50,19 @@ pub fn text(options: &Options) -> Result<String, Problem> {
     }
     let inputs = designs::Inputs::read(options)?;
     let designs = designs::chosen(options)?;
+    let loads: Vec<_> = options.devices.iter().map(|devices| options.load(*devices)).collect();
+    let bills = |load| designs.iter().map(|design| design.bill(load, &inputs)).collect::<Result<Vec<_>, _>>();
+    let bills = loads.iter().map(bills).collect::<Result<Vec<_>, _>>()?;
+    // Now that the bills are made, and nothing else is yet, it is known which prices they rest on.
+    let mut tables = vec![show::inputs(options, &inputs, &designs)];
+    for (load, bills) in loads.iter().zip(&bills) {
+        tables.push(show::bills(load, bills, &inputs.prices.currency));
+        tables.extend(show::changes(load, &designs, &inputs)?);
+    }
     if let Some(file) = &options.compare {
         let usual = options.design == ["ours"] && options.database.is_none();
-        let drawn = if usual { compare::usual(designs::all(options)) } else { designs.clone() };
+        let drawn = if usual { compare::usual(designs::all(options)) } else { designs };
         compare::chart(options, &drawn, &inputs)?.write(file)?;
-    }
-    let mut tables = vec![show::inputs(options, &inputs, &designs)];
-    for devices in &options.devices {
-        let load = options.load(*devices);
-        let bills = designs.iter().map(|design| design.bill(&load, &inputs)).collect::<Result<Vec<_>, _>>()?;
-        tables.push(show::bills(&load, &bills));
-        tables.extend(show::changes(&load, &designs, &inputs)?);
     }
     Ok(print::several(&tables, options.format))
 }

@@ -15,14 +15,14 @@ pub struct Tier {
     pub price: Decimal,
 }
 
-/// What a quantity costs: each unit by the tier that it is in. The tiers are in order, and the first begins at 0.
-pub fn tiered(tiers: &[Tier], quantity: Decimal) -> Decimal {
+/// What a quantity costs: each unit by the tier that it is in. The tiers are in order, and the first begins at 0. `None` if
+/// that is more than a decimal holds.
+pub fn tiered(tiers: &[Tier], quantity: Decimal) -> Option<Decimal> {
     let ends = tiers.iter().skip(1).map(|tier| Some(tier.from)).chain([None]);
-    let part = |(tier, end): (&Tier, Option<Decimal>)| {
+    tiers.iter().zip(ends).try_fold(Decimal::ZERO, |sum, (tier, end)| {
         let upto = end.map_or(quantity, |end| end.min(quantity));
-        (upto - tier.from).max(Decimal::ZERO) * tier.price
-    };
-    tiers.iter().zip(ends).map(part).sum()
+        sum.checked_add((upto - tier.from).max(Decimal::ZERO).checked_mul(tier.price)?)
+    })
 }
 
 /// To so many digits after the point; what is exactly between two goes up.
@@ -34,7 +34,7 @@ pub fn rounded(amount: Decimal, digits: u32) -> Decimal {
 
 /// A measured number as a decimal: 15 digits of it, which is all that a float has.
 ///
-/// Measured numbers were checked to be finite and below 10^12 when they were read.
+/// Measured numbers were checked to be within bounds when they were read.
 pub fn measured(value: f64) -> Decimal {
     Decimal::try_from(value).unwrap_or_default()
 }
@@ -69,8 +69,9 @@ mod tests {
             (dec!(300_000_000_000), dec!(94000)),
         ];
         for (quantity, cost) in cases {
-            assert_eq!(tiered(&tiers(), quantity), cost, "{quantity}");
+            assert_eq!(tiered(&tiers(), quantity), Some(cost), "{quantity}");
         }
+        assert_eq!(tiered(&[Tier { from: dec!(0), price: dec!(10) }], Decimal::MAX), None);
     }
 
     #[test]
@@ -83,7 +84,7 @@ mod tests {
     proptest! {
         #[test]
         fn two_parts_of_a_quantity_never_cost_less_than_the_whole(a in 0_u64..400_000_000_000, b in 0_u64..400_000_000_000) {
-            let cost = |quantity: u64| tiered(&tiers(), quantity.into());
+            let cost = |quantity: u64| tiered(&tiers(), quantity.into()).unwrap();
             prop_assert!(cost(a) + cost(b) >= cost(a + b));
             prop_assert!(cost(a + b) >= cost(a), "prices are not below zero");
         }

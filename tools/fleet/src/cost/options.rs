@@ -30,6 +30,30 @@ Examples:
   fleet cost --compare cost.svg
   fleet cost --study";
 
+/// What says nothing to the study's own tables.
+const OTHERS: [&str; 20] = [
+    "devices",
+    "interval",
+    "sigfox_share",
+    "device_types",
+    "arrival",
+    "repeats",
+    "design",
+    "database",
+    "utilisation",
+    "raw_days",
+    "months",
+    "stream_hours",
+    "processor",
+    "prices",
+    "measured",
+    "free_tier",
+    "batching",
+    "slower",
+    "compare",
+    "euro",
+];
+
 /// What is on the command line.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,6 +73,9 @@ pub struct Options {
     /// When in the hour meters send: decides on shards and tasks
     #[arg(long, value_enum, default_value = "uniform", help_heading = "Fleet")]
     pub arrival: Arrival,
+    /// Part of the uplinks that comes twice, since an acknowledgement was lost or a call took too long: paid twice, and kept once
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0", help_heading = "Fleet")]
+    pub repeats: Decimal,
 
     /// Designs, or groups of them; several with commas between them
     #[arg(long, value_delimiter = ',', default_value = "ours", help_heading = "Design")]
@@ -78,7 +105,8 @@ pub struct Options {
     /// Measurements, as `fleet report --measurement` writes them
     #[arg(long, value_name = "FILE", help_heading = "Inputs")]
     pub measured: Option<PathBuf>,
-    /// Free tiers to take off: `ever` (those that last), `first-year` (all), `none`, or services with commas between them
+    /// Free tiers to take off: `ever` (those that last), `first-year` (as well those that the prices have as of 12 months: of the
+    /// built-in ones a million calls of API Gateway), `none`, or services with commas between them
     #[arg(long, value_name = "WHICH", default_value = "ever", help_heading = "Inputs")]
     pub free_tier: String,
     /// How Lambda gathers messages for an invocation
@@ -88,14 +116,15 @@ pub struct Options {
     #[arg(long, value_name = "TIMES", value_parser = positive, default_value = "1", help_heading = "Inputs")]
     pub slower: Decimal,
 
-    /// Draw cost by fleet size, 1k to 36M, into this file (.svg or .png)
+    /// Draw cost by fleet size, 1k to 36M, into this file (.svg or .png): of ours, the study's but for 5.3, and its 4.5
+    /// corrected, unless --design or --database choose others
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub compare: Option<PathBuf>,
-    /// USD for a EUR, for the study's machines in that picture; without it they are drawn in EUR
-    #[arg(long, value_name = "USD", value_parser = positive, help_heading = "Output")]
+    /// What a EUR is in the prices' currency, for the study's machines in that picture; without it they are drawn in EUR
+    #[arg(long, value_name = "RATE", value_parser = positive, help_heading = "Output")]
     pub euro: Option<Decimal>,
     /// Print the study's tables as they are reproduced, cell by cell
-    #[arg(long, conflicts_with_all = ["compare", "design", "devices"], help_heading = "Output")]
+    #[arg(long, conflicts_with_all = OTHERS, help_heading = "Output")]
     pub study: bool,
     /// How to print
     #[arg(long, value_enum, default_value = "table", help_heading = "Output")]
@@ -121,6 +150,7 @@ impl Options {
             processor: self.processor,
             arrival: self.arrival,
             slower: self.slower,
+            repeats: self.repeats,
             batching: self.batching,
             metrics: None,
         }
@@ -167,12 +197,13 @@ pub fn positive(text: &str) -> Result<Decimal, String> {
     within(text, |n| n >= dec!(0.0001) && n <= dec!(10_000), "a number from 0.0001 to 10000")
 }
 
-/// A part of a whole.
+/// A part of a whole. With more digits than a fleet has meters, what is left of it would be rounded to nothing here and not there.
 ///
 /// # Errors
 /// What it has to be.
 pub fn share(text: &str) -> Result<Decimal, String> {
-    within(text, |n| n >= Decimal::ZERO && n <= Decimal::ONE, "a part of the whole, from 0 to 1")
+    let fits = |n: Decimal| n >= Decimal::ZERO && n <= Decimal::ONE && n.normalize().scale() <= 9;
+    within(text, fits, "a part of the whole, from 0 to 1, with up to 9 digits after the point")
 }
 
 /// Part of a capacity that is used.
@@ -186,6 +217,14 @@ pub fn used(text: &str) -> Result<Decimal, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_whole_has_few_digits() {
+        assert_eq!(share("0.500000000000"), Ok(dec!(0.5)));
+        for wrong in ["-0.1", "1.1", "0.0000000001", "0.9999999999999999999999999999", "half"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn meters_are_counted_in_thousands_and_millions() {

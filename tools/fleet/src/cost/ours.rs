@@ -63,6 +63,8 @@ pub struct Setup {
     pub arrival: Arrival,
     /// By what functions' measured time is multiplied.
     pub slower: Decimal,
+    /// Part of the uplinks that comes twice, since an acknowledgement was lost or a call took too long.
+    pub repeats: Decimal,
     /// How Lambda gathers messages for an invocation.
     pub batching: Batching,
     /// Different metrics; the measured number if it is not given.
@@ -83,17 +85,18 @@ pub enum Batching {
 /// # Errors
 /// [`Problem::Wrong`] if a price is missing.
 pub fn bill(name: &str, setup: &Setup, load: &Load, measured: &Measurement, aws: &Rates) -> Result<Bill, Problem> {
-    let flow = Flow::of(setup, load, measured);
+    let sent = &load.repeated(setup.repeats);
+    let flow = Flow::of(setup, sent, measured);
     let bill = Bill::new(name, &aws.prices.currency, load.devices)
         .with("API Gateway", aws.api(flow.calls)?)
         .with("Lambda", aws.lambda(flow.invocations(), flow.gb_seconds(), setup.processor)?)
         .with("SQS", aws.sqs(flow.requests)?)
         .with("Kinesis", aws.kinesis(flow.shards, flow.records)? + kept(setup, &flow, aws)?);
-    let bill = with_bridge(bill, setup, load, measured, &flow, aws)?;
+    let bill = with_bridge(bill, setup, sent, measured, &flow, aws)?;
     let bill = bill
-        .with("CloudWatch", watching(setup, load, measured, &flow, aws)?)
+        .with("CloudWatch", watching(setup, sent, measured, &flow, aws)?)
         .with("Secrets Manager", secrets(&flow, aws)?)
-        .with("Data transfer", transfer(load, measured, &flow, aws)?);
+        .with("Data transfer", transfer(sent, measured, &flow, aws)?);
     tables::with_tables(bill, setup, load, measured, aws)
 }
 

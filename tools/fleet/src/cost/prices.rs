@@ -1,17 +1,24 @@
 //! Prices, from a file that says of each where it is from and when.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, dec};
 use serde::Deserialize;
 
-use super::money::{Tier, tiered};
+use super::money::{Tier, rounded, tiered};
 use crate::Problem;
 
 const TODAY: &str = include_str!("../../prices/eu-west-1.json");
 const STUDY: &str = include_str!("../../prices/study-2020.json");
 const RENTED: &str = include_str!("../../prices/study-2020-rented.json");
+
+/// The most that a unit of anything may cost.
+const MOST: Decimal = dec!(1_000_000);
+
+/// The most that a line may come to: with it, all of them can be added up and compared without an overflow.
+const MOST_OF_A_LINE: Decimal = dec!(1_000_000_000_000_000_000);
 
 /// A price file.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +35,9 @@ pub struct Prices {
     /// What the file is called, for problems.
     #[serde(skip)]
     pub name: String,
+    /// Those that something has been reckoned with.
+    #[serde(skip)]
+    used: RefCell<BTreeSet<String>>,
 }
 
 /// What a unit of something costs.
@@ -157,8 +167,8 @@ impl Prices {
                 return Err(wrong(format!("the tiers of {id} do not begin at 0 and grow from there")));
             }
             let free = price.free.as_ref().is_some_and(|free| free.quantity < Decimal::ZERO);
-            if free || price.tiers.iter().any(|tier| tier.price < Decimal::ZERO) {
-                return Err(wrong(format!("{id} has a number below zero")));
+            if free || price.tiers.iter().any(|tier| tier.price < Decimal::ZERO || tier.price > MOST) {
+                return Err(wrong(format!("{id} has a number below zero, or a price above {MOST}")));
             }
         }
         Ok(prices)
@@ -196,17 +206,45 @@ impl Prices {
     /// What a quantity costs.
     ///
     /// # Errors
-    /// As [`Prices::price`].
+    /// As [`Prices::price`]; and if it is more than anybody pays.
     pub fn cost(&self, id: &str, quantity: Decimal, free_tiers: &FreeTiers) -> Result<Decimal, Problem> {
         let price = self.price(id)?;
-        let Some(free) = price.free.as_ref().filter(|free| free_tiers.has(price, free)) else {
-            return Ok(tiered(&price.tiers, quantity));
+        if !quantity.is_zero() {
+            self.used.borrow_mut().insert(id.to_owned());
+        }
+        price.cost(quantity, free_tiers).filter(|cost| *cost <= MOST_OF_A_LINE).ok_or_else(|| {
+            Problem::Wrong(format!("{id}: what {} {} cost is beyond reckoning", rounded(quantity, 0), price.unit))
+        })
+    }
+
+    /// What a bill rests on so far that is not of the price list of the file's own region, and why not.
+    pub fn unsure(&self) -> Vec<String> {
+        let used = self.used.borrow();
+        let used = self.prices.iter().filter(|(id, _)| used.contains(*id));
+        used.filter_map(|(_, p)| Some(format!("{} {} ({})", p.service, p.item, p.why_unsure(&self.region)?))).collect()
+    }
+
+    /// Services of which something is taken off.
+    pub fn freed(&self, free_tiers: &FreeTiers) -> BTreeSet<&str> {
+        let freed = |p: &&Price| p.free.as_ref().is_some_and(|free| free_tiers.has(p, free));
+        self.prices.values().filter(freed).map(|p| p.service.as_str()).collect()
+    }
+}
+
+impl Price {
+    fn cost(&self, quantity: Decimal, free_tiers: &FreeTiers) -> Option<Decimal> {
+        let Some(free) = self.free.as_ref().filter(|free| free_tiers.has(self, free)) else {
+            return tiered(&self.tiers, quantity);
         };
         let free_units = free.quantity.min(quantity);
         if free.within_tiers {
-            return Ok(tiered(&price.tiers, quantity) - tiered(&price.tiers, free_units));
+            return Some(tiered(&self.tiers, quantity)? - tiered(&self.tiers, free_units)?);
         }
-        Ok(tiered(&price.tiers, quantity - free_units))
+        tiered(&self.tiers, quantity - free_units)
+    }
+
+    fn why_unsure(&self, region: &str) -> Option<String> {
+        self.confidence.clone().or_else(|| self.region.clone().filter(|own| own != region))
     }
 }
 
@@ -246,6 +284,25 @@ mod tests {
     }
 
     #[test]
+    fn only_prices_that_a_bill_rests_on_are_unsure() {
+        let prices = Prices::today().unwrap();
+        for (id, quantity) in [("sqs-request", dec!(1)), ("ebs-gb-month", dec!(0)), ("kinesis-shard-hour", dec!(5))] {
+            prices.cost(id, quantity, &FreeTiers::Ever).unwrap();
+        }
+        assert_eq!(prices.unsure(), ["Kinesis provisioned shard-hour (secondary)"]);
+        prices.cost("kinesis-long-retention-shard-hour", dec!(5), &FreeTiers::Ever).unwrap();
+        assert_eq!(prices.unsure()[0], "Kinesis shard-hour of extended retention (us-east-1)");
+    }
+
+    #[test]
+    fn the_first_year_takes_off_what_lasts_and_the_api_s_calls() {
+        let prices = Prices::today().unwrap();
+        let (ever, year) = (prices.freed(&FreeTiers::Ever), prices.freed(&FreeTiers::FirstYear));
+        assert_eq!(year.difference(&ever).collect::<Vec<_>>(), [&"API Gateway"]);
+        assert!(ever.contains("Lambda") && prices.freed(&FreeTiers::of(&[])).is_empty());
+    }
+
+    #[test]
     fn what_is_wrong_with_a_file_is_named() {
         let tier = |from: &str| format!(r#"{{"from":"{from}","price":"1"}}"#);
         let file = |tiers: &str| {
@@ -260,7 +317,11 @@ mod tests {
         assert_eq!(problem(&file("")), order);
         assert_eq!(problem(&file(&tier("5"))), order);
         assert_eq!(problem(&file(&format!("{},{}", tier("0"), tier("0")))), order);
+        let dear = tier("0").replace(r#""1""#, r#""1000001""#);
+        assert_eq!(problem(&file(&dear)), "p.json: a has a number below zero, or a price above 1000000");
         let prices = Prices::parse(&file(&tier("0")), "p.json").unwrap();
+        let much = prices.cost("a", Decimal::MAX, &FreeTiers::Ever).unwrap_err().in_full();
+        assert!(much.starts_with("a: what 79228162514264337593543950335 a cost is beyond reckoning"), "{much}");
         let problem = prices.cost("b", dec!(1), &FreeTiers::Ever).unwrap_err().in_full();
         assert_eq!(problem, "p.json has no price b; add it, as prices/eu-west-1.json has it");
     }

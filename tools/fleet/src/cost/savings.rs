@@ -4,6 +4,7 @@ use rust_decimal::{Decimal, dec};
 
 use super::aws::Processor;
 use super::designs::{Design, Inputs};
+use super::limits::SHARE;
 use super::load::Load;
 use super::ours::{Callbacks, Database, Setup};
 use crate::Problem;
@@ -22,10 +23,6 @@ const METRICS_IN_USE: Decimal = dec!(3);
 
 /// How long raw uplinks are kept in the change that keeps them for less time.
 const SHORT: Decimal = dec!(30);
-
-/// What a whole processor has of one that comes with 256 MB: 1,769 MB are one
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
-const SHARE: Decimal = dec!(6.91);
 
 /// The changes that a design of ours does not have yet, the largest saving first; none for others'.
 ///

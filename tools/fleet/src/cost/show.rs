@@ -19,10 +19,9 @@ pub fn inputs(options: &Options, inputs: &Inputs, designs: &[Design]) -> Table {
     let name = options.prices.as_ref().map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
     table
         .row(["prices".to_owned(), format!("{}, {}, of {} ({name})", prices.region, prices.currency, prices.compiled)]);
-    let unsure: Vec<_> = prices.prices.values().filter(|p| p.confidence.as_deref() == Some("memory")).collect();
+    let unsure = prices.unsure();
     if !unsure.is_empty() {
-        let items: Vec<_> = unsure.iter().map(|p| format!("{} {}", p.service, p.item)).collect();
-        table.row(["prices to be verified".to_owned(), items.join("; ")]);
+        table.row([format!("not of the price list of {}", prices.region), unsure.join("; ")]);
     }
     if designs.iter().any(|design| matches!(design, Design::Ours(..))) {
         measured(options, inputs, &mut table);
@@ -49,7 +48,12 @@ fn measured(options: &Options, inputs: &Inputs, table: &mut Table) {
         "tables".to_owned(),
         format!("after {months} months; raw uplinks kept {days} days; capacity used {used}"),
     ]);
-    table.row(["free tiers", options.free_tier.as_str()]);
+    let freed = Vec::from_iter(inputs.prices.freed(&inputs.free)).join(", ");
+    let freed = if freed.is_empty() { "none".to_owned() } else { format!("{}: {freed}", options.free_tier) };
+    table.row(["free tiers".to_owned(), freed]);
+    if !options.repeats.is_zero() {
+        table.row(["repeated".to_owned(), format!("{} % of the uplinks come twice", percent(options.repeats))]);
+    }
 }
 
 fn note(design: &Design) -> Option<String> {
@@ -61,7 +65,8 @@ fn note(design: &Design) -> Option<String> {
     };
     match (slip, accounting) {
         (Some((printed, right)), _) => Some(format!(
-            "{name}: in EUR; at 180,000 devices the study prints {printed} a device, a slip of the decimal point: it is {right}"
+            "{name}: machines as the study tried them, small ones for up to 360,000 messages an hour, larger ones for up to 3.6 \
+             million, and none for more; at 180,000 devices the study prints {printed} a device, a slip of the decimal point: it is {right}"
         )),
         (None, Accounting::Printed) => Some(format!(
             "{name}: prices of 2020; without the hours of the load balancer, receiving and deleting, logs, addresses, and the \
@@ -71,18 +76,18 @@ fn note(design: &Design) -> Option<String> {
     }
 }
 
-/// The bills of a fleet, side by side.
-pub fn bills(load: &Load, bills: &[Bill]) -> Table {
+/// The bills of a fleet, side by side; those that are not in the currency say so.
+pub fn bills(load: &Load, bills: &[Bill], currency: &str) -> Table {
     let heads = bills.iter().map(|bill| match bill.currency.as_str() {
-        "USD" => bill.design.clone(),
+        same if same == currency => bill.design.clone(),
         other => format!("{} ({other})", bill.design),
     });
     let head = std::iter::once("a month".to_owned()).chain(heads).collect();
-    let share = (load.sigfox_share * dec!(100)).normalize();
     let title = format!(
-        "{} devices, uplinks of each in an hour: {}, {share} % on Sigfox: USD a month",
+        "{} devices, uplinks of each in an hour: {}, {} % on Sigfox: {currency} a month",
         load.devices,
-        load.per_hour.normalize()
+        load.per_hour.normalize(),
+        percent(load.sigfox_share)
     );
     let mut table = Table { title, head, rows: Vec::new() };
     let line = |name: &'static str| move |bill: &Bill| amount(bill, name);
@@ -90,6 +95,7 @@ pub fn bills(load: &Load, bills: &[Bill]) -> Table {
         row(&mut table, name, bills, line(name));
     }
     row(&mut table, "of these, what the study counts", bills, |bill| cents(counted(bill)));
+    row(&mut table, "the same with public addresses", bills, |bill| cents(counted(bill) + bill.of("Public IPv4")));
     row(&mut table, "without the database", bills, |bill| cents(bill.without_database()));
     row(&mut table, "a device", bills, |bill| small(bill.per_device(bill.without_database())));
     for name in services(bills, true) {
@@ -102,12 +108,16 @@ pub fn bills(load: &Load, bills: &[Bill]) -> Table {
     table
 }
 
-fn dominant(most: Option<(&'static str, Decimal)>) -> String {
-    let percent = |part: Decimal| rounded(part * dec!(100), 0);
-    most.map_or_else(|| "-".to_owned(), |(name, part)| format!("{name}: {} %", percent(part)))
+fn percent(part: Decimal) -> Decimal {
+    (part * dec!(100)).normalize()
 }
 
-/// Bus, load balancer, functions, API and containers or machines: the rows of the study's tables.
+fn dominant(most: Option<(&'static str, Decimal)>) -> String {
+    most.map_or_else(|| "-".to_owned(), |(name, part)| format!("{name}: {} %", rounded(part * dec!(100), 0)))
+}
+
+/// Bus, load balancer, functions, API and containers or machines: the rows of the study's tables. Public addresses are not among
+/// them, since AWS bills those only since 2024.
 const COUNTED: [&str; 10] =
     ["SQS", "Kinesis", "NLB", "Lambda", "API Gateway", "EC2", "Fargate", "Machines", "Everything else", "Monitoring"];
 
@@ -116,6 +126,7 @@ fn counted(bill: &Bill) -> Decimal {
 }
 
 fn row(table: &mut Table, name: &str, bills: &[Bill], cell: impl Fn(&Bill) -> String) {
+    let cell = |bill: &Bill| if bill.is_known() { cell(bill) } else { "-".to_owned() };
     table.row(std::iter::once(name.to_owned()).chain(bills.iter().map(cell)));
 }
 
@@ -156,8 +167,10 @@ pub fn changes(load: &Load, designs: &[Design], inputs: &Inputs) -> Result<Optio
         return Ok(None);
     }
     let head = std::iter::once("change").chain(columns.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
-    let title =
-        format!("{} devices: what would save how much, USD a month (below zero: it would cost more)", load.devices);
+    let title = format!(
+        "{} devices: what would save how much, {} a month (below zero: it would cost more)",
+        load.devices, inputs.prices.currency
+    );
     let mut table = Table { title, head, rows: Vec::new() };
     for change in in_order(&columns) {
         let cell = |savings: &Vec<Saving>| {

@@ -3,7 +3,7 @@
 use rust_decimal::{Decimal, dec};
 
 use crate::cost::aws::Gathering;
-use crate::cost::deployed::{GB_PER_PROCESSOR, SCALING_TARGET, STREAM_BATCH, TASK_SIZES, TASKS};
+use crate::cost::deployed::{SCALING_TARGET, STREAM_BATCH, TASK_SIZES, TASKS};
 use crate::cost::limits::{RECORD_BYTES, SHARD_BYTES, SHARD_RECORDS, SHARD_USE};
 use crate::cost::measurement::{Function, Measurement};
 use crate::cost::money::{measured, whole};
@@ -28,11 +28,6 @@ impl Bridge {
     /// Processors of each task.
     pub fn processors(self) -> Decimal {
         Decimal::from(self.size) / dec!(1024)
-    }
-
-    /// GB of memory of each task.
-    pub fn memory(self) -> Decimal {
-        self.processors() * GB_PER_PROCESSOR
     }
 }
 
@@ -77,20 +72,21 @@ pub fn bytes_in_a_record(of: &Measurement) -> Decimal {
     measured(of.stream.record_bytes) / measured(of.stream.uplinks_per_record)
 }
 
-/// Uplinks of a full record.
+/// Uplinks of a full record, each of which has a byte at least.
 fn full_record(of: &Measurement) -> Decimal {
-    (RECORD_BYTES / bytes_in_a_record(of)).floor().max(Decimal::ONE)
+    (RECORD_BYTES / bytes_in_a_record(of)).floor().clamp(Decimal::ONE, RECORD_BYTES)
 }
 
-/// Uplinks a second that one instance of a function takes, in batches of so many.
-pub fn throughput(function: &Function, uplinks: Decimal) -> Decimal {
-    let milliseconds = measured(function.fixed_ms) + measured(function.per_uplink_ms) * uplinks;
+/// Uplinks a second that one instance of a function takes, in batches of so many, where it takes so many times as long as
+/// measured.
+pub fn throughput(function: &Function, uplinks: Decimal, slower: Decimal) -> Decimal {
+    let milliseconds = (measured(function.fixed_ms) + measured(function.per_uplink_ms) * uplinks) * slower;
     uplinks * dec!(1000) / milliseconds.max(Decimal::ONE)
 }
 
 /// Uplinks a second that the function behind a shard takes, of which there is one at a time: with a backlog its batches are full.
-pub fn behind_a_shard(of: &Measurement) -> Decimal {
-    throughput(&of.functions.raw_nbiot, STREAM_BATCH * full_record(of))
+pub fn behind_a_shard(of: &Measurement, slower: Decimal) -> Decimal {
+    throughput(&of.functions.raw_nbiot, STREAM_BATCH * full_record(of), slower)
 }
 
 /// What a stream gets, a second.
@@ -104,10 +100,10 @@ pub struct Inflow {
     pub average: Decimal,
 }
 
-/// Shards that take the fastest second, and whose functions take the average.
-pub fn shards(inflow: Inflow, of: &Measurement) -> u32 {
+/// Shards that take the fastest second, and whose functions take the average though they take so many times as long as measured.
+pub fn shards(inflow: Inflow, of: &Measurement, slower: Decimal) -> u32 {
     let bytes = inflow.uplinks * bytes_in_a_record(of) / SHARD_BYTES;
-    let functions = inflow.average / behind_a_shard(of);
+    let functions = inflow.average / behind_a_shard(of, slower);
     let shards = whole(bytes.max(inflow.records / SHARD_RECORDS).max(functions) / SHARD_USE);
     u32::try_from(shards).unwrap_or(u32::MAX).max(1)
 }

@@ -11,9 +11,11 @@ pub mod show;
 
 use std::path::PathBuf;
 
+use clap::ValueEnum as _;
 use rust_decimal::{Decimal, dec};
 
 use crate::cost::deployed::{RAW_DAYS, STREAM_HOURS};
+use crate::cost::limits::SHARE;
 use crate::cost::load::Load;
 use crate::cost::measurement::Measurement;
 use crate::cost::options::{devices, positive, share, used};
@@ -66,6 +68,10 @@ pub struct Options {
     /// Measurements, as `fleet report --measurement` writes them
     #[arg(long, value_name = "FILE", help_heading = "Inputs")]
     pub measured: Option<PathBuf>,
+    /// By what the functions' measured time is multiplied: they were measured on whole processors, and a function of 256 MB has
+    /// 1 of 6.91. What waits for other services is no slower for that, so there is some room in the default
+    #[arg(long, value_name = "TIMES", value_parser = positive, default_value_t = SHARE, help_heading = "Inputs")]
+    pub slower: Decimal,
 
     /// Print lines for `samconfig.toml` instead of tables
     #[arg(long, conflicts_with = "format", help_heading = "Output")]
@@ -85,6 +91,29 @@ impl Options {
     /// How Sigfox calls.
     pub fn callbacks(&self) -> Callbacks {
         if self.single_callbacks { Callbacks::Single } else { Callbacks::Batch }
+    }
+
+    /// What has to be typed for the same plan, also after defaults have changed.
+    pub fn command(&self) -> String {
+        let named = |value: Option<clap::builder::PossibleValue>| value.map(|v| v.get_name().to_owned());
+        let single = if self.single_callbacks { " --single-callbacks" } else { "" };
+        // In quotes, and a line end in the name as `\n`: it is a comment of one line.
+        let file = self.measured.as_ref().map(|file| file.display().to_string());
+        let measured = file.map_or_else(String::new, |file| format!(" --measured {file:?}"));
+        format!(
+            "fleet plan --devices {} --interval {} --sigfox-share {} --device-types {}{single} --arrival {} --database {} \
+             --utilisation {} --raw-days {} --stream-hours {}{measured} --slower {} --samconfig",
+            self.devices,
+            self.interval,
+            self.sigfox_share,
+            self.device_types,
+            named(self.arrival.to_possible_value()).unwrap_or_default(),
+            named(self.database.to_possible_value()).unwrap_or_default(),
+            self.utilisation,
+            self.raw_days,
+            self.stream_hours,
+            self.slower,
+        )
     }
 
     /// For how long the bridge's records are tried before they go to the bucket: eleven twelfths of what the stream keeps, as
@@ -113,7 +142,7 @@ pub fn text(options: &Options) -> Result<String, Problem> {
     if options.samconfig {
         return Ok(show::samconfig(options, &needs));
     }
-    let tables = [show::parameters(options, &needs), show::burst(options, &needs), show::inputs(&measured)];
+    let tables = [show::parameters(options, &needs), show::burst(options, &needs), show::inputs(options, &measured)];
     Ok(print::several(&tables, options.format))
 }
 

@@ -1,8 +1,9 @@
 //! Everything that a fleet needs, and how the burst of an hour drains with it.
 //!
 //! A burst is taken in at the door as it comes: by the bridge and the stream, or by the callback and its queue. What is behind
-//! needs no more than the hour's average, with something to spare: the tables' capacity decides how long the burst takes, and
-//! functions are held to it.
+//! needs no more than the hour's average, with something to spare: the tables' capacity decides how long the burst takes.
+//! Nothing holds the functions to it. What a provisioned table refuses they try again until their time is up, and are billed
+//! for it.
 
 use rust_decimal::{Decimal, dec};
 
@@ -11,7 +12,7 @@ use super::capacity::{self, Bridge, Inflow, throughput};
 use crate::Problem;
 use crate::cost::deployed::QUEUE_BATCH;
 use crate::cost::limits::{
-    ACCOUNT_BURST, ACCOUNT_CALLS, BRIDGE_PATIENCE, CALLBACK_BYTES, MESSAGE_BYTES, ON_DEMAND_WRITES,
+    ACCOUNT_BURST, ACCOUNT_CALLS, BRIDGE_PATIENCE, CALLBACK_BYTES, MESSAGE_BYTES, QUERY_UPLINKS, TABLE_WRITES,
 };
 use crate::cost::load::Load;
 use crate::cost::measurement::Measurement;
@@ -20,8 +21,8 @@ use crate::cost::ours::tables::write_capacity;
 use crate::cost::ours::{Callbacks, Database};
 use crate::spec::Arrival;
 
-/// By how much more is allowed than is reckoned with: callbacks are repeated, and functions are slower on AWS than where they
-/// were measured.
+/// By how much more is allowed than is reckoned with: callbacks are repeated, and so are messages that a table or a queue
+/// refused.
 const ROOM: Decimal = dec!(2);
 
 /// What a fleet needs.
@@ -86,15 +87,18 @@ impl Needs {
         let in_a_record = capacity::in_a_record(datagrams / Decimal::from(bridge.tasks), of);
         let stream_records = datagrams / in_a_record;
         let inflow = Inflow { uplinks: datagrams, records: stream_records, average: load.nbiot(average) };
-        let shards = capacity::shards(inflow, of);
+        let shards = capacity::shards(inflow, of, options.slower);
         let writes = match options.database {
             Database::Provisioned => write_capacity(average, of, options.utilisation),
-            Database::OnDemand => ON_DEMAND_WRITES,
+            Database::OnDemand => TABLE_WRITES,
         };
         let callbacks = callbacks(options.callbacks(), &load, peak);
         let units = measured(of.tables.raw_units).max(measured(of.tables.pulse_units));
-        let concurrency = concurrency(writes / units, of)?;
-        let rate = behind(&load, writes / units, concurrency, shards, of);
+        let slowest = slowest(of, options.slower);
+        let concurrency = concurrency(writes / units, slowest)?;
+        let queues = slowest * Decimal::from(concurrency);
+        let stream = capacity::behind_a_shard(of, options.slower) * Decimal::from(shards);
+        let rate = behind(&load, writes / units, queues, stream);
         let mut needs = Self {
             average,
             peak,
@@ -113,6 +117,7 @@ impl Needs {
         };
         needs.notes = needs.notes(options);
         needs.notes.extend(too_long(options, load.sigfox(peak), of));
+        needs.notes.extend(not_in_a_query(options, load.sigfox(peak)));
         Ok(needs)
     }
 
@@ -138,9 +143,14 @@ impl Needs {
                 "a burst takes longer than the stream is given (StreamGiveUpSeconds): raise the capacity".to_owned(),
             );
         }
+        if options.database == Database::Provisioned && self.writes > TABLE_WRITES {
+            notes.push(format!(
+                "an account may give a table {TABLE_WRITES} writes a second unless AWS raises that: TableWriteCapacity is more"
+            ));
+        }
         if options.database == Database::OnDemand {
             notes.push(format!(
-                "paid by request a table takes up to {ON_DEMAND_WRITES} writes a second, but at once only twice its former peak \
+                "paid by request a table takes up to {TABLE_WRITES} writes a second, but at once only twice its former peak \
                  (4,000 if it is new): what is throttled comes again"
             ));
         }
@@ -188,6 +198,19 @@ fn too_long(options: &Options, uplinks: Decimal, of: &Measurement) -> Option<Str
     })
 }
 
+/// What a batch depends on that would not fit into a URL.
+fn not_in_a_query(options: &Options, uplinks: Decimal) -> Option<String> {
+    let types = whole(uplinks / QUERY_UPLINKS);
+    let long = options.callbacks() == Callbacks::Batch && types > options.device_types.into();
+    long.then(|| {
+        format!(
+            "the lines of a batch are taken to come in the body, of which the function takes 256 KiB; a query string would hold \
+             some {QUERY_UPLINKS} uplinks (API Gateway takes 10,240 bytes of request line and headers), and the devices would \
+             have to be spread over {types} device types"
+        )
+    })
+}
+
 /// Callbacks a second and at once, with room for repetitions; no less than a hundred, so that a small fleet may grow.
 fn throttle(callbacks: Decimal) -> (Decimal, Decimal) {
     let rate = whole(callbacks * ROOM).max(dec!(100));
@@ -200,16 +223,16 @@ fn full_batch(bytes: f64) -> Decimal {
 }
 
 /// What an instance of the slowest stage behind a queue takes.
-fn slowest(of: &Measurement) -> Decimal {
+fn slowest(of: &Measurement, slower: Decimal) -> Decimal {
     let (f, q) = (&of.functions, &of.queues);
     let stages = [(&f.raw_sigfox, &q.raw_sigfox), (&f.pulse_sigfox, &q.pulse_sigfox), (&f.pulse_nbiot, &q.pulse_nbiot)];
-    let each = stages.map(|(function, queue)| throughput(function, full_batch(queue.uplink_bytes)));
+    let each = stages.map(|(function, queue)| throughput(function, full_batch(queue.uplink_bytes), slower));
     each.into_iter().min().unwrap_or(Decimal::ONE)
 }
 
 /// Invocations at once for each queue: enough to fill a table's capacity, and at least two, which is the least that AWS has.
-fn concurrency(writes: Decimal, of: &Measurement) -> Result<u32, Problem> {
-    let needed = whole(writes * ROOM / slowest(of)).max(dec!(2));
+fn concurrency(writes: Decimal, slowest: Decimal) -> Result<u32, Problem> {
+    let needed = whole(writes * ROOM / slowest).max(dec!(2));
     u32::try_from(needed).ok().filter(|n| *n <= 1000).ok_or_else(|| {
         Problem::Wrong(format!(
             "{needed} invocations at once for a queue are more than the 1000 that AWS has; use several stacks"
@@ -219,10 +242,8 @@ fn concurrency(writes: Decimal, of: &Measurement) -> Result<u32, Problem> {
 
 /// Uplinks of both networks a second, in the mix of the fleet, that tables and functions take: neither network gets more than its
 /// functions take, nor both together more than the tables.
-fn behind(load: &Load, writes: Decimal, concurrency: u32, shards: u32, of: &Measurement) -> Decimal {
-    let queues = slowest(of) * Decimal::from(concurrency);
-    let records = capacity::behind_a_shard(of) * Decimal::from(shards);
+fn behind(load: &Load, writes: Decimal, queues: Decimal, stream: Decimal) -> Decimal {
     let sigfox = queues.checked_div(load.sigfox_share);
-    let nbiot = queues.min(records).checked_div(Decimal::ONE - load.sigfox_share);
+    let nbiot = queues.min(stream).checked_div(Decimal::ONE - load.sigfox_share);
     [sigfox, nbiot].into_iter().flatten().fold(writes, Decimal::min)
 }

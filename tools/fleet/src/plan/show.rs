@@ -31,7 +31,7 @@ pub fn overrides(options: &Options, needs: &Needs) -> Vec<(&'static str, String,
     set("StreamRetentionHours", options.stream_hours.to_string(), "as asked for".to_owned());
     let give_up = options.give_up_seconds().to_string();
     set("StreamGiveUpSeconds", give_up, "before the stream forgets the record".to_owned());
-    let concurrency = "as many invocations as fill the tables' capacity".to_owned();
+    let concurrency = "for each queue: twice as many as fill the tables' capacity, at least 2".to_owned();
     set("MaximumConcurrency", needs.concurrency.to_string(), concurrency);
     let callbacks = format!("twice the {} callbacks of the fastest second", rounded(needs.callbacks, 1));
     set("ThrottleRate", needs.throttle.0.to_string(), format!("{callbacks}, at least 100"));
@@ -82,21 +82,22 @@ pub fn burst(options: &Options, needs: &Needs) -> Table {
 }
 
 /// Where the numbers are from.
-pub fn inputs(measured: &Measurement) -> Table {
+pub fn inputs(options: &Options, measured: &Measurement) -> Table {
     let mut table = Table::new("Reckoned from", &["what", "from"]);
     table.row(["measurements", measured.source.as_str()]);
     for run in &measured.runs {
         table.row(["measured".to_owned(), format!("{}: `{}`; {}", run.date, run.command, run.machine)]);
     }
+    let slower = options.slower.normalize();
+    table.row(["functions' time".to_owned(), format!("{slower} times what was measured (`--slower`)")]);
     table.row(["limits", "AWS's documentation, as tools/fleet/src/cost/limits.rs names it"]);
     table
 }
 
-/// Lines for `samconfig.toml`, in a section such as `[prod.deploy.parameters]`.
+/// Lines for `samconfig.toml`, to merge into a section such as `[prod.deploy.parameters]`, which may set other parameters as well.
 pub fn samconfig(options: &Options, needs: &Needs) -> String {
-    let arrival =
-        clap::ValueEnum::to_possible_value(&options.arrival).map_or_else(String::new, |a| a.get_name().to_owned());
-    let mut text = format!("# fleet plan --devices {} --arrival {arrival}\nparameter_overrides = [\n", options.devices);
+    let mut text =
+        format!("# {}\n# Merge this into the section's own list.\nparameter_overrides = [\n", options.command());
     for (name, value, _) in overrides(options, needs) {
         text.push_str("    \"");
         text.push_str(name);

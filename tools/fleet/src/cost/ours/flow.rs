@@ -5,7 +5,7 @@ use rust_decimal::{Decimal, dec};
 use super::{Batching, Callbacks, Setup};
 use crate::cost::aws::Gathering;
 use crate::cost::deployed::{QUEUE_BATCH, QUEUE_WINDOW, STREAM_BATCH, STREAM_WINDOW};
-use crate::cost::limits::{CALL_BYTES, CALL_MESSAGES, CALLBACK_BYTES, MESSAGE_BYTES, POLL_SECONDS, POLLERS};
+use crate::cost::limits::{CALL_MESSAGES, CALLBACK_BYTES, MESSAGE_BYTES, POLL_SECONDS, POLLERS};
 use crate::cost::load::{Load, SECONDS};
 use crate::cost::measurement::{Function, Measurement, Queue};
 use crate::cost::money::{measured, whole};
@@ -85,9 +85,9 @@ impl Flow {
     fn with_sigfox(mut self, setup: &Setup, load: &Load, of: &Measurement) -> Self {
         let uplinks = load.sigfox(load.month());
         let (f, q) = (&of.functions, &of.queues);
-        let calls = calls(setup.callbacks, load, of);
+        let calls = calls(setup, load, of);
         let each = uplinks.checked_div(calls).unwrap_or_default();
-        self.calls = calls * whole(each * measured(of.callbacks.line_bytes) / CALL_BYTES).max(Decimal::ONE);
+        self.calls = calls;
         self.run("sigfox-callback", &f.sigfox_callback, setup, calls, each);
         let raw = Stage { name: "raw-sigfox", function: &f.raw_sigfox, queue: &q.raw_sigfox };
         let (batches, each) = self.behind(&raw, setup, uplinks, calls * messages(each, raw.queue));
@@ -109,7 +109,7 @@ impl Flow {
         let in_a_record = capacity::in_a_record(rate / self.tasks, of);
         self.records = uplinks / in_a_record;
         let records = peak / capacity::in_a_record(peak / self.tasks, of);
-        self.shards = capacity::shards(Inflow { uplinks: peak, records, average: rate }, of).into();
+        self.shards = capacity::shards(Inflow { uplinks: peak, records, average: rate }, of, setup.slower).into();
         let most = in_a_record * STREAM_BATCH;
         let held = match setup.batching {
             Batching::Measured => gathering(&of.functions.raw_nbiot, most).holds(rate / self.shards),
@@ -145,20 +145,23 @@ impl Flow {
         let held = held.max(in_a_message);
         let invocations = uplinks / held;
         let traffic = Traffic { uplinks, messages, invocations };
-        self.requests += messages + receives(stage.queue, traffic) + deletes(stage.queue, traffic);
+        self.requests += messages + receives(stage.queue, traffic) + messages / in_a_call(traffic);
         self.run(stage.name, stage.function, setup, invocations, held);
         (invocations, held)
     }
 }
 
-/// Callbacks in a month. A batch that would be longer than what is taken is several: there have to be as many device types.
-fn calls(callbacks: Callbacks, load: &Load, of: &Measurement) -> Decimal {
+/// Callbacks in a month, of which none is without an uplink. A batch that would be longer than what is taken is several: there
+/// have to be as many device types.
+fn calls(setup: &Setup, load: &Load, of: &Measurement) -> Decimal {
     let uplinks = load.sigfox(load.month());
-    match callbacks {
+    match setup.callbacks {
         Callbacks::Single => uplinks,
         Callbacks::Batch => {
-            let each = uplinks.checked_div(load.batches()).unwrap_or_default();
-            load.batches() * whole(each * measured(of.callbacks.line_bytes) / CALLBACK_BYTES).max(Decimal::ONE)
+            // A batch comes again as a whole, beside that of its second.
+            let batches = load.batches() * (Decimal::ONE + setup.repeats);
+            let each = uplinks.checked_div(batches).unwrap_or_default();
+            (batches * whole(each * measured(of.callbacks.line_bytes) / CALLBACK_BYTES).max(Decimal::ONE)).min(uplinks)
         }
     }
 }
@@ -171,21 +174,15 @@ fn messages(uplinks: Decimal, queue: &Queue) -> Decimal {
 
 /// Requests that receive messages: each call by 64 KiB of what it brings, and no fewer than pollers make that find nothing.
 fn receives(queue: &Queue, traffic: Traffic) -> Decimal {
-    let in_one = in_a_call(queue.messages_per_receive, traffic);
+    let in_one = in_a_call(traffic);
     let bytes = in_one * traffic.uplinks / traffic.messages * measured(queue.uplink_bytes);
     let requests = traffic.messages / in_one * whole(bytes / MESSAGE_BYTES);
     requests.max(POLLERS * SECONDS / POLL_SECONDS)
 }
 
-/// Requests that delete them.
-fn deletes(queue: &Queue, traffic: Traffic) -> Decimal {
-    traffic.messages / in_a_call(queue.messages_per_delete, traffic)
-}
-
-/// Messages of a call, as measured or as many as an invocation gets; AWS has at most ten.
-fn in_a_call(measured_number: Option<f64>, traffic: Traffic) -> Decimal {
-    let of_an_invocation = traffic.messages / traffic.invocations;
-    measured_number.map_or(of_an_invocation, measured).clamp(Decimal::ONE, CALL_MESSAGES)
+/// Messages of a call that receives or deletes some: as many as an invocation gets, and at most ten.
+fn in_a_call(traffic: Traffic) -> Decimal {
+    (traffic.messages / traffic.invocations).clamp(Decimal::ONE, CALL_MESSAGES)
 }
 
 /// A month of a queue.

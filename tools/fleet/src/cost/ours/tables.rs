@@ -23,9 +23,11 @@ pub(super) fn with_tables(
     of: &Measurement,
     aws: &Rates,
 ) -> Result<Bill, Problem> {
+    // What is sent again is written again, over the same item.
+    let sent = load.repeated(setup.repeats);
     let bytes = stored(setup, load, of);
     let bill = bill
-        .with_database("Database writes", writes(setup, load, of, aws)?)
+        .with_database("Database writes", writes(setup, &sent, of, aws)?)
         .with_database("Database storage", aws.stored(bytes)?);
     let restorable = if setup.point_in_time { aws.point_in_time(bytes)? } else { Decimal::ZERO };
     Ok(bill.with_database("Point-in-time recovery", restorable))
