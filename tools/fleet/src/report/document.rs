@@ -57,6 +57,7 @@ A study of 2020 built the same pipeline twice and loaded it with an hour of mess
 pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], directory: &Path) -> String {
     let mut text = HEAD.to_owned();
     machines(runs, &mut text);
+    commands(runs, &mut text);
     for (table, after) in sections(runs) {
         let (title, table) = (table.title.clone(), Table { title: String::new(), ..table });
         // Writing to a string cannot fail.
@@ -112,6 +113,15 @@ fn machines(runs: &[Recorded], text: &mut String) {
             text.push_str(&line);
             told.push(line);
         }
+    }
+}
+
+/// What was typed for each run.
+fn commands(runs: &[Recorded], text: &mut String) {
+    let commands: Vec<String> =
+        runs.iter().filter_map(|run| Some(format!("    {}\n", run.option("command")?))).collect();
+    if !commands.is_empty() {
+        let _ = write!(text, "\n{}", commands.concat());
     }
 }
 

@@ -64,7 +64,8 @@ fn source(fastest: &Recorded, not: &[&str]) -> String {
     format!(
         "Measured by fleet simulate, fleet audit and fleet report. Uplinks of an invocation and of a record are those of the run {}. Billed is \
          the handler's own time and an assumed {RUNTIME_MS} ms for the runtime, in whole milliseconds, and what is fixed of it and \
-         what each uplink adds is the straight line through all invocations of all runs. The local cloud has no batching windows.{not}",
+         what each uplink adds is the straight line through all invocations of all runs. The local cloud gathers a stream's records for the template's window, \
+         and takes from a queue whatever is there.{not}",
         fastest.name,
     )
 }
