@@ -164,7 +164,7 @@ proptest! {
         let f = &measured.functions;
         // A shard has an instance at a time, and is used to seven tenths.
         let stream = of_an_instance(f.raw_nbiot.per_uplink_ms) * Decimal::from(needs.shards) * dec!(0.7);
-        prop_assert!(stream >= needs.average * (Decimal::ONE - options.sigfox_share), "{stream} a second: {needs:?}");
+        prop_assert!(stream >= needs.average * (Decimal::ONE - options.sending.sigfox_share), "{stream} a second: {needs:?}");
         // The tables have a fifth to spare, and the functions take twice as much as the tables.
         for function in [&f.raw_sigfox, &f.pulse_sigfox, &f.pulse_nbiot] {
             let queue = of_an_instance(function.per_uplink_ms) * Decimal::from(needs.concurrency);

@@ -54,13 +54,9 @@ const OTHERS: [&str; 20] = [
     "euro",
 ];
 
-/// What is on the command line.
+/// How a fleet sends, whatever is reckoned for it.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Options {
-    /// Meters; several with commas between them. k and M stand for thousands and millions
-    #[arg(long, value_delimiter = ',', value_parser = devices, default_value = "180k,360k,3.6M", help_heading = "Fleet")]
-    pub devices: Vec<u64>,
+pub struct Sending {
     /// Uplinks of a meter in an hour
     #[arg(long, visible_alias = "per-hour", value_name = "UPLINKS", value_parser = positive, default_value = "1", help_heading = "Fleet")]
     pub interval: Decimal,
@@ -73,6 +69,25 @@ pub struct Options {
     /// When in the hour meters send: decides on shards and tasks
     #[arg(long, value_enum, default_value = "uniform", help_heading = "Fleet")]
     pub arrival: Arrival,
+}
+
+impl Sending {
+    /// What so many meters send.
+    pub fn load(&self, devices: u64) -> Load {
+        Load { devices, per_hour: self.interval, sigfox_share: self.sigfox_share, device_types: self.device_types }
+    }
+}
+
+/// What is on the command line.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Meters; several with commas between them. k and M stand for thousands and millions
+    #[arg(long, value_delimiter = ',', value_parser = devices, default_value = "180k,360k,3.6M", help_heading = "Fleet")]
+    pub devices: Vec<u64>,
+    /// How they send.
+    #[command(flatten)]
+    pub sending: Sending,
     /// Part of the uplinks that comes twice, since an acknowledgement was lost or a call took too long: paid twice, and kept once
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0", help_heading = "Fleet")]
     pub repeats: Decimal,
@@ -134,7 +149,7 @@ pub struct Options {
 impl Options {
     /// A fleet of so many meters.
     pub fn load(&self, devices: u64) -> Load {
-        Load { devices, per_hour: self.interval, sigfox_share: self.sigfox_share, device_types: self.device_types }
+        self.sending.load(devices)
     }
 
     /// Our design, as the template deploys it.
@@ -148,7 +163,7 @@ impl Options {
             stream_hours: self.stream_hours,
             point_in_time: true,
             processor: self.processor,
-            arrival: self.arrival,
+            arrival: self.sending.arrival,
             slower: self.slower,
             repeats: self.repeats,
             batching: self.batching,

@@ -18,10 +18,9 @@ use crate::cost::deployed::{RAW_DAYS, STREAM_HOURS};
 use crate::cost::limits::SHARE;
 use crate::cost::load::Load;
 use crate::cost::measurement::Measurement;
-use crate::cost::options::{devices, positive, share, used};
+use crate::cost::options::{Sending, devices, positive, used};
 use crate::cost::ours::{Callbacks, Database};
 use crate::print::Format;
-use crate::spec::Arrival;
 use crate::{Problem, print};
 
 const EXAMPLES: &str = "\
@@ -36,21 +35,12 @@ pub struct Options {
     /// Meters. k and M stand for thousands and millions
     #[arg(long, value_parser = devices, help_heading = "Fleet")]
     pub devices: u64,
-    /// Uplinks of a meter in an hour
-    #[arg(long, visible_alias = "per-hour", value_name = "UPLINKS", value_parser = positive, default_value = "1", help_heading = "Fleet")]
-    pub interval: Decimal,
-    /// Part of the meters that is on Sigfox; the others are on NB-IoT
-    #[arg(long, value_parser = share, default_value = "0.5", help_heading = "Fleet")]
-    pub sigfox_share: Decimal,
-    /// Sigfox device types, each of which has its own batch callback every second
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000), default_value_t = 1, help_heading = "Fleet")]
-    pub device_types: u32,
+    /// How they send.
+    #[command(flatten)]
+    pub sending: Sending,
     /// Whether Sigfox calls for each uplink, instead of once a second for each device type
     #[arg(long, help_heading = "Fleet")]
     pub single_callbacks: bool,
-    /// When in the hour meters send
-    #[arg(long, value_enum, default_value = "uniform", help_heading = "Fleet")]
-    pub arrival: Arrival,
 
     /// How the tables are paid for
     #[arg(long, value_enum, default_value = "provisioned", help_heading = "Design")]
@@ -84,8 +74,7 @@ pub struct Options {
 impl Options {
     /// The fleet.
     pub fn load(&self) -> Load {
-        let (per_hour, sigfox_share) = (self.interval, self.sigfox_share);
-        Load { devices: self.devices, per_hour, sigfox_share, device_types: self.device_types }
+        self.sending.load(self.devices)
     }
 
     /// How Sigfox calls.
@@ -104,10 +93,10 @@ impl Options {
             "fleet plan --devices {} --interval {} --sigfox-share {} --device-types {}{single} --arrival {} --database {} \
              --utilisation {} --raw-days {} --stream-hours {}{measured} --slower {} --samconfig",
             self.devices,
-            self.interval,
-            self.sigfox_share,
-            self.device_types,
-            named(self.arrival.to_possible_value()).unwrap_or_default(),
+            self.sending.interval,
+            self.sending.sigfox_share,
+            self.sending.device_types,
+            named(self.sending.arrival.to_possible_value()).unwrap_or_default(),
             named(self.database.to_possible_value()).unwrap_or_default(),
             self.utilisation,
             self.raw_days,

@@ -80,7 +80,7 @@ impl Needs {
     /// [`Problem::Wrong`] if there is no such capacity.
     pub fn of(options: &Options, of: &Measurement) -> Result<Self, Problem> {
         let load = options.load();
-        let (average, arrival) = (load.second(), options.arrival);
+        let (average, arrival) = (load.second(), options.sending.arrival);
         let peak = capacity::peak(average, arrival);
         let datagrams = load.nbiot(peak);
         let bridge = capacity::bridge(datagrams, arrival, of);
@@ -154,7 +154,7 @@ impl Needs {
                  (4,000 if it is new): what is throttled comes again"
             ));
         }
-        if options.arrival == Arrival::TopOfHour {
+        if options.sending.arrival == Arrival::TopOfHour {
             notes.push(format!(
                 "what the stream does not take within {BRIDGE_PATIENCE} s is not acknowledged, and the meters send it again"
             ));
@@ -187,13 +187,13 @@ fn callbacks(callbacks: Callbacks, load: &Load, peak: Decimal) -> Decimal {
 /// What to do if the batch of the fastest second is longer than the callback takes.
 fn too_long(options: &Options, uplinks: Decimal, of: &Measurement) -> Option<String> {
     let types = whole(uplinks * measured(of.callbacks.line_bytes) / CALLBACK_BYTES);
-    let long = options.callbacks() == Callbacks::Batch && types > options.device_types.into();
+    let long = options.callbacks() == Callbacks::Batch && types > options.sending.device_types.into();
     long.then(|| {
         format!(
             "{} uplinks of Sigfox in a second are more than fit into {} batches of 256 KiB, and a longer one is answered 413: \
              spread the devices over {types} device types or more",
             whole(uplinks),
-            options.device_types
+            options.sending.device_types
         )
     })
 }
@@ -201,7 +201,7 @@ fn too_long(options: &Options, uplinks: Decimal, of: &Measurement) -> Option<Str
 /// What a batch depends on that would not fit into a URL.
 fn not_in_a_query(options: &Options, uplinks: Decimal) -> Option<String> {
     let types = whole(uplinks / QUERY_UPLINKS);
-    let long = options.callbacks() == Callbacks::Batch && types > options.device_types.into();
+    let long = options.callbacks() == Callbacks::Batch && types > options.sending.device_types.into();
     long.then(|| {
         format!(
             "the lines of a batch are taken to come in the body, of which the function takes 256 KiB; a query string would hold \
