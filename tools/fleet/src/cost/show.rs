@@ -37,7 +37,7 @@ fn measured(options: &Options, inputs: &Inputs, table: &mut Table) {
     let measured = &inputs.measured;
     table.row(["measurements".to_owned(), format!("{} ({file})", measured.source)]);
     for run in &measured.runs {
-        let rate = format!("{} meters, {} uplinks a second", run.devices, run.uplinks_per_second);
+        let rate = format!("{} meters, {:.0} uplinks a second", run.devices, run.uplinks_per_second);
         table.row(["measured".to_owned(), format!("{}: `{}`, {rate}; {}", run.date, run.command, run.machine)]);
     }
     if measured.provisional {

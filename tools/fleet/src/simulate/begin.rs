@@ -171,12 +171,15 @@ fn machine() -> Value {
         let line = text.lines().find(|line| line.starts_with(name))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
+    // Who built the kernel is nobody's business.
+    let kernel = text("/proc/sys/kernel/osrelease");
+    let kernel: Vec<&str> = kernel.split('.').take(2).collect();
     let memory = field(&text("/proc/meminfo"), "MemTotal");
     let memory = memory.and_then(|memory| memory.strip_suffix("kB")?.trim().parse::<u64>().ok());
     json!({
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
         "processor": field(&text("/proc/cpuinfo"), "model name"),
         "memory_bytes": memory.map(|kibibytes| kibibytes * 1024),
-        "kernel": text("/proc/sys/kernel/osrelease").trim(),
+        "kernel": kernel.join("."),
     })
 }
