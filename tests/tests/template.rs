@@ -182,6 +182,7 @@ fn what_each_stage_sends_is_what_the_next_one_of_its_network_is_fed_with() {
 
 #[test]
 fn the_adapters_make_no_request_but_those_they_say() {
+    let of_inbox = [SqsInbox::ACTIONS, SqsInbox::DEPTH_ACTIONS].concat();
     for (file, actions) in [
         ("table", DynamoTable::ACTIONS),
         ("stream", KinesisStream::ACTIONS),
@@ -190,7 +191,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
         ("desk", DownlinkDeskTable::ACTIONS),
-        ("inbox", SqsInbox::ACTIONS),
+        ("inbox", &of_inbox),
         ("reader", DynamoReader::ACTIONS),
     ] {
         let source = read(&format!("shared/src/aws/{file}.rs"));
