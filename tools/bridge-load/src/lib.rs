@@ -12,7 +12,7 @@
 //! - [`stand_in`]: answers in the place of Kinesis and Secrets Manager, and fails on request.
 //! - [`bare`]: the least that a program can do with a datagram, to compare with.
 //! - [`child`]: a bridge or a bare loop, as a process; [`process`]: what that uses.
-//! - [`bench`]: what a datagram costs, at which latency.
+//! - [`mod@bench`]: what a datagram costs, at which latency.
 //! - [`chaos`]: a fault at a time, and then every acknowledgement held against what is in the stream.
 //! - [`options`]: what is on the command line.
 

@@ -13,7 +13,7 @@
 //! - [`report`]: the load table of recorded runs, and the measurements that a bill is reckoned from.
 //! - [`cost`]: what a month costs, by design and by fleet.
 //! - [`plan`]: shards, capacity and tasks for a fleet.
-//! - [`print`]: tables for people and for machines; [`chart`]: pictures.
+//! - [`mod@print`]: tables for people and for machines; [`chart`]: pictures.
 
 pub mod audit;
 pub mod chart;
