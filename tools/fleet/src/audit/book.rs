@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fixedbitset::FixedBitSet;
 use shared::at::At;
 use shared::device::{DeviceId, Network};
+use shared::ports::Key;
 use shared::uplink::{Kind, Payload, TimeSource, Uplink};
 
 use crate::Problem;
@@ -143,7 +144,7 @@ impl Book {
 }
 
 /// An uplink of a meter as the pipeline is to have it.
-pub(crate) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
+pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
     let wrong =
         |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
     Ok(Uplink {
@@ -159,6 +160,12 @@ pub(crate) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
         payload: Payload::from_bytes(&sent.payload).map_err(|e| wrong(&e))?,
         radio: shared::uplink::Radio::default(),
     })
+}
+
+/// The key that an uplink of a meter has among pulses.
+pub(crate) fn key(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Key, Problem> {
+    let uplink = as_sent(meter, sent)?;
+    Ok(Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() })
 }
 
 impl Stored {

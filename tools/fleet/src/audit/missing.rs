@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use shared::device::DeviceId;
 
-use super::book::{Book, Told, as_sent};
+use super::book::{Book, Told, key};
 use crate::Problem;
 use crate::meters::{Meter, Uplink};
 
@@ -94,7 +94,7 @@ impl Missing {
             device: meter.device,
             session,
             position,
-            uplink: as_sent(meter, uplink)?.key().to_string(),
+            uplink: key(meter, uplink)?.uplink,
             stage,
             acknowledged: book.sessions.is_acknowledged(meter.number, session),
             why,

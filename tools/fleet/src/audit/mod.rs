@@ -35,7 +35,7 @@ mod tally;
 mod tests;
 mod waiting;
 
-pub(crate) use book::as_sent;
+pub(crate) use book::key;
 pub use tally::{Audit, Counts, Meters, Size, Sizes, Strange};
 use waiting::{Kind, Place};
 

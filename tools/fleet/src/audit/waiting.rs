@@ -7,7 +7,7 @@ use shared::ports::{Depth, Key, Lookup, ReadError, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::Stores;
-use super::book::{Book, as_sent};
+use super::book::{Book, key};
 use super::books::Books;
 use super::progress::Progress;
 use super::read::soon;
@@ -97,8 +97,7 @@ fn last(books: &[Book]) -> Result<Vec<Key>, Problem> {
         for which in acknowledged.take(LAST / books.len().max(1)) {
             let session = book.session(which);
             let Some(uplink) = session.uplinks.last() else { continue };
-            let uplink = as_sent(&book.fleet.meter(which.0), uplink)?;
-            keys.push(Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() });
+            keys.push(key(&book.fleet.meter(which.0), uplink)?);
         }
     }
     // Two runs may have sessions in common.

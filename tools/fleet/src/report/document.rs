@@ -33,8 +33,8 @@ meter sent it.
 ";
 
 const FUNCTIONS: &str = "
-Run time is the handler's own, as its log has it. An invocation on AWS also waits for its batching window, which a stand-in for the
-cloud may not model: how many uplinks come together there is another number.
+Run time is the handler's own, as its log has it. The local cloud gathers a stream's records for the template's window, as Lambda does, and
+takes from a queue whatever is there: how many uplinks come together behind queues is another number on AWS.
 ";
 
 const MACHINE: &str = "

@@ -14,9 +14,9 @@ use crate::Problem;
 /// The file in the directory of a run.
 pub(super) const FILE: &str = "functions.json";
 
-/// What the runtime itself takes of an invocation beside the handler's time, milliseconds; an assumption, and not a small one: a warm call of
-/// the callback's function takes 1.3 with all that the function does in it (docs/performance.md), and a large event takes the longer to be
-/// read. Billed is both, in whole milliseconds.
+/// What the runtime itself takes of an invocation beside the handler's time, milliseconds: an assumption. For a small event it is ample,
+/// since a warm call of the callback's function takes 1.3 with all that the function does in it (docs/performance.md); a large one takes
+/// longer to be read. Billed is both, in whole milliseconds.
 pub(super) const RUNTIME_MS: f64 = 1.0;
 
 /// What CloudWatch adds to each line when it bills.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use shared::ports::Key;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::callback::Callback;
@@ -17,7 +16,7 @@ use super::stop::Stop;
 use super::tally::{Rates, Udp};
 use super::timers::micros;
 use crate::Problem;
-use crate::audit::as_sent;
+use crate::audit;
 use crate::meters::{Fleet, Meter, Transport, Uplink};
 
 const TICK: Duration = Duration::from_micros(500);
@@ -233,8 +232,7 @@ impl Engine {
         let Some((rate, samples)) = &self.parts.probe else { return };
         if u128::from(self.sampled) * 1_000_000 <= now.as_micros() * u128::from(*rate) {
             self.sampled += 1;
-            let Ok(uplink) = as_sent(meter, uplink) else { return };
-            let key = Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() };
+            let Ok(key) = audit::key(meter, uplink) else { return };
             // Whoever looks them up lives as long as this does.
             let _ = samples.send(Sample { key, sent: tokio::time::Instant::now() });
         }
