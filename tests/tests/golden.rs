@@ -1,0 +1,160 @@
+//! What is stored and what is sent, to the byte: of every frame, callback and datagram that the project has as an example.
+//!
+//! `tests/golden/*.jsonl` holds what the code wrote when it was recorded. Data of that form is in tables, queues and streams, so a
+//! difference is a change of format. `GOLDEN=record cargo test -p pulsegate-tests --test golden` records anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use pulsegate_tests::{door, events, yaml};
+use serde_json::{Value, json};
+use shared::fakes::{FakeQueue, FakeSecret};
+use shared::profile::{self, PROFILES};
+use shared::quarantine::Quarantined;
+use shared::uplink::Uplink;
+use shared::{aggregate, batch, envelope, pulse, record};
+use tokio::time::Instant;
+use udp_bridge::protocol::vendor_of;
+
+const RETENTION_DAYS: u32 = 400;
+
+/// An item as DynamoDB's JSON has it, with the types of its attributes.
+fn typed(item: shared::ports::Item) -> Value {
+    let attributes: BTreeMap<String, serde_dynamo::AttributeValue> = item.into_inner().into_iter().collect();
+    attributes.iter().map(|(name, value)| (name.clone(), typed_value(value))).collect()
+}
+
+fn typed_value(value: &serde_dynamo::AttributeValue) -> Value {
+    use serde_dynamo::AttributeValue as V;
+    match value {
+        V::S(text) => json!({"S": text}),
+        V::N(digits) => json!({"N": digits}),
+        V::B(bytes) => json!({"B": hex::encode(bytes)}),
+        V::Bool(value) => json!({"BOOL": value}),
+        V::Null(value) => json!({"NULL": value}),
+        V::L(values) => json!({"L": values.iter().map(typed_value).collect::<Vec<_>>()}),
+        V::M(members) => {
+            let members: BTreeMap<_, _> = members.iter().map(|(name, value)| (name, typed_value(value))).collect();
+            json!({"M": members})
+        }
+        other => panic!("no attribute of ours is {other:?}"),
+    }
+}
+
+/// What becomes of an uplink on its way.
+fn uplink(uplink: &Uplink) -> Value {
+    let mut user_record = Vec::new();
+    record::encode(uplink, &mut user_record);
+    let mut aggregator = aggregate::Aggregator::default();
+    aggregator.add(|| uplink.device.to_string(), &user_record);
+    let stream = aggregator.close().unwrap();
+    let decoded = match pulse::item(uplink) {
+        Ok(item) => json!({"item": typed(item), "size": shared::ports::item_size(&pulse::item(uplink).unwrap())}),
+        Err(reason) => {
+            let kept = Quarantined::new("pulse", &reason, envelope::of_one(uplink).as_bytes());
+            json!({"quarantined": kept.of(uplink).by(reason.codec()).to_message()})
+        }
+    };
+    json!({
+        "raw_item": typed(uplink.raw_item(RETENTION_DAYS)),
+        "pulse": decoded,
+        "envelope": envelope::of_one(uplink),
+        "stream": {"partition_key": stream.partition_key, "data": hex::encode(stream.data)},
+    })
+}
+
+/// Holds lines, each with its name, to the file that was recorded.
+fn hold(file: &str, lines: &[(String, Value)]) {
+    let mut text = String::new();
+    for (name, value) in lines {
+        writeln!(text, "{}", json!({"case": name, "is": value})).unwrap();
+    }
+    let path = frames::repository(&format!("tests/golden/{file}"));
+    if std::env::var("GOLDEN").is_ok_and(|what| what == "record") {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let recorded = std::fs::read_to_string(&path).unwrap();
+    assert!(lines.len() > 20, "{file} has {} cases", lines.len());
+    for (now, before) in text.lines().zip(recorded.lines()) {
+        assert_eq!(now, before, "{file}");
+    }
+    assert_eq!(text.lines().count(), recorded.lines().count(), "{file}");
+}
+
+#[test]
+fn every_frame_is_stored_and_sent_as_it_was() {
+    let lines: Vec<_> = frames::cases()
+        .map(|(file, case)| (format!("{file}: {}", case["name"].as_str().unwrap()), uplink(&frames::uplink(&case))))
+        .collect();
+    hold("frames.jsonl", &lines);
+}
+
+#[tokio::test]
+async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
+    let mut requests = Vec::new();
+    for case in yaml::read("tests/callbacks.yaml").as_array().unwrap() {
+        let mut headers = case["headers"].as_object().cloned().unwrap_or_default();
+        let content_type = case["type"].as_str().unwrap_or("application/json");
+        headers.extend([("authorization".into(), "Bearer secret".into()), ("content-type".into(), content_type.into())]);
+        let request = json!({
+            "rawQueryString": case["query"].as_str().unwrap_or_default(),
+            "pathParameters": {"profile": "adeunis-pulse-v4", "kind": case["kind"]},
+            "headers": headers, "body": case["body"],
+            "requestContext": {"http": {"sourceIp": "185.110.98.4"}},
+        });
+        requests.push((case["says"].as_str().unwrap().to_owned(), request));
+    }
+    for listed in events::listed().into_iter().filter(|listed| listed.file.starts_with("sigfox-callback-")) {
+        let mut request = events::read(&listed.file);
+        request["headers"]["authorization"] = "Bearer secret".into();
+        requests.push((listed.file, request));
+    }
+    let mut lines = Vec::new();
+    for (name, request) in requests {
+        let secret = FakeSecret::of(&["secret"]);
+        let callback = door::callback(&secret, FakeQueue::default()).await;
+        let request = serde_json::from_value(request).unwrap();
+        let response = sigfox_callback::handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
+        let mut stored = Vec::new();
+        for body in callback.raw.sent() {
+            let opened = batch::open(&[batch::Record::new("1", body)], "raw-sigfox");
+            stored.extend(opened.uplinks.iter().map(|piece| uplink(&piece.piece)));
+            stored.extend(opened.events.iter().map(|piece| typed(piece.piece.item(RETENTION_DAYS))));
+        }
+        let line = json!({
+            "response": response, "raw": callback.raw.sent(), "quarantine": callback.quarantine.sent(), "stored": stored,
+        });
+        lines.push((name, line));
+    }
+    hold("callbacks.jsonl", &lines);
+}
+
+/// Every frame at the listener of every profile: what its head says, or why it is refused.
+#[test]
+fn every_datagram_is_identified_as_it_was() {
+    let mut datagrams: Vec<(String, Vec<u8>)> =
+        frames::cases().map(|(file, case)| (format!("{file}: {}", case["name"]), frames::payload(&case))).collect();
+    let seeds = pulsegate_tests::seeds::all();
+    datagrams.extend(seeds["datagram"].iter().map(|(name, bytes)| (format!("seed: {name}"), bytes.clone())));
+    let mut lines = Vec::new();
+    for (name, datagram) in datagrams {
+        let mut heads = serde_json::Map::new();
+        for profile in PROFILES.iter() {
+            let Some(open) = vendor_of(profile) else { continue };
+            let head = match open(&datagram) {
+                Ok(opened) => json!({
+                    "device": opened.device, "clock": opened.clock, "sequence": opened.sequence, "radio": opened.radio,
+                    "payload": opened.payload,
+                    // An Efento logger's answer holds the time.
+                    "acknowledgement": if profile.codec.name == "efento" { "".into() } else { hex::encode(opened.acknowledgement) },
+                }),
+                Err(refusal) => json!({"refused": refusal.to_string(), "reason": refusal.reason()}),
+            };
+            heads.insert(profile.name.to_owned(), head);
+        }
+        lines.push((name, heads.into()));
+    }
+    hold("datagrams.jsonl", &lines);
+    assert!(profile::find(shared::device::Network::Nbiot, "efento").is_some());
+}
