@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shared::device::Network;
-use shared::envelope;
-use shared::profile;
-use shared::sigfox::{CallbackKind, Content, read};
+use pulsegate_model::device::Network;
+use pulsegate_model::envelope;
+use pulsegate_model::profile;
+use pulsegate_pipeline::sigfox::{CallbackKind, Content, read};
 
 /// The first byte chooses the kind; a zero ends the query, and what follows is the body.
 fn callback(bytes: &[u8]) {

@@ -5,13 +5,14 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use shared::at::At;
-use shared::codec::adeunis_pulse::v4_clock;
-use shared::codec::efento::Head;
-use shared::device::Network;
-use shared::profile::{PROFILES, Profile};
-use shared::pulse::{self, PulseItem};
-use shared::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
+use pulsegate_model::at::At;
+use pulsegate_model::codec::adeunis_pulse::v4_clock;
+use pulsegate_model::codec::efento::Head;
+use pulsegate_model::device::Network;
+use pulsegate_model::profile::{PROFILES, Profile};
+use pulsegate_model::pulse;
+use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 
 /// 2026-11-20T12:00:00Z.
 const NOW: i64 = 1_795_176_000;
@@ -39,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn becomes_an_item_or_is_refused(uplink: &Uplink, readable: bool) {
-    let stored = pulse::item(uplink);
+    let stored = pulse::decode(uplink).map(|item| pulsegate_aws::items::pulse_item(&item));
     assert_eq!(stored.is_ok(), readable, "{stored:?}");
     if let Ok(item) = stored {
         let item: PulseItem = serde_dynamo::from_item(item).unwrap();

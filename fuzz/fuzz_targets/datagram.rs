@@ -8,8 +8,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use shared::device::{Imei, Network};
-use shared::profile::{self, PROFILES};
+use pulsegate_model::device::{Imei, Network};
+use pulsegate_model::profile;
+use pulsegate_model::profile::PROFILES;
 use udp_bridge::protocol::coap::Late;
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
 use udp_bridge::protocol::{Answer, Heard, Protocol, Trust, vendor_of};

@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pulsegate_fuzz::are_kept;
-use shared::envelope::{self, Unreadable};
+use pulsegate_model::envelope;
+use pulsegate_model::envelope::Unreadable;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(unpacked) = envelope::unpack(bytes) {

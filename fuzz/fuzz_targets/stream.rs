@@ -7,8 +7,9 @@
 use libfuzzer_sys::fuzz_target;
 use md5::{Digest as _, Md5};
 use pulsegate_fuzz::are_kept;
-use shared::aggregate::{self, Aggregator};
-use shared::record;
+use pulsegate_model::aggregate;
+use pulsegate_model::aggregate::Aggregator;
+use pulsegate_model::record;
 
 /// What an aggregated record begins with.
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];

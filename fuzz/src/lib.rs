@@ -10,8 +10,8 @@
 //! They start from the project's own examples, which `make fuzz` puts into `seeds/` (`tests/src/seeds.rs`). What a run finds
 //! new is kept in `corpus/`, and what it ends at in `artifacts/`; none of these belongs to the repository.
 
-use shared::uplink::Uplink;
-use shared::{envelope, record};
+use pulsegate_model::uplink::Uplink;
+use pulsegate_model::{envelope, record};
 
 /// What could be read once is the same after the stream, and after the queues.
 pub fn are_kept(uplinks: &[Uplink]) {

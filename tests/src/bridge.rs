@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::Settings;
-use shared::fakes::FakeStream;
-use shared::uplink::Uplink;
-use shared::{aggregate, record};
+use pulsegate_model::uplink::Uplink;
+use pulsegate_model::{aggregate, record};
+use pulsegate_pipeline::config::Settings;
+use pulsegate_pipeline::fakes::FakeStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

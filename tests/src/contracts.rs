@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shared::downlink::{self, Answer, Downlink, Outcome, Timeliness};
-use shared::ports::{
-    DownlinkDesk, Inbox, Item, Key, Lookup, Pages, Part, Queue, Received, Secret, Stream, StreamRecord, Table,
-    Unfinished, Watermark, Watermarks, Whose,
-};
-use shared::uplink::Uplink;
+use pulsegate_aws::items::Item;
+use pulsegate_aws::{Key, Lookup, Pages, Part, Table, Whose};
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::downlink;
+use pulsegate_pipeline::downlink::{Answer, Downlink, DownlinkDesk, Entry, Outcome, Timeliness};
+use pulsegate_pipeline::ports::{Inbox, Queue, Received, Secret, Stream, Unfinished, Watermark, Watermarks};
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -40,7 +41,7 @@ pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue:
     assert!(queue.send(&[], soon()).await.is_empty());
     // Some of the size of a full envelope, and the characters that services like to stumble over.
     let mut bodies: Vec<String> = (0..23).map(|n| format!("{n} \u{e9}\u{1F6B0}\t\n\"<&>")).collect();
-    bodies.push("x".repeat(shared::envelope::MAX_BYTES));
+    bodies.push("x".repeat(pulsegate_model::envelope::MAX_BYTES));
     assert!(queue.send(&bodies, soon()).await.is_empty());
     let mut received = all().await;
     received.sort();
@@ -263,9 +264,12 @@ pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl Downli
         told_at: Some(outcome.told_at),
         ..first
     };
-    let left: Vec<Downlink> = items.iter().filter_map(|item| Downlink::from_item(item.clone()).ok()).collect();
-    assert_eq!(left, [closed, second]);
     assert_eq!(items.len(), 3, "and the mark of the uplink");
+    let left: Vec<Downlink> = items
+        .into_iter()
+        .filter_map(|entry| if let Entry::Downlink(downlink) = entry { Some(downlink) } else { None })
+        .collect();
+    assert_eq!(left, [closed, second]);
     assert_eq!(table.all(soon()).await.unwrap().len(), 3);
 }
 

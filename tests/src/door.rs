@@ -1,6 +1,6 @@
 //! The callback function in the test's own process, over fakes.
 
-use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
+use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use sigfox_callback::Callback;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;

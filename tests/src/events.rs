@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use pulsegate_model::at::At;
+use pulsegate_model::pulse::PulseItem;
 use serde_json::Value;
-use shared::at::At;
-use shared::pulse::PulseItem;
 
 use crate::template::Template;
 

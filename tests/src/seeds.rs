@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use pulsegate_model::aggregate;
+use pulsegate_pipeline::sigfox::CallbackKind;
 use serde_json::Value;
-use shared::aggregate;
-use shared::sigfox::CallbackKind;
 
 use crate::document::bytes;
 use crate::events;

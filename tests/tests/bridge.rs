@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulsegate_model::aggregate;
+use pulsegate_model::uplink::{TimeSource, Uplink};
 use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, get, keys, metric, post, status, until};
-use shared::aggregate;
-use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use udp_bridge::config::Pace;

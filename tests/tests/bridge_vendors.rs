@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use pulsegate_model::codec::Value;
+use pulsegate_model::device::Network;
+use pulsegate_model::profile;
+use pulsegate_model::uplink::{TimeSource, Uplink};
 use pulsegate_tests::bridge::{Bridge, PATIENCE, post};
 use pulsegate_tests::document;
-use shared::codec::Value;
-use shared::device::Network;
-use shared::profile;
-use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 

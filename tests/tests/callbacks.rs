@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_tests::{door, yaml};
 use serde_json::{Map, Value, json};
-use shared::fakes::{FakeQueue, FakeSecret};
 use sigfox_callback::handle;
 use tokio::time::Instant;
 

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
+use pulsegate_model::codec::efento;
+use pulsegate_model::uplink::{TimeSource, Uplink};
 use pulsegate_tests::bridge::{Bridge, PATIENCE, PROFILE, metric};
 use pulsegate_tests::clients::{aiocoap, libcoap, reference_client, run};
 use pulsegate_tests::document::{bytes, text};
 use pulsegate_tests::relay::{Relay, Seen};
-use shared::codec::efento;
-use shared::uplink::{TimeSource, Uplink};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use udp_bridge::intake;

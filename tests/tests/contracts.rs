@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use pulsegate_aws::fakes::FakeTable;
+use pulsegate_pipeline::fakes::{FakeDownlinks, FakeInbox, FakeQueue, FakeSecret, FakeStream, FakeWatermarks};
 use pulsegate_tests::contracts;
-use shared::fakes::{FakeDownlinks, FakeInbox, FakeQueue, FakeSecret, FakeStream, FakeTable, FakeWatermarks};
 
 #[tokio::test]
 async fn the_fake_table_keeps_the_contract() {

@@ -1,6 +1,7 @@
 //! `docs/downlinks.md` and the code cannot drift apart.
 
-use shared::downlink::{Downlink, LEN, code_name};
+use pulsegate_model::event::code_name;
+use pulsegate_pipeline::downlink::{Downlink, LEN};
 
 fn page() -> String {
     pulsegate_tests::read("docs/downlinks.md")
@@ -10,7 +11,7 @@ fn page() -> String {
 fn the_item_that_the_page_puts_by_hand_is_a_downlink_that_waits() {
     let page = page();
     let json = page.split("--item '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
-    let downlink = Downlink::from_item(serde_json::from_str(json).unwrap()).unwrap();
+    let downlink: Downlink = serde_json::from_str(json).unwrap();
     assert_eq!(downlink.data.bytes(), [0, 0, 0, 0, 0, 0, 0, 0xFF]);
     assert!(downlink.uplink.is_none() && downlink.is_valid_at("2026-11-27T12:00:00Z".parse().unwrap()));
     assert_eq!(LEN, 8);

@@ -7,20 +7,21 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use pulsegate_model::profile::PROFILES;
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_model::{aggregate, envelope, profile, pulse, record};
+use pulsegate_pipeline::batch;
+use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_tests::{door, events, yaml};
 use serde_json::{Value, json};
-use shared::fakes::{FakeQueue, FakeSecret};
-use shared::profile::{self, PROFILES};
-use shared::quarantine::Quarantined;
-use shared::uplink::Uplink;
-use shared::{aggregate, batch, envelope, pulse, record};
 use tokio::time::Instant;
 use udp_bridge::protocol::vendor_of;
 
 const RETENTION_DAYS: u32 = 400;
 
 /// An item as DynamoDB's JSON has it, with the types of its attributes.
-fn typed(item: shared::ports::Item) -> Value {
+fn typed(item: pulsegate_aws::items::Item) -> Value {
     let attributes: BTreeMap<String, serde_dynamo::AttributeValue> = item.into_inner().into_iter().collect();
     attributes.iter().map(|(name, value)| (name.clone(), typed_value(value))).collect()
 }
@@ -49,15 +50,17 @@ fn uplink(uplink: &Uplink) -> Value {
     let mut aggregator = aggregate::Aggregator::default();
     aggregator.add(|| uplink.device.to_string(), &user_record);
     let stream = aggregator.close().unwrap();
-    let decoded = match pulse::item(uplink) {
-        Ok(item) => json!({"item": typed(item), "size": shared::ports::item_size(&pulse::item(uplink).unwrap())}),
+    let decoded = match pulse::decode(uplink).map(|item| pulsegate_aws::items::pulse_item(&item)) {
+        Ok(item) => {
+            json!({"item": typed(item), "size": pulsegate_aws::items::item_size(&pulse::decode(uplink).map(|item| pulsegate_aws::items::pulse_item(&item)).unwrap())})
+        }
         Err(reason) => {
             let kept = Quarantined::new("pulse", &reason, envelope::of_one(uplink).as_bytes());
             json!({"quarantined": kept.of(uplink).by(reason.codec()).to_message()})
         }
     };
     json!({
-        "raw_item": typed(uplink.raw_item(RETENTION_DAYS)),
+        "raw_item": typed(pulsegate_aws::items::raw_item(&uplink, RETENTION_DAYS)),
         "pulse": decoded,
         "envelope": envelope::of_one(uplink),
         "stream": {"partition_key": stream.partition_key, "data": hex::encode(stream.data)},
@@ -96,7 +99,8 @@ async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
     for case in yaml::read("tests/callbacks.yaml").as_array().unwrap() {
         let mut headers = case["headers"].as_object().cloned().unwrap_or_default();
         let content_type = case["type"].as_str().unwrap_or("application/json");
-        headers.extend([("authorization".into(), "Bearer secret".into()), ("content-type".into(), content_type.into())]);
+        headers
+            .extend([("authorization".into(), "Bearer secret".into()), ("content-type".into(), content_type.into())]);
         let request = json!({
             "rawQueryString": case["query"].as_str().unwrap_or_default(),
             "pathParameters": {"profile": "adeunis-pulse-v4", "kind": case["kind"]},
@@ -119,8 +123,10 @@ async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
         let mut stored = Vec::new();
         for body in callback.raw.sent() {
             let opened = batch::open(&[batch::Record::new("1", body)], "raw-sigfox");
-            stored.extend(opened.uplinks.iter().map(|piece| uplink(&piece.piece)));
-            stored.extend(opened.events.iter().map(|piece| typed(piece.piece.item(RETENTION_DAYS))));
+            stored.extend(opened.uplinks.values.iter().map(uplink));
+            stored.extend(
+                opened.events.values.iter().map(|event| typed(pulsegate_aws::items::event_item(event, RETENTION_DAYS))),
+            );
         }
         let line = json!({
             "response": response, "raw": callback.raw.sent(), "quarantine": callback.quarantine.sent(), "stored": stored,
@@ -156,5 +162,5 @@ fn every_datagram_is_identified_as_it_was() {
         lines.push((name, heads.into()));
     }
     hold("datagrams.jsonl", &lines);
-    assert!(profile::find(shared::device::Network::Nbiot, "efento").is_some());
+    assert!(profile::find(pulsegate_model::device::Network::Nbiot, "efento").is_some());
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use pulsegate_aws::Table as _;
+use pulsegate_aws::items::Item;
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_pipeline::ports::{Queue as _, Stream as _};
 use pulsegate_tests::contracts::{self, Consumer};
 use pulsegate_tests::simulation::queue::{QueueModel, Received};
 use pulsegate_tests::simulation::queue_mapping;
 use pulsegate_tests::simulation::stream::{Next, StreamModel};
 use pulsegate_tests::simulation::table::TableModel;
 use pulsegate_tests::simulation::world::World;
-use shared::ports::{Item, Queue as _, Stream as _, StreamRecord, Table as _};
 use tokio::time::{Instant, sleep};
 
 const VISIBILITY: Duration = Duration::from_secs(30);

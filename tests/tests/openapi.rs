@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pulsegate_model::device::Network;
+use pulsegate_model::envelope;
+use pulsegate_model::profile::PROFILES;
+use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
+use pulsegate_pipeline::sigfox::CallbackKind;
 use pulsegate_tests::template::Template;
 use pulsegate_tests::{door, yaml};
 use serde_json::{Value, json};
-use shared::device::Network;
-use shared::envelope;
-use shared::fakes::{FakeQueue, FakeSecret};
-use shared::profile::PROFILES;
-use shared::sigfox::CallbackKind;
 use sigfox_callback::handle;
 use tokio::time::Instant;
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulse::PulseStage;
+use pulsegate_aws::fakes::FakeTable;
+use pulsegate_aws::{EventTable, PulseTable, RawTable};
+use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
+use pulsegate_pipeline::pulse::PulseStage;
+use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::bridge::{Bridge, PATIENCE};
 use pulsegate_tests::{door, events};
 use serde_json::{Value, json};
-use shared::fakes::{FakeQueue, FakeSecret, FakeTable};
-use shared::raw::RawStage;
 use sigfox_callback::request::Request;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout};
@@ -17,18 +19,19 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_mins(1)
 }
 
-fn raw_stage() -> RawStage<FakeTable, FakeQueue> {
+type FakeRawStage = RawStage<RawTable<FakeTable>, EventTable<FakeTable>, FakeQueue>;
+
+fn raw_stage() -> FakeRawStage {
     RawStage {
-        table: FakeTable::default(),
-        retention_days: 400,
-        events: Some(FakeTable::default()),
+        raw: RawTable { table: FakeTable::default(), retention_days: 400 },
+        events: Some(EventTable { table: FakeTable::default(), retention_days: 400 }),
         pulse: FakeQueue::default(),
         quarantine: FakeQueue::default(),
     }
 }
 
-fn pulse_stage() -> PulseStage<FakeTable, FakeQueue> {
-    PulseStage { table: FakeTable::default(), quarantine: FakeQueue::default(), name: "pulse-test".to_owned() }
+fn pulse_stage() -> PulseStage<PulseTable<FakeTable>, FakeQueue> {
+    PulseStage { pulses: PulseTable { table: FakeTable::default() }, quarantine: FakeQueue::default() }
 }
 
 fn event<T: serde::de::DeserializeOwned>(name: &str) -> T {
@@ -67,7 +70,7 @@ async fn raw_sigfox_publishes_what_pulse_sigfox_is_given() {
     let response = raw_sigfox::handle(event("raw-sigfox.json"), &stage, soon()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(stage.pulse.sent(), bodies("pulse-sigfox.json"));
-    let keys: Vec<_> = stage.table.items().into_iter().map(|item| item.inner()["uplink"].clone()).collect();
+    let keys: Vec<_> = stage.raw.table.items().into_iter().map(|item| item.inner()["uplink"].clone()).collect();
     let key = |text: &str| serde_dynamo::AttributeValue::S(text.to_owned());
     assert_eq!(keys, [key("2026-11-20T12:00:00Z#00042#data"), key("2026-11-20T12:00:00Z#01044#data")]);
 }
@@ -78,7 +81,7 @@ async fn raw_nbiot_publishes_what_pulse_nbiot_is_given() {
     let response = raw_nbiot::handle(event("raw-nbiot.json"), &stage, soon()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(stage.pulse.sent(), bodies("pulse-nbiot.json"));
-    assert_eq!(stage.table.len(), 2);
+    assert_eq!(stage.raw.table.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,8 +95,13 @@ async fn when_the_table_refuses_two_writes_the_shard_starts_again_at_the_lower_o
             record
         })
         .collect();
-    let stage =
-        RawStage { table: FakeTable::refusing(["nbiot:000000000000003", "nbiot:000000000000008"]), ..raw_stage() };
+    let stage = RawStage {
+        raw: RawTable {
+            table: FakeTable::refusing(["nbiot:000000000000003", "nbiot:000000000000008"]),
+            retention_days: 400,
+        },
+        ..raw_stage()
+    };
     let event = serde_json::from_value(json!({"Records": records})).unwrap();
     let response = raw_nbiot::handle(event, &stage, soon()).await.unwrap();
     let named: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_deref()).collect();
@@ -104,10 +112,10 @@ async fn when_the_table_refuses_two_writes_the_shard_starts_again_at_the_lower_o
 async fn pulse_stores_the_published_indexes() {
     let stage = pulse_stage();
     for name in ["pulse-sigfox.json", "pulse-nbiot.json"] {
-        let response = pulse::handle(event(name), &stage, soon()).await.unwrap();
+        let response = pulse::handle(event(name), &stage, "pulse-test", soon()).await.unwrap();
         assert!(response.batch_item_failures.is_empty());
     }
-    let items = items(&stage.table);
+    let items = items(&stage.pulses.table);
     let indexes = |uplink: &str, channel: &str| -> Vec<u64> {
         let item = items.iter().find(|item| item["uplink"] == uplink).unwrap();
         item["channels"][channel]["indexes"].as_array().unwrap().iter().map(|index| index.as_u64().unwrap()).collect()
@@ -121,9 +129,9 @@ async fn pulse_stores_the_published_indexes() {
 #[tokio::test]
 async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_neighbour_is_stored() {
     let stage = pulse_stage();
-    let response = pulse::handle(event("pulse-sigfox-undecodable.json"), &stage, soon()).await.unwrap();
+    let response = pulse::handle(event("pulse-sigfox-undecodable.json"), &stage, "pulse-test", soon()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!((stage.table.len(), stage.quarantine.sent().len()), (1, 2));
+    assert_eq!((stage.pulses.table.len(), stage.quarantine.sent().len()), (1, 2));
 }
 
 #[tokio::test]
@@ -137,8 +145,8 @@ async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
             assert_eq!(response.status_code, 204);
         }
         raw_sigfox::handle(sqs(&callback.raw.sent()), &raw, soon()).await.unwrap();
-        pulse::handle(sqs(&raw.pulse.sent()), &pulse, soon()).await.unwrap();
-        let now = [raw.table.items(), pulse.table.items()];
+        pulse::handle(sqs(&raw.pulse.sent()), &pulse, "pulse-test", soon()).await.unwrap();
+        let now = [raw.raw.table.items(), pulse.pulses.table.items()];
         if round == 0 {
             first = now.to_vec();
         }
@@ -147,7 +155,7 @@ async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
     let expected = events::demo_expected();
     let sigfox = expected.iter().filter(|point| point["device"].as_str().unwrap().starts_with("sigfox:"));
     for point in sigfox {
-        assert!(items(&pulse.table).iter().any(|item| events::holds(item, point)), "{point} is missing");
+        assert!(items(&pulse.pulses.table).iter().any(|item| events::holds(item, point)), "{point} is missing");
     }
 }
 
@@ -174,9 +182,9 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     });
     let event = serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap();
     assert!(raw_nbiot::handle(event, &raw, soon()).await.unwrap().batch_item_failures.is_empty());
-    pulse::handle(sqs(&raw.pulse.sent()), &pulse, soon()).await.unwrap();
-    assert_eq!(raw.table.len(), 1);
-    let items = items(&pulse.table);
+    pulse::handle(sqs(&raw.pulse.sent()), &pulse, "pulse-test", soon()).await.unwrap();
+    assert_eq!(raw.raw.table.len(), 1);
+    let items = items(&pulse.pulses.table);
     assert_eq!(items.len(), 1);
     assert_eq!((&items[0]["device"], &items[0]["channels"]), (&json!("nbiot:282C02424EED"), &case["item"]["channels"]));
     assert!(items[0]["uplink"].as_str().unwrap().starts_with("2026-11-20T12:00:00Z#"));

@@ -1,6 +1,6 @@
 //! `docs/replay.md` and the code cannot drift apart.
 
-use shared::aws::{DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
+use pulsegate_aws::{DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
 
 fn page() -> String {
     pulsegate_tests::read("docs/replay.md")

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use pulsegate_model::codec::CODECS;
 use pulsegate_tests::{read, seeds};
-use shared::codec::CODECS;
 
 #[test]
 fn every_fuzz_target_has_something_to_start_from() {

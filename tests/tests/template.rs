@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use pulsegate_tests::template::{Template, list, target};
-use pulsegate_tests::{read, repository};
-use serde_json::{Value, json};
-use shared::aws::{
+use pulsegate_aws::{
     DownlinkDeskTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
     SecretStore, SqsInbox, SqsQueue,
 };
-use shared::config::{ConfigError, RawConfig, Settings};
+use pulsegate_pipeline::config::{ConfigError, RawConfig, Settings};
+use pulsegate_tests::template::{Template, list, target};
+use pulsegate_tests::{read, repository};
+use serde_json::{Value, json};
 
 /// A function's crate, and the settings its code reads.
 struct Function {
@@ -194,7 +194,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("inbox", &of_inbox),
         ("reader", DynamoReader::ACTIONS),
     ] {
-        let source = read(&format!("shared/src/aws/{file}.rs"));
+        let source = read(&format!("shared/aws/src/{file}.rs"));
         // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
         let requests: BTreeSet<String> = source
             .split("client.")
@@ -227,10 +227,10 @@ fn pascal(snake: &str) -> String {
 
 #[test]
 fn nobody_but_the_adapters_and_the_mains_names_an_aws_sdk() {
-    for folder in ["shared/src", "udp-bridge/src", "functions", "tools/pulsegate/src"] {
+    for folder in ["shared/model/src", "shared/pipeline/src", "udp-bridge/src", "functions", "tools/pulsegate/src"] {
         for file in rust_files(&repository(folder)) {
             let path = file.to_string_lossy().into_owned();
-            if path.contains("shared/src/aws/") || path.ends_with("/main.rs") {
+            if path.ends_with("/main.rs") {
                 continue;
             }
             let source = std::fs::read_to_string(&file).unwrap();
@@ -266,7 +266,7 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
             assert!(visibility >= 6 * timeout, "{name}: a message must not come back while it is worked on");
             // An envelope in the event's JSON takes up to a quarter more than its own 64 KiB; an event has 6 MB.
             let batch = mapping["BatchSize"].as_u64().unwrap();
-            assert!(batch * (shared::envelope::MAX_BYTES as u64) * 5 / 4 < 6_000_000, "{name}");
+            assert!(batch * (pulsegate_model::envelope::MAX_BYTES as u64) * 5 / 4 < 6_000_000, "{name}");
         } else {
             assert!(mapping["DestinationConfig"]["OnFailure"]["Destination"].is_object(), "{name}");
             assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");

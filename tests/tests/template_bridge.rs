@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pulsegate_aws::{KinesisStream, SecretStore};
+use pulsegate_pipeline::config::Settings;
 use pulsegate_tests::template::{Template, given, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
-use shared::aws::{KinesisStream, SecretStore};
-use shared::config::Settings;
 use udp_bridge::config::{Config, HELP};
 
 /// What is there before there is an image to run: where that goes, and what the meters' keys are made from.
@@ -237,7 +237,7 @@ fn what_is_watched_and_scaled_on_is_what_the_bridge_writes() {
     let template = Template::read();
     let sources = std::fs::read_dir(repository("udp-bridge/src")).unwrap().map(|entry| entry.unwrap().path());
     let written = sources.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
-    let written = written.collect::<String>() + &read("shared/src/telemetry.rs");
+    let written = written.collect::<String>() + &read("shared/pipeline/src/telemetry.rs");
     let alarms = template.resources_of("AWS::CloudWatch::Alarm").into_iter().map(|(_, alarm)| alarm);
     let policies = template.resources_of("AWS::ApplicationAutoScaling::ScalingPolicy").into_iter();
     let policies = policies.map(|(_, policy)| &policy["TargetTrackingScalingPolicyConfiguration"]);

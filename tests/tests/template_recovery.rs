@@ -1,9 +1,9 @@
 //! `template.yaml` and the recovery of missed callbacks cannot drift apart.
 
+use pulsegate_pipeline::config::Settings;
 use pulsegate_tests::read;
 use pulsegate_tests::template::{Template, list, target};
 use serde_json::json;
-use shared::config::Settings;
 use sigfox_recovery::Config;
 
 /// A device type to fetch for; the template itself names none.
@@ -62,7 +62,7 @@ fn the_watermarks_have_the_key_that_the_adapter_writes() {
     let template = Template::read();
     let keys = &template.resource("SigfoxWatermarks")["Properties"]["KeySchema"];
     assert_eq!(*keys, json!([{"AttributeName": "device_type", "KeyType": "HASH"}]));
-    assert!(read("shared/src/aws/watermark.rs").contains(r#"const KEY: &str = "device_type";"#));
+    assert!(read("shared/aws/src/watermark.rs").contains(r#"const KEY: &str = "device_type";"#));
 }
 
 #[test]

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-use shared::at::At;
+use pulsegate_model::at::At;
 
 /// For how long a datagram is surely remembered, in seconds. Twice as long at most.
 const REMEMBERED: i64 = 600;

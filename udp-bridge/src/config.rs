@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use shared::config::{ConfigError, Settings};
-use shared::device::Network;
-use shared::profile::{self, Profile};
+use pulsegate_model::device::Network;
+use pulsegate_model::profile;
+use pulsegate_model::profile::Profile;
+use pulsegate_pipeline::config::{ConfigError, Settings};
 
 use crate::protocol::sealed::MasterKeys;
 use crate::protocol::{self, Protocol, Trust};

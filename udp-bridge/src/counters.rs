@@ -10,9 +10,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_pipeline::telemetry::{self, Metrics, Seldom};
 use serde_json::{Value, json};
-use shared::ports::StreamRecord;
-use shared::telemetry::{self, Seldom};
 
 use crate::hold::Hold;
 use crate::kernel::Kernel;
@@ -160,9 +160,8 @@ impl Counters {
 
     /// Writes a line for CloudWatch with what came since the last.
     pub fn report(&self) {
-        let (metrics, properties) = self.news();
-        let metrics: Vec<(&str, &Value)> = metrics.iter().map(|(unit, values)| (*unit, values)).collect();
-        telemetry::emit(PART, &metrics, &properties);
+        let (values, properties) = self.news();
+        telemetry::emit(&Metrics { part: PART, values: &values, properties });
     }
 
     /// What came since this was asked last, by unit, and what stands beside it.

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use shared::at::At;
-use shared::record;
-use shared::uplink::{Kind, ProfileName, TimeSource, Uplink};
+use pulsegate_model::at::At;
+use pulsegate_model::record;
+use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use shared::aws::{self, KinesisStream, SecretStore};
-use shared::config::{Settings, environment, or_exit};
-use shared::telemetry;
+use pulsegate_aws::{KinesisStream, SecretStore};
+use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::{Config, HELP};
 use udp_bridge::protocol::sealed::MasterKeys;
@@ -28,6 +28,7 @@ async fn main() -> ExitCode {
         }
     }
     telemetry::init(environment("LOG_LEVEL").as_deref());
+    telemetry::install(pulsegate_aws::EmbeddedMetrics);
     // A thread or task that died alone would leave its meters unheard. Nothing is lost with the whole: they send again.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(%panic, "ends");
@@ -36,7 +37,7 @@ async fn main() -> ExitCode {
     let config = or_exit(Config::from_settings(&Settings::new(&environment)));
     // Before anything takes time: process 1 of a container does not hear a signal that it has not asked for.
     let mut terminate = or_exit(signal(SignalKind::terminate()));
-    let sdk = aws::sdk_config().await;
+    let sdk = pulsegate_aws::sdk_config().await;
     let keys = match config.master_keys_secret.as_ref().filter(|_| config.needs_keys()) {
         Some(secret) => Some(or_exit(or_exit(SecretStore::new(&sdk).read(secret).await).parse::<MasterKeys>())),
         None => None,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use shared::aggregate::Aggregator;
-use shared::device::DeviceId;
-use shared::ports::StreamRecord;
+use pulsegate_model::aggregate::{Aggregator, StreamRecord};
+use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
 use crate::answer::{Deferral, Reply};

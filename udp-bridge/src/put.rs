@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shared::aggregate;
-use shared::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream, StreamRecord};
+use pulsegate_model::aggregate;
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};

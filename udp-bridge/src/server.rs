@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::ports::{MAX_STREAM_BYTES, Stream};
+use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, Stream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;

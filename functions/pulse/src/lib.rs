@@ -1,21 +1,13 @@
 //! `ProcessPulseDataSigfox` or `ProcessPulseDataNbiot` -> the pulses table. One binary, deployed once per network.
 //!
-//! The bytes of each uplink are in the message, so nothing is read: choose the codec by the profile, decode, store all
-//! points of the uplink as one item under its natural key.
+//! The work is [`pulsegate_pipeline::pulse`]; this crate connects it to Lambda.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use shared::batch::{self, NoId, Opened, Outcome, Piece, Record};
-use shared::config::{ConfigError, Settings};
-use shared::envelope;
-use shared::ports::{Item, Queue, Table};
-use shared::pulse;
-use shared::quarantine::Quarantined;
-use shared::telemetry::Counts;
-use shared::uplink::Uplink;
+use pulsegate_aws::lambda::{self, NoId};
+use pulsegate_pipeline::config::{ConfigError, Settings};
+use pulsegate_pipeline::ports::{PulseStore, Queue};
+use pulsegate_pipeline::pulse::PulseStage;
 use tokio::time::Instant;
-
-/// Who says in quarantine why a record is there.
-const STAGE: &str = "pulse";
 
 /// The settings of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,77 +34,36 @@ impl Config {
     }
 }
 
-/// What the function writes to.
-#[derive(Debug)]
-pub struct PulseStage<T, Q> {
-    /// Pulses.
-    pub table: T,
-    /// What no codec can read.
-    pub quarantine: Q,
-    /// Who counts.
-    pub name: String,
-}
-
-/// Handles an SQS batch, and names in the answer what is to come back.
+/// Handles an SQS batch, and names in the answer what has to come back. `name` is the function's name in the metrics.
 ///
 /// # Errors
 /// [`NoId`] when a record could not be named in the answer; then all of them come back.
 pub async fn handle(
     event: SqsEvent,
-    stage: &PulseStage<impl Table, impl Queue>,
+    stage: &PulseStage<impl PulseStore, impl Queue>,
+    name: &str,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, NoId> {
     let began = Instant::now();
-    let records = batch::from_sqs(event)?;
-    let outcome = run(&records, stage, deadline).await;
-    outcome.counts.emit(&stage.name, records.len(), began);
-    Ok(batch::sqs_response(&records, &outcome.failed))
-}
-
-async fn run(records: &[Record], stage: &PulseStage<impl Table, impl Queue>, deadline: Instant) -> Outcome {
-    let Opened { uplinks, events, mut unreadable } = batch::open(records, STAGE);
-    unreadable.extend(batch::misplaced(events, STAGE));
-    let received = uplinks.len() + unreadable.len();
-
-    let mut decoded: Vec<Piece<()>> = Vec::with_capacity(uplinks.len());
-    let mut items: Vec<Item> = Vec::with_capacity(uplinks.len());
-    for Piece { record, piece: uplink } in uplinks {
-        match pulse::item(&uplink) {
-            Ok(item) => {
-                decoded.push(Piece { record, piece: () });
-                items.push(item);
-            }
-            Err(reason) => unreadable.push(Piece { record, piece: undecodable(&uplink, &reason) }),
-        }
-    }
-    let (unstored, unquarantined) =
-        tokio::join!(stage.table.put(&items, deadline), batch::quarantine(&stage.quarantine, &unreadable, deadline),);
-
-    let mut failed = batch::records_of(&decoded, &unstored);
-    failed.extend(batch::records_of(&unreadable, &unquarantined));
-    let counts = Counts {
-        received,
-        stored: items.len() - unstored.len(),
-        quarantined: unreadable.len() - unquarantined.len(),
-        given_back: unstored.len() + unquarantined.len(),
-        refused: 0,
-    };
-    Outcome { failed, counts }
-}
-
-/// Quarantines the one uplink, as a message that can be sent to this function again as it is.
-fn undecodable(uplink: &Uplink, reason: &pulse::NoPulses) -> Quarantined {
-    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
+    let records = lambda::from_sqs(event)?;
+    let outcome = stage.run(&records, deadline).await;
+    outcome.counts.emit(name, records.len(), began);
+    Ok(lambda::sqs_response(&records, &outcome.failed))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use pulsegate_model::envelope;
+    use pulsegate_model::pulse::PulseItem;
+    use pulsegate_pipeline::fakes::{FakeQueue, FakeStore};
     use serde_json::{Value, json};
-    use shared::fakes::{FakeQueue, FakeTable};
 
     use super::*;
+
+    type Store = FakeStore<PulseItem>;
+    type Stage = PulseStage<Store, FakeQueue>;
 
     const DATA: &str = "46800000009f00000002";
     const UNKNOWN: &str = "3fe0150400030002000100";
@@ -139,20 +90,20 @@ mod tests {
         event(&bodies)
     }
 
-    fn stage(table: FakeTable, quarantine: FakeQueue) -> PulseStage<FakeTable, FakeQueue> {
-        PulseStage { table, quarantine, name: "pulse-test".to_owned() }
+    fn stage(pulses: Store, quarantine: FakeQueue) -> Stage {
+        PulseStage { pulses, quarantine }
     }
 
-    async fn failed(event: SqsEvent, stage: &PulseStage<FakeTable, FakeQueue>) -> Vec<String> {
-        let response = handle(event, stage, Instant::now() + Duration::from_secs(1)).await.unwrap();
+    async fn failed(event: SqsEvent, stage: &Stage) -> Vec<String> {
+        let response = handle(event, stage, "pulse-test", Instant::now() + Duration::from_secs(1)).await.unwrap();
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_ten_with_one_undecodable_nine_are_stored_one_is_quarantined_and_none_comes_back() {
-        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let stage = stage(Store::default(), FakeQueue::default());
         assert_eq!(failed(ten(), &stage).await, [""; 0]);
-        assert_eq!(stage.table.len(), 9);
+        assert_eq!(stage.pulses.len(), 9);
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
         assert_eq!(quarantined["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 3)");
         assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(3)));
@@ -164,7 +115,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_quarantined_record_can_be_sent_again_as_it_is() {
-        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let stage = stage(Store::default(), FakeQueue::default());
         failed(ten(), &stage).await;
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
         let record = quarantined["record"]["text"].as_str().unwrap();
@@ -173,11 +124,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_member_that_newer_code_may_read_is_quarantined_so_that_it_can_be_sent_again() {
-        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let stage = stage(Store::default(), FakeQueue::default());
         let member = uplink(1, DATA).replace(r#""kind":"data""#, r#""kind":"from-the-future""#);
         let message = format!(r#"{{"v":1,"uplinks":[{},{member}]}}"#, uplink(2, DATA));
         failed(event(&[message]), &stage).await;
-        assert_eq!(stage.table.len(), 1);
+        assert_eq!(stage.pulses.len(), 1);
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
         let record = quarantined["record"]["text"].as_str().unwrap();
         assert_eq!(envelope::unpack(record.as_bytes()).unwrap().unreadable[0].envelope, record);
@@ -186,32 +137,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn exactly_what_the_table_refuses_comes_back() {
-        let stage = stage(FakeTable::refusing(["sigfox:2", "sigfox:7"]), FakeQueue::default());
+        let stage = stage(Store::refusing(["sigfox:2", "sigfox:7"]), FakeQueue::default());
         assert_eq!(failed(ten(), &stage).await, ["id-2", "id-7"]);
-        assert_eq!(stage.table.len(), 7);
+        assert_eq!(stage.pulses.len(), 7);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_quarantined_comes_back() {
-        let stage = stage(FakeTable::default(), FakeQueue::down());
+        let stage = stage(Store::default(), FakeQueue::down());
         assert_eq!(failed(ten(), &stage).await, ["id-3"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_undecodable_uplink_does_not_hold_up_its_neighbours_in_the_same_message() {
-        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let stage = stage(Store::default(), FakeQueue::default());
         let message = format!(r#"{{"v":1,"uplinks":[{},{}]}}"#, uplink(1, UNKNOWN), uplink(2, DATA));
         assert_eq!(failed(event(&[message, "noise".to_owned()]), &stage).await, [""; 0]);
-        assert_eq!(stage.table.len(), 1);
+        assert_eq!(stage.pulses.len(), 1);
         assert_eq!(stage.quarantine.sent().len(), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_same_batch_twice_leaves_the_table_as_it_was() {
-        let stage = stage(FakeTable::default(), FakeQueue::default());
+        let stage = stage(Store::default(), FakeQueue::default());
         failed(ten(), &stage).await;
-        let before = stage.table.items();
+        let before = stage.pulses.values();
         failed(ten(), &stage).await;
-        assert_eq!(stage.table.items(), before);
+        assert_eq!(stage.pulses.values(), before);
     }
 }

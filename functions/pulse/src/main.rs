@@ -2,25 +2,25 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use pulse::{Config, PulseStage, handle};
-use shared::aws::{self, DynamoTable, SqsQueue};
-use shared::config::{Settings, environment, or_exit};
-use shared::deadline;
-use shared::telemetry;
+use pulse::{Config, handle};
+use pulsegate_aws::{DynamoTable, EmbeddedMetrics, PulseTable, SqsQueue};
+use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::pulse::PulseStage;
+use pulsegate_pipeline::{deadline, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    telemetry::install(EmbeddedMetrics);
     let config = or_exit(Config::from_settings(&Settings::new(&environment)));
-    let sdk = aws::sdk_config().await;
+    let sdk = pulsegate_aws::sdk_config().await;
     let stage = PulseStage {
-        table: DynamoTable::new(&sdk, config.table),
+        pulses: PulseTable { table: DynamoTable::new(&sdk, config.table) },
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
-        name: config.function_name,
     };
-    let stage = &stage;
+    let (stage, name) = (&stage, config.function_name.as_str());
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        handle(event.payload, stage, deadline::before(event.context.deadline)).await.map_err(Error::from)
+        handle(event.payload, stage, name, deadline::before(event.context.deadline)).await.map_err(Error::from)
     }))
     .await
 }

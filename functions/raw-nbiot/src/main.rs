@@ -2,21 +2,21 @@
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::aws::{self, DynamoTable, SqsQueue};
-use shared::config::{RawConfig, Settings, environment, or_exit};
-use shared::deadline;
-use shared::raw::RawStage;
-use shared::telemetry;
+use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, RawTable, SqsQueue};
+use pulsegate_pipeline::config::{RawConfig, Settings, environment, or_exit};
+use pulsegate_pipeline::raw::RawStage;
+use pulsegate_pipeline::{deadline, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    telemetry::install(EmbeddedMetrics);
     let config = or_exit(RawConfig::from_settings(&Settings::new(&environment)));
-    let sdk = aws::sdk_config().await;
+    let sdk = pulsegate_aws::sdk_config().await;
+    let retention_days = config.retention_days;
     let stage = RawStage {
-        table: DynamoTable::new(&sdk, config.table),
-        retention_days: config.retention_days,
-        events: None,
+        raw: RawTable { table: DynamoTable::new(&sdk, config.table), retention_days },
+        events: None::<EventTable<DynamoTable>>,
         pulse: SqsQueue::new(&sdk, config.pulse_queue),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
     };

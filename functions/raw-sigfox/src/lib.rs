@@ -1,12 +1,12 @@
 //! `ProcessRawDataSigfox` -> the raw table -> `ProcessPulseDataSigfox`, and device events -> their table.
 //!
-//! The work is [`shared::raw`]; this crate says what the records are and how they are answered.
+//! The work is [`pulsegate_pipeline::raw`]; this crate says what the records are and how they are answered.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use shared::batch::{self, NoId};
-use shared::config::{ConfigError, RawConfig, Settings};
-use shared::ports::{Queue, Table};
-use shared::raw::RawStage;
+use pulsegate_aws::lambda::{self, NoId};
+use pulsegate_pipeline::config::{ConfigError, RawConfig, Settings};
+use pulsegate_pipeline::ports::{EventStore, Queue, RawStore};
+use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
 /// Who counts, and who says in quarantine why a record is there.
@@ -37,12 +37,12 @@ impl Config {
 /// [`NoId`] when a record could not be named in the answer; then all of them come back.
 pub async fn handle(
     event: SqsEvent,
-    stage: &RawStage<impl Table, impl Queue>,
+    stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, NoId> {
     let began = Instant::now();
-    let records = batch::from_sqs(event)?;
+    let records = lambda::from_sqs(event)?;
     let outcome = stage.run(STAGE, &records, deadline).await;
     outcome.counts.emit(STAGE, records.len(), began);
-    Ok(batch::sqs_response(&records, &outcome.failed))
+    Ok(lambda::sqs_response(&records, &outcome.failed))
 }

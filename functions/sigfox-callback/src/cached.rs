@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::ports::Secret;
+use pulsegate_pipeline::ports::Secret;
 use tokio::time::{Instant, timeout};
 
 use crate::auth::Secrets;
@@ -35,7 +35,7 @@ struct Held {
 pub enum NoSecrets {
     /// The place says no.
     #[error(transparent)]
-    Unreadable(#[from] shared::ports::SecretError),
+    Unreadable(#[from] pulsegate_pipeline::ports::SecretError),
     /// They are none.
     #[error(transparent)]
     Empty(#[from] crate::auth::EmptySecret),

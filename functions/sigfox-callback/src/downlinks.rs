@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use pulsegate_model::at::At;
+use pulsegate_model::event::DeviceEvent;
+use pulsegate_pipeline::downlink;
+use pulsegate_pipeline::downlink::{Downlinks, Timeliness, Unavailable};
+use pulsegate_pipeline::sigfox::{Asking, Messages};
 use serde_json::json;
-use shared::at::At;
-use shared::downlink::{self, Timeliness};
-use shared::event::DeviceEvent;
-use shared::ports::{Downlinks, Unavailable};
-use shared::sigfox::{Asking, Messages};
 use tokio::time::Instant;
 
 use crate::request::Response;

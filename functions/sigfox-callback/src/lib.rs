@@ -10,20 +10,23 @@
 //! - [`auth`]: is it Sigfox? Everything after that takes an [`auth::Authenticated`] request.
 //! - `downlinks`: what to answer those who asked for a downlink.
 //!
-//! What callbacks say is read by [`shared::sigfox`].
+//! What callbacks say is read by [`pulsegate_pipeline::sigfox`].
 
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use shared::config::{ConfigError, Settings};
-use shared::deadline::leaving_time;
-use shared::device::Network;
-use shared::ports::{Downlinks, Queue, Secret};
-use shared::profile::{self, Profile};
-use shared::sigfox::{self, CallbackKind, Content};
-use shared::telemetry::Counts;
+use pulsegate_model::device::Network;
+use pulsegate_model::profile;
+use pulsegate_model::profile::Profile;
+use pulsegate_pipeline::config::{ConfigError, Settings};
+use pulsegate_pipeline::deadline::leaving_time;
+use pulsegate_pipeline::downlink::Downlinks;
+use pulsegate_pipeline::ports::{Queue, Secret};
+use pulsegate_pipeline::sigfox;
+use pulsegate_pipeline::sigfox::{CallbackKind, Content};
+use pulsegate_pipeline::telemetry::Counts;
 use tokio::time::Instant;
 
 pub mod auth;

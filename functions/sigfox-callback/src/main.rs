@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::aws::{self, DownlinkTable, RotatingSecret, SqsQueue};
-use shared::config::{Settings, environment, or_exit};
-use shared::{deadline, telemetry};
+use pulsegate_aws::{DownlinkTable, RotatingSecret, SqsQueue};
+use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::{deadline, telemetry};
 use sigfox_callback::cached::Cached;
 use sigfox_callback::request::Request;
 use sigfox_callback::{Callback, Config, handle};
@@ -13,8 +13,9 @@ use sigfox_callback::{Callback, Config, handle};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    telemetry::install(pulsegate_aws::EmbeddedMetrics);
     let config = or_exit(Config::from_settings(&Settings::new(&environment)));
-    let sdk = aws::sdk_config().await;
+    let sdk = pulsegate_aws::sdk_config().await;
     let callback = Callback {
         rules: config.rules(),
         secrets: or_exit(Cached::read(RotatingSecret::new(&sdk, config.secret_id)).await),

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::prelude::*;
+use pulsegate_model::envelope;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use serde_json::{Value, json};
-use shared::envelope;
-use shared::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
-use shared::uplink::Uplink;
 
 use super::*;
 

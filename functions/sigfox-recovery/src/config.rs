@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use shared::config::{ConfigError, Settings};
+use pulsegate_pipeline::config::{ConfigError, Settings};
 
 use crate::window::Reach;
 

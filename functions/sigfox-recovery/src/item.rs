@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 
+use pulsegate_model::device::Network;
+use pulsegate_model::profile;
+use pulsegate_model::profile::Profile;
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_pipeline::sigfox;
+use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
 use serde_json::Value;
-use shared::device::Network;
-use shared::profile::{self, Profile};
-use shared::quarantine::Quarantined;
-use shared::sigfox::{self, CallbackKind, Content, Messages};
 
 use crate::STAGE;
 

@@ -12,7 +12,7 @@
 //! - [`api`]: asks Sigfox, page by page, and again where that may help.
 //! - [`item`]: what is on the list: a callback of ours, somebody else's, or not understood.
 //! - [`window`]: from when to when a pass looks, and what is left to do after each page.
-//! - [`recovery`]: a pass for each device type. Callbacks are read and enqueued by [`shared::sigfox`], as live ones are.
+//! - [`recovery`]: a pass for each device type. Callbacks are read and enqueued by [`pulsegate_pipeline::sigfox`], as live ones are.
 
 pub mod api;
 pub mod config;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use pulsegate_pipeline::ports::{Queue, Unfinished, Watermark, WatermarkError, Watermarks};
+use pulsegate_pipeline::sigfox;
+use pulsegate_pipeline::sigfox::Messages;
+use pulsegate_pipeline::telemetry::{self, Metrics};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::ports::{Queue, Unfinished, Watermark, WatermarkError, Watermarks};
-use shared::sigfox::{self, Messages};
-use shared::telemetry;
 use tokio::time::Instant;
 
 use crate::STAGE;
@@ -177,6 +178,7 @@ impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
 impl Tally {
     fn emit(&self) {
         let lag = self.lag.map_or_else(|| json!({}), |lag| json!({ "lag": lag }));
-        telemetry::emit(STAGE, &[("Count", &json!(self)), ("Seconds", &lag)], &json!({}));
+        let values = [("Count", json!(self)), ("Seconds", lag)];
+        telemetry::emit(&Metrics { part: STAGE, values: &values, properties: json!({}) });
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::ports::{Unfinished, Watermark};
+use pulsegate_pipeline::ports::{Unfinished, Watermark};
 
 /// How much before the end of the last pass the next one begins. A callback is listed under its message's time; one that
 /// got onto the list only after the settling time would otherwise be behind the watermark. What is found again is

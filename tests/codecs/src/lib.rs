@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pulsegate_model::profile::PROFILES;
+use pulsegate_model::pulse;
+use pulsegate_model::uplink::Uplink;
 use serde_json::{Value, json};
-use shared::ports;
-use shared::profile::PROFILES;
-use shared::pulse;
-use shared::uplink::Uplink;
 
 pub mod yaml;
 
@@ -45,19 +44,14 @@ pub fn decode(case: &Value) -> Result<Value, String> {
     Ok(serde_json::to_value(item).unwrap_or_else(|e| panic!("{e}")))
 }
 
-/// How large DynamoDB reckons the pulse item, in bytes.
-pub fn item_size(case: &Value) -> usize {
-    ports::item_size(&pulse::item(&uplink(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"])))
-}
-
 /// A case's frame, as it is delivered.
 pub fn uplink(case: &Value) -> Uplink {
     let name = case["profile"].as_str().unwrap_or_default();
     let profile = PROFILES.iter().find(|profile| profile.name == name);
     let profile = profile.unwrap_or_else(|| panic!("{}: there is no profile {name:?}", case["name"]));
     let device = match profile.network {
-        shared::device::Network::Sigfox => "sigfox:1A2345",
-        shared::device::Network::Nbiot => "nbiot:490154203237518",
+        pulsegate_model::device::Network::Sigfox => "sigfox:1A2345",
+        pulsegate_model::device::Network::Nbiot => "nbiot:490154203237518",
     };
     let uplink = json!({
         "device": device, "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",

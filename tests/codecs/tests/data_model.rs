@@ -1,10 +1,10 @@
 //! The examples of `docs/data-model.md` are what the code makes of the frames that the page names.
 
 use frames::read;
+use pulsegate_model::codec::Channel;
+use pulsegate_model::merge::Merge;
+use pulsegate_model::pulse;
 use serde_json::{Value, json};
-use shared::codec::Channel;
-use shared::merge::Merge;
-use shared::pulse;
 
 const PAGE: &str = "docs/data-model.md";
 

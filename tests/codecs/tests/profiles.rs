@@ -1,16 +1,16 @@
-//! `shared/profiles.toml` and its schema, which is what editors show: the schema must know what the code knows, and be as strict.
+//! `shared/model/profiles.toml` and its schema, which is what editors show: the schema must know what the code knows, and be as strict.
 //!
 //! A new codec needs its line in the schema's list, a new setting its entry among the schema's settings. These tests fail without.
 
 use std::collections::BTreeSet;
 
 use frames::read;
+use pulsegate_model::codec::{CODECS, Settings};
+use pulsegate_model::profile;
 use serde_json::Value;
-use shared::codec::CODECS;
-use shared::profile::{self, Settings};
 
-const SCHEMA: &str = "shared/profiles.schema.json";
-const PROFILES: &str = "shared/profiles.toml";
+const SCHEMA: &str = "shared/model/profiles.schema.json";
+const PROFILES: &str = "shared/model/profiles.toml";
 /// A profile that nothing is wrong with.
 const RIGHT: &str = "network = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\n";
 

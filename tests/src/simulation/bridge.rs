@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::aggregate::Aggregator;
-use shared::device::{DeviceId, Network};
-use shared::ports::{Stream, StreamRecord};
-use shared::uplink::{Kind, TimeSource, Uplink};
-use shared::{profile, record};
+use pulsegate_model::aggregate::{Aggregator, StreamRecord};
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::uplink::{Kind, TimeSource, Uplink};
+use pulsegate_model::{profile, record};
+use pulsegate_pipeline::ports::Stream;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};

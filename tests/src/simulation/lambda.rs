@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::faults::Fault;
 use super::world::World;
 
-/// Left by `shared::deadline` for what comes after the last write.
+/// Left by `pulsegate_pipeline::deadline` for what comes after the last write.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// The most awaits that a handler is let come to before it is killed.

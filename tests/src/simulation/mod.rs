@@ -1,7 +1,7 @@
 //! The whole pipeline in one thread, in virtual time, while everything around it fails. `docs/simulation.md` says what is
 //! modelled and what is not.
 //!
-//! The handlers are the real ones, and so is what sends again what was refused (`shared::aws::resend`). AWS, the networks and
+//! The handlers are the real ones, and so is what sends again what was refused (`pulsegate_aws::resend`). AWS, the networks and
 //! the bridge are models. A run comes out of its seed alone: what is sent, what goes wrong, and when.
 //!
 //! # Layout
@@ -22,7 +22,7 @@
 //! - [`planted`]: bugs on purpose.
 //! - [`campaign`]: many runs.
 
-use shared::fakes::tally;
+use pulsegate_pipeline::fakes::tally;
 use tokio::task::LocalSet;
 
 pub mod bridge;

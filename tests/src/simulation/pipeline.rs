@@ -7,11 +7,13 @@ use std::time::Duration;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use pulse::PulseStage;
-use shared::batch::NoId;
-use shared::fakes::FakeDownlinks;
-use shared::ports::{Secret, SecretError, StreamRecord};
-use shared::raw::RawStage;
+use pulsegate_aws::lambda::NoId;
+use pulsegate_aws::{EventTable, PulseTable, RawTable};
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_pipeline::fakes::FakeDownlinks;
+use pulsegate_pipeline::ports::{Secret, SecretError};
+use pulsegate_pipeline::pulse::PulseStage;
+use pulsegate_pipeline::raw::RawStage;
 use sigfox_callback::Callback as Door;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
@@ -151,11 +153,10 @@ impl Pipeline {
         PlantedQueue { queue: queue.clone(), bug: self.bug }
     }
 
-    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> RawStage<PlantedTable, PlantedQueue> {
+    fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> PlantedRawStage {
         RawStage {
-            table: self.planted(&self.raw_table),
-            retention_days: RETENTION_DAYS,
-            events: events.map(|table| self.planted(table)),
+            raw: RawTable { table: self.planted(&self.raw_table), retention_days: RETENTION_DAYS },
+            events: events.map(|table| EventTable { table: self.planted(table), retention_days: RETENTION_DAYS }),
             pulse: self.planted_queue(pulse),
             quarantine: self.planted_queue(&self.quarantine),
         }
@@ -169,12 +170,12 @@ impl Pipeline {
         });
     }
 
-    fn map_pulse(&self, queue: &QueueModel, name: &str) {
+    fn map_pulse(&self, queue: &QueueModel, name: &'static str) {
         let (table, quarantine) = (self.planted(&self.pulse_table), self.quarantine.clone());
-        let stage = Arc::new(PulseStage { table, quarantine, name: name.to_owned() });
+        let stage = Arc::new(PulseStage { pulses: PulseTable { table }, quarantine });
         self.map(queue, move |event, deadline| {
             let stage = Arc::clone(&stage);
-            Box::pin(async move { pulse::handle(event, &stage, deadline).await })
+            Box::pin(async move { pulse::handle(event, &stage, name, deadline).await })
         });
     }
 
@@ -214,6 +215,8 @@ impl Pipeline {
         self.world.spawn(StreamMapping { world, stream, settings: self.settings.stream, invoke, bucket }.run());
     }
 }
+
+type PlantedRawStage = RawStage<RawTable<PlantedTable>, EventTable<PlantedTable>, PlantedQueue>;
 
 type Handling<T> = Pin<Box<dyn Future<Output = Result<T, NoId>>>>;
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use pulsegate_aws::items::Item;
+use pulsegate_aws::lambda::NoId;
+use pulsegate_aws::resend::Undone;
+use pulsegate_aws::{Table, put_all, send_all};
+use pulsegate_pipeline::batch::Failed;
+use pulsegate_pipeline::ports::{EventStore, Queue, RawStore, Refused};
+use pulsegate_pipeline::raw::RawStage;
 use serde_dynamo::AttributeValue;
-use shared::aws::resend::Undone;
-use shared::aws::{put_all, send_all};
-use shared::batch::{self, Failed};
-use shared::ports::{Item, Queue, Refused, Table};
-use shared::raw::RawStage;
 use tokio::time::Instant;
 
 use super::faults::Fault;
@@ -131,13 +133,13 @@ fn stamped(item: &Item, seconds: u64) -> Item {
 /// As that one.
 pub async fn tell_the_highest(
     event: KinesisEvent,
-    stage: &RawStage<impl Table, impl Queue>,
+    stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,
     deadline: Instant,
-) -> Result<KinesisEventResponse, batch::NoId> {
+) -> Result<KinesisEventResponse, NoId> {
     let began = Instant::now();
-    let records = batch::from_kinesis(event)?;
+    let records = pulsegate_aws::lambda::from_kinesis(event)?;
     let outcome = stage.run(raw_nbiot::STAGE, &records, deadline).await;
     outcome.counts.emit(raw_nbiot::STAGE, records.len(), began);
     let highest: Failed = outcome.failed.last().copied().into_iter().collect();
-    Ok(batch::kinesis_response(&records, &highest))
+    Ok(pulsegate_aws::lambda::kinesis_response(&records, &highest))
 }

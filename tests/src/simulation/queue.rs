@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::aws::resend::Undone;
-use shared::aws::send_all;
-use shared::fakes::queue_takes;
-use shared::ports::{Queue, Refused};
+use pulsegate_aws::resend::Undone;
+use pulsegate_aws::send_all;
+use pulsegate_pipeline::fakes::queue_takes;
+use pulsegate_pipeline::ports::{Queue, Refused};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 

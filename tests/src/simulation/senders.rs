@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::ports::{Downlinks, Queue, Secret};
+use pulsegate_pipeline::downlink::Downlinks;
+use pulsegate_pipeline::ports::{Queue, Secret};
 use sigfox_callback::Callback as Door;
 use sigfox_callback::request::Request;
 use tokio::sync::Notify;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use md5::{Digest as _, Md5};
-use shared::aws::resend::cut;
-use shared::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream, StreamRecord};
+use pulsegate_aws::resend::cut;
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout_at};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use shared::ports::StreamRecord;
+use pulsegate_model::aggregate::StreamRecord;
 use tokio::time::sleep;
 
 use super::faults::Fault;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use pulsegate_aws::fakes::names_are_valid;
+use pulsegate_aws::items::Item;
+use pulsegate_aws::resend::Undone;
+use pulsegate_aws::{Table, put_all};
+use pulsegate_pipeline::ports::Refused;
 use serde_dynamo::AttributeValue;
-use shared::aws::put_all;
-use shared::aws::resend::Undone;
-use shared::fakes::names_are_valid;
-use shared::ports::{Item, Refused, Table};
 use tokio::time::Instant;
 
 use super::faults::Fault;
@@ -79,7 +80,7 @@ impl TableModel {
         };
         let put = |item: &Item| {
             assert!(names_are_valid(item.inner().iter()), "{item:?}");
-            let size = shared::ports::item_size(item);
+            let size = pulsegate_aws::items::item_size(item);
             assert!(size <= MAX_ITEM, "an item of {size} bytes");
             let key = (text(item, "device"), text(item, self.0.sort_key));
             // Most of what is written again is there as it is.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use pulsegate_pipeline::fakes::tally::Tally;
 use serde_json::Value;
-use shared::fakes::tally::Tally;
 
 use super::fleet::{Fleet, owner, uplink_of};
 use super::pipeline::Pipeline;

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::faults::{self, Fault};
 use super::world::World;
 
-/// When the adapters give a request up. (`shared::aws`)
+/// When the adapters give a request up. (`pulsegate_aws`)
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// When a request takes effect that its sender has given up, in milliseconds.

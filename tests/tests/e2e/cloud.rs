@@ -9,12 +9,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_sdk_sqs::types::QueueAttributeName;
+use pulsegate_aws as aws;
+use pulsegate_aws::SecretStore;
+use pulsegate_aws::items::Item;
+use pulsegate_model::device::Imei;
 use pulsegate_tests::bridge::post;
 use pulsegate_tests::{events, repository};
 use serde_json::Value;
-use shared::aws::{self, SecretStore};
-use shared::device::Imei;
-use shared::ports::Item;
 use tokio::time::{Instant, sleep};
 use udp_bridge::protocol::sealed::{DeviceKey, Header, MasterKeys};
 

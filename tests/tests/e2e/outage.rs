@@ -7,9 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::StreamExt as _;
 use pulsegate_tests::events;
-use pulsegate_tests::sigfox::api;
 use pulsegate_tests::sigfox::sender::{self, Pace, Sent};
-use pulsegate_tests::sigfox::{Message, Template};
+use pulsegate_tests::sigfox::{Message, Template, api};
 use serde_json::Value;
 
 use crate::cloud::{Cloud, text, until};

@@ -6,13 +6,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use pulsegate_aws::items::Item;
+use pulsegate_aws::{DynamoTable, Key, SqsQueue, Table as _};
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_model::uplink::{Kind, Uplink};
+use pulsegate_model::{envelope, pulse, record};
+use pulsegate_pipeline::ports::Queue as _;
 use pulsegate_tests::repository;
 use serde_json::{Value, json};
-use shared::aws::{DynamoTable, SqsQueue};
-use shared::ports::{Item, Key, Queue as _, Table as _};
-use shared::quarantine::Quarantined;
-use shared::uplink::{Kind, Uplink};
-use shared::{envelope, pulse, record};
 use tokio::time::{Instant, sleep};
 
 use crate::cloud::{Cloud, until};
@@ -143,15 +144,15 @@ impl History {
         let payload = if n % 1_000 == 999 { NOISE.to_owned() } else { format!("4680{n:08x}00000002") };
         let uplink: Uplink = serde_json::from_value(json!({
             "device": format!("sigfox:{:X}", n % Self::DEVICES), "kind": "data", "time_source": "network",
-            "at": shared::at::At::from_unix(1_790_000_000 + 3_600 * i64::try_from(n / Self::DEVICES).unwrap()).unwrap(),
+            "at": pulsegate_model::at::At::from_unix(1_790_000_000 + 3_600 * i64::try_from(n / Self::DEVICES).unwrap()).unwrap(),
             "sequence": n / Self::DEVICES, "profile": "adeunis-pulse-v4", "payload": payload,
         }))
         .unwrap();
-        self.raw.push(uplink.raw_item(4_000));
+        self.raw.push(pulsegate_aws::items::raw_item(&uplink, 4_000));
         if n.is_multiple_of(50) {
             self.raw.push(Uplink { kind: Kind::DataAdvanced, ..uplink.clone() }.raw_item(4_000));
         }
-        let Ok(now) = pulse::item(&uplink) else { return };
+        let Ok(now) = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item)) else { return };
         let key = Key::of(&now).unwrap();
         if n % 10 == 3 {
             self.before.push(older(&now));

@@ -1,10 +1,10 @@
 //! Callbacks of every kind, through the deployed template.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use pulsegate_model::at::At;
+use pulsegate_pipeline::downlink::Downlink;
 use pulsegate_tests::events;
 use serde_json::{Value, json};
-use shared::at::At;
-use shared::downlink::Downlink;
 
 use crate::cloud::{Cloud, text, until};
 

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use pulsegate_tests::{contracts, events, repository};
-use serde_json::{Value, json};
-use shared::aws::{
+use pulsegate_aws::items::Item;
+use pulsegate_aws::{
     DownlinkDeskTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsInbox, SqsQueue,
 };
-use shared::ports::{Item, Queue as _};
+use pulsegate_pipeline::ports::Queue as _;
+use pulsegate_tests::{contracts, events, repository};
+use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, text, until};
 

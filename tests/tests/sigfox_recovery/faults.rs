@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use pulsegate_pipeline::fakes::{FakeQueue, FakeWatermarks};
+use pulsegate_pipeline::ports::{Unfinished, Watermark};
 use pulsegate_tests::sigfox::api::{Api, Fault, USER};
 use serde_json::json;
-use shared::fakes::{FakeQueue, FakeWatermarks};
-use shared::ports::{Unfinished, Watermark};
 use sigfox_recovery::api::Query;
 use sigfox_recovery::{Recovery, handle};
 use tokio::time::Instant;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use pulsegate_model::envelope;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::fakes::{FakeQueue, FakeWatermarks};
+use pulsegate_pipeline::ports::Watermark;
 use pulsegate_tests::sigfox::api::{Api, DEVICE_TYPE, USER};
 use pulsegate_tests::sigfox::{Message, Template};
 use serde_json::Value;
-use shared::envelope;
-use shared::fakes::{FakeQueue, FakeWatermarks};
-use shared::ports::Watermark;
-use shared::uplink::Uplink;
 use sigfox_recovery::window::Reach;
 use sigfox_recovery::{Failed, Recovery, Tally, api, handle};
 use tokio::time::Instant;

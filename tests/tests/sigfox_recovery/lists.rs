@@ -1,13 +1,16 @@
 //! What is on the list, and what becomes of it.
 
 use futures_util::StreamExt as _;
+use pulsegate_aws::RawTable;
+use pulsegate_aws::fakes::FakeTable;
+use pulsegate_aws::items::Item;
+use pulsegate_pipeline::fakes::FakeQueue;
+use pulsegate_pipeline::ports::Watermark;
+use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::sigfox::api::{self, Api};
 use pulsegate_tests::sigfox::sender::{self, Pace, Sent};
 use pulsegate_tests::sigfox::{Message, Oddity, Template};
 use serde_json::{Value, json};
-use shared::fakes::{FakeQueue, FakeTable};
-use shared::ports::{Item, Watermark};
-use shared::raw::RawStage;
 use sigfox_recovery::Tally;
 use tokio::time::Instant;
 
@@ -142,9 +145,8 @@ async fn a_message_found_twice_or_delivered_after_all_is_the_same_item() {
 /// What the raw table holds after all that was enqueued.
 async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
     let stage = RawStage {
-        table: FakeTable::default(),
-        retention_days: 30,
-        events: None,
+        raw: RawTable { table: FakeTable::default(), retention_days: 30 },
+        events: None::<pulsegate_aws::EventTable<FakeTable>>,
         pulse: FakeQueue::default(),
         quarantine: FakeQueue::default(),
     };
@@ -154,7 +156,7 @@ async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
         let event = serde_json::from_value(json!({"Records": records})).unwrap();
         raw_sigfox::handle(event, &stage, Instant::now() + TIMEOUT).await.unwrap();
     }
-    stage.table.items()
+    stage.raw.table.items()
 }
 
 #[tokio::test]

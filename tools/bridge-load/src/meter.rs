@@ -6,9 +6,9 @@
 //! Readings are numbered through. With D meters, reading `n` is the one with counter `n / D` of meter `n % D`; all its
 //! bytes follow from that, so a repetition needs no memory of the first.
 
+use pulsegate_model::at::At;
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::hmac::{self, HMAC_SHA256};
-use shared::at::At;
 
 /// An uplink with a data frame of a pulse meter: header, 23 bytes, tag.
 pub const UPLINK_LEN: usize = HEADER_LEN + PAYLOAD_LEN + TAG_LEN;

@@ -13,11 +13,11 @@ use bridge_load::chaos::verdict::Verdict;
 use bridge_load::fleet::{Answers, Fleet, Patience, Pattern, Plan};
 use bridge_load::meter::{MasterKey, Meters};
 use bridge_load::net::udp_socket;
-use shared::aggregate::Aggregator;
-use shared::at::At;
-use shared::device::{DeviceId, Imei};
-use shared::record;
-use shared::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
+use pulsegate_model::aggregate::Aggregator;
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, Imei};
+use pulsegate_model::record;
+use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 
 const METERS: u32 = 100;
 const READINGS: u64 = 2_000;

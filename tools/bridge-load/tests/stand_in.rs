@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge_load::stand_in::StandIn;
 use bridge_load::stand_in::fault::Fault;
+use pulsegate_model::aggregate::Aggregator;
 use serde_json::{Value, json};
-use shared::aggregate::Aggregator;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);

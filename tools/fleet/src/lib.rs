@@ -41,7 +41,7 @@ pub enum Problem {
     Cause(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// A queue, a table or a log.
     #[error(transparent)]
-    Read(#[from] shared::ports::ReadError),
+    Read(#[from] pulsegate_pipeline::ports::ReadError),
     /// It was done, and not all of it came out right; what was printed says what.
     #[error("{0}")]
     NotAll(String),

@@ -1,8 +1,8 @@
 //! What a fleet is: everything that decides what its meters send, and when. With the same spec every meter is the same meter,
 //! whoever asks: the simulator, the audit, a run that is gone on with.
 
+use pulsegate_model::at::At;
 use serde::{Deserialize, Serialize};
-use shared::at::At;
 
 /// A fleet. In a run's directory as `run.json`, under `spec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Spec {
 /// A profile and how common it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weighted {
-    /// As in `shared/profiles.toml`; one that [`crate::meters`] knows how to send.
+    /// As in `shared/model/profiles.toml`; one that [`crate::meters`] knows how to send.
     pub profile: String,
     /// Relative to the others of its network.
     pub weight: u32,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use shared::aws::{SdkConfig, sdk_config_of};
+use pulsegate_aws::{SdkConfig, sdk_config_of};
 
 use crate::Problem;
 

@@ -9,9 +9,10 @@ use std::process::{Command, ExitCode, Output, Stdio};
 
 use fleet::run::Run;
 use libtest_mimic::{Arguments, Failed, Trial};
-use shared::aws::{self, KinesisStream, SecretStore};
-use shared::config::{Settings, environment};
-use shared::telemetry;
+use pulsegate_aws as aws;
+use pulsegate_aws::{KinesisStream, SecretStore};
+use pulsegate_pipeline::config::{Settings, environment};
+use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::Config;
 use udp_bridge::protocol::sealed::MasterKeys;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fleet::cost::bill::Bill;
 use fleet::cost::load::Load;
 use fleet::cost::money::rounded;
 use fleet::cost::prices::Prices;
 use fleet::cost::study::{Accounting, Design};
-use fleet::cost::{bill::Bill, today};
+use fleet::cost::today;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 

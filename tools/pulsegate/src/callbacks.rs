@@ -8,10 +8,11 @@
 //! - [`variables`]: what each kind can tell, and the body that asks for all of it.
 //! - [`secret`]: what callbacks carry to show whose they are.
 
+use pulsegate_model::device::Network;
+use pulsegate_model::profile;
+use pulsegate_model::profile::{PROFILES, Profile};
+use pulsegate_pipeline::sigfox::CallbackKind;
 use serde_json::{Value, json};
-use shared::device::Network;
-use shared::profile::{self, PROFILES, Profile};
-use shared::sigfox::CallbackKind;
 
 use crate::options::{CallbackCommand, CallbackOptions, Channel, Print};
 use crate::{Problem, print};

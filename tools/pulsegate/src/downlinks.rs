@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::at::At;
-use shared::device::DeviceId;
-use shared::downlink::{self, Downlink, DownlinkId, State};
-use shared::ports::{DownlinkDesk, Item};
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::downlink::{Downlink, DownlinkDesk, DownlinkId, Entry, State};
 use tokio::time::Instant;
 
 use crate::options::{DownlinkCommand, DownlinkOptions};
@@ -77,25 +76,25 @@ async fn find(desk: &impl DownlinkDesk, device: DeviceId, id: DownlinkId) -> Res
 
 /// Those of one device or of all, by device and in the order in which they go.
 async fn read(desk: &impl DownlinkDesk, device: Option<DeviceId>) -> Result<Vec<Downlink>, Problem> {
-    let items = match device {
+    let entries = match device {
         Some(device) => desk.of_device(device, deadline()).await?,
         None => desk.all(deadline()).await?,
     };
-    let items = items.into_iter().filter(|item| !downlink::is_marker(item));
-    let mut downlinks: Vec<Downlink> = items.filter_map(understood).collect();
+    let mut downlinks: Vec<Downlink> = entries.into_iter().filter_map(downlink).collect();
     downlinks.sort_by(|a, b| (a.device, &a.id).cmp(&(b.device, &b.id)));
     Ok(downlinks)
 }
 
-/// Says so where an item is none that will ever be sent: whoever put it may not know.
-fn understood(item: Item) -> Option<Downlink> {
-    let key = downlink::key_text(&item);
-    let reason = match Downlink::from_item(item) {
-        Ok(downlink) => return Some(downlink),
-        Err(reason) => reason,
-    };
-    eprintln!("pulsegate: the item {key} will never be sent, put it again: {reason}");
-    None
+/// Warns about an entry that will never be sent: the person who put it may not know.
+fn downlink(entry: Entry) -> Option<Downlink> {
+    match entry {
+        Entry::Downlink(downlink) => Some(downlink),
+        Entry::Answered { .. } => None,
+        Entry::Invalid { key, reason } => {
+            eprintln!("pulsegate: the item {key} will never be sent, put it again: {reason}");
+            None
+        }
+    }
 }
 
 fn deadline() -> Instant {

@@ -10,10 +10,10 @@
 //! - [`stop`], [`progress`]: what takes long can be stopped, and says how far it is.
 //! - [`print`]: tables and JSON.
 
-use shared::at::At;
-use shared::downlink::{DownlinkError, DownlinkId, State};
-use shared::ports::{ReadError, Unavailable};
-use shared::sigfox::CallbackKind;
+use pulsegate_model::at::At;
+use pulsegate_pipeline::downlink::{DownlinkError, DownlinkId, State, Unavailable};
+use pulsegate_pipeline::ports::ReadError;
+use pulsegate_pipeline::sigfox::CallbackKind;
 
 pub mod callbacks;
 pub mod downlinks;

@@ -6,7 +6,8 @@ use clap::Parser as _;
 use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, RedriveOptions};
 use pulsegate::stop::Stop;
 use pulsegate::{Done, Problem, callbacks, downlinks, print, redecode, redrive};
-use shared::aws::{self, DownlinkDeskTable, DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
+use pulsegate_aws as aws;
+use pulsegate_aws::{DownlinkDeskTable, DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

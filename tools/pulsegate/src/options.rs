@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use shared::at::At;
-use shared::device::{DeviceId, DeviceIdError, SigfoxId};
-use shared::downlink::{Data, DownlinkId, State};
-use shared::sigfox::CallbackKind;
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, DeviceIdError, SigfoxId};
+use pulsegate_pipeline::downlink::{Data, DownlinkId, State};
+use pulsegate_pipeline::sigfox::CallbackKind;
 
 use crate::Problem;
 

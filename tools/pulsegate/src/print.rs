@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 
+use pulsegate_model::at::At;
+use pulsegate_model::event::code_name;
+use pulsegate_pipeline::downlink::Downlink;
 use serde_json::{Value, json};
-use shared::at::At;
-use shared::downlink::{Downlink, code_name};
 
 use crate::Problem;
 use crate::options::Format;

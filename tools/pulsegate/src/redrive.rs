@@ -12,9 +12,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::device::DeviceId;
-use shared::ports::Inbox;
-use shared::quarantine::Kept;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::quarantine::Kept;
+use pulsegate_pipeline::ports::Inbox;
 use tokio::time::Instant;
 
 mod list;

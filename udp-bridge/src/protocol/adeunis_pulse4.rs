@@ -1,11 +1,11 @@
-//! Adeunis PULSE 4 NB-IoT, in the clear. The datagram is drawn in [`shared::codec::adeunis_pulse`].
+//! Adeunis PULSE 4 NB-IoT, in the clear. The datagram is drawn in [`pulsegate_model::codec::adeunis_pulse`].
 //!
 //! The acknowledgement is the datagram's own header, its first 13 bytes, sent back: the device compares them with what it
 //! sent. The vendor documents none, and a device that expects none may ignore it.
 
-use shared::codec::adeunis_pulse::{NBIOT_HEADER_LEN, split_nbiot, v4_clock};
-use shared::device::DeviceId;
-use shared::uplink::{Payload, Radio};
+use pulsegate_model::codec::adeunis_pulse::{NBIOT_HEADER_LEN, split_nbiot, v4_clock};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Payload, Radio};
 
 use super::{Opened, Refusal};
 

@@ -13,8 +13,9 @@
 //! So a repeated request is not looked up but taken again: what it says makes it the same uplink.
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
-use shared::device::Network;
-use shared::profile::{self, Profile};
+use pulsegate_model::device::Network;
+use pulsegate_model::profile;
+use pulsegate_model::profile::Profile;
 
 use super::{Answer, Heard, Refusal, Trust, sealed, vendor_of};
 

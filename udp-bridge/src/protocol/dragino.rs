@@ -1,13 +1,13 @@
-//! Dragino's NB-IoT devices, in the clear. The datagram is drawn in [`shared::codec::dragino`].
+//! Dragino's NB-IoT devices, in the clear. The datagram is drawn in [`pulsegate_model::codec::dragino`].
 //!
 //! A message in hex is another uplink than the same one in bytes, with the same points: what is kept is the datagram as it came,
 //! and that has to be a function of its key.
 //!
 //! No acknowledgement is documented over UDP, so none is sent.
 
-use shared::codec::dragino::{bytes, sender};
-use shared::device::DeviceId;
-use shared::uplink::{Payload, Radio};
+use pulsegate_model::codec::dragino::{bytes, sender};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Payload, Radio};
 
 use super::{Opened, Refusal, checksum};
 

@@ -1,4 +1,4 @@
-//! Efento loggers, in the clear: CoAP with fixed paths. The messages are drawn in [`shared::codec::efento`].
+//! Efento loggers, in the clear: CoAP with fixed paths. The messages are drawn in [`pulsegate_model::codec::efento`].
 //!
 //! `POST m` brings measurements, `c` the configuration and `i` what the device says of itself. Each is an uplink; the codec has to
 //! know which, and only the path tells, so the path chooses the profile. Once it is durable a confirmable one is answered
@@ -10,10 +10,11 @@
 //! to 6 (37 to 34 with the headers of UDP and IP), and may go to a forged address as everything on a trusted listener.
 
 use coap_lite::{RequestType, ResponseType};
-use shared::codec::efento::{Head, reply};
-use shared::device::{DeviceId, Network};
-use shared::profile::{self, Profile};
-use shared::uplink::{Payload, Radio};
+use pulsegate_model::codec::efento::{Head, reply};
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::profile;
+use pulsegate_model::profile::Profile;
+use pulsegate_model::uplink::{Payload, Radio};
 
 use super::coap::{self, Late, Outcomes, Request};
 use super::sealed::now;
@@ -107,7 +108,7 @@ mod tests {
     }
 
     fn hear_packet(packet: &Packet) -> Result<Heard, Refusal> {
-        let profile = shared::profile::find(Network::Nbiot, "efento").unwrap();
+        let profile = pulsegate_model::profile::find(Network::Nbiot, "efento").unwrap();
         Protocol::in_the_clear(profile, true).hear(&packet.to_bytes().unwrap())
     }
 
@@ -242,7 +243,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(datagram: Vec<u8>) {
-            let _ = hear(&datagram, shared::profile::find(Network::Nbiot, "efento").unwrap());
+            let _ = hear(&datagram, pulsegate_model::profile::find(Network::Nbiot, "efento").unwrap());
         }
 
         #[test]

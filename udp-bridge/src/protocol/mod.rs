@@ -4,11 +4,11 @@
 //! - Each vendor's own form, in the clear, for listeners that are declared as trusted: a file each.
 //! - [`coap`]: either of them as the payload of a CoAP request. [`efento`] is a vendor's own way in CoAP.
 
-use shared::at::At;
-use shared::codec::Undecodable;
-use shared::device::DeviceId;
-use shared::profile::Profile;
-use shared::uplink::{Payload, Radio, UplinkError};
+use pulsegate_model::at::At;
+use pulsegate_model::codec::Undecodable;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::profile::Profile;
+use pulsegate_model::uplink::{Payload, Radio, UplinkError};
 
 mod adeunis_pulse4;
 pub mod coap;

@@ -17,11 +17,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, Imei};
+use pulsegate_model::uplink::{Payload, Radio};
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::hmac::{self, HMAC_SHA256};
-use shared::at::At;
-use shared::device::{DeviceId, Imei};
-use shared::uplink::{Payload, Radio};
 use subtle::ConstantTimeEq as _;
 
 use super::{Opened, Refusal};

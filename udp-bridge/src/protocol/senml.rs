@@ -1,10 +1,10 @@
-//! SenML, in the clear: the open format of [`shared::codec::senml`]. The meter is named by the first base name.
+//! SenML, in the clear: the open format of [`pulsegate_model::codec::senml`]. The meter is named by the first base name.
 //!
 //! RFC 8428 knows no acknowledgement, so a bare datagram gets none; a meter that wants one uses CoAP.
 
-use shared::codec::senml::{Form, sender};
-use shared::device::DeviceId;
-use shared::uplink::{Payload, Radio};
+use pulsegate_model::codec::senml::{Form, sender};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Payload, Radio};
 
 use super::{Opened, Refusal, checksum};
 

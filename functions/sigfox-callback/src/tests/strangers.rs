@@ -1,6 +1,6 @@
 //! Who is let in, and what those are told who are not.
 
-use shared::ports::SecretError;
+use pulsegate_pipeline::ports::SecretError;
 
 use super::*;
 

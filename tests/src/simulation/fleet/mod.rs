@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::at::At;
+use pulsegate_model::event::DeviceEvent;
+use pulsegate_model::pulse;
+use pulsegate_model::uplink::Uplink;
 use serde_json::Value;
-use shared::at::At;
-use shared::event::DeviceEvent;
-use shared::ports::StreamRecord;
-use shared::pulse;
-use shared::uplink::Uplink;
 use sigfox_callback::request::Request;
 use udp_bridge::protocol::sealed::MasterKeys;
 
@@ -156,9 +156,14 @@ impl Expected {
         let uplink: Uplink = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
         let (device, key) = (uplink.device.to_string(), reading.key());
         let [raw, pulses, _] = &mut self.tables;
-        raw.insert((device.clone(), format!("{key}#{}", uplink.kind)), Arc::new(uplink.raw_item(RETENTION_DAYS)));
+        raw.insert(
+            (device.clone(), format!("{key}#{}", uplink.kind)),
+            Arc::new(pulsegate_aws::items::raw_item(&uplink, RETENTION_DAYS)),
+        );
         if reading.decodable {
-            let item = pulse::item(&uplink).unwrap_or_else(|e| panic!("{e}"));
+            let item = pulse::decode(&uplink)
+                .map(|item| pulsegate_aws::items::pulse_item(&item))
+                .unwrap_or_else(|e| panic!("{e}"));
             pulses.insert((device, key), Arc::new(item));
         } else {
             self.quarantined.insert(owner(&device, &key));
@@ -168,7 +173,7 @@ impl Expected {
     /// The same of a device event.
     fn event(&mut self, message: Value) {
         let event: DeviceEvent = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
-        let item = Arc::new(event.item(RETENTION_DAYS));
+        let item = Arc::new(pulsegate_aws::items::event_item(&event, RETENTION_DAYS));
         self.tables[2].insert((event.source.as_str().to_owned(), event.key()), item);
     }
 }

@@ -1,10 +1,9 @@
 //! Datagrams: in the clear with the meter's clock, and sealed. Noise for the bridge, and for the stream behind it.
 
 use fastrand::Rng;
+use pulsegate_model::aggregate::{Aggregator, StreamRecord};
+use pulsegate_model::device::Imei;
 use serde_json::json;
-use shared::aggregate::Aggregator;
-use shared::device::Imei;
-use shared::ports::StreamRecord;
 use udp_bridge::protocol::sealed::Header;
 
 use super::{Datagram, Fleet, Listener, Reading, moment};

@@ -14,8 +14,9 @@ pub mod plot;
 pub mod report;
 pub mod sample;
 
-use crate::fleet::Pattern;
 use sample::{Bench, Sample, Subject};
+
+use crate::fleet::Pattern;
 
 /// The rate of the long run, and for how many seconds: a fleet of 3.6 million hourly meters that all fire in one minute.
 const LONG: (u32, u32) = (60_000, 60);

@@ -8,10 +8,11 @@ use std::{io, iter};
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use fixedbitset::FixedBitSet;
-use serde_dynamo::AttributeValue;
-use shared::batch;
-use shared::ports::{Item, Queue, Refused, Table};
-use shared::raw::RawStage;
+use pulsegate_aws::lambda;
+use pulsegate_model::event::DeviceEvent;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::ports::{EventStore, Queue, RawStore, Refused};
+use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
 use crate::meter::Meters;
@@ -47,7 +48,7 @@ impl Consumer {
     pub fn start(meters: Arc<Meters>, readings: u64) -> (Self, SyncSender<Vec<u8>>) {
         let (sender, records) = sync_channel(MAX_WAITING);
         let thread =
-            std::thread::spawn(move || consume(&records, RawTable { meters, readings, stored: Mutex::default() }));
+            std::thread::spawn(move || consume(&records, Readings { meters, readings, stored: Mutex::default() }));
         (Self { thread }, sender)
     }
 
@@ -60,16 +61,17 @@ impl Consumer {
     }
 }
 
-fn consume(records: &Receiver<Vec<u8>>, table: RawTable) -> io::Result<Stored> {
+fn consume(records: &Receiver<Vec<u8>>, store: Readings) -> io::Result<Stored> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stage = RawStage { table, retention_days: 1, events: None, pulse: Nowhere, quarantine: Nowhere };
+    let events: Option<NoEvents> = None;
+    let stage = RawStage { raw: store, events, pulse: Nowhere, quarantine: Nowhere };
     while let Ok(first) = records.recv() {
         let batch = iter::once(first).chain(records.try_iter().take(MAX_BATCH - 1));
-        let records = batch::from_kinesis(event(batch)).map_err(io::Error::other)?;
+        let records = lambda::from_kinesis(event(batch)).map_err(io::Error::other)?;
         let outcome = runtime.block_on(stage.run("raw-nbiot", &records, Instant::now() + DEADLINE));
-        stage.table.stored().unreadable += outcome.counts.quarantined as u64;
+        stage.raw.stored().unreadable += outcome.counts.quarantined as u64;
     }
-    let stored = stage.table.stored().clone();
+    let stored = stage.raw.stored().clone();
     Ok(stored)
 }
 
@@ -84,38 +86,32 @@ fn event(batch: impl Iterator<Item = Vec<u8>>) -> KinesisEvent {
     event
 }
 
-/// A table that keeps of every item whose it is, and nothing else: millions of them fit.
-struct RawTable {
+/// A store that keeps of every uplink which reading it is, and nothing else: millions of them fit.
+struct Readings {
     meters: Arc<Meters>,
     readings: u64,
     stored: Mutex<Stored>,
 }
 
-impl RawTable {
+impl Readings {
     /// Counters and bits have nothing to leave half done, so what a panicking thread held is still good.
     fn stored(&self) -> MutexGuard<'_, Stored> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which reading an item is, with all that belongs to it.
-    fn number(&self, item: &Item) -> Option<usize> {
-        let (device, uplink, payload) =
-            (item.inner().get("device"), item.inner().get("uplink"), item.inner().get("payload"));
-        let (AttributeValue::S(device), AttributeValue::S(uplink), AttributeValue::B(payload)) =
-            (device?, uplink?, payload?)
-        else {
-            return None;
-        };
-        let number = self.meters.stored(device, uplink, payload).filter(|&number| number < self.readings)?;
-        usize::try_from(number).ok()
+    /// The number of the reading that an uplink is, with all that belongs to it.
+    fn number(&self, uplink: &Uplink) -> Option<usize> {
+        let key = format!("{}#{}", uplink.key(), uplink.kind);
+        let number = self.meters.stored(&uplink.device.to_string(), &key, uplink.payload.bytes());
+        usize::try_from(number.filter(|&number| number < self.readings)?).ok()
     }
 }
 
-impl Table for RawTable {
-    async fn put(&self, items: &[Item], _: Instant) -> Refused {
+impl RawStore for Readings {
+    async fn put(&self, uplinks: &[Uplink], _: Instant) -> Refused {
         let mut stored = self.stored();
-        for item in items {
-            match self.number(item) {
+        for uplink in uplinks {
+            match self.number(uplink) {
                 None => stored.strangers += 1,
                 Some(number) => {
                     stored.readings.grow(number + 1);
@@ -132,6 +128,15 @@ struct Nowhere;
 
 impl Queue for Nowhere {
     async fn send(&self, _: &[String], _: Instant) -> Refused {
+        Refused::new()
+    }
+}
+
+/// A store of events, of which meters on NB-IoT have none.
+struct NoEvents;
+
+impl EventStore for NoEvents {
+    async fn put(&self, _: &[DeviceEvent], _: Instant) -> Refused {
         Refused::new()
     }
 }

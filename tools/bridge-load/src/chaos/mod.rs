@@ -17,12 +17,13 @@ pub mod field;
 pub mod rounds;
 pub mod verdict;
 
-use crate::fleet::{Answers, Fleet, Patience, Plan, Report};
-use crate::meter::Meters;
 use consumer::Consumer;
 use field::Field;
 use rounds::{ROUNDS, Round};
 use verdict::Verdict;
+
+use crate::fleet::{Answers, Fleet, Patience, Plan, Report};
+use crate::meter::Meters;
 
 /// Meters repeat sooner than in the field, so that a fault is over for all of them soon after it is over.
 const PATIENCE: Patience = Patience { first: Duration::from_millis(200), repetitions: 5 };

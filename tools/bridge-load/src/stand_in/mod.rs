@@ -30,9 +30,10 @@ use tokio::time::sleep;
 pub mod fault;
 pub mod put_records;
 
-use crate::meter;
 use fault::Fault;
 use put_records::{Answer, Stream, Taken};
+
+use crate::meter;
 
 /// The stand-in, on a thread of its own. It ends when this is dropped.
 pub struct StandIn {

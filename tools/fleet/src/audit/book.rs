@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use fixedbitset::FixedBitSet;
-use shared::at::At;
-use shared::device::{DeviceId, Network};
-use shared::ports::Key;
-use shared::uplink::{Kind, Payload, TimeSource, Uplink};
+use pulsegate_aws::Key;
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::uplink::{Kind, Payload, TimeSource, Uplink};
 
 use crate::Problem;
 use crate::meters::{self, Fleet, Session};
@@ -158,7 +158,7 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
         sequence: Some(sent.sequence),
         profile: meter.profile.parse().map_err(|e| wrong(&e))?,
         payload: Payload::from_bytes(&sent.payload).map_err(|e| wrong(&e))?,
-        radio: shared::uplink::Radio::default(),
+        radio: pulsegate_model::uplink::Radio::default(),
     })
 }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use shared::at::At;
-use shared::device::DeviceId;
-use shared::ports::{Item, Key};
-use shared::pulse::{self, PulseItem};
-use shared::uplink::{Kind, Uplink};
+use pulsegate_aws::Key;
+use pulsegate_aws::items::Item;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::pulse;
+use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::uplink::{Kind, Uplink};
 
 use super::book::{Book, Place, Told};
 use super::points::{self, Compared};
@@ -72,7 +74,7 @@ impl Books {
     /// Takes in a raw item; of one run only, or of whichever it is.
     pub(super) fn raw(&mut self, item: &Item, only: Option<usize>) -> Result<(), Problem> {
         let key = Key::of(item);
-        let uplink = match Uplink::from_raw_item(item.clone()) {
+        let uplink = match pulsegate_aws::items::uplink_of(item.clone()) {
             Ok(uplink) => uplink,
             Err(e) => return self.unreadable("raw", key, &e),
         };

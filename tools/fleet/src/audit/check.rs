@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::ports::{Depth, Inbox, Lookup, Pages, Waiting};
+use pulsegate_aws::{Lookup, Pages};
+use pulsegate_pipeline::ports::{Depth, Inbox, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::books::Books;

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use pulsegate_model::device::DeviceId;
 use serde::Serialize;
-use shared::device::DeviceId;
 
 use super::book::{Book, Told, key};
 use crate::Problem;

@@ -15,7 +15,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::aws::{DynamoReader, SqsInbox, patient};
+use pulsegate_aws::{DynamoReader, SqsInbox, patient};
 
 use crate::Problem;
 use crate::print::Format;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::envelope;
-use shared::ports::{Inbox, Received};
-use shared::quarantine::Kept;
+use pulsegate_model::envelope;
+use pulsegate_model::quarantine::Kept;
+use pulsegate_pipeline::ports::{Inbox, Received};
 
 use super::book::Told;
 use super::books::Books;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shared::merge::{self, Points};
-use shared::pulse::PulseItem;
+use pulsegate_model::merge;
+use pulsegate_model::merge::Points;
+use pulsegate_model::pulse::PulseItem;
 
 use super::book::{Book, Place};
 use crate::meters::{Expected, consumption};
@@ -51,8 +52,8 @@ pub(super) fn compare(book: &Book, items: Vec<(Place, PulseItem)>) -> Compared {
 }
 
 /// All points, and what could not be made one.
-fn points(channels: &BTreeMap<shared::codec::Channel, Points>) -> Vec<Expected> {
-    let of_channel = |(channel, points): (&shared::codec::Channel, &Points)| {
+fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>) -> Vec<Expected> {
+    let of_channel = |(channel, points): (&pulsegate_model::codec::Channel, &Points)| {
         let point = |at, index| Expected { channel: channel.to_string(), at, index };
         let dated = points.points.iter().map(|each| point(Some(each.at), each.index));
         let undated = points.undated.iter().flat_map(|each| &each.indexes).map(|&index| point(None, index));

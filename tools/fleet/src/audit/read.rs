@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use futures_util::{TryStreamExt as _, stream};
-use shared::ports::{Item, Key, Lookup, MAX_KEYS, Pages, Part, Whose};
+use pulsegate_aws::items::Item;
+use pulsegate_aws::{Key, Lookup, MAX_KEYS, Pages, Part, Whose};
 use tokio::time::Instant;
 
 use super::book::{Book, as_sent};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use pulsegate_aws::items::{Item, item_size};
+use pulsegate_model::device::Network;
+use pulsegate_pipeline::ports::Waiting;
 use serde::{Deserialize, Serialize};
-use shared::device::Network;
-use shared::ports::{Item, Waiting, item_size};
 
 use super::book::{Book, Told};
 use super::books::Books;

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use shared::at::At;
-use shared::device::Network;
-use shared::envelope;
-use shared::fakes::{FakeInbox, FakeTable};
-use shared::ports::{Item, Queue as _, Table as _};
-use shared::pulse::{self, PulseItem};
-use shared::quarantine::Quarantined;
-use shared::uplink::{Payload, Uplink};
+use pulsegate_aws::Table as _;
+use pulsegate_aws::fakes::FakeTable;
+use pulsegate_aws::items::Item;
+use pulsegate_model::at::At;
+use pulsegate_model::device::Network;
+use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_model::uplink::{Payload, Uplink};
+use pulsegate_model::{envelope, pulse};
+use pulsegate_pipeline::fakes::FakeInbox;
+use pulsegate_pipeline::ports::Queue as _;
 use tokio::time::Instant;
 
 use super::book::{Book, as_sent};
@@ -70,11 +73,11 @@ impl Sent {
     }
 
     fn raw(&self) -> Item {
-        self.uplink.raw_item(30)
+        pulsegate_aws::items::raw_item(&self.uplink, 30)
     }
 
     fn pulses(&self) -> Item {
-        pulse::item(&self.uplink).unwrap()
+        pulsegate_aws::items::pulse_item(&pulse::decode(&self.uplink).unwrap())
     }
 
     /// The same with another last byte.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::ports::{Depth, Key, Lookup, ReadError, Waiting};
+use pulsegate_aws::{Key, Lookup};
+use pulsegate_pipeline::ports::{Depth, ReadError, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::Stores;

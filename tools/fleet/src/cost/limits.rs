@@ -4,11 +4,11 @@ use rust_decimal::{Decimal, dec};
 
 /// Bytes that SQS bills as one request, and the most that a message of ours has
 /// (<https://aws.amazon.com/sqs/pricing/>).
-pub const MESSAGE_BYTES: Decimal = bytes(shared::envelope::MAX_BYTES);
+pub const MESSAGE_BYTES: Decimal = bytes(pulsegate_model::envelope::MAX_BYTES);
 
 /// Bytes of a record that Kinesis bills as one unit, and the most that a record of ours has
 /// (<https://aws.amazon.com/kinesis/data-streams/pricing/>).
-pub const RECORD_BYTES: Decimal = bytes(shared::aggregate::MAX_BYTES);
+pub const RECORD_BYTES: Decimal = bytes(pulsegate_model::aggregate::MAX_BYTES);
 
 /// Bytes of a callback beyond which the function answers 413 (`docs/sigfox.md`). API Gateway bills twice as much, 512 KB, as one
 /// call (<https://aws.amazon.com/api-gateway/pricing/>).

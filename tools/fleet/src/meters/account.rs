@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::merge::{Point, Points};
+use pulsegate_model::merge::{Point, Points};
 
 use super::counter::Fate;
 use super::frames::Log;
@@ -73,7 +73,7 @@ pub fn consumption(points: &Points) -> u64 {
     let counted = |pair: &[Point]| {
         let [from, to] = pair else { return 0 };
         let is_half = |pulses: u64| from.counter_bits.is_some_and(|bits| pulses >> (bits - 1) > 0);
-        shared::merge::difference(from, to).filter(|&pulses| !is_half(pulses)).unwrap_or(to.index)
+        pulsegate_model::merge::difference(from, to).filter(|&pulses| !is_half(pulses)).unwrap_or(to.index)
     };
     points.points.windows(2).map(counted).sum()
 }

@@ -1,7 +1,7 @@
 //! Whether a spec can be: each that cannot is refused with what is wrong and what would be right.
 
-use shared::at::At;
-use shared::device::Network;
+use pulsegate_model::at::At;
+use pulsegate_model::device::Network;
 
 use super::identity::MOST;
 use super::kinds;

@@ -1,8 +1,8 @@
 //! The meters' clocks. One that is on NB-IoT dates its own uplinks, and runs fast or slow at a rate of its own; a Sigfox meter has
 //! none, and the network dates it.
 
-use shared::at::At;
-use shared::device::Network;
+use pulsegate_model::at::At;
+use pulsegate_model::device::Network;
 
 use super::Fleet;
 use super::chance::{About, hash};

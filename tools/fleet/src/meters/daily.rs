@@ -1,6 +1,6 @@
 //! What a Sigfox meter sends once a day besides its counts: that it is alive, and, where water always runs, an alarm.
 
-use shared::device::Network;
+use pulsegate_model::device::Network;
 
 use super::Fleet;
 use super::chance::{About, hash};

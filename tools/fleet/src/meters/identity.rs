@@ -2,7 +2,7 @@
 //!
 //! A seed has a region of its own among the IDs, so that the fleets of two seeds hardly ever meet in one table.
 
-use shared::device::{DeviceId, Imei, Network, Serial, SigfoxId};
+use pulsegate_model::device::{DeviceId, Imei, Network, Serial, SigfoxId};
 
 use super::Transport;
 use super::chance::{About, hash};

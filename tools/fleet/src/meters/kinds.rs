@@ -1,7 +1,7 @@
-//! What the meters are: profiles of `shared/profiles.toml`, each with how its devices send, what of their log they tell, and in which
+//! What the meters are: profiles of `shared/model/profiles.toml`, each with how its devices send, what of their log they tell, and in which
 //! frames.
 
-use shared::device::Network;
+use pulsegate_model::device::Network;
 
 use super::Transport;
 use super::frames::{Report, adeunis, dragino, efento, senml};
@@ -9,7 +9,7 @@ use super::frames::{Report, adeunis, dragino, efento, senml};
 /// A profile that is known how to send.
 #[derive(Debug)]
 pub(super) struct Kind {
-    /// As in `shared/profiles.toml`.
+    /// As in `shared/model/profiles.toml`.
     pub(super) profile: &'static str,
     pub(super) transport: Transport,
     /// After so many bits its counters start again at zero, if the codec or the profile says so.
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn every_kind_is_a_profile_of_its_network_and_knows_its_counters() {
         for kind in &KINDS {
-            let profile = shared::profile::find(kind.network(), kind.profile).expect(kind.profile);
+            let profile = pulsegate_model::profile::find(kind.network(), kind.profile).expect(kind.profile);
             assert_eq!(profile.counter_bits(), kind.counter_bits, "{}", kind.profile);
             let is_dated = profile.settings.log_period == Some(3_600);
             assert_eq!(matches!(kind.logs, Logs::Hourly(_)), is_dated, "{}", kind.profile);

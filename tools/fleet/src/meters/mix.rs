@@ -1,6 +1,6 @@
 //! Which meter is on which network, and of which profile: evenly mixed over the numbers, in counts that are right to the meter.
 
-use shared::device::Network;
+use pulsegate_model::device::Network;
 
 use super::kinds::{self, Kind};
 use crate::spec::Spec;

@@ -13,8 +13,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::at::At;
-use shared::device::DeviceId;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 
 use crate::Problem;
 use crate::spec::Spec;
@@ -68,7 +68,7 @@ pub struct Meter {
     pub number: u32,
     /// What it is called in the tables.
     pub device: DeviceId,
-    /// Its profile, as in `shared/profiles.toml`.
+    /// Its profile, as in `shared/model/profiles.toml`.
     pub profile: &'static str,
     /// How it sends.
     pub transport: Transport,

@@ -1,7 +1,7 @@
 //! What a meter tells in a session, and under which keys.
 
-use shared::at::At;
-use shared::device::Network;
+use pulsegate_model::at::At;
+use pulsegate_model::device::Network;
 
 use super::chance::{About, hash};
 use super::counter::Fate;

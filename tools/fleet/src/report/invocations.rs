@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hdrhistogram::Histogram;
+use pulsegate_pipeline::ports::LogLine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::ports::LogLine;
 
 use super::fit::Sums;
 use crate::Problem;

@@ -14,7 +14,7 @@
 
 use std::path::{Path, PathBuf};
 
-use shared::aws::{LogGroup, patient};
+use pulsegate_aws::{LogGroup, patient};
 
 use crate::Problem;
 use crate::print::{Format, several};

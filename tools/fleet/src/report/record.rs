@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pulsegate_pipeline::ports::{Log, LogLine};
 use serde_json::Value;
-use shared::ports::{Log, LogLine};
 use tokio::time::Instant;
 
 use super::invocations::{Adder, Functions, LINE_OVERHEAD, metrics};

@@ -5,8 +5,8 @@ use std::fs;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use pulsegate_pipeline::ports::{Log, LogLine, ReadError};
 use serde_json::json;
-use shared::ports::{Log, LogLine, ReadError};
 use tokio::time::Instant;
 
 use super::record::{FUNCTIONS, record};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use pulsegate_model::at::At;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use shared::at::At;
 
 use super::faults::Faults;
 use super::options::Options;

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::profile;
+use pulsegate_model::profile::Callbacks;
 use serde_json::json;
-use shared::at::At;
-use shared::device::{DeviceId, Network};
-use shared::profile::{self, Callbacks};
 
 use super::ledger::Message;
 
@@ -120,8 +121,8 @@ struct Radio {
 
 #[cfg(test)]
 mod tests {
-    use shared::sigfox::{CallbackKind, Content, read};
-    use shared::uplink::Uplink;
+    use pulsegate_model::uplink::Uplink;
+    use pulsegate_pipeline::sigfox::{CallbackKind, Content, read};
 
     use super::*;
 

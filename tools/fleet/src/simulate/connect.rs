@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _};
 use std::sync::Arc;
 
-use shared::aws::{DynamoReader, SecretStore};
+use pulsegate_aws::{DynamoReader, SecretStore};
 
 use super::begin::How;
 use super::http::Api;

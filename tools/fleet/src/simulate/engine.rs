@@ -15,9 +15,8 @@ use super::schedule::{Clock, Due, Schedule};
 use super::stop::Stop;
 use super::tally::{Rates, Udp};
 use super::timers::micros;
-use crate::Problem;
-use crate::audit;
 use crate::meters::{Fleet, Meter, Transport, Uplink};
+use crate::{Problem, audit};
 
 const TICK: Duration = Duration::from_micros(500);
 

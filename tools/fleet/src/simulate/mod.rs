@@ -49,11 +49,10 @@ mod tests;
 mod timers;
 mod watch;
 
-pub use options::Options;
-
 use begin::Begin;
 use connect::Connections;
 use engine::{Engine, Parts};
+pub use options::Options;
 use recorder::{Others, Recorder};
 use schedule::{Clock, Schedule};
 use sigfox::{Cloud, Endpoint, Manner};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_load::net::{Inbox, Outbox};
-use shared::device::DeviceId;
+use pulsegate_model::device::DeviceId;
 
 use super::coap::{self, Heard};
 use super::faults::Lots;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::ArgPredicate;
 use jiff::SignedDuration;
-use shared::at::At;
+use pulsegate_model::at::At;
 
 use super::sigfox::Channel;
 use crate::print::Format;

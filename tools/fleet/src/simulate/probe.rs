@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::ports::{Key, Lookup, MAX_KEYS};
-use tokio::sync::mpsc::{UnboundedReceiver, error::TryRecvError};
+use pulsegate_aws::{Key, Lookup, MAX_KEYS};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
 use super::sigfox::lock;
@@ -75,8 +76,9 @@ async fn look(table: &impl Lookup, waiting: &mut HashMap<Key, Instant>, probed: 
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use pulsegate_aws::Found;
+    use pulsegate_pipeline::ports::ReadError;
     use serde_json::json;
-    use shared::ports::{Found, ReadError};
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;

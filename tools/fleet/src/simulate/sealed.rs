@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bridge_load::meter;
-use shared::device::Imei;
+use pulsegate_model::device::Imei;
 
 use crate::Problem;
 

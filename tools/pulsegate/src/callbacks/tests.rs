@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Parser as _;
-use shared::sigfox::{Content, Messages, read};
-use shared::uplink::Kind;
+use pulsegate_model::uplink::Kind;
+use pulsegate_pipeline::sigfox::{Content, Messages, read};
 
 use super::*;
 use crate::options::{Command, Options};

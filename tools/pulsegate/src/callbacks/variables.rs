@@ -1,6 +1,6 @@
 //! What each kind of callback can tell.
 
-use shared::sigfox::CallbackKind;
+use pulsegate_pipeline::sigfox::CallbackKind;
 
 /// Variables that expand to JSON of their own. In quotes they would be none; all others are safe only in quotes, since
 /// `null` and `N/A` are what some of them expand to.

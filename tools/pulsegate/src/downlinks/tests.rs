@@ -1,9 +1,8 @@
 use clap::Parser as _;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::downlink::{Answer, Downlinks as _, Outcome, Timeliness, answer};
+use pulsegate_pipeline::fakes::FakeDownlinks;
 use serde_json::{Value, json};
-use shared::downlink::{Answer, Outcome, Timeliness, answer};
-use shared::fakes::FakeDownlinks;
-use shared::ports::Downlinks as _;
-use shared::uplink::Uplink;
 
 use super::*;
 use crate::options::{Command, Options};
@@ -133,7 +132,7 @@ async fn what_no_word_came_of_is_queued_again_on_request_only() {
 async fn the_reason_of_a_refusal_is_in_the_list() {
     let desk = FakeDownlinks::default();
     done(&desk, &format!("queue 1A2345 {DATA} --name a")).await;
-    let downlink = Downlink::from_item(desk.items().remove(0)).unwrap();
+    let downlink: Downlink = serde_json::from_value(desk.items().remove(0)).unwrap();
     let (uplink, marker) = ("2026-11-20T13:00:00Z#00042".to_owned(), "answered#2026-11-20T13:00:00Z#00042".to_owned());
     let answer = Answer { downlink: downlink.clone(), uplink, marker, expires_at: 0 };
     assert!(desk.answer_with(&answer, deadline()).await.unwrap());

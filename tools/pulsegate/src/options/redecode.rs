@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shared::at::At;
-use shared::device::DeviceId;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 
 use super::redrive::address;
 use super::{Format, any_device};

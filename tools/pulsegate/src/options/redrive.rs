@@ -1,7 +1,7 @@
 //! The command line of `pulsegate redrive`.
 
 use clap::{Args, Subcommand};
-use shared::device::DeviceId;
+use pulsegate_model::device::DeviceId;
 
 use super::{Format, any_device};
 use crate::Problem;

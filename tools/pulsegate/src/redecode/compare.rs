@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use pulsegate_aws::items::Item;
 use serde_dynamo::AttributeValue;
 use serde_json::Value;
-use shared::ports::Item;
 
 /// Whether a table that holds the one would be changed by writing the other. It keeps numbers in a spelling of its own and
 /// sets in no order.

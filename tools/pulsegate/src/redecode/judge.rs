@@ -1,10 +1,11 @@
 //! What has become of each uplink.
 
+use pulsegate_aws::Key;
+use pulsegate_aws::items::Item;
+use pulsegate_model::pulse;
+use pulsegate_model::pulse::NoPulses;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::AttributeValue;
-use shared::ports::{Item, Key};
-use shared::pulse::{self, NoPulses};
-use shared::uplink::Uplink;
 
 use super::compare::{differences, same};
 
@@ -72,7 +73,7 @@ pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<NotRaw>) {
     let (mut decoded, mut not_raw): (Vec<Decoded>, _) = (Vec::new(), Vec::new());
     for item in items {
         let Some(raw_key) = Key::of(&item) else { continue }; // no item of such a table is without
-        let uplink = match Uplink::from_raw_item(item) {
+        let uplink = match pulsegate_aws::items::uplink_of(item) {
             Ok(uplink) => uplink,
             Err(reason) => {
                 not_raw.push(NotRaw { key: raw_key, reason: reason.to_string() });
@@ -80,7 +81,7 @@ pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<NotRaw>) {
             }
         };
         let key = Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() };
-        let candidate = pulse::item(&uplink);
+        let candidate = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item));
         match decoded.last_mut() {
             Some(last) if last.key == key => last.candidates.push(candidate),
             _ => decoded.push(Decoded { key, candidates: vec![candidate] }),

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::ports::{Item, item_size};
+use pulsegate_aws::items::{Item, item_size};
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes of a read unit. Reading what may be a second old costs half of one.

@@ -1,6 +1,6 @@
 //! Pages that end between two uplinks: an uplink that came in two kinds has two raw items, and is judged once.
 
-use shared::ports::{Key, Page, Pages, Part};
+use pulsegate_aws::{Key, Page, Pages, Part};
 use tokio::time::Instant;
 
 use super::pace::{Pace, read_units};
@@ -54,8 +54,9 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use shared::fakes::FakeTable;
-    use shared::ports::{Item, Whose};
+    use pulsegate_aws::Whose;
+    use pulsegate_aws::fakes::FakeTable;
+    use pulsegate_aws::items::Item;
 
     use super::*;
 

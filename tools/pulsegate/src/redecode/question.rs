@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use pulsegate_aws::{Part, Whose};
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use serde::{Deserialize, Serialize};
-use shared::at::At;
-use shared::device::DeviceId;
-use shared::ports::{Part, Whose};
 
 use crate::Problem;
 use crate::options::RedecodeOptions;

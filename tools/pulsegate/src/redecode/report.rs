@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use pulsegate_aws::Key;
 use serde_json::{Value, json};
-use shared::ports::Key;
 
 use super::judge::What;
 use super::state::State;

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use shared::ports::{Item, Key, Lookup, MAX_KEYS, Page, Pages, Table};
+use pulsegate_aws::items::Item;
+use pulsegate_aws::{Key, Lookup, MAX_KEYS, Page, Pages, Table};
 use tokio::time::Instant;
 
 use super::judge::{NotRaw, Verdict, What, decode};

@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use pulsegate_aws::Key;
 use serde::{Deserialize, Serialize};
-use shared::ports::Key;
 
 use super::judge::{Verdict, What};
 use super::question::Question;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use pulsegate_aws::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::ports::Key;
 
 use super::judge::{NotRaw, Verdict, What};
 

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::Parser as _;
 use proptest::prelude::*;
+use pulsegate_aws::fakes::FakeTable;
+use pulsegate_aws::items::Item;
+use pulsegate_model::at::At;
+use pulsegate_model::pulse;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::fakes::Life;
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
-use shared::at::At;
-use shared::fakes::{FakeTable, Life};
-use shared::ports::Item;
-use shared::pulse;
-use shared::uplink::Uplink;
 use tokio::time::timeout;
 
 use super::*;
@@ -69,17 +70,18 @@ impl World {
         let (mut raw, mut held, mut expected, mut differ) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
         for (n, (before, decodable, twice)) in uplinks.into_iter().enumerate() {
             let uplink = uplink(n, decodable);
-            raw.push(uplink.raw_item(30));
+            raw.push(pulsegate_aws::items::raw_item(&uplink, 30));
             if twice {
-                raw.push(Uplink { kind: shared::uplink::Kind::DataAdvanced, ..uplink.clone() }.raw_item(30));
+                let advanced = Uplink { kind: pulsegate_model::uplink::Kind::DataAdvanced, ..uplink.clone() };
+                raw.push(pulsegate_aws::items::raw_item(&advanced, 30));
             }
-            let was = pulse::item(&super::tests::uplink(n, true)).unwrap();
+            let was = pulsegate_aws::items::pulse_item(&pulse::decode(&super::tests::uplink(n, true)).unwrap());
             let was = match before {
                 Before::Current => Some(was),
                 Before::Older => Some(older(&was)),
                 Before::Nothing => None,
             };
-            let now = pulse::item(&uplink).ok();
+            let now = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item)).ok();
             let what = match (&was, &now) {
                 (Some(was), Some(now)) if was == now => None,
                 (Some(_), Some(_)) => Some("changed"),
@@ -187,7 +189,7 @@ async fn examples_tell_the_difference_attribute_by_attribute_and_by_codec() {
     let report = world.report("--all").await;
     let pair = |now: &str| report["by_codec"].as_array().unwrap().iter().find(|pair| pair["before"] == now).unwrap();
     let example = &pair("adeunis-pulse-v4 0")["examples"][0];
-    let now = pulse::item(&uplink(0, true)).unwrap();
+    let now = pulsegate_aws::items::pulse_item(&pulse::decode(&uplink(0, true)).unwrap());
     let Some(AttributeValue::N(version)) = now.inner().get("codec_version") else { panic!("no version") };
     let why = json!([format!("codec_version: 0 -> {version}"), "gone: \"x\" -> nothing"]);
     assert_eq!((&example["what"], &example["why"]), (&json!("changed"), &why));
@@ -229,13 +231,13 @@ async fn a_device_and_a_time_span_are_decoded_alone() {
 async fn an_uplink_in_two_kinds_that_contradict_each_other_is_as_it_was_written_last() {
     let data = uplink(0, true);
     let advanced = Uplink {
-        kind: shared::uplink::Kind::DataAdvanced,
+        kind: pulsegate_model::uplink::Kind::DataAdvanced,
         payload: "46800000ffff00000002".parse().unwrap(),
         ..data.clone()
     };
-    let raw = FakeTable::of([data.raw_item(30), advanced.raw_item(30)]);
+    let raw = FakeTable::of([pulsegate_aws::items::raw_item(&data, 30), pulsegate_aws::items::raw_item(&advanced, 30)]);
     for held in [&data, &advanced] {
-        let pulses = FakeTable::of([pulse::item(held).unwrap()]);
+        let pulses = FakeTable::of([pulse::decode(held).map(|item| pulsegate_aws::items::pulse_item(&item)).unwrap()]);
         let world = World { raw: FakeTable::of(raw.items()), pulses, expected: vec![], differ: BTreeMap::new() };
         assert_eq!(world.report("--all --write").await["same"], 1);
     }
@@ -244,7 +246,7 @@ async fn an_uplink_in_two_kinds_that_contradict_each_other_is_as_it_was_written_
 #[tokio::test(start_paused = true)]
 async fn raw_items_that_are_none_are_told_and_hold_nothing_up() {
     let world = World::mixed(1);
-    let mut odd = uplink(3, true).raw_item(30).inner().clone();
+    let mut odd = pulsegate_aws::items::raw_item(&uplink(3, true), 30).inner().clone();
     odd.insert("kind".to_owned(), AttributeValue::S("newer".to_owned()));
     odd.insert("uplink".to_owned(), AttributeValue::S("2026-11-01T12:00:00Z#00003#newer".to_owned()));
     let items = world.raw.items().into_iter().chain([odd.into()]);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use pulsegate_model::at::At;
+use pulsegate_model::quarantine::Kept;
+use pulsegate_pipeline::ports::{Inbox, Received};
 use serde_json::{Value, json};
-use shared::at::At;
-use shared::ports::{Inbox, Received};
-use shared::quarantine::Kept;
 
 use super::walk::Walk;
 use super::{MAX_ROWS, Selection};

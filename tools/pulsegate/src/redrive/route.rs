@@ -1,12 +1,13 @@
 //! Where a record goes back to, and as what.
 
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::envelope::Packed;
+use pulsegate_model::quarantine::{Kept, Quarantined};
+use pulsegate_model::{envelope, profile};
+use pulsegate_pipeline::sigfox;
+use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
 use serde_json::Value;
-use shared::device::{DeviceId, Network};
-use shared::envelope::{self, Packed};
-use shared::ports::StreamRecord;
-use shared::profile;
-use shared::quarantine::{Kept, Quarantined};
-use shared::sigfox::{self, CallbackKind, Content, Messages};
 use sigfox_recovery::item;
 
 /// The stages that read callbacks. They say so in quarantine, too, of what is unreadable in them still.

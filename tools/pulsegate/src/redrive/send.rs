@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::quarantine::Kept;
+use pulsegate_pipeline::ports::{Inbox, Queue, Received, Refused, Stream};
 use serde_json::{Value, json};
-use shared::ports::{Inbox, Queue, Received, Refused, Stream, StreamRecord};
-use shared::quarantine::Kept;
 use tokio::time::{Instant, sleep};
 
 use super::route::{Load, Place, Route, route};

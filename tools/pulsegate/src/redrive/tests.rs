@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use proptest::prelude::*;
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_pipeline::fakes::{FakeInbox, FakeQueue, FakeStream, Life};
+use pulsegate_pipeline::ports::Queue as _;
 use serde_json::{Value, json};
-use shared::fakes::{FakeInbox, FakeQueue, FakeStream, Life};
-use shared::ports::Queue as _;
-use shared::quarantine::Quarantined;
 use tokio::time::{sleep, timeout};
 
 use super::walk::Walk;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared::ports::{Inbox, ReadError, Received};
+use pulsegate_pipeline::ports::{Inbox, ReadError, Received};
 
 use super::{HOLD, give_back, soon};
 

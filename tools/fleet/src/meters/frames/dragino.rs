@@ -53,7 +53,7 @@ pub(in crate::meters) fn contact_counter(report: &Report) -> Vec<Vec<u8>> {
 }
 
 fn frame(report: &Report, version: [u8; 2], own: &[u8], record: impl Fn(u64, [u8; 4]) -> Vec<u8>) -> Vec<u8> {
-    let time = |at: shared::at::At| u32::try_from(at.unix()).unwrap_or(0).to_be_bytes();
+    let time = |at: pulsegate_model::at::At| u32::try_from(at.unix()).unwrap_or(0).to_be_bytes();
     let mut frame = report.modem.packed().to_vec();
     frame[0] |= 0xF0;
     frame.extend(version);

@@ -25,7 +25,7 @@
 //! <https://getefento.com/library/pulse-counters/>.
 
 use prost::Message;
-use shared::device::DeviceId;
+use pulsegate_model::device::DeviceId;
 
 use super::{Log, Report};
 

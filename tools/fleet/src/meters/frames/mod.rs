@@ -1,7 +1,7 @@
 //! The bytes that meters send, written from their makers' documents and not with the codecs, so that the two can disagree.
 
-use shared::at::At;
-use shared::device::{DeviceId, Imei};
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, Imei};
 
 pub(super) mod adeunis;
 pub(super) mod dragino;

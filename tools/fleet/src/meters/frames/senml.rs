@@ -7,9 +7,10 @@
 //!
 //! `docs/connect-nbiot.md` has what such a meter sends.
 
+use std::convert::Infallible;
+
 use minicbor::encode::{Encoder, Error};
 use serde::Serialize;
-use std::convert::Infallible;
 
 use super::Report;
 

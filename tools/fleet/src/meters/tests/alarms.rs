@@ -1,6 +1,6 @@
 //! What meters send besides their counts, as the codecs read it.
 
-use shared::codec::Flag;
+use pulsegate_model::codec::Flag;
 
 use super::super::home::Home;
 use super::*;

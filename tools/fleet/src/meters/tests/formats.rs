@@ -7,7 +7,7 @@ use super::*;
 fn report(logs: &[(i64, i64)]) -> Report {
     let now = 1_795_176_000;
     let log = |&(before, counted): &(i64, i64)| Log {
-        at: shared::at::At::from_unix(now - before).unwrap(),
+        at: pulsegate_model::at::At::from_unix(now - before).unwrap(),
         counted,
         a: 1_000 + counted.cast_unsigned(),
         b: 50 + counted.cast_unsigned() / 4,
@@ -15,7 +15,7 @@ fn report(logs: &[(i64, i64)]) -> Report {
     Report {
         device: "nbiot:282C02424EED".parse().unwrap(),
         modem: "490154203237518".parse().unwrap(),
-        at: shared::at::At::from_unix(now).unwrap(),
+        at: pulsegate_model::at::At::from_unix(now).unwrap(),
         sequence: 42,
         logs: logs.iter().map(log).collect(),
         leaks: false,

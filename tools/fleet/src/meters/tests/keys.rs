@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use shared::at::At;
-use shared::codec::{adeunis_pulse, dragino, efento, senml};
-use shared::device::{DeviceId, Imei};
+use pulsegate_model::at::At;
+use pulsegate_model::codec::{adeunis_pulse, dragino, efento, senml};
+use pulsegate_model::device::{DeviceId, Imei};
 
 use super::super::frames::efento::sequence;
 use super::*;

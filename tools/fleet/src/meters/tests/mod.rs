@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use shared::codec::Channel;
-use shared::device::Network;
-use shared::merge::{Merge, Points};
-use shared::pulse::{self, PulseItem};
-use shared::uplink::{Kind, Payload, Radio, TimeSource, Uplink as Stored};
+use pulsegate_model::codec::Channel;
+use pulsegate_model::device::Network;
+use pulsegate_model::merge::{Merge, Points};
+use pulsegate_model::pulse;
+use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink as Stored};
 
 use super::kinds::{self, KINDS};
 use super::{Fleet, Meter, Transport, Uplink};
@@ -54,7 +55,7 @@ fn any_spec(hours: f64) -> impl Strategy<Value = Spec> {
                 devices,
                 sigfox_share: sigfox,
                 mix: KINDS.iter().zip(weights).map(weighted).collect(),
-                start: shared::at::At::from_unix(start).unwrap(),
+                start: pulsegate_model::at::At::from_unix(start).unwrap(),
                 hours,
                 speed_up: 1.0,
                 arrival,
@@ -73,7 +74,7 @@ fn uplinks(fleet: &Fleet, number: u32, hours: &[u32]) -> Vec<Uplink> {
 
 /// What the table of pulses has of an uplink, by way of the real stages.
 fn stored(meter: &Meter, uplink: &Uplink) -> PulseItem {
-    let profile = shared::profile::find(meter.device.network(), meter.profile).expect(meter.profile);
+    let profile = pulsegate_model::profile::find(meter.device.network(), meter.profile).expect(meter.profile);
     let uplink = Stored {
         device: meter.device,
         kind: Kind::Data,

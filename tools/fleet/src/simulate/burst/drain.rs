@@ -1,7 +1,7 @@
 //! The function behind the stream, invoked as Lambda's event source mapping of the template does it: of each shard one batch at
 //! a time, in order, and what was refused once more.
 //!
-//! The function is the deployed one, `shared::raw` with `shared::batch` around it, as `functions/raw-nbiot` puts them together, but
+//! The function is the deployed one, `pulsegate_pipeline::raw` with `pulsegate_pipeline::batch` around it, as `functions/raw-nbiot` puts them together, but
 //! for the line of metrics that it prints.
 
 use std::io;
@@ -13,8 +13,7 @@ use std::time::Duration;
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use futures_util::future::join_all;
-use shared::batch;
-use shared::raw::RawStage;
+use pulsegate_pipeline::raw::RawStage;
 use tokio::time::{Instant, sleep};
 
 use super::stream::{Record, Stream};
@@ -41,6 +40,8 @@ pub(super) struct Progress {
     pub(super) invocations: AtomicU64,
 }
 
+type Stage = RawStage<pulsegate_aws::RawTable<RawTable>, pulsegate_aws::EventTable<RawTable>, Nowhere>;
+
 /// What a drain needs.
 pub(super) struct Setup {
     pub(super) stream: Arc<Stream>,
@@ -56,18 +57,14 @@ pub(super) fn start(setup: Setup) -> JoinHandle<io::Result<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let Setup { stream, fleet, capacity, kept, progress } = setup;
         let table = RawTable::new(fleet, capacity, kept);
-        let stage = RawStage { table, retention_days: 400, events: None, pulse: Nowhere, quarantine: Nowhere };
+        let raw = pulsegate_aws::RawTable { table, retention_days: 400 };
+        let stage = Stage { raw, events: None, pulse: Nowhere, quarantine: Nowhere };
         let shards = (0..stream.shards()).map(|shard| empty(&stream, shard, &stage, &progress));
         runtime.block_on(join_all(shards)).into_iter().collect()
     })
 }
 
-async fn empty(
-    stream: &Stream,
-    shard: usize,
-    stage: &RawStage<RawTable, Nowhere>,
-    progress: &Progress,
-) -> io::Result<()> {
+async fn empty(stream: &Stream, shard: usize, stage: &Stage, progress: &Progress) -> io::Result<()> {
     let mut next = 0;
     while gather(stream, shard, next).await {
         let batch = stream.read(shard, next, BATCH);
@@ -99,15 +96,11 @@ async fn gather(stream: &Stream, shard: usize, next: usize) -> bool {
     }
 }
 
-async fn invoke(
-    next: usize,
-    batch: &[Record],
-    stage: &RawStage<RawTable, Nowhere>,
-) -> io::Result<KinesisEventResponse> {
-    let records = batch::from_kinesis(event(next, batch)).map_err(io::Error::other)?;
+async fn invoke(next: usize, batch: &[Record], stage: &Stage) -> io::Result<KinesisEventResponse> {
+    let records = pulsegate_aws::lambda::from_kinesis(event(next, batch)).map_err(io::Error::other)?;
     let outcome = stage.run("raw-nbiot", &records, Instant::now() + TIMEOUT).await;
-    lock(&stage.table.kept().items).unreadable += outcome.counts.quarantined as u64;
-    Ok(batch::kinesis_response(&records, &outcome.failed))
+    lock(&stage.raw.table.kept().items).unreadable += outcome.counts.quarantined as u64;
+    Ok(pulsegate_aws::lambda::kinesis_response(&records, &outcome.failed))
 }
 
 fn event(next: usize, batch: &[Record]) -> KinesisEvent {

@@ -1,8 +1,8 @@
 //! Which sessions there is an uplink of: each compared with what its meter has sent, to the byte.
 
 use fixedbitset::FixedBitSet;
-use shared::uplink::{TimeSource, Uplink};
-use shared::{aggregate, record};
+use pulsegate_model::uplink::{TimeSource, Uplink};
+use pulsegate_model::{aggregate, record};
 
 use super::stream::Stream;
 use crate::meters::Fleet;

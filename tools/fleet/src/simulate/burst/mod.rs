@@ -31,13 +31,12 @@ use super::sigfox::lock;
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{Options, live};
-use crate::Problem;
 use crate::cost::measurement::Measurement;
 use crate::meters::Fleet;
-use crate::plan;
 use crate::plan::needs::Needs;
 use crate::run::{Burst, Run, Sessions};
 use crate::spec::Spec;
+use crate::{Problem, plan};
 
 mod curve;
 mod drain;

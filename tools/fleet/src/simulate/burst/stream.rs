@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use shared::aggregate;
+use pulsegate_model::aggregate;
 
 use crate::simulate::sigfox::lock;
 

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::ports::{Item, Queue, Refused, Table, item_size};
-use shared::uplink::Uplink;
+use pulsegate_aws::Table;
+use pulsegate_aws::items::{Item, item_size};
+use pulsegate_pipeline::ports::{Queue, Refused};
 use tokio::time::{Instant, sleep_until};
 
 use super::found::Found;
@@ -75,7 +76,7 @@ impl RawTable {
 
     fn keep(&self, item: &Item) {
         let mut items = lock(&self.kept.items);
-        match Uplink::from_raw_item(item.clone()) {
+        match pulsegate_aws::items::uplink_of(item.clone()) {
             Ok(uplink) => items.take(&uplink, &self.fleet),
             Err(_) => items.unreadable += 1,
         }

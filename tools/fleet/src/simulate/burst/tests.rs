@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::streams::KinesisEventResponse;
+use pulsegate_aws::Table as _;
+use pulsegate_model::aggregate::Aggregator;
+use pulsegate_model::at::At;
+use pulsegate_model::record;
+use pulsegate_model::uplink::{Kind, Radio, TimeSource, Uplink};
 use rust_decimal::Decimal;
-use shared::aggregate::Aggregator;
-use shared::at::At;
-use shared::ports::Table as _;
-use shared::record;
-use shared::uplink::{Kind, Radio, TimeSource, Uplink};
 use tokio::time::Instant;
 
 use super::drain::done;
@@ -34,7 +34,7 @@ fn uplink(fleet: &Fleet, number: u32, hour: u32) -> Uplink {
         time_source: TimeSource::Device,
         sequence: Some(sent.sequence),
         profile: meter.profile.parse().unwrap(),
-        payload: shared::uplink::Payload::from_bytes(&sent.payload).unwrap(),
+        payload: pulsegate_model::uplink::Payload::from_bytes(&sent.payload).unwrap(),
         radio: Radio::default(),
     }
 }
@@ -76,7 +76,7 @@ fn an_acknowledgement_without_its_bytes_in_the_stream_is_lost() {
     let mut records: Vec<Vec<u8>> = (1..DEVICES).map(|number| packed(&[of(number, 0), of(number, 1)])).collect();
     // Of meter 0 one session is there twice; of the other there are other bytes than it has sent, and another time.
     records.push(packed(&[of(0, 1), of(0, 1)]));
-    let other = shared::uplink::Payload::from_bytes(&[1, 2, 3]).unwrap();
+    let other = pulsegate_model::uplink::Payload::from_bytes(&[1, 2, 3]).unwrap();
     records.push(packed(&[Uplink { payload: other, ..of(0, 0) }]));
     records.push(packed(&[Uplink { at: At::from_unix(of(0, 0).at.unix() + 1).unwrap(), ..of(0, 0) }]));
     records.push(b"nothing that a bridge puts".to_vec());
@@ -117,8 +117,8 @@ fn what_is_in_the_stream_is_stored_once_each_by_the_function_behind_it() {
 async fn a_table_takes_its_units_and_refuses_the_end_of_what_does_not_fit_into_the_time() {
     let fleet = fleet();
     let items: Vec<_> = (0..DEVICES)
-        .flat_map(|number| [0, 1].map(|hour| uplink(&fleet, number, hour).raw_item(400)))
-        .chain((0..DEVICES).map(|number| uplink(&fleet, number, 0).raw_item(400)))
+        .flat_map(|number| [0, 1].map(|hour| pulsegate_aws::items::raw_item(&uplink(&fleet, number, hour), 400)))
+        .chain((0..DEVICES).map(|number| pulsegate_aws::items::raw_item(&uplink(&fleet, number, 0), 400)))
         .collect();
     let kept = Arc::new(Kept::none(&fleet));
     let table = RawTable::new(Arc::clone(&fleet), 10, Arc::clone(&kept));

@@ -51,8 +51,8 @@ async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
 #[tokio::test(start_paused = true)]
 async fn what_a_newer_version_has_decoded_is_told_and_never_replaced() {
     // Of four uplinks, of which one does not decode here: three of a newer version, and one of an older.
-    let raw = FakeTable::of((0..4).map(|n| uplink(n, n != 2).raw_item(30)));
-    let now = |n| pulse::item(&uplink(n, true)).unwrap();
+    let raw = FakeTable::of((0..4).map(|n| pulsegate_aws::items::raw_item(&uplink(n, n != 2), 30)));
+    let now = |n| pulsegate_aws::items::pulse_item(&pulse::decode(&uplink(n, true)).unwrap());
     // As a text, 10 would come before 2.
     let newer: Vec<Item> = (0..3).map(|n| in_version("10", &now(n))).collect();
     let pulses = FakeTable::of(newer.iter().cloned().chain([older(&now(3))]));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shared::ports::{Queue, ReadError, Received, Refused};
+use pulsegate_pipeline::ports::{Queue, ReadError, Received, Refused};
 
 use super::*;
 

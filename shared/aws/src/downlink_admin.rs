@@ -1,0 +1,82 @@
+//! [`DownlinkDesk`] on DynamoDB. No function needs it: its actions are for those who queue.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::downlink::{
+    Answer, Downlink, DownlinkDesk, DownlinkId, Downlinks, Entry, Outcome, Unavailable,
+};
+use tokio::time::Instant;
+
+use crate::downlink::{DownlinkTable, client, entry, text, within};
+use crate::items::to_item;
+
+/// A DynamoDB table with the string keys `device` and `downlink`, to queue in.
+#[derive(Debug, Clone)]
+pub struct DownlinkDeskTable {
+    client: Client,
+    name: String,
+    table: DownlinkTable,
+}
+
+impl DownlinkDeskTable {
+    /// What it takes beyond a [`DownlinkTable`], of which only the query is used.
+    pub const ACTIONS: &[&str] = &["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"];
+
+    /// The table of this name.
+    pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { client: client(config), table: DownlinkTable::new(config, &name), name }
+    }
+}
+
+impl Downlinks for DownlinkDeskTable {
+    async fn of_device(&self, device: DeviceId, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
+        self.table.of_device(device, deadline).await
+    }
+
+    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+        self.table.answer_with(answer, deadline).await
+    }
+
+    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
+        self.table.close(outcome, deadline).await
+    }
+}
+
+impl DownlinkDesk for DownlinkDeskTable {
+    async fn all(&self, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
+        let pages = self.client.scan().table_name(&self.name).into_paginator().items().send();
+        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(Unavailable::new)?;
+        Ok(items.into_iter().map(entry).collect())
+    }
+
+    async fn add(&self, downlink: &Downlink, deadline: Instant) -> Result<bool, Unavailable> {
+        let request = self.client.put_item().table_name(&self.name).set_item(Some(to_item(downlink).into()));
+        let request = request.condition_expression("attribute_not_exists(#downlink)");
+        match within(deadline, request.expression_attribute_names("#downlink", "downlink").send()).await? {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
+            Err(e) => Err(Unavailable::new(e)),
+        }
+    }
+
+    async fn cancel(&self, device: DeviceId, id: &DownlinkId, deadline: Instant) -> Result<bool, Unavailable> {
+        let request = self.client.delete_item().table_name(&self.name).key("device", text(&device));
+        let request = request
+            .key("downlink", text(id))
+            .condition_expression("attribute_exists(#downlink) AND attribute_not_exists(#uplink)")
+            .expression_attribute_names("#downlink", "downlink")
+            .expression_attribute_names("#uplink", "uplink");
+        match within(deadline, request.send()).await? {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
+            Err(e) => Err(Unavailable::new(e)),
+        }
+    }
+}

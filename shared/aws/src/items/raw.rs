@@ -1,0 +1,137 @@
+//! The item of the raw table, as `docs/data-model.md` describes it.
+
+use pulsegate_model::at::{At, AtError};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Kind, Payload, ProfileName, Radio, TimeSource, Uplink, UplinkError};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{Item, to_item};
+
+#[derive(Serialize, Deserialize)]
+struct RawItem {
+    device: DeviceId,
+    uplink: String,
+    kind: Kind,
+    time_source: TimeSource,
+    profile: ProfileName,
+    payload: ByteBuf,
+    #[serde(default, skip_serializing_if = "Radio::is_empty")]
+    radio: Radio,
+    expires_at: i64,
+}
+
+/// Not an item of the raw table, or one that this code does not know.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRaw {
+    /// An attribute is missing, or not what it should be.
+    #[error("not a raw uplink: {0}")]
+    Attributes(#[from] serde_dynamo::Error),
+    /// The key is not made of time, sequence and kind.
+    #[error("{0:?} is not the key of a raw uplink")]
+    Key(String),
+    /// A time that cannot be.
+    #[error(transparent)]
+    At(#[from] AtError),
+    /// A payload that cannot be.
+    #[error(transparent)]
+    Payload(#[from] UplinkError),
+}
+
+/// The item of the raw table: the bytes as they arrived. It may be deleted so many days after the uplink's own time.
+pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
+    to_item(&RawItem {
+        device: uplink.device,
+        uplink: format!("{}#{}", uplink.key(), uplink.kind),
+        kind: uplink.kind,
+        time_source: uplink.time_source,
+        profile: uplink.profile.clone(),
+        payload: ByteBuf::from(uplink.payload.bytes()),
+        radio: uplink.radio.clone(),
+        expires_at: uplink.at.expires_at(retention_days),
+    })
+}
+
+/// The uplink that [`raw_item`] made the item of. Unknown attributes are skipped.
+///
+/// # Errors
+/// [`NotRaw`]; among others for a key that is not the one that the uplink would be stored under.
+pub fn uplink_of(item: Item) -> Result<Uplink, NotRaw> {
+    let raw: RawItem = serde_dynamo::from_item(item)?;
+    let no_key = || NotRaw::Key(raw.uplink.clone());
+    let (at, rest) = raw.uplink.split_once('#').ok_or_else(no_key)?;
+    let (sequence, _kind) = rest.split_once('#').ok_or_else(no_key)?;
+    let uplink = Uplink {
+        device: raw.device,
+        kind: raw.kind,
+        at: at.parse::<At>()?,
+        time_source: raw.time_source,
+        sequence: if sequence == "-" { None } else { Some(sequence.parse().map_err(|_| no_key())?) },
+        profile: raw.profile,
+        payload: Payload::from_bytes(&raw.payload)?,
+        radio: raw.radio,
+    };
+    if raw.uplink == format!("{}#{}", uplink.key(), uplink.kind) { Ok(uplink) } else { Err(no_key()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use pulsegate_model::uplink::testing::any_uplink;
+    use serde_dynamo::AttributeValue;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_raw_item_depends_on_the_uplink_alone_and_holds_its_bytes(uplink in any_uplink()) {
+            let item = raw_item(&uplink, 30);
+            prop_assert_eq!(&item, &raw_item(&uplink.clone(), 30));
+            let payload = AttributeValue::B(uplink.payload.bytes().to_vec());
+            prop_assert_eq!(item.inner().get("payload"), Some(&payload));
+        }
+
+        #[test]
+        fn every_uplink_is_made_again_of_its_raw_item(
+            uplink in any_uplink(), advanced: bool, device_time: bool, days in 0..4_000_u32,
+        ) {
+            let uplink = Uplink {
+                kind: if advanced { Kind::DataAdvanced } else { Kind::Data },
+                time_source: if device_time { TimeSource::Device } else { TimeSource::Network },
+                ..uplink
+            };
+            prop_assert_eq!(uplink_of(raw_item(&uplink, days))?, uplink);
+        }
+
+        #[test]
+        fn no_key_panics_and_none_but_its_own_is_taken(uplink in any_uplink(), key in "[0-9TZ:#a-z-]{0,40}|.*") {
+            let own = raw_item(&uplink, 30);
+            let mut item = own.inner().clone();
+            item.insert("uplink".to_owned(), AttributeValue::S(key));
+            if let Ok(read) = uplink_of(item.clone().into()) {
+                let again = raw_item(&read, 30);
+                prop_assert_eq!(again.inner().get("uplink"), item.get("uplink"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_raw_item_says_why() {
+        let whole: Uplink = serde_json::from_value(json!({
+            "device": "sigfox:1", "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",
+            "sequence": 42, "profile": "p", "payload": "46",
+        }))
+        .unwrap();
+        let whole = raw_item(&whole, 30).into_inner();
+        let reason = |name: &str, value: &str| {
+            let mut item = whole.clone();
+            item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+            uplink_of(item.into()).unwrap_err().to_string()
+        };
+        assert_eq!(reason("payload", "46"), "not a raw uplink: Expected binary data");
+        for key in ["2026-11-20T12:00:00Z#00042", "2026-11-20T12:00:00Z#42#data", "2026-11-20T12:00:00Z#00042#x"] {
+            assert_eq!(reason("uplink", key), format!("{key:?} is not the key of a raw uplink"));
+        }
+    }
+}

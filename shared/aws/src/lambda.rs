@@ -1,0 +1,127 @@
+//! Lambda's events and answers: records in, the partial answer out.
+//!
+//! A record that failed is named in the answer and comes back; its neighbours do not. That holds only where the event
+//! source mapping sets `FunctionResponseTypes: [ReportBatchItemFailures]`: without it, Lambda takes any answer for "all
+//! of it is done", and what failed is lost.
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::streams::KinesisEventResponse;
+use pulsegate_pipeline::batch::{Failed, Record};
+
+/// A record without an ID. An answer with an empty name fails the whole batch for ever, so the invocation fails at once.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("record {0} of the event has no ID")]
+pub struct NoId(usize);
+
+/// The records of an SQS batch. Bodies stay bytes: parsing belongs into the loop, where one bad body is one bad record.
+///
+/// # Errors
+/// [`NoId`].
+pub fn from_sqs(event: SqsEvent) -> Result<Vec<Record>, NoId> {
+    let records = event.records.into_iter().enumerate();
+    let record = |(position, message): (usize, aws_lambda_events::event::sqs::SqsMessage)| {
+        let id = message.message_id.filter(|id| !id.is_empty()).ok_or(NoId(position))?;
+        Ok(Record::new(id, message.body.unwrap_or_default()))
+    };
+    records.map(record).collect()
+}
+
+/// The records of a Kinesis batch, all of one shard, in their order.
+///
+/// # Errors
+/// [`NoId`].
+pub fn from_kinesis(event: KinesisEvent) -> Result<Vec<Record>, NoId> {
+    let records = event.records.into_iter().map(|record| record.kinesis).enumerate();
+    let record = |(position, record): (usize, aws_lambda_events::event::kinesis::KinesisRecord)| {
+        let number = Some(record.sequence_number).filter(|number| !number.is_empty()).ok_or(NoId(position))?;
+        Ok(Record::of_stream(number, record.data.0))
+    };
+    records.map(record).collect()
+}
+
+/// Names every failed record: SQS keeps exactly these.
+pub fn sqs_response(records: &[Record], failed: &Failed) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for &position in failed {
+        response.add_failure(records[position].id().to_owned());
+    }
+    response
+}
+
+/// Names the first failed record: the shard starts again there, so naming the later ones would say nothing more.
+pub fn kinesis_response(records: &[Record], failed: &Failed) -> KinesisEventResponse {
+    let mut response = KinesisEventResponse::default();
+    if let Some(&lowest) = failed.first() {
+        response.add_failure(records[lowest].id().to_owned());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsegate_pipeline::batch;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ten() -> Vec<Record> {
+        (0..10).map(|n| Record::new(format!("id-{n}"), "")).collect()
+    }
+
+    #[test]
+    fn sqs_is_told_exactly_the_failed_records() {
+        let response = sqs_response(&ten(), &Failed::from([7, 2]));
+        let ids: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+        assert_eq!(ids, ["id-2", "id-7"]);
+    }
+
+    #[test]
+    fn kinesis_is_told_the_lowest_failed_record() {
+        let response = kinesis_response(&ten(), &Failed::from([7, 2]));
+        let ids: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+        assert_eq!(ids, [Some("id-2".to_owned())]);
+    }
+
+    #[test]
+    fn all_well_is_an_empty_list_and_not_an_empty_name() {
+        assert!(sqs_response(&ten(), &Failed::new()).batch_item_failures.is_empty());
+        assert!(kinesis_response(&ten(), &Failed::new()).batch_item_failures.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_named_fails_the_invocation() {
+        let event: SqsEvent = serde_json::from_str(r#"{"Records":[{"messageId":"","body":"x"}]}"#).unwrap();
+        assert_eq!(from_sqs(event), Err(NoId(0)));
+    }
+
+    /// Records of a shard, by number, each with the data `?` in base64.
+    fn kinesis(numbers: &[&str]) -> KinesisEvent {
+        let record = |number: &&str| {
+            json!({
+                "awsRegion": "eu-west-1", "eventID": "shardId-0:1", "eventName": "aws:kinesis:record", "eventVersion": "1.0",
+                "eventSource": "aws:kinesis", "eventSourceARN": "arn", "invokeIdentityArn": "arn",
+                "kinesis": {
+                    "kinesisSchemaVersion": "1.0", "partitionKey": "key", "sequenceNumber": number,
+                    "data": "Pw==", "approximateArrivalTimestamp": 1_795_176_000.5,
+                },
+            })
+        };
+        let records: Vec<Value> = numbers.iter().map(record).collect();
+        serde_json::from_value(json!({"Records": records})).unwrap()
+    }
+
+    #[test]
+    fn records_of_a_shard_are_named_by_their_numbers() {
+        let records = from_kinesis(kinesis(&["101", "102", "103", "104"])).unwrap();
+        assert_eq!(records.iter().map(Record::id).collect::<Vec<_>>(), ["101", "102", "103", "104"]);
+        assert_eq!(batch::open(&records, "raw-nbiot").unreadable.len(), 4);
+        let response = kinesis_response(&records, &Failed::from([1, 3]));
+        assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("102"));
+    }
+
+    #[test]
+    fn a_record_of_a_shard_without_a_number_fails_the_invocation() {
+        assert_eq!(from_kinesis(kinesis(&["101", ""])), Err(NoId(1)));
+    }
+}

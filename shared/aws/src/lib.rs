@@ -1,0 +1,108 @@
+//! The ports, on AWS. With the `main.rs` files the only place that names an SDK.
+//!
+//! Each adapter makes one request at a time out of what it is handed and reads which parts of it were refused. Queue and
+//! table send those again until nothing is refused or the deadline is reached; the stream leaves that to its caller. The
+//! SDK's own retries are off: it cannot see a refusal inside a successful answer, and two loops would multiply.
+//!
+//! # Layout
+//!
+//! - [`lambda`]: records out of Lambda's events, and the partial answers.
+//! - [`items`]: DynamoDB's items, of each table.
+//! - `table`, `queue`, `stream`: writes of many values at once.
+//! - `downlink`, `downlink_admin`: the table of downlinks, for the function that answers devices and for operators.
+//! - `receiver`, `table_reader`: reads from queues and tables, for operators' tools.
+//! - `log`: reads a log group, with the feature `logs`.
+//! - `watermark`: how far a fetch has come.
+//! - `secret`: reads secrets.
+//! - `metrics`: writes CloudWatch's embedded metric format.
+//! - [`resend`]: the retry loop that queue and table share.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_sdk_sqs::config::Credentials;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+mod downlink;
+mod downlink_admin;
+#[cfg(any(test, feature = "fakes"))]
+pub mod fakes;
+pub mod items;
+pub mod lambda;
+#[cfg(feature = "logs")]
+mod log;
+mod metrics;
+mod queue;
+mod receiver;
+pub mod resend;
+mod secret;
+mod stream;
+mod table;
+mod table_reader;
+mod watermark;
+
+pub use aws_config::SdkConfig;
+pub use downlink::DownlinkTable;
+pub use downlink_admin::DownlinkDeskTable;
+#[cfg(feature = "logs")]
+pub use log::LogGroup;
+pub use metrics::EmbeddedMetrics;
+pub use queue::{SqsQueue, send_all};
+pub use receiver::SqsInbox;
+pub use secret::{RotatingSecret, SecretStore};
+pub use stream::KinesisStream;
+pub use table::{DynamoTable, EventTable, PulseTable, RawTable, Table, put_all};
+pub use table_reader::{DynamoReader, Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Whose};
+pub use watermark::DynamoWatermarks;
+
+/// A connection to AWS inside a region is made in a few milliseconds or not at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longer than any of these requests takes when all is well; then it is better made again on another connection.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What all clients share: credentials, region and endpoint from the environment, one pool of connections.
+pub async fn sdk_config() -> SdkConfig {
+    config_loader().load().await
+}
+
+/// The same for a stack whose settings are not this process's environment: region, endpoint and credentials are taken from
+/// these variables, where they have them, under their usual names.
+pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
+    let mut config = config_loader();
+    if let Some(endpoint) = variable("AWS_ENDPOINT_URL") {
+        config = config.endpoint_url(endpoint);
+    }
+    if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
+        config = config.region(Region::new(region));
+    }
+    if let Some((id, secret)) = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY")) {
+        let session = variable("AWS_SESSION_TOKEN");
+        config = config.credentials_provider(Credentials::new(id, secret, session, None, "the stack's variables"));
+    }
+    config.load().await
+}
+
+/// The same with so much time for an attempt: for tools that ask for a lot at once, of which a stand-in for the cloud takes long
+/// to answer.
+#[must_use]
+pub fn patient(config: &SdkConfig, attempt: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build();
+    config.clone().into_builder().timeout_config(timeouts).build()
+}
+
+fn config_loader() -> ConfigLoader {
+    let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+}
+
+#[cfg(test)]
+mod tests;

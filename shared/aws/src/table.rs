@@ -1,0 +1,196 @@
+//! Writing to tables of items, and the typed stores on top.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use futures_util::{StreamExt as _, stream};
+use pulsegate_model::event::DeviceEvent;
+use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::ports::{EventStore, PulseStore, RawStore, Refused};
+use tokio::time::Instant;
+
+use crate::items::{self, Item, text};
+use crate::resend::{Undone, all_undone, until_accepted};
+
+/// What DynamoDB takes in one `BatchWriteItem`.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>)
+const MAX_BATCH: usize = 25;
+
+/// Requests in flight at once.
+const CONCURRENCY: usize = 10;
+
+/// What the sort key is called: in the tables of uplinks and pulses, and in that of events.
+const SORT_KEYS: [&str; 2] = ["uplink", "event"];
+
+/// A table whose items have the key `device` and `uplink`, or `device` and `event`.
+pub trait Table {
+    /// Puts every item, replacing one with the same key. Of several with the same key the last stays. No item, no
+    /// request. Returns positions of what is not durable.
+    fn put(&self, items: &[Item], deadline: Instant) -> impl Future<Output = Refused> + Send;
+}
+
+/// [`RawStore`] in a table.
+#[derive(Debug, Clone)]
+pub struct RawTable<T> {
+    /// The table.
+    pub table: T,
+    /// How many days after its own time an uplink may be deleted.
+    pub retention_days: u32,
+}
+
+/// [`PulseStore`] in a table.
+#[derive(Debug, Clone)]
+pub struct PulseTable<T> {
+    /// The table.
+    pub table: T,
+}
+
+/// [`EventStore`] in a table.
+#[derive(Debug, Clone)]
+pub struct EventTable<T> {
+    /// The table.
+    pub table: T,
+    /// How many days after its own time an event may be deleted.
+    pub retention_days: u32,
+}
+
+impl<T: Table + Sync> RawStore for RawTable<T> {
+    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
+        let items: Vec<Item> = uplinks.iter().map(|uplink| items::raw_item(uplink, self.retention_days)).collect();
+        self.table.put(&items, deadline).await
+    }
+}
+
+impl<T: Table + Sync> PulseStore for PulseTable<T> {
+    async fn put(&self, pulses: &[PulseItem], deadline: Instant) -> Refused {
+        let items: Vec<Item> = pulses.iter().map(items::pulse_item).collect();
+        self.table.put(&items, deadline).await
+    }
+}
+
+impl<T: Table + Sync> EventStore for EventTable<T> {
+    async fn put(&self, events: &[DeviceEvent], deadline: Instant) -> Refused {
+        let items: Vec<Item> = events.iter().map(|event| items::event_item(event, self.retention_days)).collect();
+        self.table.put(&items, deadline).await
+    }
+}
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// A DynamoDB table with the string keys `device` and `uplink`, or `device` and `event`.
+#[derive(Debug, Clone)]
+pub struct DynamoTable {
+    client: Client,
+    name: String,
+}
+
+impl DynamoTable {
+    /// What the template has to grant on the table.
+    pub const ACTIONS: &[&str] = &["dynamodb:BatchWriteItem"];
+
+    /// The table of this name.
+    pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
+        Self { client: Client::new(config), name: name.into() }
+    }
+
+    async fn request(&self, items: &[Item], pending: Vec<usize>) -> Undone {
+        let puts = pending.iter().map(|&position| put(items[position].clone().into())).collect();
+        match self.client.batch_write_item().request_items(&self.name, puts).send().await {
+            Ok(answer) => {
+                undone(answer.unprocessed_items.and_then(|mut by_table| by_table.remove(&self.name)), &pending, items)
+            }
+            Err(e) => all_undone(pending, &e),
+        }
+    }
+}
+
+impl Table for DynamoTable {
+    async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
+        put_all(items, deadline, |pending| self.request(items, pending)).await
+    }
+}
+
+/// Puts every item, in requests of as many as DynamoDB takes. `request` makes one, of the items at these positions: no two
+/// of them have the same key.
+pub async fn put_all<F>(items: &[Item], deadline: Instant, request: impl Fn(Vec<usize>) -> F) -> Refused
+where
+    F: Future<Output = Undone>,
+{
+    let groups = by_key(items);
+    // The last of a group is the one that is written.
+    let distinct: Vec<usize> = groups.iter().filter_map(|group| group.last().copied()).collect();
+    let batches: Vec<Vec<usize>> = distinct.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
+    let refused: Refused = stream::iter(batches)
+        .map(|batch| until_accepted(batch, deadline, &request))
+        .buffer_unordered(CONCURRENCY)
+        .concat()
+        .await;
+    groups.into_iter().filter(|group| group.iter().any(|p| refused.contains(p))).flatten().collect()
+}
+
+#[expect(clippy::expect_used, reason = "the one required field is set right here")]
+fn put(item: Attributes) -> WriteRequest {
+    WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().expect("an item")).build()
+}
+
+/// The texts of an item's key.
+fn key(item: &Item) -> [Option<&str>; 2] {
+    [text(item, "device"), SORT_KEYS.iter().find_map(|name| text(item, name))]
+}
+
+/// Positions of items with the same key, together: DynamoDB refuses a whole batch that holds one key twice.
+fn by_key(items: &[Item]) -> Vec<Vec<usize>> {
+    let mut group_of: HashMap<[Option<&str>; 2], usize> = HashMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (position, item) in items.iter().enumerate() {
+        let group = *group_of.entry(key(item)).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some(group) => group.push(position),
+            None => groups.push(vec![position]),
+        }
+    }
+    groups
+}
+
+/// What came back unprocessed, by its position. An item that was never sent would mean that the answer cannot be
+/// trusted, so everything is sent again.
+fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[Item]) -> Undone {
+    let unprocessed = unprocessed.unwrap_or_default();
+    let position = |request: &WriteRequest| {
+        let item = Item::from(request.put_request.as_ref()?.item().clone());
+        pending.iter().copied().find(|&position| key(&items[position]) == key(&item))
+    };
+    let positions: Option<Vec<usize>> = unprocessed.iter().map(position).collect();
+    Undone { again: positions.unwrap_or_else(|| pending.to_vec()), ..Undone::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(device: &str, uplink: &str) -> Item {
+        serde_dynamo::to_item(serde_json::json!({"device": device, "uplink": uplink})).unwrap()
+    }
+
+    #[test]
+    fn what_came_back_unprocessed_is_found_by_its_key() {
+        let items = [item("a", "1"), item("a", "2"), item("b", "1")];
+        let answer = Some(vec![put(item("b", "1").into()), put(item("a", "2").into())]);
+        assert_eq!(undone(answer, &[0, 1, 2], &items).again, [2, 1]);
+        assert_eq!(undone(None, &[0, 1, 2], &items), Undone::default());
+    }
+
+    #[test]
+    fn an_answer_about_an_item_that_was_never_sent_is_not_believed() {
+        let items = [item("a", "1"), item("a", "2")];
+        assert_eq!(undone(Some(vec![put(item("c", "3").into())]), &[0, 1], &items).again, [0, 1]);
+    }
+
+    #[test]
+    fn items_with_one_key_are_one_write() {
+        let items = [item("a", "1"), item("b", "1"), item("a", "1")];
+        assert_eq!(by_key(&items), [vec![0, 2], vec![1]]);
+    }
+}

@@ -1,0 +1,215 @@
+//! Many user records in one Kinesis record, in the format of the Kinesis Producer Library, which the Kinesis Client
+//! Library, Firehose and AWS's own tools take apart.
+//!
+//! Kinesis bills a record by 25 KB, so one that is nearly empty costs what a full one costs.
+//!
+//! ```text
+//!  0            4                               N              N+16
+//! +------------+-------------------------------+----------------+
+//! | F3899AC2   | AggregatedRecord (protobuf)   | MD5 of message |
+//! +------------+-------------------------------+----------------+
+//! ```
+//!
+//! Source: <https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md>.
+
+use md5::{Digest as _, Md5};
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, string, uint64};
+
+/// One PUT payload unit, which is what is billed (<https://aws.amazon.com/kinesis/data-streams/pricing/>).
+pub const MAX_BYTES: usize = 25 * 1024;
+
+/// A record for a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// Chooses the shard; records with the same key keep their order.
+    pub partition_key: String,
+    /// What the consumer gets.
+    pub data: Vec<u8>,
+}
+
+const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+const CHECKSUM_LEN: usize = 16;
+
+#[derive(Clone, PartialEq, Message)]
+struct AggregatedRecord {
+    #[prost(string, repeated, tag = "1")]
+    partition_key_table: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    explicit_hash_key_table: Vec<String>,
+    #[prost(message, repeated, tag = "3")]
+    records: Vec<UserRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct UserRecord {
+    #[prost(uint64, required, tag = "1")]
+    partition_key_index: u64,
+    #[prost(uint64, optional, tag = "2")]
+    explicit_hash_key_index: Option<u64>,
+    #[prost(bytes = "vec", required, tag = "3")]
+    data: Vec<u8>,
+    // Field 4, tags, is written by nobody; a reader skips it.
+}
+
+/// The user records of an aggregated record; `None` if it is none, which is then a record by itself. A wrong checksum
+/// means the same, as in Amazon's own readers: bytes that only begin like one.
+pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (message, checksum) = data.strip_prefix(&MAGIC)?.split_last_chunk::<CHECKSUM_LEN>()?;
+    if Md5::digest(message).as_slice() != checksum {
+        return None;
+    }
+    let aggregated = AggregatedRecord::decode(message).ok()?;
+    Some(aggregated.records.into_iter().map(|record| record.data).collect())
+}
+
+/// A record that is being filled, of at most [`MAX_BYTES`] unless a single user record is longer.
+///
+/// All its user records have one partition key, the first one's. Amazon's client library drops a user record whose own key
+/// belongs to another shard than the record came from (it takes it for a leftover of a reshard), so keys of their own would
+/// lose them. Which shard a user record goes to is of no matter: order is not relied on.
+#[derive(Debug, Default)]
+pub struct Aggregator {
+    partition_key: String,
+    data: Vec<u8>,
+}
+
+impl Aggregator {
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Whether a user record of this length may still come in.
+    pub fn has_room_for(&self, len: usize) -> bool {
+        self.is_empty() || self.data.len() + framed(len) + CHECKSUM_LEN <= MAX_BYTES
+    }
+
+    /// Puts a user record behind the others. The key is asked for the first one's only.
+    pub fn add(&mut self, partition_key: impl FnOnce() -> String, user_record: &[u8]) {
+        if self.is_empty() {
+            self.partition_key = partition_key();
+            self.data.reserve(MAX_BYTES);
+            self.data.extend_from_slice(&MAGIC);
+            string::encode(1, &self.partition_key, &mut self.data);
+        }
+        encode_key(3, WireType::LengthDelimited, &mut self.data);
+        encode_varint(inner_len(user_record.len()) as u64, &mut self.data);
+        // The index of its key is 0. Protobuf would leave a 0 out, but the field is a required one.
+        uint64::encode(1, &0, &mut self.data);
+        encode_key(3, WireType::LengthDelimited, &mut self.data);
+        encode_varint(user_record.len() as u64, &mut self.data);
+        self.data.extend_from_slice(user_record);
+    }
+
+    /// The record, if there is anything in it, and an empty aggregator for the next.
+    pub fn close(&mut self) -> Option<StreamRecord> {
+        if self.is_empty() {
+            return None;
+        }
+        let Self { partition_key, mut data } = std::mem::take(self);
+        let checksum = Md5::digest(&data[MAGIC.len()..]);
+        data.extend_from_slice(checksum.as_slice());
+        data.shrink_to_fit(); // it may wait for long, and most are not full while little comes
+        Some(StreamRecord { partition_key, data })
+    }
+}
+
+/// The length of a user record of so many bytes, with its length and the index of its key.
+fn inner_len(len: usize) -> usize {
+    uint64::encoded_len(1, &0) + key_len(3) + encoded_len_varint(len as u64) + len
+}
+
+/// The same, as it stands in a record.
+fn framed(len: usize) -> usize {
+    let inner = inner_len(len);
+    key_len(3) + encoded_len_varint(inner as u64) + inner
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Puts user records together, into as few records as hold them, each under the key of its number.
+    fn aggregate(user_records: &[Vec<u8>]) -> Vec<StreamRecord> {
+        let mut open = Aggregator::default();
+        let mut records = Vec::new();
+        for (number, user_record) in user_records.iter().enumerate() {
+            if !open.has_room_for(user_record.len()) {
+                records.extend(open.close());
+            }
+            open.add(|| number.to_string(), user_record);
+        }
+        records.extend(open.close());
+        assert_eq!(open.close(), None);
+        records
+    }
+
+    /// What Amazon's `aws_kinesis_agg` 1.2.3 (from the Python package index) makes of `alpha` and `beta` under the key `0`.
+    const PUBLISHED: &str = "f3899ac20a01301a0908001a05616c7068611a0808001a0462657461246748dc1900d35b48ed67d80e89a0c8";
+
+    #[test]
+    fn it_is_written_to_the_byte_as_amazons_own_aggregator_writes_it() {
+        let records = aggregate(&[b"alpha".to_vec(), b"beta".to_vec()]);
+        assert_eq!(records, [StreamRecord { partition_key: "0".to_owned(), data: hex::decode(PUBLISHED).unwrap() }]);
+    }
+
+    #[test]
+    fn what_others_put_beside_the_data_is_skipped() {
+        // Tags and an explicit hash key, as the KPL itself may write them.
+        let message = hex::decode("0a01611201301a1008001000 1a05616c706861 2203 0a0174".replace(' ', "")).unwrap();
+        let data = [&MAGIC, message.as_slice(), Md5::digest(&message).as_slice()].concat();
+        assert_eq!(user_records(&data), Some(vec![b"alpha".to_vec()]));
+    }
+
+    #[test]
+    fn a_wrong_checksum_means_that_it_is_none() {
+        let mut data = hex::decode(PUBLISHED).unwrap();
+        *data.last_mut().unwrap() ^= 1;
+        assert_eq!(user_records(&data), None);
+        assert_eq!(user_records(&MAGIC), None);
+        assert_eq!(user_records(b"{}"), None);
+    }
+
+    #[test]
+    fn nothing_is_no_record() {
+        assert_eq!(aggregate(&[]), []);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_put_together_comes_apart_in_its_order_and_no_record_is_longer_than_a_unit(
+            lens in proptest::collection::vec(0..9_000_usize, 0..60)
+        ) {
+            let user_records: Vec<Vec<u8>> = lens.iter().map(|len| vec![0x5A; *len]).collect();
+            let mut apart = Vec::new();
+            for record in aggregate(&user_records) {
+                prop_assert!(record.data.len() <= MAX_BYTES);
+                prop_assert_eq!(record.partition_key, apart.len().to_string());
+                apart.extend(super::user_records(&record.data).unwrap());
+            }
+            prop_assert_eq!(apart, user_records);
+        }
+
+        #[test]
+        fn records_that_would_have_fitted_together_are_not_apart(lens in proptest::collection::vec(0..9_000_usize, 2..60)) {
+            let mut next = 0;
+            let records = aggregate(&lens.iter().map(|len| vec![0; *len]).collect::<Vec<_>>());
+            for record in &records[..records.len() - 1] {
+                next += user_records(&record.data).unwrap().len();
+                prop_assert!(record.data.len() + framed(lens[next]) > MAX_BYTES);
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(mut data: Vec<u8>) {
+            let _ = user_records(&data);
+            let checksum = Md5::digest(&data);
+            data.splice(0..0, MAGIC);
+            data.extend(checksum);
+            let _ = user_records(&data);
+        }
+    }
+}

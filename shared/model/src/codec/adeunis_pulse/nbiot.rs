@@ -1,0 +1,49 @@
+//! The header in front of the frames of PULSE 4 NB-IoT.
+
+use super::super::cursor::Cursor;
+use super::super::{Reading, Undecodable};
+use super::{Generation, decode};
+use crate::codec::Settings;
+use crate::device::Imei;
+
+/// Bytes in front of the frame in a PULSE 4 NB-IoT datagram.
+pub const NBIOT_HEADER_LEN: usize = 13;
+
+/// The header of a PULSE 4 NB-IoT datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NbiotHeader {
+    /// The meter.
+    pub imei: Imei,
+    /// As the modem reports it, without a unit.
+    pub signal_quality: u8,
+    /// Counts every frame the meter sent.
+    pub frame_counter: u32,
+}
+
+/// Parts a datagram into its header and the V4 frame behind it, which is not looked at.
+///
+/// # Errors
+/// [`Undecodable::TooShort`] without a whole header and at least a frame code and status behind it,
+/// [`Undecodable::Device`] when the header names no device.
+pub fn split_nbiot(datagram: &[u8]) -> Result<(NbiotHeader, &[u8]), Undecodable> {
+    let mut cursor = Cursor::new(datagram);
+    let header = NbiotHeader {
+        imei: Imei::from_packed(cursor.array()?)?,
+        signal_quality: cursor.u8()?,
+        frame_counter: cursor.u32_be()?,
+    };
+    if cursor.left() < 2 {
+        return Err(Undecodable::TooShort(datagram.len()));
+    }
+    Ok((header, cursor.rest()))
+}
+
+/// The header's IMEI is kept too: in a sealed envelope or by CoAP, the device is another's to name.
+pub(super) fn decode_datagram(datagram: &[u8], settings: &Settings) -> Result<Reading, Undecodable> {
+    let (header, frame) = split_nbiot(datagram)?;
+    let mut reading = decode(frame, Generation::V4Nbiot, settings)?;
+    reading.details.insert("imei", header.imei.to_string());
+    reading.details.insert("signal_quality", header.signal_quality);
+    reading.details.insert("global_frame_counter", header.frame_counter);
+    Ok(reading)
+}

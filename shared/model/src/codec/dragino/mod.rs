@@ -1,0 +1,249 @@
+//! Dragino's NB-IoT devices: SW3L-NB, a flow sensor, and CPN01-NB, a counter of a dry contact.
+//!
+//! One input that counts; all integers big-endian; the same bytes over UDP, CoAP, MQTT and TCP.
+//!
+//! ```text
+//!  0                   8                   16        18           20       21        31        35
+//! +-------------------+- - - - - - - - - -+---------+------------+--------+---------+---------+-----------
+//! | "f", IMEI, packed | "f", IMSI, packed | version | battery mV | signal | own     | time    | records...
+//! | (8)               | (8)               | (2)     | (2)        | (1)    | (10)    | (4)     |
+//! +-------------------+- - - - - - - - - -+---------+------------+--------+---------+---------+-----------
+//!
+//! own of a SW3L-NB:  PA4 (1), PB15 (1), alarm (1), mode (1), calculate flag (2), pulses (4)
+//!     of a CPN01-NB: mode (1), calculate flag (1), contact (1), alarm (1), pulses (3), last open minutes (3)
+//!
+//! record of a SW3L-NB:  pulses (4), time (4)
+//!        of a CPN01-NB: contact (1), pulses (3), last open minutes (3), time (4)
+//!                       contact (1), pulses (3), calculate flag (1), last open minutes (3), time (4)
+//! ```
+//!
+//! Only newer firmware sends the IMSI, and the form of a CPN01's record depends on its firmware too: both are the
+//! profile's to know (`settings.imsi`, `settings.record_bytes`), and a frame that is not so is refused. Each count is the
+//! counter's, in records too, which are the log, the newest first. Times are seconds since 1970. The version's
+//! high byte is the model, 100 in its low byte is 1.0.0. The calculate flag is a class that users give their meters.
+//!
+//! The bytes may come as hex in ASCII. Neither form can be taken for the other: an ID of bytes begins with 0xF and a
+//! digit, a text with 0x66 or 0x46, an "f" or "F".
+//!
+//! Sources: the decoders for Datacake in <https://github.com/dragino/dragino-end-node-decoder>, `Datacake-Dragino_NB/` and
+//! `Datacake-Dragino_NB_New_Version/`, commit e81cc58; <https://wiki.dragino.com>, manuals of CPN01 and SW3L-NB.
+
+use std::borrow::Cow;
+
+use super::cursor::Cursor;
+use super::{Channel, Codec, Details, Flag, Reading, Series, Undecodable, clock};
+use crate::at::At;
+use crate::codec::Settings;
+use crate::device::Imei;
+
+mod records;
+#[cfg(test)]
+mod tests;
+
+use records::Record;
+
+/// The flow sensor.
+pub static SW3L_NB: Codec = Codec {
+    name: "dragino-sw3l-nb",
+    version: 1,
+    counter_bits: Some(32),
+    decode: |frame, set| decode(frame, set, sw3l),
+};
+
+/// The counter of a dry contact.
+pub static CPN01_NB: Codec = Codec {
+    name: "dragino-cpn01-nb",
+    version: 1,
+    counter_bits: Some(24),
+    decode: |frame, set| decode(frame, set, cpn01),
+};
+
+/// Who sent a datagram, and when by the device's own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The meter.
+    pub imei: Imei,
+    /// As the modem reports it, without a unit. `None` in a frame that ends before it.
+    pub signal: Option<u8>,
+    /// The time of the frame; `None` if the clock was not set.
+    pub clock: Option<At>,
+}
+
+/// Reads who sent a datagram; of the rest as much as is there.
+///
+/// # Errors
+/// [`Undecodable`] when it names no meter.
+pub fn sender(frame: &[u8]) -> Result<Sender, Undecodable> {
+    let imei = meter(Cursor::new(frame).array()?)?;
+    let head = Head::read(&mut Cursor::new(frame)).ok();
+    let clock = head.as_ref().and_then(|head| clock(head.time));
+    Ok(Sender { imei, signal: head.map(|head| head.signal), clock })
+}
+
+/// The bytes that a datagram means: its own, or those that its text is the hex of.
+///
+/// # Errors
+/// [`Undecodable::Form`] when it is neither.
+pub fn bytes(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
+    match datagram.first() {
+        Some(b'f' | b'F') => hex::decode(datagram.trim_ascii_end())
+            .map(Cow::Owned)
+            .map_err(|_| Undecodable::Form("the frame begins like hex in ASCII and goes on otherwise")),
+        _ => Ok(Cow::Borrowed(datagram)),
+    }
+}
+
+/// An ID: the nibble F, and fifteen digits.
+fn meter(mut id: [u8; 8]) -> Result<Imei, Undecodable> {
+    if id[0] >> 4 != 0xF {
+        return Err(Undecodable::Form("the frame does not begin with \"f\" and an IMEI"));
+    }
+    id[0] &= 0x0F;
+    Ok(Imei::from_packed(id)?)
+}
+
+/// What all these devices send in front of their records.
+struct Head {
+    imei: Imei,
+    imsi: Option<[u8; 8]>,
+    model: u8,
+    version: u8,
+    battery_mv: u16,
+    signal: u8,
+    own: [u8; 10],
+    time: u32,
+}
+
+impl Head {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Undecodable> {
+        let imei = meter(cursor.array()?)?;
+        // No model has a number from 0xF0 on.
+        let subscriber = if cursor.peek().is_some_and(|byte| byte >> 4 == 0xF) { Some(cursor.array()?) } else { None };
+        Ok(Self {
+            imei,
+            imsi: subscriber,
+            model: cursor.u8()?,
+            version: cursor.u8()?,
+            battery_mv: cursor.u16_be()?,
+            signal: cursor.u8()?,
+            own: cursor.array()?,
+            time: cursor.u32_be()?,
+        })
+    }
+
+    fn tell(&self, reading: &mut Reading) {
+        reading.battery_mv = Some(self.battery_mv);
+        reading.clock = clock(self.time);
+        if reading.clock.is_none() {
+            reading.flags.insert(Flag::ClockNotSet.into());
+        }
+        let details = &mut reading.details;
+        details.insert("imei", self.imei.to_string());
+        if let Some(imsi) = self.imsi {
+            details.insert("imsi", &hex::encode(imsi)[1..]);
+        }
+        details.insert("model", self.model);
+        let (major, minor, patch) = (self.version / 100, self.version / 10 % 10, self.version % 10);
+        details.insert("version", format!("{major}.{minor}.{patch}"));
+        details.insert("version_raw", u16::from_be_bytes([self.model, self.version]));
+        details.insert("signal", self.signal);
+    }
+}
+
+/// What only one of the devices sends: reads its own part of the head, and tells the count and the form of its records.
+type Device = fn(&[u8; 10], &Settings, &mut Reading) -> (u32, Layout);
+
+/// Reads a record, behind a head with that part of its own.
+type ReadRecord = fn(&mut Cursor<'_>, &[u8; 10]) -> Result<Record, Undecodable>;
+
+/// How a record is read, and how long it is; `None` where only the profile could tell.
+struct Layout {
+    len: Option<u8>,
+    read: ReadRecord,
+}
+
+fn decode(frame: &[u8], settings: &Settings, device: Device) -> Result<Reading, Undecodable> {
+    let frame = bytes(frame)?;
+    let mut cursor = Cursor::new(&frame);
+    let head = Head::read(&mut cursor)?;
+    match (head.imsi.is_some(), settings.imsi) {
+        (true, false) => return Err(Undecodable::Form("the frame has an IMSI, and the profile does not set imsi")),
+        (false, true) => return Err(Undecodable::Form("the frame has no IMSI, although the profile sets imsi")),
+        _ => {}
+    }
+    let mut reading = Reading { frame: "uplink", ..Reading::default() };
+    head.tell(&mut reading);
+    let (count, layout) = device(&head.own, settings, &mut reading);
+    let records = layout.records(cursor, &head.own)?;
+    let series = records::series(head.time, count, &records, &mut reading);
+    reading.channels.insert(Channel::A, series);
+    Ok(reading)
+}
+
+impl Layout {
+    fn records(&self, mut cursor: Cursor<'_>, own: &[u8; 10]) -> Result<Vec<Record>, Undecodable> {
+        if cursor.left() == 0 {
+            return Ok(vec![]);
+        }
+        let len = self.len.ok_or(Undecodable::Setting("record_bytes"))?;
+        if !cursor.left().is_multiple_of(len.into()) {
+            return Err(Undecodable::Form("no whole records follow the head: the profile's record_bytes is another"));
+        }
+        let mut records = Vec::new();
+        while cursor.left() > 0 {
+            records.push((self.read)(&mut cursor, own)?);
+        }
+        Ok(records)
+    }
+}
+
+fn sw3l(own: &[u8; 10], _: &Settings, reading: &mut Reading) -> (u32, Layout) {
+    let [pa4, pb15, alarm, mode, f0, f1, count @ ..] = *own;
+    for (name, value) in [("pa4", pa4), ("pb15", pb15), ("mod", mode)] {
+        reading.details.insert(name, value);
+    }
+    reading.details.insert("calculate_flag", u16::from_be_bytes([f0, f1]));
+    tell_alarm(alarm, Flag::Leak, reading);
+    let read = |cursor: &mut Cursor<'_>, _: &[u8; 10]| {
+        Ok(Record { count: cursor.u32_be()?, own: vec![], time: cursor.u32_be()? })
+    };
+    (u32::from_be_bytes(count), Layout { len: Some(8), read })
+}
+
+fn cpn01(own: &[u8; 10], settings: &Settings, reading: &mut Reading) -> (u32, Layout) {
+    let [mode, flag, contact, alarm, p0, p1, p2, open @ ..] = *own;
+    for (name, value) in [("mod", mode), ("calculate_flag", flag), ("contact_status", contact)] {
+        reading.details.insert(name, value);
+    }
+    reading.details.insert("last_open_min", u24(open));
+    tell_alarm(alarm, Flag::ContactOpen, reading);
+    let read: ReadRecord = if settings.record_bytes == Some(12) { cpn01_record_with_flag } else { cpn01_record };
+    (u24([p0, p1, p2]), Layout { len: settings.record_bytes, read })
+}
+
+fn cpn01_record(cursor: &mut Cursor<'_>, _: &[u8; 10]) -> Result<Record, Undecodable> {
+    let (contact, count, open) = (cursor.u8()?, u24(cursor.array()?), u24(cursor.array()?));
+    Ok(Record { count, own: vec![contact.into(), open], time: cursor.u32_be()? })
+}
+
+fn cpn01_record_with_flag(cursor: &mut Cursor<'_>, own: &[u8; 10]) -> Result<Record, Undecodable> {
+    let [_, flag_of_head, ..] = *own;
+    let (contact, count, flag, open) = (cursor.u8()?, u24(cursor.array()?), cursor.u8()?, u24(cursor.array()?));
+    let other_flag = Some(flag.into()).filter(|_| flag != flag_of_head);
+    let own = [contact.into(), open].into_iter().chain(other_flag).collect();
+    Ok(Record { count, own, time: cursor.u32_be()? })
+}
+
+/// One says that there is an alarm; what else it could say is not documented.
+fn tell_alarm(alarm: u8, flag: Flag, reading: &mut Reading) {
+    match alarm {
+        1 => {
+            reading.flags.insert(flag.into());
+        }
+        other => reading.details.insert_unknown("alarm", other),
+    }
+}
+
+fn u24([a, b, c]: [u8; 3]) -> u32 {
+    u32::from_be_bytes([0, a, b, c])
+}

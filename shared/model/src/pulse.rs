@@ -1,0 +1,296 @@
+//! The item of the pulses table: one per uplink, with all that it says. `docs/data-model.md` describes it.
+//!
+//! An item is meant to stay within one write unit of DynamoDB, 1,024 bytes with the names of its attributes: a day of
+//! hourly counts of two channels does. So times that are evenly apart are not written out.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::at::At;
+use crate::codec::{Channel, Codec, Details, Flow, Mark, Series, Undecodable};
+use crate::device::{DeviceId, Network};
+use crate::profile::{self, Profile};
+use crate::uplink::{ProfileName, TimeSource, Uplink};
+
+/// Sigfox counts uplinks with twelve bits (<https://support.sigfox.com/docs/callbacks-documentation>, `seqNumber`).
+const SIGFOX_SEQUENCES: u32 = 1 << 12;
+
+/// Why an uplink has no pulse item, for now or for ever.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPulses {
+    /// No profile of this name on the device's network.
+    #[error("profile {0:?} is not known on this network")]
+    UnknownProfile(String),
+    /// Its codec cannot read the bytes.
+    #[error("{source} ({} {})", codec.name, codec.version)]
+    Undecodable {
+        /// The codec that tried.
+        codec: &'static Codec,
+        /// Why it could not.
+        source: Undecodable,
+    },
+}
+
+impl NoPulses {
+    /// The codec that tried, if it came to that.
+    pub fn codec(&self) -> Option<&'static Codec> {
+        match self {
+            Self::UnknownProfile(_) => None,
+            Self::Undecodable { codec, .. } => Some(codec),
+        }
+    }
+}
+
+/// An item of the pulses table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PulseItem {
+    /// Who sent it.
+    pub device: DeviceId,
+    /// The sort key: when, and the device's message counter.
+    pub uplink: String,
+    /// What the device is.
+    pub profile: ProfileName,
+    /// What decoded it.
+    pub codec: Cow<'static, str>,
+    /// See [`Codec::version`].
+    pub codec_version: u16,
+    /// See [`Reading::frame`](crate::codec::Reading::frame).
+    pub frame: Cow<'static, str>,
+    /// After how many bits the counts start again at zero, if anybody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter_bits: Option<u8>,
+    /// Pulse counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<Channel, Counts>,
+    /// See [`Reading::flags`](crate::codec::Reading::flags).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub flags: BTreeSet<Mark>,
+    /// See [`Reading::battery_mv`](crate::codec::Reading::battery_mv).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery_mv: Option<u16>,
+    /// See [`Reading::flow`](crate::codec::Reading::flow).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flow: BTreeMap<Channel, Flow>,
+    /// See [`Reading::details`](crate::codec::Reading::details).
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
+}
+
+/// The counts of a channel that an uplink tells, of one kind only: cumulative ones, those of single periods, or increments.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Cumulative counts, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<u64>,
+    /// What was counted in each period anew, newest first. Not cumulative: these are added up, each time once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<u64>,
+    /// The time of the first index, or of the first that was counted. Absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
+    /// Whose clock that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_source: Option<TimeSource>,
+    /// Seconds from one log to the next, as the profile has it: of all further indexes, or increments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_period: Option<u32>,
+    /// Seconds from one index to the next, as the device tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// The same, where they are not evenly apart: seconds from each further index to the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seconds_before: Vec<u64>,
+    /// The only index is the first log of a series that is told by the uplinks after this one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub begins_series: bool,
+    /// What was counted between logs of such a series, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub increments: Vec<u32>,
+    /// The first increment is what was counted between this log of the series, from 1 on, and the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_log: Option<u16>,
+    /// The message counter of the uplink that begins the series. Absent where the device's counter is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<u32>,
+}
+
+impl Counts {
+    /// Each index with its time, newest first; without one where nobody knows when.
+    pub fn dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
+        self.with_times(&self.indexes)
+    }
+
+    /// The same of what was counted in each period anew.
+    pub fn counted_dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
+        self.with_times(&self.counted)
+    }
+
+    fn with_times<'a>(&'a self, values: &'a [u64]) -> impl Iterator<Item = (u64, Option<At>)> + 'a {
+        let apart = self.log_period.map(u64::from).or(self.every);
+        let before = move |n: usize| match n {
+            0 => Some(0),
+            _ => self.seconds_before.get(n - 1).copied().or_else(|| apart?.checked_mul(n as u64)),
+        };
+        let at = move |n| before(n).and_then(|seconds| self.at?.checked_sub(seconds));
+        values.iter().enumerate().map(move |(n, &value)| (value, at(n)))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Decodes an uplink into its pulse item.
+///
+/// # Errors
+/// [`NoPulses`]; trying again with the same code changes nothing.
+pub fn decode(uplink: &Uplink) -> Result<PulseItem, NoPulses> {
+    let name = uplink.profile.as_str();
+    let profile =
+        profile::find(uplink.device.network(), name).ok_or_else(|| NoPulses::UnknownProfile(name.to_owned()))?;
+    let codec = profile.codec;
+    let reading = (codec.decode)(uplink.payload.bytes(), &profile.settings)
+        .map_err(|source| NoPulses::Undecodable { codec, source })?;
+    Ok(PulseItem {
+        device: uplink.device,
+        uplink: uplink.key().to_string(),
+        profile: uplink.profile.clone(),
+        codec: codec.name.into(),
+        codec_version: codec.version,
+        frame: reading.frame.into(),
+        counter_bits: profile.counter_bits().filter(|_| !reading.channels.is_empty()),
+        channels: channels(uplink, profile, reading.clock, reading.channels),
+        flags: reading.flags,
+        battery_mv: reading.battery_mv,
+        flow: reading.flow,
+        details: reading.details,
+    })
+}
+
+/// The frame's own moment, and whose clock says so.
+type Moment = (At, TimeSource);
+
+fn channels(
+    uplink: &Uplink,
+    profile: &Profile,
+    clock: Option<At>,
+    channels: BTreeMap<Channel, Series>,
+) -> BTreeMap<Channel, Counts> {
+    let now = match clock {
+        Some(clock) => (clock, TimeSource::Device),
+        None => (uplink.at, uplink.time_source),
+    };
+    channels.into_iter().map(|(channel, series)| (channel, counts(uplink, profile, now, series))).collect()
+}
+
+/// The counts of a channel. A counter that a profile says is narrower than its field starts again at zero before the field does;
+/// so do the indexes that were reckoned back past that.
+fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Counts {
+    let mut counts = as_told(uplink, profile, now, series);
+    if let Some(bits) = profile.counter_bits() {
+        for index in &mut counts.indexes {
+            *index = modulo(*index, bits);
+        }
+    }
+    counts
+}
+
+fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Counts {
+    let log_period = profile.settings.log_period;
+    match series {
+        Series::Logs(indexes) => Counts {
+            log_period: log_period.filter(|_| indexes.len() > 1),
+            indexes,
+            at: Some(now.0),
+            time_source: Some(now.1),
+            ..Counts::default()
+        },
+        Series::Timed(points) => timed(points),
+        Series::Undated { newest_is_now, counts } => Counts {
+            indexes: counts,
+            at: newest_is_now.then_some(now.0),
+            time_source: newest_is_now.then_some(now.1),
+            ..Counts::default()
+        },
+        Series::Ago(points) => ago(now, points),
+        Series::Counted(each) => {
+            let mut each = as_told(uplink, profile, now, *each);
+            each.counted = std::mem::take(&mut each.indexes);
+            each
+        }
+        Series::First(index) => {
+            let at = first_log(profile, now.0);
+            let time_source = at.map(|_| TimeSource::Computed);
+            Counts { indexes: vec![index], at, time_source, log_period, begins_series: true, ..Counts::default() }
+        }
+        Series::Increments { after_log, counts, uplinks_before } => Counts {
+            increments: counts,
+            after_log: Some(after_log),
+            log_period,
+            series: uplink.sequence.map(|sequence| sequence_before(uplink.device.network(), sequence, uplinks_before)),
+            ..Counts::default()
+        },
+    }
+}
+
+fn timed(mut points: Vec<(At, u64)>) -> Counts {
+    points.sort_unstable_by(|a, b| b.cmp(a));
+    points.dedup();
+    let Some(&(at, _)) = points.first() else { return Counts::default() };
+    let before = |(time, index): (At, u64)| (at.unix().abs_diff(time.unix()), index);
+    apart(Some((at, TimeSource::Device)), points.into_iter().map(before).collect())
+}
+
+fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> Counts {
+    points.sort_unstable_by_key(|&(before, index)| (before, Reverse(index)));
+    points.dedup();
+    let Some(&(newest, _)) = points.first() else { return Counts::default() };
+    let at = match newest {
+        0 => Some(now),
+        _ => now.0.checked_sub(newest.into()).map(|at| (at, TimeSource::Computed)),
+    };
+    apart(at, points.into_iter().map(|(before, index)| ((before - newest).into(), index)).collect())
+}
+
+/// Counts with how many seconds each is before the first, the newest.
+fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> Counts {
+    let seconds_before: Vec<u64> = points.iter().skip(1).map(|&(before, _)| before).collect();
+    let every = seconds_before.first().copied().filter(|&step| step > 0);
+    let every =
+        every.filter(|step| seconds_before.iter().zip(1_u64..).all(|(&before, n)| Some(before) == step.checked_mul(n)));
+    Counts {
+        indexes: points.into_iter().map(|(_, index)| index).collect(),
+        at: newest.map(|(at, _)| at),
+        time_source: newest.map(|(_, source)| source),
+        every,
+        seconds_before: if every.is_some() { vec![] } else { seconds_before },
+        ..Counts::default()
+    }
+}
+
+/// When the first log of a series was taken whose last one is of `last`.
+fn first_log(profile: &Profile, last: At) -> Option<At> {
+    let steps = profile.settings.logs_per_series?.checked_sub(1)?;
+    last.checked_sub(u64::from(profile.settings.log_period?) * u64::from(steps))
+}
+
+/// A count modulo 2^`bits`.
+pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
+    count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
+}
+
+/// The message counter of the uplink so many before the one that has this.
+pub(crate) fn sequence_before(network: Network, sequence: u32, uplinks: u16) -> u32 {
+    let before = sequence.wrapping_sub(u32::from(uplinks));
+    match network {
+        Network::Sigfox => before % SIGFOX_SEQUENCES,
+        Network::Nbiot => before,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! What can never be read, whole and with its reason.
+//!
+//! A quarantined record has arrived: it is answered and not sent again. It waits in the quarantine queue until somebody
+//! has looked at it and, after a fix, sends `record` back to where it came from.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::Codec;
+use crate::device::DeviceId;
+use crate::envelope;
+use crate::uplink::Uplink;
+
+/// The version of what is written here.
+const VERSION: u8 = 1;
+
+/// A record and why it is here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quarantined {
+    /// The version of this form.
+    v: u8,
+    /// The part that could not read it.
+    stage: &'static str,
+    /// Why, for whoever comes to look.
+    reason: String,
+    /// The codec that tried, if it came to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec: Option<&'static str>,
+    /// Its version: a later one may well read the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec_version: Option<u16>,
+    /// Whose uplink it is, if it came so far as to be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceId>,
+    /// The other half of its natural key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uplink: Option<String>,
+    /// The profile it came in under, where the record itself does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    /// The kind of callback it came as: with the profile, the URL it was sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<&'static str>,
+    /// The query of that URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    record: Body,
+    /// The reason as the log has it, where that is another.
+    #[serde(skip)]
+    logged: Option<String>,
+}
+
+/// The same, read out of quarantine.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Kept {
+    v: u8,
+    /// The part that could not read it.
+    pub stage: String,
+    /// Why.
+    pub reason: String,
+    /// The codec that tried, if it came to that.
+    pub codec: Option<String>,
+    /// Its version.
+    pub codec_version: Option<u16>,
+    /// Whose uplink it is, if it came so far as to be one.
+    pub device: Option<DeviceId>,
+    /// The other half of its natural key.
+    pub uplink: Option<String>,
+    /// The profile it came in under, where the record itself does not tell.
+    pub profile: Option<String>,
+    /// The kind of callback it came as.
+    pub callback: Option<String>,
+    /// The query of that URL.
+    pub query: Option<String>,
+    record: Body,
+}
+
+/// Not a quarantined record, or one of a version that this code does not know.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// Something else.
+    #[error("not a quarantined record: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Of another version.
+    #[error("version {0} of quarantined records is not known (this is version 1)")]
+    Version(u8),
+    /// What should be base64 is not.
+    #[error("the record is not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+}
+
+/// The record as it came, to the byte.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    Text(String),
+    Base64(String),
+}
+
+impl Quarantined {
+    /// A record that `stage` cannot read.
+    pub fn new(stage: &'static str, reason: &impl ToString, record: &[u8]) -> Self {
+        Self {
+            v: VERSION,
+            stage,
+            reason: reason.to_string(),
+            codec: None,
+            codec_version: None,
+            device: None,
+            uplink: None,
+            profile: None,
+            callback: None,
+            query: None,
+            record: Body::from(record),
+            logged: None,
+        }
+    }
+
+    /// Names the codec that tried.
+    #[must_use]
+    pub fn by(mut self, codec: Option<&Codec>) -> Self {
+        self.codec = codec.map(|codec| codec.name);
+        self.codec_version = codec.map(|codec| codec.version);
+        self
+    }
+
+    /// Names the uplink it is.
+    #[must_use]
+    pub fn of(mut self, uplink: &Uplink) -> Self {
+        self.device = Some(uplink.device);
+        self.uplink = Some(uplink.key().to_string());
+        self
+    }
+
+    /// Names the profile it came in under.
+    #[must_use]
+    pub fn under(mut self, profile: &str) -> Self {
+        self.profile = Some(profile.to_owned());
+        self
+    }
+
+    /// Names the kind of callback it came as, and what stood in the query: so that it can be made again.
+    #[must_use]
+    pub fn of_callback(mut self, kind: &'static str, query: &str) -> Self {
+        self.callback = Some(kind);
+        self.query = (!query.is_empty()).then(|| query.to_owned());
+        self
+    }
+
+    /// Holds this record instead: one that tells more.
+    #[must_use]
+    pub fn holding(mut self, record: &[u8]) -> Self {
+        self.record = Body::from(record);
+        self
+    }
+
+    /// Has another reason in the log: one that quotes nothing of the record.
+    #[must_use]
+    pub fn logged_as(mut self, reason: String) -> Self {
+        self.logged = Some(reason);
+        self
+    }
+
+    /// Why it is here.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The reason as the log has it.
+    pub fn logged(&self) -> &str {
+        self.logged.as_deref().unwrap_or(&self.reason)
+    }
+
+    /// The stage that could not parse it.
+    pub fn stage(&self) -> &'static str {
+        self.stage
+    }
+
+    /// The name of the codec that tried, if any.
+    pub fn codec(&self) -> Option<&'static str> {
+        self.codec
+    }
+
+    /// The profile it arrived under, if known.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
+    /// The kind of callback it arrived as, if it was one.
+    pub fn callback(&self) -> Option<&'static str> {
+        self.callback
+    }
+
+    /// The device that sent it, if known.
+    pub fn device(&self) -> Option<DeviceId> {
+        self.device
+    }
+
+    /// The sort key of its uplink, if known.
+    pub fn uplink(&self) -> Option<&str> {
+        self.uplink.as_deref()
+    }
+
+    /// The message for the quarantine queue.
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "texts and numbers, which JSON always holds")]
+    pub fn to_message(&self) -> String {
+        envelope::for_queue(serde_json::to_string(self).expect("a quarantined record is JSON"))
+    }
+}
+
+impl Kept {
+    /// Reads a message of the quarantine queue. Fields it does not know are skipped.
+    ///
+    /// # Errors
+    /// [`NotKept`].
+    pub fn from_message(message: &str) -> Result<Self, NotKept> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u8,
+        }
+        let Version { v } = serde_json::from_str(message)?;
+        if v != VERSION {
+            return Err(NotKept::Version(v));
+        }
+        let kept: Self = serde_json::from_str(message)?;
+        kept.record()?;
+        Ok(kept)
+    }
+
+    /// The record as it came, to the byte.
+    ///
+    /// # Errors
+    /// [`NotKept::Base64`], never of what [`Kept::from_message`] has read.
+    pub fn record(&self) -> Result<Vec<u8>, NotKept> {
+        match &self.record {
+            Body::Text(text) => Ok(text.clone().into_bytes()),
+            Body::Base64(base64) => Ok(BASE64_STANDARD.decode(base64)?),
+        }
+    }
+
+    /// The same if it is text that a queue takes.
+    pub fn text(&self) -> Option<&str> {
+        match &self.record {
+            Body::Text(text) => Some(text).filter(|text| !text.is_empty()).map(String::as_str),
+            Body::Base64(_) => None,
+        }
+    }
+}
+
+impl From<&[u8]> for Body {
+    /// Text where it can be read as such, without the characters that SQS does not take
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>) or that JSON writes
+    /// six bytes for: so the message is at most about twice as long as the record.
+    fn from(record: &[u8]) -> Self {
+        let odd = |c: char| (c < ' ' && !"\t\n\r".contains(c)) || "\u{FFFE}\u{FFFF}".contains(c);
+        match std::str::from_utf8(record) {
+            Ok(text) if !text.contains(odd) => Self::Text(text.to_owned()),
+            _ => Self::Base64(BASE64_STANDARD.encode(record)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::codec::adeunis_pulse;
+    use crate::uplink::testing::any_uplink;
+
+    proptest! {
+        #[test]
+        fn any_record_comes_out_as_it_went_in(record: Vec<u8>) {
+            let message = Quarantined::new("test", &"why", &record).to_message();
+            let kept = Kept::from_message(&message)?;
+            prop_assert_eq!(kept.record()?, record.clone());
+            prop_assert!(message.len() <= 2 * record.len() + 100);
+            prop_assert!(kept.text().is_none_or(|text| text.as_bytes() == record && !text.is_empty()));
+        }
+
+        #[test]
+        fn what_is_told_of_a_record_is_read_again(uplink in any_uplink(), query in "[a-z=&]{0,9}") {
+            let told = Quarantined::new("test", &"why", b"{}").of(&uplink).by(Some(&adeunis_pulse::V4));
+            let kept = Kept::from_message(&told.under("p").of_callback("uplink", &query).to_message())?;
+            prop_assert_eq!((kept.stage.as_str(), kept.reason.as_str()), ("test", "why"));
+            prop_assert_eq!((kept.codec.as_deref(), kept.codec_version), (Some(adeunis_pulse::V4.name), Some(adeunis_pulse::V4.version)));
+            prop_assert_eq!((kept.device, kept.uplink), (Some(uplink.device), Some(uplink.key().to_string())));
+            prop_assert_eq!((kept.profile.as_deref(), kept.callback.as_deref()), (Some("p"), Some("uplink")));
+            prop_assert_eq!(kept.query.unwrap_or_default(), query);
+        }
+
+        #[test]
+        fn no_message_panics(message: String) {
+            let _ = Kept::from_message(&message);
+        }
+    }
+
+    #[test]
+    fn what_is_no_quarantined_record_says_why() {
+        let reason = |message: &str| Kept::from_message(message).unwrap_err().to_string();
+        assert!(reason("noise").starts_with("not a quarantined record: "));
+        assert!(reason(r#"{"v":1,"stage":"s","reason":"r"}"#).contains("missing field `record`"));
+        assert_eq!(reason(r#"{"v":2}"#), "version 2 of quarantined records is not known (this is version 1)");
+        let odd = r#"{"v":1,"stage":"s","reason":"r","record":{"base64":"?"}}"#;
+        assert!(reason(odd).starts_with("the record is not base64: "));
+    }
+
+    #[test]
+    fn the_reason_the_codec_and_its_version_are_told() {
+        let message = Quarantined::new("pulse", &"frame code 0x30", b"{}").by(Some(&adeunis_pulse::V4)).to_message();
+        let expected = serde_json::json!({
+            "v": 1, "stage": "pulse", "reason": "frame code 0x30", "codec": "adeunis-pulse-v4", "codec_version": 3,
+            "record": {"text": "{}"},
+        });
+        assert_eq!(serde_json::from_str::<Value>(&message).unwrap(), expected);
+    }
+}

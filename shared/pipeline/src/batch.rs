@@ -1,0 +1,232 @@
+//! The records of one batch and its partial answer. This is the one place for that rule.
+//!
+//! A host names every failed record in its answer, and only these come back. What is written again is written to the same
+//! effect, so a host may also have more of the batch come back, as a Kinesis shard does.
+
+use std::collections::BTreeSet;
+
+use pulsegate_model::event::DeviceEvent;
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_model::{aggregate, envelope, record};
+
+use crate::ports::Refused;
+use crate::telemetry::Counts;
+
+/// One record of a batch, whichever service delivered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The name of the record in the answer: a message ID or a sequence number.
+    id: String,
+    /// What was sent: one envelope, or the user records of an aggregated Kinesis record.
+    bodies: Vec<Body>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body {
+    /// See [`envelope`].
+    Envelope(Vec<u8>),
+    /// See [`record`].
+    UserRecord(Vec<u8>),
+}
+
+/// Positions of the records that have to come back.
+pub type Failed = BTreeSet<usize>;
+
+/// The outcome of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Records that have to come back.
+    pub failed: Failed,
+    /// Every uplink, event and unreadable piece, once.
+    pub counts: Counts,
+}
+
+/// Values of one kind out of the records of a batch.
+#[derive(Debug)]
+pub struct Pieces<T> {
+    /// The values.
+    pub values: Vec<T>,
+    /// The position of each value's record in its batch.
+    records: Vec<usize>,
+}
+
+/// The content of a batch.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Uplinks.
+    pub uplinks: Pieces<Uplink>,
+    /// Device events.
+    pub events: Pieces<DeviceEvent>,
+    /// What could not be parsed.
+    pub unreadable: Pieces<Quarantined>,
+}
+
+impl Record {
+    /// A record of a queue: one envelope. The answer names it by `id`.
+    pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self { id: id.into(), bodies: vec![Body::Envelope(body.into())] }
+    }
+
+    /// A record of a stream. Takes every user record of an aggregated one, whatever its hash key: after a reshard, those
+    /// outside the shard's range are nowhere else.
+    pub fn of_stream(id: impl Into<String>, data: Vec<u8>) -> Self {
+        let user_records = aggregate::user_records(&data).unwrap_or_else(|| vec![data]);
+        Self { id: id.into(), bodies: user_records.into_iter().map(Body::of_user_record).collect() }
+    }
+
+    /// The name of the record in the answer.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Body {
+    /// An envelope is accepted as well: people who put something into the stream by hand write JSON. The two cannot be
+    /// confused, since no record begins with a brace.
+    fn of_user_record(data: Vec<u8>) -> Self {
+        if data.starts_with(b"{") { Self::Envelope(data) } else { Self::UserRecord(data) }
+    }
+}
+
+/// Opens the records of a batch. `stage` is the stage that quarantine names.
+pub fn open(records: &[Record], stage: &'static str) -> Opened {
+    let mut opened = Opened::default();
+    for (position, Record { bodies, .. }) in records.iter().enumerate() {
+        for body in bodies {
+            match body {
+                Body::Envelope(body) => opened.add_envelope(position, body, stage),
+                Body::UserRecord(data) => match record::decode(data) {
+                    Ok(uplink) => opened.uplinks.push(position, uplink),
+                    Err(e) => opened.unreadable.push(position, Quarantined::new(stage, &e, data)),
+                },
+            }
+        }
+    }
+    opened
+}
+
+impl Opened {
+    fn add_envelope(&mut self, position: usize, body: &[u8], stage: &'static str) {
+        match envelope::unpack(body) {
+            Ok(unpacked) => {
+                unpacked.uplinks.into_iter().for_each(|uplink| self.uplinks.push(position, uplink));
+                unpacked.events.into_iter().for_each(|event| self.events.push(position, event));
+                for member in unpacked.unreadable {
+                    let quarantined = Quarantined::new(stage, &member.reason, member.envelope.as_bytes());
+                    self.unreadable.push(position, quarantined);
+                }
+            }
+            Err(e) => self.unreadable.push(position, Quarantined::new(stage, &e, body)),
+        }
+    }
+
+    /// Moves device events to quarantine, at a stage that has no store for them: so they are not lost.
+    pub fn quarantine_events(&mut self, stage: &'static str) {
+        for (position, event) in std::mem::take(&mut self.events) {
+            let envelope = envelope::of_event(&event);
+            let reason = "this stage takes no device events";
+            self.unreadable.push(position, Quarantined::new(stage, &reason, envelope.as_bytes()));
+        }
+    }
+}
+
+impl<T> Pieces<T> {
+    /// Adds a value out of the record at this position.
+    pub fn push(&mut self, record: usize, value: T) {
+        self.values.push(value);
+        self.records.push(record);
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The records of the values at these positions.
+    pub fn records_of(&self, positions: &Refused) -> Failed {
+        positions.iter().map(|&position| self.records[position]).collect()
+    }
+}
+
+impl<T> Default for Pieces<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), records: Vec::new() }
+    }
+}
+
+/// The values, each with the position of its record.
+impl<T> IntoIterator for Pieces<T> {
+    type Item = (usize, T);
+    type IntoIter = std::iter::Zip<std::vec::IntoIter<usize>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.records.into_iter().zip(self.values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsegate_model::quarantine::Kept;
+    use serde_json::json;
+
+    use super::*;
+
+    fn uplink(sequence: u32) -> Uplink {
+        serde_json::from_value(json!({
+            "device": "nbiot:490154203237518", "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "device",
+            "sequence": sequence, "profile": "adeunis-pulse4-nbiot", "payload": "00",
+        }))
+        .unwrap()
+    }
+
+    fn user_record(sequence: u32) -> Vec<u8> {
+        let mut data = vec![];
+        record::encode(&uplink(sequence), &mut data);
+        data
+    }
+
+    /// The bytes of every unreadable piece, with the position of its record.
+    fn unreadable(opened: Opened) -> Vec<(usize, Vec<u8>)> {
+        let kept = |quarantined: &Quarantined| Kept::from_message(&quarantined.to_message()).unwrap();
+        opened.unreadable.into_iter().map(|(record, piece)| (record, kept(&piece).record().unwrap())).collect()
+    }
+
+    #[test]
+    fn every_user_record_of_a_shard_is_read_in_its_order_and_known_by_its_record() {
+        let mut aggregated = aggregate::Aggregator::default();
+        aggregated.add(|| "a".to_owned(), &user_record(1));
+        aggregated.add(|| "b".to_owned(), &user_record(2));
+        let aggregated = aggregated.close().unwrap().data;
+        let envelope = envelope::of_one(&uplink(3)).into_bytes();
+        let data = [("101", aggregated), ("102", envelope), ("103", b"\x01?".to_vec()), ("104", user_record(4))];
+        let records = data.map(|(id, data)| Record::of_stream(id, data));
+
+        let opened = open(&records, "raw-nbiot");
+        let read: Vec<_> = opened.uplinks.values.iter().map(|uplink| uplink.sequence).collect();
+        assert_eq!(read, [Some(1), Some(2), Some(3), Some(4)]);
+        assert_eq!(opened.uplinks.records, [0, 0, 1, 3]);
+        assert_eq!(opened.uplinks.records_of(&[1, 2].into()), Failed::from([0, 1]));
+        assert_eq!(unreadable(opened), [(2, b"\x01?".to_vec())]);
+    }
+
+    #[test]
+    fn an_event_at_a_stage_that_takes_none_goes_to_quarantine_whole() {
+        let event: DeviceEvent = serde_json::from_value(json!({
+            "device": "sigfox:1A2345", "kind": "status", "at": "2026-11-20T12:00:00Z", "sequence": 43,
+            "profile": "adeunis-pulse-v4", "says": {"battery_volts": 3.1},
+        }))
+        .unwrap();
+        let body = envelope::of_event(&event);
+        let mut opened = open(&[Record::new("1", body.as_bytes())], "pulse");
+        opened.quarantine_events("pulse");
+        assert!(opened.events.is_empty());
+        assert_eq!(opened.unreadable.values[0].reason(), "this stage takes no device events");
+        assert_eq!(unreadable(opened), [(0, body.into_bytes())]);
+    }
+}

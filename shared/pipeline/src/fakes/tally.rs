@@ -1,0 +1,58 @@
+//! A metrics sink that adds metrics up by thread, for tests that want their sums.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::telemetry::{self, Metrics, MetricsSink};
+
+/// Sums, by the part that measured and the metric's name.
+pub type Tally = BTreeMap<(String, String), u64>;
+
+thread_local!(static TALLY: RefCell<Option<Tally>> = const { RefCell::new(None) });
+
+/// Adds up what is measured on this thread from now on.
+pub fn start() {
+    telemetry::install(ThreadTally);
+    TALLY.set(Some(Tally::new()));
+}
+
+/// The sums since then. What is measured from now on is discarded.
+pub fn end() -> Tally {
+    TALLY.take().unwrap_or_default()
+}
+
+struct ThreadTally;
+
+impl MetricsSink for ThreadTally {
+    /// Adds metrics up where the thread asked for that. Only whole numbers have a sum.
+    fn record(&self, metrics: &Metrics<'_>) {
+        TALLY.with_borrow_mut(|tally| {
+            let Some(tally) = tally else { return };
+            for (name, value) in metrics.values.iter().flat_map(|(_, values)| values.as_object().into_iter().flatten())
+            {
+                *tally.entry((metrics.part.to_owned(), name.clone())).or_default() +=
+                    value.as_u64().unwrap_or_default();
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::telemetry::Counts;
+
+    #[test]
+    fn what_is_measured_between_start_and_end_is_added_up() {
+        start();
+        for stored in [2, 3] {
+            Counts { received: 4, stored, ..Counts::default() }.emit("test", 1, Instant::now());
+        }
+        let tally = end();
+        let sum = |name: &str| tally[&("test".to_owned(), name.to_owned())];
+        assert_eq!((sum("received"), sum("stored"), sum("refused")), (8, 5, 0));
+        assert_eq!(end(), Tally::new());
+    }
+}

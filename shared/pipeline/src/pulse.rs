@@ -1,0 +1,65 @@
+//! The stage that decodes uplinks and stores their pulses.
+//!
+//! The message holds the bytes of each uplink, so nothing is read. The profile chooses the codec; all points of an uplink
+//! become one item under its natural key.
+
+use pulsegate_model::envelope;
+use pulsegate_model::pulse::{self, NoPulses};
+use pulsegate_model::quarantine::Quarantined;
+use pulsegate_model::uplink::Uplink;
+use tokio::time::Instant;
+
+use crate::batch::{self, Outcome, Pieces, Record};
+use crate::ports::{PulseStore, Queue};
+use crate::quarantine;
+use crate::telemetry::Counts;
+
+/// The stage that quarantine names.
+const STAGE: &str = "pulse";
+
+/// The ports of the stage.
+#[derive(Debug)]
+pub struct PulseStage<P, Q> {
+    /// Pulse items.
+    pub pulses: P,
+    /// What no codec can decode.
+    pub quarantine: Q,
+}
+
+impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
+    /// Decodes and stores a batch. A record fails if any of its uplinks is neither stored nor quarantined.
+    pub async fn run(&self, records: &[Record], deadline: Instant) -> Outcome {
+        let mut opened = batch::open(records, STAGE);
+        opened.quarantine_events(STAGE);
+        let batch::Opened { uplinks, mut unreadable, .. } = opened;
+        let received = uplinks.len() + unreadable.len();
+
+        let mut items = Pieces::default();
+        for (record, uplink) in uplinks {
+            match pulse::decode(&uplink) {
+                Ok(item) => items.push(record, item),
+                Err(reason) => unreadable.push(record, undecodable(&uplink, &reason)),
+            }
+        }
+        let (unstored, unquarantined) = tokio::join!(
+            self.pulses.put(&items.values, deadline),
+            quarantine::send(&self.quarantine, &unreadable.values, deadline),
+        );
+
+        let mut failed = items.records_of(&unstored);
+        failed.extend(unreadable.records_of(&unquarantined));
+        let counts = Counts {
+            received,
+            stored: items.len() - unstored.len(),
+            quarantined: unreadable.len() - unquarantined.len(),
+            given_back: unstored.len() + unquarantined.len(),
+            refused: 0,
+        };
+        Outcome { failed, counts }
+    }
+}
+
+/// Quarantines the one uplink, as a message that can be sent to this stage again as it is.
+fn undecodable(uplink: &Uplink, reason: &NoPulses) -> Quarantined {
+    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
+}

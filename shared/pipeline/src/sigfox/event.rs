@@ -1,0 +1,172 @@
+//! What the network says about a device, apart from its uplinks.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use pulsegate_model::device::SigfoxId;
+use pulsegate_model::event::{
+    DeviceEvent, DownlinkReport, LinkQuality, Location, Measure, Reception, Says, SequenceBreak, Source, slug,
+};
+use pulsegate_model::profile::Profile;
+use pulsegate_model::uplink::Decibels;
+use serde_json::{Map, Value};
+
+use super::variables::Variables;
+use super::{CallbackKind, Unreadable, uplink};
+use crate::downlink::MAX_MESSAGE;
+
+/// The roll-over of the counter that Sigfox checks (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
+const SEQUENCE_NUMBERS: u32 = 4096;
+
+/// The most stations that an event names. In dense areas ten to twenty receive an uplink.
+const MAX_RECEPTIONS: usize = 64;
+
+/// Builds the event. Without a source and a time there is no key to store it under; everything else may be absent, and
+/// what cannot be read is left among the `variables`, as it came.
+pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<DeviceEvent, Unreadable> {
+    let event = DeviceEvent {
+        source: source(variables)?,
+        kind: kind.name().to_owned(),
+        name: variables.text("eventType").map(slug),
+        at: uplink::moment(variables)?,
+        sequence: uplink::sequence(variables)?,
+        profile: profile.uplink_name(),
+        says: says(kind, variables),
+        variables: BTreeMap::new(),
+    };
+    if kind == CallbackKind::DataAdvanced {
+        // That is the uplink's.
+        variables.text("data");
+    }
+    Ok(DeviceEvent { variables: pulsegate_model::event::bounded(variables.unread())?, ..event })
+}
+
+/// Events of a group or a device type have no device, but say whose they are.
+fn source(variables: &Variables) -> Result<Source, Unreadable> {
+    if variables.text("device").is_none()
+        && let Some(id) = variables.text("sourceId")
+    {
+        return Ok(Source::of_event(variables.text("sourceType").unwrap_or_default(), id)?);
+    }
+    let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
+    Ok(Source::from(device))
+}
+
+fn says(kind: CallbackKind, variables: &Variables) -> Says {
+    Says {
+        battery_volts: variables.lenient("batt"),
+        temperature_celsius: variables.lenient("temp"),
+        link_quality: variables.lenient("lqi").or_else(|| LinkQuality::from_number(variables.lenient("linkQuality")?)),
+        location: location(kind, variables),
+        // 0, 0 is how an unset one arrives.
+        fixed_location: position(variables, "fixedLat", "fixedLng").filter(|at| !at.lat.is_zero() || !at.lng.is_zero()),
+        receptions: receptions(variables),
+        operator: variables.lenient("operatorName"),
+        country: variables.lenient("countryCode"),
+        downlink: (kind == CallbackKind::Acknowledge).then(|| downlink(variables)).flatten(),
+        sequence_break: sequence_break(variables),
+        severity: variables.lenient("severity"),
+    }
+}
+
+/// Two variables that are something only together.
+fn pair<T: FromStr>(variables: &Variables, a: &str, b: &str) -> Option<(T, T)> {
+    let _: T = variables.peek(b)?.parse().ok()?;
+    Some((variables.lenient(a)?, variables.lenient(b)?))
+}
+
+fn position(variables: &Variables, lat: &str, lng: &str) -> Option<Location> {
+    pair(variables, lat, lng).map(|(lat, lng)| Location { lat, lng, radius_metres: None, source: None })
+}
+
+/// The computed position. In old DATA callbacks `lat` and `lng` are a station's; only GEOLOC's are the device's.
+fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
+    if kind == CallbackKind::Geoloc {
+        let position = position(variables, "lat", "lng")?;
+        let (radius_metres, source) = (variables.lenient("radius"), variables.lenient("geolocSource"));
+        return Some(Location { radius_metres, source, ..position });
+    }
+    // Without a position (status 0) there are no coordinates.
+    let computed: Map<String, Value> = variables
+        .lookup("computedLocation", |text| {
+            let computed: Map<String, Value> = serde_json::from_str(text).ok()?;
+            // What says more than this (how a position came about, which places it is) is kept as it came as well.
+            let plain = |(name, value): (&String, &Value)| match name.as_str() {
+                "lat" | "lng" | "radius" => measure(value).is_some(),
+                "source" => small(value).is_some(),
+                "status" => *value == 1,
+                _ => false,
+            };
+            computed.iter().all(plain).then_some(computed)
+        })
+        .or_else(|| serde_json::from_str(variables.peek("computedLocation")?).ok())?;
+    Some(Location {
+        lat: computed.get("lat").and_then(measure)?,
+        lng: computed.get("lng").and_then(measure)?,
+        radius_metres: computed.get("radius").and_then(measure),
+        source: computed.get("source").and_then(small),
+    })
+}
+
+/// The stations of `{duplicates}`, as far as they can be read. If that is not all of it, it is kept as it came as well.
+fn receptions(variables: &Variables) -> Vec<Reception> {
+    let parse = |text: &str| serde_json::from_str::<Vec<Map<String, Value>>>(text).ok();
+    let read = |reports: &[Map<String, Value>]| reports.iter().take(MAX_RECEPTIONS).map(reception).collect::<Vec<_>>();
+    let whole = variables.lookup("duplicates", |text| {
+        let reports = parse(text)?;
+        let stations = read(&reports);
+        let complete = reports.iter().zip(&stations).all(|(report, station)| report.len() == fields(station));
+        (complete && reports.len() <= MAX_RECEPTIONS).then_some(stations)
+    });
+    whole.or_else(|| Some(read(&parse(variables.peek("duplicates")?)?))).unwrap_or_default()
+}
+
+fn reception(report: &Map<String, Value>) -> Reception {
+    let level = |name: &str| Decibels::try_from(report.get(name).and_then(number)?).ok();
+    Reception {
+        station: report.get("bsId").and_then(Value::as_str).and_then(|id| id.parse().ok()),
+        rssi: level("rssi"),
+        snr: level("snr"),
+        repetitions: report.get("nbRep").and_then(small),
+    }
+}
+
+/// How much of a report is in it.
+fn fields(station: &Reception) -> usize {
+    let Reception { station, rssi, snr, repetitions } = station;
+    [station.is_some(), rssi.is_some(), snr.is_some(), repetitions.is_some()].into_iter().map(usize::from).sum()
+}
+
+fn measure(value: &Value) -> Option<Measure> {
+    number(value)?.try_into().ok()
+}
+
+fn small(value: &Value) -> Option<u8> {
+    value.as_u64()?.try_into().ok()
+}
+
+/// A number, in quotes or not.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+fn downlink(variables: &Variables) -> Option<DownlinkReport> {
+    Some(DownlinkReport {
+        code: variables.lenient("infoCode")?,
+        message: variables.text("infoMessage").map(|text| text.chars().take(MAX_MESSAGE).collect()),
+        acknowledged: variables.lenient("downlinkAck"),
+        over_quota: variables.lenient("downlinkOverusage"),
+    })
+}
+
+/// "Break in message sequence" tells the last number before, "out of message sequence" the one that was expected.
+fn sequence_break(variables: &Variables) -> Option<SequenceBreak> {
+    let at_once = || pair::<u32>(variables, "deviceMessageSeqnumber", "deviceExpectedSeqnumber");
+    let after_last = || {
+        let (received, last) = pair::<u32>(variables, "deviceMessageSeqnumber", "deviceLastSeqnumber")?;
+        Some((received, (last % SEQUENCE_NUMBERS + 1) % SEQUENCE_NUMBERS))
+    };
+    let (received, expected) = at_once().or_else(after_last)?;
+    let missed = (received % SEQUENCE_NUMBERS + SEQUENCE_NUMBERS - expected % SEQUENCE_NUMBERS) % SEQUENCE_NUMBERS;
+    Some(SequenceBreak { expected, received, missed })
+}

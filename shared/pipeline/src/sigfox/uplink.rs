@@ -1,0 +1,66 @@
+//! The uplink that the variables of a callback describe.
+
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, SigfoxId};
+use pulsegate_model::profile::Profile;
+use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
+
+use super::variables::Variables;
+use super::{CallbackKind, Unreadable};
+
+/// Builds the uplink. Without `device` and `time` there is no key to store it under, without `data` nothing to store;
+/// everything else may be absent.
+pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<Uplink, Unreadable> {
+    let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
+    let at = moment(variables)?;
+    let sequence = sequence(variables)?;
+    if !variables.mentions("data") {
+        return Err(if variables.has_custom_data() { Unreadable::OnlyCustomData } else { Unreadable::NoData });
+    }
+    Ok(Uplink {
+        device: DeviceId::Sigfox(device),
+        kind: if kind == CallbackKind::DataAdvanced { Kind::DataAdvanced } else { Kind::Data },
+        at,
+        time_source: TimeSource::Network,
+        sequence,
+        profile: profile.uplink_name(),
+        // Data without a value is an uplink of no bytes.
+        payload: variables.text("data").unwrap_or_default().parse::<Payload>()?,
+        radio: radio(variables),
+    })
+}
+
+/// When. In seconds; milliseconds, which Sigfox's API has, are known by their size.
+pub(super) fn moment(variables: &Variables) -> Result<At, Unreadable> {
+    let text: Number = variables.required("time", "a whole number of seconds")?;
+    Ok(At::from_unix_or_millis(text.0)?)
+}
+
+/// The device's counter. Devices of an early protocol have none.
+pub(super) fn sequence(variables: &Variables) -> Result<Option<u32>, Unreadable> {
+    Ok(variables.optional("seqNumber", "a whole number")?)
+}
+
+/// Whether a downlink is wanted. Only if it says so: what is missing or odd is not a yes.
+pub(super) fn asks(variables: &Variables) -> bool {
+    variables.text("ack").is_some_and(|ack| ack.eq_ignore_ascii_case("true"))
+}
+
+/// Metadata that cannot be read is left out: it is no reason to hold an uplink back.
+fn radio(variables: &Variables) -> Radio {
+    let level = |name| variables.lenient::<f64>(name)?.try_into().ok();
+    Radio { rssi: level("rssi"), snr: level("snr"), station: variables.lenient("station"), signal_quality: None }
+}
+
+/// A whole number, which may have been written with a fraction (`1795176000.0`): that is dropped.
+struct Number(i64);
+
+impl std::str::FromStr for Number {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        fraction.parse::<u64>()?;
+        whole.parse().map(Self)
+    }
+}
