@@ -109,7 +109,7 @@ fn workspace() -> Files {
     // Cargo names what it compiles by the crates' paths in their workspace and by their profile. With a profile of its own
     // nothing of the copy takes the place of the original in the target directory.
     let manifest = files.get_mut(Path::new("Cargo.toml")).unwrap();
-    manifest.push_str("\n[profile.dev.package.pulsegate-shared]\ncodegen-units = 15\n");
+    manifest.push_str("\n[profile.dev.package.pulsegate-model]\ncodegen-units = 15\n");
     files
 }
 

@@ -11,7 +11,8 @@ fn page() -> String {
 fn the_item_that_the_page_puts_by_hand_is_a_downlink_that_waits() {
     let page = page();
     let json = page.split("--item '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
-    let downlink: Downlink = serde_json::from_str(json).unwrap();
+    let item: pulsegate_aws::items::Item = serde_json::from_str(json).unwrap();
+    let downlink: Downlink = serde_dynamo::from_item(item).unwrap();
     assert_eq!(downlink.data.bytes(), [0, 0, 0, 0, 0, 0, 0, 0xFF]);
     assert!(downlink.uplink.is_none() && downlink.is_valid_at("2026-11-27T12:00:00Z".parse().unwrap()));
     assert_eq!(LEN, 8);

@@ -190,9 +190,9 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("queue", SqsQueue::ACTIONS),
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
-        ("desk", DownlinkDeskTable::ACTIONS),
-        ("inbox", &of_inbox),
-        ("reader", DynamoReader::ACTIONS),
+        ("downlink_admin", DownlinkDeskTable::ACTIONS),
+        ("receiver", &of_inbox),
+        ("table_reader", DynamoReader::ACTIONS),
     ] {
         let source = read(&format!("shared/aws/src/{file}.rs"));
         // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
