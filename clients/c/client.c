@@ -64,7 +64,7 @@ static void prepare(struct meter *meter, const char *imei, const char *counter, 
         STOP(USAGE, "the key is not 64 digits\n");
     size_t len = from_hex("the payload", text, payload, sizeof payload);
     len = sealed_uplink(meter->key, &meter->header, payload, len, sealed, sizeof sealed);
-    uint16_t id = (uint16_t)meter->header.counter; /* The token is the sealed counter, so there is no more state to keep. */
+    uint16_t id = (uint16_t)meter->header.counter; /* The token is the sealed counter: no more state. */
     if (!option[COAP]) memcpy(meter->datagram, sealed, meter->len = len);
     else meter->len = coap_post(id, sealed + 10, option[COAP], sealed, len, meter->datagram, ROOM);
     if (len == 0 || meter->len == 0) STOP(USAGE, "the time is 0, or the profile's name is too long\n");
@@ -101,7 +101,7 @@ static int dial(const char *host, const char *port) {
 static void exchange(const struct meter *meter, long pause) {
     for (int sending = 0; sending < SENDINGS; sending++, pause *= 2) {
         if (send(meter->fd, meter->datagram, meter->len, 0) < 0) perror("not sent");
-        /* The tag's last byte serves as a random number, so a fleet does not repeat in step. Noise only shortens the wait. */
+        /* The tag's last byte serves as a random number, so a fleet does not repeat in step. Noise shortens the wait. */
         for (long left = pause + pause * meter->datagram[meter->len - 1] / 512; left > 0; left -= TICK_MS) {
             struct pollfd ready = {.fd = meter->fd, .events = POLLIN};
             uint8_t bytes[ROOM];

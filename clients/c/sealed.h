@@ -26,7 +26,7 @@ bool sealed_device_key(const uint8_t *master, size_t len, const uint8_t imei[8],
 size_t sealed_uplink(const uint8_t key[SEALED_KEY], const struct sealed_header *header, const uint8_t *payload,
                      size_t len, uint8_t *out, size_t room);
 
-/* Returns true if a datagram acknowledges the uplink `sent`, and only then sets the bridge's time and the downlink, which
- * points into the datagram. If it returns false, continue to wait. */
+/* Returns true if a datagram acknowledges the uplink `sent`, and only then sets the bridge's time and the downlink,
+ * which points into the datagram. If it returns false, continue to wait. */
 bool sealed_acknowledges(const uint8_t key[SEALED_KEY], const struct sealed_header *sent, const uint8_t *datagram,
                          size_t len, uint32_t *time, const uint8_t **downlink, size_t *downlink_len);
