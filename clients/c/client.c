@@ -1,4 +1,4 @@
-/* A meter that sends one reading and waits for its acknowledgement: to try a bridge with, and to port from. */
+/* Test client for a bridge, and a base for ports: sends one reading and waits for its acknowledgement. */
 #define _POSIX_C_SOURCE 200809L
 #include <netdb.h>
 #include <poll.h>
@@ -64,7 +64,7 @@ static void prepare(struct meter *meter, const char *imei, const char *counter, 
         STOP(USAGE, "the key is not 64 digits\n");
     size_t len = from_hex("the payload", text, payload, sizeof payload);
     len = sealed_uplink(meter->key, &meter->header, payload, len, sealed, sizeof sealed);
-    uint16_t id = (uint16_t)meter->header.counter; /* and the token is the counter as sealed: nothing more to keep */
+    uint16_t id = (uint16_t)meter->header.counter; /* The token is the sealed counter: no more state. */
     if (!option[COAP]) memcpy(meter->datagram, sealed, meter->len = len);
     else meter->len = coap_post(id, sealed + 10, option[COAP], sealed, len, meter->datagram, ROOM);
     if (len == 0 || meter->len == 0) STOP(USAGE, "the time is 0, or the profile's name is too long\n");
@@ -81,7 +81,7 @@ static int judge(const struct meter *meter, const uint8_t *bytes, size_t len) {
         const uint8_t empty_ack[4] = {1 << 6 | COAP_ACK << 4, COAP_EMPTY, (uint8_t)(m.id >> 8), (uint8_t)m.id};
         if (m.type == COAP_CON && send(meter->fd, empty_ack, sizeof empty_ack, 0) < 0) perror("not sent");
         if (m.code >> 5 == 4) STOP(REFUSED, "refused: %d.%02d\n", m.code >> 5, m.code & 31);
-        if (m.code != COAP_CHANGED) return WAIT; /* 5.03: not durable, so once more */
+        if (m.code != COAP_CHANGED) return WAIT; /* 5.03: not durable, so send again */
         bytes = m.payload, len = m.payload_len;
     }
     if (!sealed_acknowledges(meter->key, &meter->header, bytes, len, &time, &bytes, &len)) return WAIT;
@@ -101,17 +101,17 @@ static int dial(const char *host, const char *port) {
 static void exchange(const struct meter *meter, long pause) {
     for (int sending = 0; sending < SENDINGS; sending++, pause *= 2) {
         if (send(meter->fd, meter->datagram, meter->len, 0) < 0) perror("not sent");
-        /* The tag's last byte is as good as random: a fleet does not repeat in step. Noise only shortens the wait. */
+        /* The tag's last byte serves as a random number, so a fleet does not repeat in step. Noise shortens the wait. */
         for (long left = pause + pause * meter->datagram[meter->len - 1] / 512; left > 0; left -= TICK_MS) {
             struct pollfd ready = {.fd = meter->fd, .events = POLLIN};
             uint8_t bytes[ROOM];
             ssize_t len = poll(&ready, 1, TICK_MS) > 0 ? recv(meter->fd, bytes, sizeof bytes, 0) : -1;
             int verdict = len < 0 ? WAIT : judge(meter, bytes, (size_t)len);
             if (verdict == ACKNOWLEDGED) return;
-            if (verdict == PROMISED) left = PROMISE_MS; /* it takes the bridge 10 s at most */
+            if (verdict == PROMISED) left = PROMISE_MS; /* the bridge answers within 10 s */
         }
     }
-    /* A meter keeps the reading and tries again later. */
+    /* A meter keeps the reading and retries later. */
     STOP(UNANSWERED, "not acknowledged. Who does not prove to be a meter gets no answer: check key, key ID and IMEI\n");
 }
 

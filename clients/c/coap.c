@@ -18,7 +18,7 @@ size_t coap_post(uint16_t id, const uint8_t token[4], const char *path, const ui
     return at + path_len + 1 + len;
 }
 
-/* What a nibble of an option's head means, with the bytes that belong to it; SIZE_MAX if they are not there. */
+/* Decodes a nibble of an option's header with its extended bytes; SIZE_MAX if they are missing. */
 static size_t extended(uint8_t nibble, const uint8_t *bytes, size_t len, size_t *at) {
     size_t more = nibble < 13 ? 0 : nibble - 12u, base = nibble < 13 ? nibble : nibble == 13 ? 13 : 269, read = 0;
     if (nibble == 15 || len - *at < more) return SIZE_MAX;

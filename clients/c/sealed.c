@@ -36,7 +36,7 @@ bool sealed_imei(const char *digits, uint8_t packed[8]) {
 }
 
 bool sealed_device_key(const uint8_t *master, size_t len, const uint8_t imei[8], uint8_t key[SEALED_KEY]) {
-    static const uint8_t salt[] = "pulsegate sealed envelope 1"; /* its closing NUL does not count */
+    static const uint8_t salt[] = "pulsegate sealed envelope 1"; /* without its closing NUL */
     uint8_t info[] = "nbiot:0123456789012345";
     for (size_t i = 0; i < 16; i++) info[6 + i] = (uint8_t)('0' + (i % 2 ? imei[i / 2] & 15 : imei[i / 2] >> 4));
     size_t info_len = sizeof info - 1;
