@@ -11,17 +11,14 @@ import datetime
 import importlib.metadata
 import json
 import os
-import platform
-import re
 import statistics
-import sys
-from pathlib import Path
 
 from aws import client, configuration_of
 from build import release_function
 from compare import compare
 from events import event_of
 from local import check_machine, exit_on_signals, forget_callers_account, install_tools
+from machine import machine
 from measure import DIRECTORY, WARM_CALLS, Function, measure, spread
 from stack import stack
 from steps import ROOT, locked, reported_problems
@@ -116,14 +113,6 @@ def verdict(rows):
         if (init := statistics.median(row["init"])) >= MAX_INIT_MS:
             over.append(f"{name}'s init takes {init:.1f} ms")
     return f"Exceeded: {'; '.join(over)}." if over else "All functions keep them."
-
-
-def machine():
-    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    memory = int(re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024 / 1e9
-    kernel = ".".join(platform.release().split(".")[:2])
-    cores, model = len(os.sched_getaffinity(0)), cpu[1] if cpu else platform.machine()
-    return f"{cores} cores of {model}, {memory:.0f} GB of memory, Linux {kernel}"
 
 
 if __name__ == "__main__":

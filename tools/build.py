@@ -17,7 +17,7 @@ TEMPLATE = BUILD / "template.yaml"
 # The same for `sam local invoke`, which hands a function only variables that its template declares.
 DOCKER_TEMPLATE = BUILD / "docker-template.yaml"
 GLOBALS = "\nGlobals:\n  Function:\n"
-ENDPOINT = "    Environment: {Variables: {AWS_ENDPOINT_URL: set by --env-vars}}\n"
+DECLARED = "    Environment: {Variables: {AWS_ENDPOINT_URL: '', HTTP_PROXY: ''}}\n"
 
 
 def build():
@@ -47,8 +47,8 @@ def put_together(log):
         command(["strip", "-o", program, local_program(Path(uri).name)], log, os.environ)
     template = (ROOT / "template.yaml").read_text()
     if template.count(GLOBALS) != 1:
-        raise Problem(f"template.yaml does not contain {GLOBALS!r} once, where AWS_ENDPOINT_URL has to be declared")
-    DOCKER_TEMPLATE.write_text(template.replace(GLOBALS, GLOBALS + ENDPOINT))
+        raise Problem(f"template.yaml does not contain {GLOBALS!r} once, where variables have to be declared")
+    DOCKER_TEMPLATE.write_text(template.replace(GLOBALS, GLOBALS + DECLARED))
     TEMPLATE.write_text(template)
 
 

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aws import architecture, configuration_of, processor
 from build import DOCKER_TEMPLATE, built, code_uri_of, functions, with_tools
@@ -57,8 +58,8 @@ def write_settings(directory, addresses):
     """Writes functions.json (for `sam local invoke`), functions/NAME.env (for `cargo lambda watch`) and events/."""
     cloud = addresses["AWS_ENDPOINT_URL"]
     variables = {name: configuration_of(name, cloud)["Environment"]["Variables"] for name in functions()}
-    endpoint = {"AWS_ENDPOINT_URL": addresses.get("DOCKER_ENDPOINT_URL", cloud)}
-    in_docker = {name: own | endpoint for name, own in variables.items()}
+    relayed = {"AWS_ENDPOINT_URL": addresses.get("DOCKER_ENDPOINT_URL", ""), "HTTP_PROXY": addresses.get("DOCKER_PROXY", "")}
+    in_docker = {name: own | relayed for name, own in variables.items()}
     write_private(directory / "functions.json", json.dumps(in_docker, indent=2))
     aws = {key: value for key, value in addresses.items() if key.startswith("AWS_")}
     for name, own in variables.items():
@@ -69,16 +70,17 @@ def write_settings(directory, addresses):
         write_private(directory / "events" / path.name, json.dumps(event, indent=2))
 
 
-def start_relay(directory, cloud, log):
-    """Lets containers reach the local cloud, which listens on 127.0.0.1 only; does nothing without Docker."""
+def start_relay(directory, cloud, sigfox_api, log):
+    """Lets containers reach the local cloud and the Sigfox API; does nothing without Docker."""
     if not (host := address_of(DOCKER_BRIDGE)):
         return {}
-    port = int(cloud.rsplit(":", 1)[1])
+    cloud_port, sigfox_port = urlsplit(cloud).port, urlsplit(sigfox_api).port
     with step("let containers reach the local cloud", log):
         env = clean_environment(directory) | mark(directory, "relay")
-        process = spawn([sys.executable, ROOT / "tools" / "relay.py", host, str(port)], log, env)
-        until(lambda: listens(host, port), 10, process, log, "the relay")
-    return {"DOCKER_ENDPOINT_URL": f"http://{host}:{port}"}
+        relay = [sys.executable, ROOT / "tools" / "relay.py", host, str(cloud_port), str(sigfox_port)]
+        process = spawn(relay, log, env)
+        until(lambda: listens(host, sigfox_port), 10, process, log, "the relay")
+    return {"DOCKER_ENDPOINT_URL": f"http://{host}:{cloud_port}", "DOCKER_PROXY": f"http://{host}:{sigfox_port}"}
 
 
 def address_of(interface):

@@ -1,6 +1,8 @@
-"""Relays TCP connections from Docker's bridge to the local cloud, which listens on 127.0.0.1 only.
+"""Lets containers reach what listens on 127.0.0.1 only: the local cloud, and the stand-in for the Sigfox API.
 
-Usage: relay.py HOST PORT; listens on HOST:PORT and connects to 127.0.0.1:PORT.
+Usage: relay.py HOST CLOUD_PORT SIGFOX_PORT; HOST is the machine's address on Docker's bridge. HOST:CLOUD_PORT leads to the
+cloud. HOST:SIGFOX_PORT is an HTTP proxy (CONNECT) that leads to the stand-in, whatever address a request names: the
+function accepts plain HTTP only for an API on 127.0.0.1, which in a container is the container.
 """
 
 import asyncio
@@ -8,17 +10,25 @@ import contextlib
 import sys
 
 
-async def main(host, port):
-    async def relay(reader, writer):
-        try:
-            cloud_reader, cloud_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(copy(reader, cloud_writer), copy(cloud_reader, writer))
-        except OSError:
-            writer.close()
+async def main(host, cloud, sigfox):
+    await asyncio.start_server(lambda *streams: relay(*streams, cloud), host, cloud)
+    await asyncio.start_server(lambda *streams: proxy(*streams, sigfox), host, sigfox)
+    await asyncio.Event().wait()
 
-    server = await asyncio.start_server(relay, host, port)
-    print("listening", flush=True)
-    await server.serve_forever()
+
+async def proxy(reader, writer, port):
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await relay(reader, writer, port)
+
+
+async def relay(reader, writer, port):
+    try:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer))
+    except OSError:
+        writer.close()
 
 
 async def copy(reader, writer):
@@ -30,4 +40,4 @@ async def copy(reader, writer):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -72,7 +72,7 @@ def start_built(directory, sigfox_api):
         addresses = addresses_of(cloud)
         addresses |= fill_in_api_user(cloud, sigfox_api)
         addresses |= start_bridge(directory, bridge, logs / "bridge.log", env, addresses)
-        addresses |= start_relay(directory, cloud, logs / "relay.log")
+        addresses |= start_relay(directory, cloud, sigfox_api, logs / "relay.log")
         addresses |= {"CLOUD_PID": str(cloud_pid), "LOGS": str(logs)}
         write_settings(directory, addresses)
         write_env(directory, addresses)

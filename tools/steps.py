@@ -76,7 +76,7 @@ def say(line):
     print(line, file=sys.stderr, flush=True)
 
 
-def command(arguments, log, env, append=False):
+def command(arguments, log, env, append=False, cwd=ROOT):
     """Runs a program to its end. Its output goes to the log; its latest line is the step's progress."""
     log.parent.mkdir(parents=True, exist_ok=True)
     # Cargo shows its progress line only on a terminal, unless told so.
@@ -84,7 +84,7 @@ def command(arguments, log, env, append=False):
     with log.open("a" if append else "w") as output:
         process = subprocess.Popen(
             arguments,
-            cwd=ROOT,
+            cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
