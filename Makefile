@@ -100,7 +100,8 @@ image-test: prerequisites ## run the bridge's image as on AWS (needs a Docker en
 	cargo test --locked --workspace --test image
 
 e2e: build ## test the deployed template end to end, in a local cloud of its own
-	cargo build --locked --workspace --bins --examples # the load generator, with the features that `make build` explains
+	@# The load generator, too; tools/build.py explains `--examples`.
+	cargo build --locked --workspace --bins --examples
 	cargo test --locked --workspace --test e2e
 
 # --- Dependencies

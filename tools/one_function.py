@@ -37,7 +37,9 @@ def sam_invoke(name, path, directory, addresses):
     sam += ["--env-vars", directory / "functions.json", "--parameter-overrides", architecture()]
     if subprocess.run(["docker", "image", "inspect", BASE_IMAGE + processor()], capture_output=True).returncode == 0:
         sam.append("--skip-pull-image")
-    result = subprocess.run(sam, cwd=ROOT, env=with_tools(), input=json.dumps(event), stdout=subprocess.PIPE, text=True)
+    # The SAM CLI asks for the account's number; without this address it would ask AWS.
+    env = with_tools() | {"AWS_ENDPOINT_URL": addresses["AWS_ENDPOINT_URL"]}
+    result = subprocess.run(sam, cwd=ROOT, env=env, input=json.dumps(event), stdout=subprocess.PIPE, text=True)
     if result.returncode:
         raise Problem(f"`sam local invoke {name}` ended with exit code {result.returncode}")
     return answer_of(name, result.stdout.strip())
