@@ -17,6 +17,8 @@ NAME_WIDTH = 56
 # Cargo's progress line, e.g. "Building [====>   ] 123/456: ring, tokio".
 CARGO_PROGRESS = re.compile(r"\[[=> ]*\] (\d+)/(\d+)(?:: (.*))?")
 
+current_step = ""
+
 
 class Problem(Exception):
     """An error that the user can act on: what is wrong, what to do, and the log."""
@@ -45,7 +47,8 @@ def reported_problems():
 @contextlib.contextmanager
 def step(name, log=None):
     """Prints one line: the name of the step at once, its duration at the end. A terminal also shows progress."""
-    started = time.monotonic()
+    global current_step
+    current_step, started = name, time.monotonic()
     print(name.ljust(NAME_WIDTH), end=" ", file=sys.stderr, flush=True)
     try:
         yield
@@ -67,8 +70,8 @@ def finish(name, result):
 def progress(text):
     """Shows on a terminal how far the current step is, after its name."""
     if sys.stderr.isatty():
-        width = os.get_terminal_size(sys.stderr.fileno()).columns - NAME_WIDTH - 2
-        print(f"\r\033[{NAME_WIDTH + 1}C\033[K{text[: max(width, 0)]}", end="", file=sys.stderr, flush=True)
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0 if the terminal does not tell
+        print(f"\r\033[K{f'{current_step}: {text}'[: columns - 1]}", end="", file=sys.stderr, flush=True)
 
 
 def say(line):
