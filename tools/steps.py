@@ -49,7 +49,7 @@ def step(name, log=None):
     """Prints one line: the name of the step at once, its duration at the end. A terminal also shows progress."""
     global current_step
     current_step, started = name, time.monotonic()
-    print(name.ljust(NAME_WIDTH), end=" ", file=sys.stderr, flush=True)
+    say(name.ljust(NAME_WIDTH), end=" ")
     try:
         yield
     except BaseException as error:
@@ -71,12 +71,14 @@ def progress(text):
     """Shows on a terminal how far the current step is, after its name."""
     if sys.stderr.isatty():
         columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0 if the terminal does not tell
-        print(f"\r\033[K{f'{current_step}: {text}'[: columns - 1]}", end="", file=sys.stderr, flush=True)
+        say(f"\r\033[K{f'{current_step}: {text}'[: columns - 1]}", end="")
 
 
-def say(line):
+def say(text, end="\n"):
     """Prints to standard error; standard output is for results, so that they can be piped."""
-    print(line, file=sys.stderr, flush=True)
+    # A reader that has gone, such as `head`, must not keep a stack from being stopped.
+    with contextlib.suppress(BrokenPipeError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def command(arguments, log, env, append=False, cwd=ROOT):
