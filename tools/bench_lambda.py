@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Cold start and duration of each function, under AWS's Runtime Interface Emulator.
+"""Measures cold start and duration of each function under AWS's Runtime Interface Emulator.
 
-The functions of `make build` are run as Lambda runs them, one at a time, with the events of events/, against
-a local cloud of their own; then the callback's function beside one in Python that does the same. What comes out
-are tables in Markdown, on standard output; all else goes to standard error. It fails when a function answers with
-anything but success.
+It runs the functions of `make release` as Lambda does, one at a time, with the events of events/, against a local cloud of
+its own (of `make build`). Then it compares the callback's function with the same in Python. It prints tables in Markdown
+to standard output, everything else to standard error. It fails if a function does not answer with success.
 """
 
 import argparse
@@ -12,21 +11,19 @@ import datetime
 import importlib.metadata
 import json
 import os
-import platform
-import re
-import signal
 import statistics
-import sys
-from pathlib import Path
 
+from aws import client, configuration_of
+from build import release_function
 from compare import compare
-from emulator import configuration_of, event_of, program_of
-from local import check_machine, forget_callers_account, install_tools
+from events import event_of
+from local import check_machine, exit_on_signals, forget_callers_account, install_tools
+from machine import machine
 from measure import DIRECTORY, WARM_CALLS, Function, measure, spread
-from stack import client, stack
-from steps import ROOT, Problem, locked, say
+from stack import stack
+from steps import ROOT, locked, reported_problems
 
-# Each with the plainest of its events. Not SigfoxRecovery: its calls wait until Sigfox may be asked again.
+# Each function with its simplest event. SigfoxRecovery is missing: its calls wait until Sigfox may be asked again.
 FUNCTIONS = {
     "SigfoxCallback": "sigfox-callback-uplink.json",
     "RawSigfox": "raw-sigfox.json",
@@ -37,7 +34,7 @@ FUNCTIONS = {
 
 LEAST_STARTS = 10
 
-# What Pulsegate aims at. SigfoxCallback's cold start includes a request: it reads its secret.
+# The limits that Pulsegate sets itself. The cold start of SigfoxCallback includes a request for its secret.
 MAX_BINARY_MB = 10
 MAX_INIT_MS = 25
 
@@ -45,9 +42,8 @@ MAX_INIT_MS = 25
 def main():
     args = arguments()
     forget_callers_account()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    try:
+    exit_on_signals()
+    with reported_problems():
         check_machine()
         install_tools("bench")
         load = os.getloadavg()[0]
@@ -58,15 +54,6 @@ def main():
                 print_functions({name: measured(name, args.runs, addresses) for name in FUNCTIONS})
             if args.only != "functions":
                 compare(args.runs, addresses)
-    except Problem as problem:
-        say(f"\nfailed: {problem}")
-        if problem.log:
-            say(f"its log: {problem.log}\nthe end of it:")
-            lines = problem.log.read_text(errors="replace").splitlines()[-10:]
-            say("\n".join("  | " + line for line in lines))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def arguments():
@@ -74,22 +61,22 @@ def arguments():
     parser.add_argument(
         "--runs", type=int, default=20, help=f"fresh starts of each function (default: 20, least: {LEAST_STARTS})"
     )
-    parser.add_argument("--only", choices=["functions", "comparison"], help="one of the two parts")
+    parser.add_argument("--only", choices=["functions", "comparison"], help="run one of the two parts")
     args = parser.parse_args()
     if args.runs < LEAST_STARTS:
-        parser.error(f"--runs {args.runs}: fewer than {LEAST_STARTS} starts say nothing")
+        parser.error(f"--runs {args.runs}: at least {LEAST_STARTS} starts are needed")
     return args
 
 
 def pause_event_sources(addresses):
-    """What the measured function sends must not set the local cloud's own functions to work beside it."""
+    """Keeps the local cloud's own functions from processing what the measured function sends, which would cost time."""
     functions = client("lambda", addresses["AWS_ENDPOINT_URL"])
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
 
 def measured(name, starts, addresses):
-    program = program_of(name)
+    program = release_function(name)
     function = Function(name, [program], configuration_of(name, addresses["AWS_ENDPOINT_URL"]))
     event = event_of(ROOT / "events" / FUNCTIONS[name], addresses["CALLBACK_SECRET"])
     wanted = {"statusCode": 204} if "headers" in event else {"batchItemFailures": []}
@@ -114,7 +101,7 @@ def print_functions(rows):
         print(f"| {' | '.join(cells)} |")
     print("\nFirst call: the one after the init, without it.\n")
     print(f"- Limits: binary under {MAX_BINARY_MB} MB, median init under {MAX_INIT_MS} ms. {verdict(rows)}")
-    print("- The binary is what AWS gets, too; memory there has TLS on top.")
+    print("- The binary is the one that AWS gets; memory there includes TLS.")
     print("- Times are of this machine and its local cloud, without TLS: only their ratios hold elsewhere.", flush=True)
 
 
@@ -125,15 +112,7 @@ def verdict(rows):
             over.append(f"{name}'s binary has {row['binary']:.1f} MB")
         if (init := statistics.median(row["init"])) >= MAX_INIT_MS:
             over.append(f"{name}'s init takes {init:.1f} ms")
-    return f"Not held: {'; '.join(over)}." if over else "Held by all."
-
-
-def machine():
-    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    memory = int(re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024 / 1e9
-    kernel = ".".join(platform.release().split(".")[:2])
-    cores, model = len(os.sched_getaffinity(0)), cpu[1] if cpu else platform.machine()
-    return f"{cores} cores of {model}, {memory:.0f} GB of memory, Linux {kernel}"
+    return f"Exceeded: {'; '.join(over)}." if over else "All functions keep them."
 
 
 if __name__ == "__main__":

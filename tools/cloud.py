@@ -1,9 +1,9 @@
-"""The local cloud: MiniStack, which is to gather a stream's records as Lambda does. Run by its own Python, in .local/tools/cloud.
+"""Runs the local cloud: MiniStack, changed to batch a stream's records as Lambda does. Its Python is that of .local/tools/cloud.
 
-Lambda reads each shard with one poller, which waits for MaximumBatchingWindowInSeconds before it invokes the function, or until BatchSize
-records are there (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html). MiniStack invokes the function for
-whatever is there, which is many small invocations instead of a large one, and what they cost would be measured wrongly. Queues are left as
-they are: Lambda has several pollers for each, and how their windows divide what comes is AWS's own affair.
+Lambda reads each shard with one poller, which invokes the function after MaximumBatchingWindowInSeconds, or as soon as BatchSize records
+have arrived (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html). MiniStack invokes the function for every few
+records at once; costs measured with so many small invocations would be wrong. Queues are unchanged: Lambda reads each with several pollers,
+and AWS does not document how their windows divide the messages.
 """
 
 import sys
@@ -12,7 +12,7 @@ import time
 from ministack.app import main
 from ministack.services import lambda_svc
 
-# The names with an underscore are those of the pinned version (tools/requirements-cloud.txt); another one may have others.
+# The names with an underscore are private to the pinned version (tools/requirements-cloud.txt); check them when that changes.
 poll = lambda_svc._poll_kinesis
 
 
@@ -23,7 +23,7 @@ def poll_in_windows():
     for scope, mapping in of_streams():
         window, batch = mapping.get("MaximumBatchingWindowInSeconds") or 0, mapping.get("BatchSize", 100)
         then, now = before.get(mapping["UUID"], {}), after.get(mapping["UUID"], {})
-        # Whose batch was full is read on at once, and who waits already, also after a failure, goes on waiting.
+        # After a full batch the poller continues at once. One that waits already, e.g. after a failure, keeps its time.
         is_full = any(at - then.get(shard, 0) >= batch for shard, at in now.items())
         if window and not is_full:
             scoped(scope, lambda: wait(mapping["UUID"], window))
@@ -36,7 +36,7 @@ def wait(mapping, seconds):
 
 
 def positions():
-    """How far each mapping has read, by shard."""
+    """The position of each mapping in each shard."""
     return {
         mapping["UUID"]: dict(scoped(scope, lambda: lambda_svc._kinesis_positions.get(mapping["UUID"], {})))
         for scope, mapping in of_streams()

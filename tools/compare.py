@@ -1,13 +1,14 @@
-"""SigfoxCallback beside the same in Python (bench/python_callback.py): same emulator, same local cloud, same events."""
+"""Compares SigfoxCallback with the same function in Python (bench/python_callback.py): same emulator, local cloud and events."""
 
 import base64
 import json
 import statistics
 from urllib.parse import quote
 
-from emulator import configuration_of, event_of, program_of
+from aws import client, configuration_of
+from build import TOOLS, release_function
+from events import event_of
 from measure import Function, measure, spread, start
-from stack import TOOLS, client
 from steps import ROOT, Problem, step
 
 MEMORY_MB = 128
@@ -15,7 +16,7 @@ LINES = 500
 AIM = 10
 TAKEN, REFUSED = {"statusCode": 204}, {"statusCode": 401}
 
-# What a callback costs, by the name `measure` has for it.
+# The costs of a callback, by their names in `measure`.
 COSTS = {
     "cold": ("cold: init and first call, ms", 1),
     "cold billed": ("cold, billed, ms", 0),
@@ -28,7 +29,7 @@ COSTS = {
 
 
 def compare(starts, addresses):
-    """Prints the tables."""
+    """Prints the tables of the comparison."""
     rust, python = both(addresses)
     callback = event_of(ROOT / "events" / "sigfox-callback-uplink.json", addresses["CALLBACK_SECRET"])
     print(f"\n## Beside Python, {MEMORY_MB} MB\n")
@@ -38,7 +39,7 @@ def compare(starts, addresses):
         for cost, ratio in compared(case, encoded(event), (rust, python), starts, addresses):
             if "billed" in cost and ratio < AIM:
                 short.append(f"{case.lower()}, {cost.removesuffix(', ms')} ({ratio:.1f})")
-    print(f"\n- Aim: Python is billed {AIM} times as much. {'Not so: ' + '; '.join(short) if short else 'So it is'}.")
+    print(f"\n- Aim: Python is billed {AIM} times as much. {'Missed by: ' + '; '.join(short) if short else 'Reached'}.")
     print("\n| Refused (401) | Warm call, ms | Billed, ms |\n|---|---:|---:|")
     for why, authorization in refused(addresses["CALLBACK_SECRET"]).items():
         row = measure(rust, encoded(with_authorization(callback, authorization)), REFUSED, 1, addresses)
@@ -46,7 +47,7 @@ def compare(starts, addresses):
 
 
 def compared(case, event, functions, starts, addresses):
-    """Prints the rows of a case, once both have been seen to do the same; the ratio of each cost."""
+    """Checks that both functions do the same, prints the rows of a case, and yields the ratio of each cost."""
     check_same(*functions, event, addresses)
     rows = []
     for function in functions:
@@ -61,7 +62,7 @@ def compared(case, event, functions, starts, addresses):
 
 def both(addresses):
     configuration = configuration_of("SigfoxCallback", addresses["AWS_ENDPOINT_URL"]) | {"MemorySize": MEMORY_MB}
-    rust = Function("SigfoxCallback", [program_of("SigfoxCallback")], configuration)
+    rust = Function("SigfoxCallback", [release_function("SigfoxCallback")], configuration)
     interpreter = [TOOLS / "bench" / "bin" / "python", "-m", "awslambdaric", "python_callback.handler"]
     python = Function("PythonCallback", interpreter, configuration, {"PYTHONPATH": str(ROOT / "tools" / "bench")})
     return rust, python
@@ -72,7 +73,7 @@ def figure(values, digits):
 
 
 def batch_of(callback):
-    """The lines of many devices in a form, as HTTP APIs hand that on."""
+    """A form with the lines of many devices, as an HTTP API passes it to a function."""
     lines = "\n".join(f"{0x100000 + n:X};{1795176000 + n};46800000009f{n:08x};{n}" for n in range(LINES))
     body = f"batch={quote(lines)}".encode()
     headers = {"content-type": "application/x-www-form-urlencoded", "content-length": str(len(body))}
@@ -95,7 +96,7 @@ def encoded(event):
 
 
 def check_same(rust, python, event, addresses):
-    """Both have to enqueue the same uplinks, however many they put into a message."""
+    """Checks that both enqueue the same uplinks, however many they put into a message."""
     enqueued = []
     with step("check that both enqueue the same"):
         for function in (rust, python):
@@ -104,7 +105,7 @@ def check_same(rust, python, event, addresses):
             enqueued.append(sorted(uplinks_in(addresses["RAW_QUEUE_URL"], addresses)))
         if enqueued[0] != enqueued[1]:
             first, second = enqueued
-            raise Problem(f"not the same: {len(first)} uplinks like {first[:1]}, {len(second)} like {second[:1]}")
+            raise Problem(f"they enqueue different uplinks: {len(first)} like {first[:1]}, {len(second)} like {second[:1]}")
 
 
 def uplinks_in(url, addresses):
@@ -115,6 +116,6 @@ def uplinks_in(url, addresses):
 
 
 def purge(addresses):
-    """The local cloud gets slower with what its queues hold."""
+    """Empties the queues, since full ones slow the local cloud down."""
     for queue in ("RAW_QUEUE_URL", "QUARANTINE_QUEUE_URL"):
         client("sqs", addresses["AWS_ENDPOINT_URL"]).purge_queue(QueueUrl=addresses[queue])

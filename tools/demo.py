@@ -1,6 +1,6 @@
-"""The demo: sends the messages of tools/demo.json to a stack and shows the pulses that came of them.
+"""The demo: sends the messages of tools/demo.json to a stack and shows the pulses that result.
 
-Called by tools/local.py, which starts the stack before and stops it after.
+tools/local.py calls it, and starts and stops the stack around it.
 """
 
 import datetime
@@ -8,7 +8,6 @@ import hmac
 import json
 import socket
 import struct
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -16,15 +15,15 @@ import urllib.request
 
 import boto3  # in the Python of .local/tools/sam, which local.py runs in
 
-from stack import client
-from steps import Problem, say, step
+from aws import client
+from steps import Problem, progress, say, step
 
-PATIENCE = 60  # seconds; the slowest part is the first call of each function
-ACKNOWLEDGED = 13  # bytes of a datagram that come back when it is durable
+PULSES_TIMEOUT = 60  # seconds; the first call of each function takes longest
+ACKNOWLEDGED = 13  # bytes at the start of a datagram that the bridge returns once the datagram is durable
 
 
 def show(addresses, path):
-    """Raises a Problem unless every expected point is in the table and nothing went astray."""
+    """Raises a Problem unless every expected point is in the table, and nothing in quarantine or a dead-letter queue."""
     demo = json.loads(path.read_text())
     cloud = addresses["AWS_ENDPOINT_URL"]
     table = boto3.resource("dynamodb", endpoint_url=cloud).Table(addresses["PULSE_TABLE"])
@@ -36,7 +35,7 @@ def show(addresses, path):
 
     points = wait_for(demo["expected"], table, queues, addresses)
     print_table(points)
-    say(f"all {len(demo['expected'])} expected points are there; quarantine and dead letters are empty")
+    say(f"all {len(demo['expected'])} expected points are in the table; quarantine and dead-letter queues are empty")
 
 
 def send_sigfox(addresses, message):
@@ -74,7 +73,7 @@ def send_nbiot(addresses, message):
 
 
 def seal(addresses, uplink):
-    """As docs/nbiot-protocol.md has it; a meter is given its key and never sees the master key."""
+    """Seals an uplink as docs/nbiot-protocol.md describes. A real meter has its own key and never the master key."""
     secrets = client("secretsmanager", addresses["AWS_ENDPOINT_URL"])
     masters = json.loads(secrets.get_secret_value(SecretId=addresses["MASTER_KEYS_SECRET_ID"])["SecretString"])
     extracted = hmac.digest(b"pulsegate sealed envelope 1", masters["1"].encode(), "sha256")
@@ -85,9 +84,9 @@ def seal(addresses, uplink):
 
 
 def post(profile, message_id, payload):
-    """CoAP's confirmable `POST /{profile}` (RFC 7252), without a token."""
+    """A confirmable CoAP request `POST /{profile}` (RFC 7252), without a token."""
     path = profile.encode()
-    assert 13 <= len(path) < 269, "a length that takes one byte more"
+    assert 13 <= len(path) < 269, "an option length with one extended byte"
     return struct.pack(">BBHBB", 0x40, 0x02, message_id, 0xBD, len(path) - 13) + path + b"\xff" + payload
 
 
@@ -96,7 +95,7 @@ def exchange(address, datagram, acknowledges):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as meter:
         meter.connect((host, int(port)))
         meter.settimeout(2)
-        # As a meter does: once more when no acknowledgement came, and not for ever.
+        # A meter, too, repeats a datagram that is not acknowledged, and gives up at some time.
         for _ in range(5):
             meter.send(datagram)
             try:
@@ -104,39 +103,31 @@ def exchange(address, datagram, acknowledges):
                     return
             except (TimeoutError, ConnectionRefusedError):
                 continue
-    raise Problem(f"the bridge acknowledged none of five times the datagram {datagram.hex()}")
+    raise Problem(f"the bridge did not acknowledge the datagram {datagram.hex()}, sent five times")
 
 
 SEND = {"sigfox": send_sigfox, "nbiot": send_nbiot}
 
 
 def wait_for(expected, table, queues, addresses):
-    """Waits until every expected point is there; says how far it is; gives up when one went astray."""
+    """Waits until every expected point is in the table. Raises a Problem as soon as a message is quarantined or dead."""
     with step("wait for the pulses"):
-        deadline = time.monotonic() + PATIENCE
-        shown = None
+        deadline = time.monotonic() + PULSES_TIMEOUT
         while True:
             points = points_of(table)
             missing = [each for each in expected if not any(matches(each, point) for point in points)]
-            shown = progress(shown, len(expected) - len(missing), len(expected))
-            check_nothing_astray(queues, addresses)
+            progress(f"{len(expected) - len(missing)} of {len(expected)}")
+            check_nothing_failed(queues, addresses)
             if not missing:
                 return points
             if time.monotonic() > deadline:
                 lines = "\n".join(f"  {json.dumps(each)}" for each in missing)
-                raise Problem(f"after {PATIENCE} s these points are still missing:\n{lines}\nsee {addresses['LOGS']}")
+                raise Problem(f"after {PULSES_TIMEOUT} s these points are still missing:\n{lines}\nsee {addresses['LOGS']}")
             time.sleep(0.2)
 
 
-def progress(before, there, total):
-    """On a terminal every change is shown on the step's line."""
-    if there != before and sys.stderr.isatty():
-        print(f"{there}/{total} ", end="", file=sys.stderr, flush=True)
-    return there
-
-
 def points_of(table):
-    """The points of all items, one dictionary each. The table is small: a scan in one page."""
+    """The points of all items, one dictionary each. The table is small, so one page of a scan has them all."""
     points = []
     for item in table.scan(ConsistentRead=True)["Items"]:
         for channel, counts in item.get("channels", {}).items():
@@ -150,8 +141,8 @@ def points_of(table):
 
 
 def points_of_counts(counts):
-    """Each index with its time or, where nobody knows the log period, its place in the log. One that begins a series has neither,
-    where nobody knows how long the series is. See docs/data-model.md."""
+    """Each index with its time, or with its place in the log if the log period is unknown. The first index of a series has
+    neither if the length of the series is unknown. See docs/data-model.md."""
     apart = counts.get("log_period") or counts.get("every")
     for n, index in enumerate(counts.get("indexes", [])):
         if "at" not in counts:
@@ -174,11 +165,11 @@ def matches(expected, point):
     return all(point.get(key) == value for key, value in expected.items())
 
 
-def check_nothing_astray(queues, addresses):
+def check_nothing_failed(queues, addresses):
     for key in addresses:
         if key == "QUARANTINE_QUEUE_URL" or key.endswith("_DEAD_LETTERS_URL"):
             for message in queues.receive_message(QueueUrl=addresses[key]).get("Messages", []):
-                raise Problem(f"a message went astray, to {key.removesuffix('_URL')}: {message['Body'][:500]}")
+                raise Problem(f"a message ended in {key.removesuffix('_URL')}: {message['Body'][:500]}")
 
 
 def print_table(points):
@@ -195,5 +186,5 @@ def print_table(points):
 
 
 def order(point):
-    """Within an uplink: the present first, then ever further into the past."""
+    """Sorts the points of an uplink from the newest to the oldest."""
     return -int(point.get("logs_before", 0))

@@ -1,7 +1,7 @@
-"""The container image of the UDP bridge.
+"""Builds the container image of the UDP bridge.
 
-The binary is built out here, with the compiler that the tests ran with; an image to build it in would have
-to be pulled. In the image there is nothing but it and certificates, so it has to be static.
+The program is built outside of Docker, with the compiler that ran the tests; an image with a compiler would have to be
+pulled. The image contains only the program and certificates, so the program has to be static.
 """
 
 import os
@@ -32,7 +32,7 @@ def build_image():
             shutil.copy(certificates(), context / "ca-certificates.crt")
             docker = ["docker", "build", "--tag", IMAGE, "--file", ROOT / "udp-bridge" / "Dockerfile", context]
             command(docker, logs / "build-image.log", os.environ)
-    say(f"the image is {IMAGE}; docs/deploy-bridge.md tells how to push it")
+    say(f"the image is {IMAGE}; docs/deploy-bridge.md describes how to push it")
 
 
 def check_docker():
@@ -40,19 +40,19 @@ def check_docker():
         raise Problem("docker is missing: install a Docker engine, e.g. apt-get install docker.io")
     engine = subprocess.run(["docker", "info"], stdin=subprocess.DEVNULL, capture_output=True)
     if engine.returncode:
-        raise Problem("no Docker engine answers `docker info`: start dockerd, or ask to be let in (group docker)")
+        raise Problem("no Docker engine answers `docker info`: start dockerd, or join the group docker")
 
 
 def build_static_bridge(log):
     target = f"{platform.machine()}-unknown-linux-gnu"
-    # Naming the target, even this machine's own, keeps what is built with these flags apart from all else.
+    # With a target named, even this machine's own, cargo keeps what it builds with these flags apart.
     cargo = ["cargo", "build", "--release", "--locked", "--target", target, "--package", "udp-bridge"]
     command(cargo, log, os.environ | {"RUSTFLAGS": "-C target-feature=+crt-static"})
     bridge = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / target / "release" / "udp-bridge"
-    # readelf comes with the C compiler that is needed anyway.
+    # readelf comes with the C compiler, which is a prerequisite.
     headers = subprocess.run(["readelf", "--program-headers", bridge], capture_output=True, text=True, check=True)
     if "INTERP" in headers.stdout:
-        raise Problem(f"{bridge} is not static, so it would find no loader in the image")
+        raise Problem(f"{bridge} is not static; the image has no loader for it")
     return bridge
 
 
@@ -60,4 +60,4 @@ def certificates():
     for path in map(Path, CERTIFICATES):
         if path.exists():
             return path
-    raise Problem("there are no root certificates here: install them, e.g. apt-get install ca-certificates")
+    raise Problem("root certificates are missing: install them, e.g. apt-get install ca-certificates")

@@ -1,4 +1,4 @@
-"""Many cold starts of a function under the emulator, with one call each, and after the last of them warm calls."""
+"""Measures a function under the emulator: many cold starts with one call each, then warm calls after the last start."""
 
 import contextlib
 import dataclasses
@@ -11,10 +11,10 @@ from steps import LOCAL, Problem, step
 
 DIRECTORY = LOCAL / "bench"
 WARM_CALLS = 100
-WARM_UP_CALLS = 5  # not counted: the first ones still fill caches
+WARM_UP_CALLS = 5  # not counted: the first calls still fill caches
 
-# The time from the start of the process until it asks for its first event. (The `Init Duration` of the
-# emulator's own report is not: it is 0.0x ms, and the init is in the first call's duration.)
+# The time from the start of the process until it asks for its first event. (`Init Duration` in the emulator's REPORT
+# line is not: it is 0.0x ms, and the first call's duration includes the init.)
 INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
 REPORT = re.compile(r"^REPORT RequestId: .*?\tDuration: ([\d.]+) ms\tBilled Duration: (\d+) ms", re.MULTILINE)
 
@@ -23,25 +23,25 @@ REPORT = re.compile(r"^REPORT RequestId: .*?\tDuration: ([\d.]+) ms\tBilled Dura
 class Function:
     name: str
     arguments: list  # the program first
-    configuration: dict  # the deployed function's
-    variables: dict = dataclasses.field(default_factory=dict)  # besides those
+    configuration: dict  # of the deployed function
+    variables: dict = dataclasses.field(default_factory=dict)  # in addition to those
 
 
 @dataclasses.dataclass
 class Start:
-    """A start and its calls; milliseconds, of which the first call's have the init in them."""
+    """A start and its calls, in milliseconds. The first call's duration includes the init."""
 
     init: float
     durations: list
     billed: list
-    processor: list  # what the process had used after each call
+    processor: list  # total of the process after each call
     memory: float  # MB
 
 
 def measure(function, event, wanted, starts, addresses):
-    """Figures by name, each a list of what was seen."""
+    """The figures by name, each a list of measured values."""
     with step(f"measure {function.name}"):
-        # Without the very first: it finds nothing in the machine's file cache, and the local cloud asleep.
+        # The very first start does not count: the file cache of the machine is cold, and the local cloud asleep.
         cold = [start(function, event, wanted, 1, addresses) for _ in range(starts)][1:]
         last = start(function, event, wanted, 1 + WARM_UP_CALLS + WARM_CALLS, addresses)
     cold.append(last)
@@ -60,7 +60,7 @@ def measure(function, event, wanted, starts, addresses):
 
 
 def start(function, event, wanted, calls, addresses):
-    """One start. Every answer has to hold what is wanted."""
+    """Starts the function once and calls it. Every answer has to contain `wanted`."""
     log = DIRECTORY / "logs" / f"{function.name}.log"
     processor, child = [], None
     settings = (function.configuration, DIRECTORY, addresses, log, function.variables)
@@ -77,27 +77,27 @@ def start(function, event, wanted, calls, addresses):
 
 
 def child_of(emulator):
-    """The function's process, as the directory that /proc has of it."""
+    """The directory of the function's process in /proc."""
     for entry in Path("/proc").iterdir():
-        # Processes of others and those that end while we look are not ours to see.
+        # Processes of other users cannot be read, nor those that end meanwhile.
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and f"\nPPid:\t{emulator.pid}\n" in (entry / "status").read_text():
                 return entry
-    raise Problem(f"the emulator ({emulator.pid}) runs no function")
+    raise Problem(f"the emulator (process {emulator.pid}) runs no function")
 
 
 def peak_memory(process):
-    """The most that the function has held, in MB. (The emulator reports the configured size instead.)"""
+    """The peak memory of the function, in MB. (The emulator reports the configured size instead.)"""
     return int(re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())[1]) * 1024 / 1e6
 
 
 def processor_ms(process):
-    """What all its threads have used so far; the kernel counts nanoseconds."""
+    """The processor time of all its threads so far; the kernel counts nanoseconds."""
     return sum(int(each.read_text().split()[0]) for each in process.glob("task/*/schedstat")) / 1e6
 
 
 def reported(log, calls):
-    """The init, and duration and billed duration of each call."""
+    """The duration of the init, and duration and billed duration of each call."""
     text = log.read_text(errors="replace")
     inits, reports = INIT.findall(text), REPORT.findall(text)
     if len(inits) != 1 or len(reports) != calls:
@@ -106,5 +106,5 @@ def reported(log, calls):
 
 
 def spread(values, digits):
-    """Least, median and most."""
+    """Minimum, median and maximum."""
     return " / ".join(f"{each:.{digits}f}" for each in (min(values), statistics.median(values), max(values)))

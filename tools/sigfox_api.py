@@ -1,9 +1,9 @@
-"""A stand-in for the Sigfox API: what the function `sigfox-recovery` of a local stack asks.
+"""A stand-in for the Sigfox API, for the function `sigfox-recovery` of a local stack.
 
-It knows one device type, and lists nothing for it until somebody adds to the list: by `POST` of a JSON array of items
-to the same path, which Sigfox's own does not have. tests/src/sigfox/api.rs does the same, and fails on request.
+It knows one device type. Its list of undelivered callbacks is empty at first; a `POST` of a JSON array of items to the
+path of the list adds to it, which the real API does not offer. tests/src/sigfox/api.rs is the same with faults on request.
 
-Listens on a free port of this machine and prints its URL.
+It listens on a free port of this machine and prints its URL.
 """
 
 import base64
@@ -46,7 +46,7 @@ class Api(BaseHTTPRequestHandler):
 
 
 def page(since, before, limit, offset):
-    """Newest first. That there is a next one need not be told: the function asks until a page is not full."""
+    """A page of the list, newest first. It has no link to the next page: the function reads on until a page is not full."""
     listed = [item for item in undelivered if since <= item["time"] < before]
     return sorted(listed, key=lambda item: -item["time"])[offset : offset + limit]
 

@@ -1,6 +1,6 @@
 //! What stands for the devices in the field: the reference client in C, and CoAP clients of others.
 //!
-//! `make field` installs what the machine lacks. What is not there even so is told on standard error, and the tests that
+//! `make test-clients` installs what the machine lacks. What is not there even so is told on standard error, and the tests that
 //! need it pass without having tested anything; not so where `CI` is `true`.
 
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-/// Where `make field` unpacks what the machine lacks.
+/// Where `make test-clients` unpacks what the machine lacks.
 const DEBIAN: &str = ".local/tools/debian/unpacked/usr";
 
 /// A command of the client in C, without arguments, or `None` where it cannot be built.
@@ -32,13 +32,13 @@ pub fn libcoap() -> Option<Command> {
 
 /// A command of `tests/coap_post.py`, without arguments, or `None` where aiocoap is not installed.
 pub fn aiocoap() -> Option<Command> {
-    let python = crate::repository(".local/tools/field/bin/python");
+    let python = crate::repository(".local/tools/test-clients/bin/python");
     let command = python.is_file().then(|| {
         let mut command = Command::new(python);
         command.arg(crate::repository("tests/coap_post.py"));
         command
     });
-    or_skip(command, "aiocoap (`make field` installs it)")
+    or_skip(command, "aiocoap (`make test-clients` installs it)")
 }
 
 /// Runs a command to its end, elsewhere than on this thread, which the bridge may need.

@@ -19,8 +19,8 @@ const IMAGE: &str = "pulsegate-udp-bridge";
 /// Room for the binary to grow to twice its size. A task's start is as long as its image is large.
 const MAX_BYTES: u64 = 20_000_000;
 
-/// Longer than anything here takes; a test that waits for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A test that waits for longer has failed.
+const LINE_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -120,7 +120,7 @@ impl Bridge {
 
     /// Its next line, or none when it has ended.
     fn line(&self) -> Option<String> {
-        let line = match self.lines.recv_timeout(PATIENCE) {
+        let line = match self.lines.recv_timeout(LINE_TIMEOUT) {
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),

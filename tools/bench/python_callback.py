@@ -1,7 +1,7 @@
-"""The callback as one would write it in Python: what SigfoxCallback is measured beside (tools/bench_lambda.py).
+"""The callback's function in plain Python, which tools/bench_lambda.py compares with SigfoxCallback.
 
-It is never deployed. It takes callbacks with an uplink or a batch of them in the default line, and enqueues what
-SigfoxCallback would: but each uplink as a message of its own, ten in a request, which is as many as SQS takes.
+It is never deployed. It accepts callbacks with an uplink, or with a batch of lines in the default template, and enqueues the
+same uplinks as SigfoxCallback, but each in a message of its own, ten in a request, which is the limit of SQS.
 """
 
 import base64
@@ -74,7 +74,7 @@ def secret():
 
 
 def read(event):
-    """The variables of each message in the body."""
+    """Returns the variables of each message in the body."""
     body = event.get("body", "")
     if event.get("isBase64Encoded"):
         body = base64.b64decode(body).decode()
@@ -104,7 +104,7 @@ def to_uplink(variables, profile):
 
 
 def enqueue(queue_url, messages):
-    """Whether the queue took them all."""
+    """Sends messages to a queue. Returns whether the queue accepted all of them."""
     if len(messages) == 1:
         sqs.send_message(QueueUrl=queue_url, MessageBody=messages[0])
         return True

@@ -19,11 +19,11 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use udp_bridge::protocol::sealed::{DeviceKey, Header, MasterKeys};
 
-/// Longer than anything here takes; a test that waits for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// A test that waits for longer has failed.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Between two looks at what there is no way to be told of.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Interval at which a condition is checked that nothing notifies of.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The stack, and clients to look into it.
 pub struct Cloud {
@@ -137,12 +137,12 @@ impl Cloud {
         self.device_key(imei).await.seal_uplink(header, &payload)
     }
 
-    /// Hands an event to a function that runs beside the stack, as Lambda would.
-    pub fn invoke(&self, function: &str, event: &str) -> Output {
+    /// Runs a function beside the stack with an event, by a command of `tools/local.py`.
+    pub fn invoke(&self, command: &str, function: &str, event: &str) -> Output {
         let logs = PathBuf::from(self.address("LOGS"));
         Command::new("python3")
             .arg(repository("tools/local.py"))
-            .args(["invoke", function, "-e"])
+            .args([command, function, "-e"])
             .arg(repository(&format!("events/{event}")))
             .arg("--dir")
             .arg(logs.parent().unwrap())
@@ -242,10 +242,10 @@ fn exchange(addr: &str, bytes: &[u8]) -> Vec<u8> {
 
 /// Waits for a condition, which `what` names should it never hold.
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !condition().await {
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for: {what}");
-        sleep(LOOK_EVERY).await;
+        assert!(Instant::now() < deadline, "waited {WAIT_TIMEOUT:?} for: {what}");
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -10,15 +10,15 @@ use tokio::time::{Instant, sleep};
 
 use super::cloud::Cloud;
 
-/// Longer than the fleet lives, even on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Longer than a run of the fleet takes, even on a busy machine.
+const RUN_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// On a bad day, and a busy machine, something may be given up after all repetitions. It is sent again, as docs/fleet.md has it,
 /// so many times at most.
 const RESUMED: usize = 3;
 
-/// Between two looks at how far the run is.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Interval at which the progress of the run is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// 300 meters live six hours in half a minute.
 const FLEET: [&str; 6] =
@@ -47,7 +47,7 @@ fn count(measured: &Value, name: &str) -> u64 {
 
 /// Waits until more than so many messages are acknowledged.
 async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RUN_TIMEOUT;
     loop {
         let acknowledged = measured(run).map_or(0, |measured| count(&measured, "acknowledged"));
         if acknowledged > more_than {
@@ -55,7 +55,7 @@ async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
         }
         assert!(Instant::now() < deadline, "{acknowledged} acknowledged");
         assert!(running.try_wait().unwrap().is_none(), "it ended with {acknowledged} acknowledged");
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

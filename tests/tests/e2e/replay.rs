@@ -37,7 +37,7 @@ fn uplink(device: &str, profile: &str, payload: &str) -> Uplink {
 
 fn tool(arguments: &[&str]) -> Command {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
-    let mut command = Command::new(target.join("release/pulsegate"));
+    let mut command = Command::new(target.join("debug/pulsegate"));
     command.args(arguments);
     command
 }

@@ -223,10 +223,19 @@ pub async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
 }
 
 pub async fn every_event_is_answered_by_its_function_under_the_runtime_interface_emulator(cloud: Cloud) {
+    every_event_is_answered(&cloud, "invoke").await;
+}
+
+pub async fn every_event_is_answered_by_its_function_in_docker(cloud: Cloud) {
+    every_event_is_answered(&cloud, "sam-invoke").await;
+}
+
+/// Runs a command of `tools/local.py` for every file of `events/`.
+async fn every_event_is_answered(cloud: &Cloud, command: &str) {
     cloud.settled().await;
     cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
     for event in events::listed() {
-        let output = cloud.invoke(&event.function, &event.file);
+        let output = cloud.invoke(command, &event.function, &event.file);
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {log}", event.file);
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -319,7 +328,7 @@ pub async fn a_second_sigterm_ends_the_bridge_at_once(_: Cloud) {
 /// A bridge of the test's own, the address of its trusted listener, and what it logs from then on.
 fn start_bridge(settings: &[(&str, &str)]) -> (Child, String, impl Iterator<Item = String> + Send + 'static) {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
-    let mut bridge = Command::new(target.join("release/udp-bridge"))
+    let mut bridge = Command::new(target.join("debug/udp-bridge"))
         .envs([("TRUSTED_LISTENERS", "adeunis-pulse4-nbiot=127.0.0.1:0"), ("HTTP_ADDR", "127.0.0.1:0")])
         .env("LINGER_MS", "20")
         .envs(settings.iter().copied())

@@ -1,8 +1,8 @@
-"""What stands for the devices in the field, in the tests: the library of the client in C, and CoAP clients of others.
+"""Installs what the tests need to act as devices: mbed TLS for the client in C, and the CoAP client of libcoap.
 
-What the machine has is used. What it lacks is taken from Debian's own packages, or those of a system made from it,
-without root and without installing anything: they are unpacked into .local/tools/debian. The release of the system
-is the pin (a release only ever gets corrections, and its mirrors hold no older ones), and apt checks signatures.
+The tests use what this machine has. The rest comes from the packages of Debian or a system made from it, which are
+unpacked into .local/tools/debian, without root and without installing them. The release of the system is the pin (a
+release only ever gets corrections, and its mirrors hold no older ones), and apt checks signatures.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from stack import TOOLS
-from steps import LOCAL, Problem, command, say, step
+from build import LOGS, TOOLS
+from steps import Problem, command, say, step
 
 HOME = TOOLS / "debian"
-LOG = LOCAL / "logs" / "tools-debian.log"
+LOG = LOGS / "tools-debian.log"
 
-# apt in a directory of its own: with the machine's sources and keys, and nothing that writes elsewhere.
+# Runs apt in a directory of its own: with the sources and keys of this machine, writing nowhere else.
 APT = """\
 Dir::State "{home}/state";
 Dir::State::status "/var/lib/dpkg/status";
@@ -38,15 +38,15 @@ def install_clients():
         if packages:
             install(packages)
     except Problem as problem:
-        # Who develops may do without, and the tests say what they skip. Who decides what goes in may not.
+        # A developer may go without: the tests report what they skip. CI may not.
         if os.environ.get("CI") == "true":
             raise
-        say(f"{problem}\nthe tests that need it are skipped; what lacks is called {', '.join(packages)} on Debian")
+        say(f"{problem}\nthe tests that need them are skipped; on Debian, install {', '.join(packages)}")
 
 
 def install(packages):
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise Problem("clients for the tests are taken from Debian's packages, which needs apt-get and dpkg")
+        raise Problem("the test clients come from Debian packages, which need apt-get and dpkg")
     stamp = HOME / "installed"
     wanted = " ".join([*packages, system(), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()])
     if stamp.exists() and stamp.read_text() == wanted:
@@ -58,7 +58,7 @@ def install(packages):
 
 
 def missing():
-    """The Debian packages of what this machine does not have."""
+    """The Debian packages that this machine lacks."""
     packages = []
     if not compiles("#include <mbedtls/hkdf.h>\nint main(void) { return !mbedtls_hkdf; }\n", "-lmbedcrypto"):
         packages.append("libmbedtls-dev")
@@ -85,7 +85,7 @@ def unpack(packages):
     configuration.write_text(APT.format(home=HOME))
     apt = ["apt-get", "-q", "--config-file", configuration]
     command([*apt, "update"], LOG, os.environ)
-    # It names what they need besides, under the names of this release; without root it could not install them.
+    # apt adds the dependencies under their names in this release. Without root it can download them, not install them.
     download = ["install", "--download-only", "--no-install-recommends", "--yes", *packages]
     command([*apt, *download], LOG, os.environ, append=True)
     for archive in sorted((HOME / "cache" / "archives").glob("*.deb")):
