@@ -13,7 +13,7 @@ use pulsegate_model::profile;
 use pulsegate_model::profile::PROFILES;
 use udp_bridge::protocol::coap::Late;
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
-use udp_bridge::protocol::{Answer, Heard, Protocol, Trust, vendor_of};
+use udp_bridge::protocol::{Answer, Inbound, Protocol, Trust, vendor_of};
 
 /// The first is that of docs/nbiot-protocol.md, so that what is sealed there is sealed here.
 const MASTER_KEYS: &str =
@@ -70,18 +70,18 @@ fn with_sealed_payload(datagram: &[u8]) -> Option<Vec<u8>> {
 fn proof_is_enough(datagram: &[u8]) {
     let (time, payload) = (&datagram[14..18], &datagram[18..datagram.len() - 8]);
     match SEALED.hear(datagram) {
-        Ok(Heard::Uplink(_, opened, _)) => assert_eq!(opened.payload.bytes(), payload),
+        Ok(Inbound::Uplink(_, opened, _)) => assert_eq!(opened.payload.bytes(), payload),
         other => assert_eq!(time, [0; 4], "{other:?}"),
     }
 }
 
 fn nobody_gets_in_unproven_and_nothing_is_amplified(listener: &Protocol, datagram: &[u8]) {
     let Ok(heard) = listener.hear(datagram) else { return };
-    let spoken_to = !matches!(heard, Heard::Settled(_));
+    let spoken_to = !matches!(heard, Inbound::Settled(_));
     if spoken_to && matches!(listener.trust(), Trust::Sealed(_)) {
         assert!(is_proved(listener, datagram), "without proof: {heard:?}");
     }
-    let longer = if matches!(heard, Heard::Asked(_)) { LONGER_BY_THE_TIME } else { 0 };
+    let longer = if matches!(heard, Inbound::Asked(_)) { LONGER_BY_THE_TIME } else { 0 };
     for sent in all_sent(heard) {
         assert!(sent <= datagram.len() + longer, "amplified: {sent} bytes");
     }
@@ -98,15 +98,15 @@ fn is_proved(listener: &Protocol, datagram: &[u8]) -> bool {
 }
 
 /// How many bytes the sender may be sent, by each way it may go.
-fn all_sent(heard: Heard) -> Vec<usize> {
+fn all_sent(heard: Inbound) -> Vec<usize> {
     match heard {
-        Heard::Wrong(_, answer) | Heard::Uplink(_, _, Answer::Datagram(answer)) => vec![answer.len()],
-        Heard::Asked(answer) => answer.iter().map(Vec::len).collect(),
-        Heard::Uplink(_, _, Answer::Coap(exchange)) => {
+        Inbound::Wrong(_, answer) | Inbound::Uplink(_, _, Answer::Datagram(answer)) => vec![answer.len()],
+        Inbound::Asked(answer) => answer.iter().map(Vec::len).collect(),
+        Inbound::Uplink(_, _, Answer::Coap(exchange)) => {
             let late = |durable| exchange.arrived().len() + exchange.separate_answer(durable, 1).len();
             let late = |durable| if exchange.late() == Late::Silence { 0 } else { late(durable) };
             [true, false].into_iter().flat_map(|durable| [exchange.answer(durable, 1).len(), late(durable)]).collect()
         }
-        Heard::Settled(_) => vec![],
+        Inbound::Settled(_) => vec![],
     }
 }

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use pulsegate_fuzz::are_kept;
 use pulsegate_model::envelope;
-use pulsegate_model::envelope::Unreadable;
+use pulsegate_model::envelope::UnreadableMember;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(unpacked) = envelope::unpack(bytes) {
@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// What could not be read goes to quarantine, and comes out of it as it was.
-fn stays_unreadable(member: Unreadable) {
+fn stays_unreadable(member: UnreadableMember) {
     let unpacked = envelope::unpack(member.envelope.as_bytes()).unwrap();
     assert_eq!(unpacked.uplinks, []);
     assert_eq!(unpacked.unreadable, [member]);

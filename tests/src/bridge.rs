@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, record};
-use pulsegate_pipeline::config::Settings;
+use pulsegate_pipeline::config::EnvSettings;
 use pulsegate_pipeline::fakes::FakeStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ use udp_bridge::server::{self, Listener, Sockets};
 use crate::document;
 
 /// Longer than anything here takes; a test that waits for so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The profile of the listeners, if no other is asked for.
 pub const PROFILE: &str = "adeunis-pulse4-nbiot";
@@ -39,7 +39,7 @@ pub struct Bridge {
     pub coap_trusted: SocketAddr,
     /// Takes what Efento loggers send.
     pub efento: SocketAddr,
-    /// Says how it is.
+    /// EventDetails how it is.
     pub http: SocketAddr,
     /// Tells it to stop.
     pub stop: oneshot::Sender<()>,
@@ -61,7 +61,7 @@ impl Bridge {
     /// Starts one whose listeners for datagrams are of this profile.
     pub async fn start_for(profile: &str, change: impl FnOnce(&mut Pace)) -> Self {
         let setting = |name: &'static str| setting(name, profile);
-        let mut config = Config::from_settings(&Settings::new(&setting)).unwrap();
+        let mut config = Config::from_settings(&EnvSettings::new(&setting)).unwrap();
         change(&mut config.pace);
         let sockets = Sockets::bind(config.http, config.listeners(Some(&keys()))).await.unwrap();
         let address = |coap, sealed| {
@@ -87,7 +87,7 @@ impl Bridge {
     /// Stops it and gives what has become durable.
     pub async fn stop(self) -> Vec<Uplink> {
         let _ = self.stop.send(());
-        timeout(PATIENCE, self.running).await.expect("the bridge ends").unwrap();
+        timeout(ANSWER_TIMEOUT, self.running).await.expect("the bridge ends").unwrap();
         durable(&self.stream)
     }
 }
@@ -142,7 +142,7 @@ pub async fn until(condition: impl AsyncFn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, so).await.expect("it becomes so");
+    timeout(ANSWER_TIMEOUT, so).await.expect("it becomes so");
 }
 
 fn setting(name: &str, profile: &str) -> Option<String> {

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pulsegate_aws::items::Item;
-use pulsegate_aws::{Key, Lookup, Pages, Part, Table, Whose};
+use pulsegate_aws::{Key, Lookup, Pages, Part, Scope, Table};
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::downlink;
-use pulsegate_pipeline::downlink::{Answer, Downlink, DownlinkDesk, Entry, Outcome, Timeliness};
-use pulsegate_pipeline::ports::{Inbox, Queue, Received, Secret, Stream, Unfinished, Watermark, Watermarks};
+use pulsegate_pipeline::downlink::{Downlink, DownlinkAdmin, DownlinkAnswer, DownlinkOutcome, Entry, Timeliness};
+use pulsegate_pipeline::ports::{Queue, ReceiveQueue, Received, Secret, Stream, Unfinished, Watermark, Watermarks};
 use tokio::time::Instant;
 
 fn soon() -> Instant {
@@ -51,7 +51,7 @@ pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue:
 
 /// What is received is held: it comes again only once it is given back, and not at all once it is deleted. The inbox is the
 /// other end of the queue, and holds nothing.
-pub async fn a_message_is_held_until_it_is_given_back_or_deleted(queue: &impl Queue, inbox: &impl Inbox) {
+pub async fn a_message_is_held_until_it_is_given_back_or_deleted(queue: &impl Queue, inbox: &impl ReceiveQueue) {
     const HOLD: Duration = Duration::from_mins(5);
     let all = async || {
         let (mut all, mut nothing): (Vec<Received>, u32) = (Vec::new(), 0);
@@ -116,14 +116,14 @@ pub async fn a_table_is_read_in_parts_and_by_keys(table: &impl Table, pages: &im
         for (of, limit) in [(1, 7), (3, 100), (5, 1_000)] {
             let mut all = Vec::new();
             for number in 0..of {
-                let part = read(Part { whose: Whose::Segment { number, of }, from, to }, limit).await;
+                let part = read(Part { scope: Scope::Segment { number, of }, from, to }, limit).await;
                 assert!(part.windows(2).all(|two| two[0].device != two[1].device || two[0] < two[1]), "by uplink");
                 all.extend(part);
             }
             assert_eq!(all.len(), expected.len(), "each once");
             assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected);
         }
-        let one = read(Part { whose: Whose::Device("sigfox:7".parse().unwrap()), from, to }, 4).await;
+        let one = read(Part { scope: Scope::Device("sigfox:7".parse().unwrap()), from, to }, 4).await;
         assert_eq!(one, hours.map(|hour| key(7, hour)).collect::<Vec<_>>());
     }
 
@@ -230,7 +230,7 @@ pub async fn a_secret_has_the_current_and_the_previous_text<F: Future<Output = (
 
 /// A downlink answers one uplink, an uplink is answered by one downlink, and what is known of either stays. The table
 /// holds nothing.
-pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl DownlinkDesk) {
+pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl DownlinkAdmin) {
     let [first, second, third] = ["1", "2", "3"].map(waiting);
     for downlink in [&first, &second, &third] {
         assert!(table.add(downlink, soon()).await.unwrap());
@@ -275,7 +275,7 @@ pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl Downli
 
 /// Two requests for each of two uplinks, all at once: each uplink gets the same bytes twice, and others than the other.
 /// The device has no downlinks.
-pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl DownlinkDesk) {
+pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl DownlinkAdmin) {
     let device = "sigfox:CAFE".parse().unwrap();
     for n in 0..3 {
         let data = format!("{n:016x}").parse().unwrap();
@@ -294,7 +294,7 @@ pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl Downli
 }
 
 /// All downlinks of a device are read, however many pages they fill. The table holds nothing else of that device.
-pub async fn a_device_has_all_its_downlinks(table: &impl DownlinkDesk) {
+pub async fn a_device_has_all_its_downlinks(table: &impl DownlinkAdmin) {
     let device = "sigfox:F00D".parse().unwrap();
     // A page ends after a megabyte.
     for n in 0..6 {
@@ -310,12 +310,12 @@ fn waiting(name: &str) -> Downlink {
     Downlink::pending("sigfox:1A2345".parse().unwrap(), id, "00000000000000fF".parse().unwrap(), None)
 }
 
-fn answer(downlink: &Downlink, uplink: &str) -> Answer {
+fn answer(downlink: &Downlink, uplink: &str) -> DownlinkAnswer {
     let uplink = format!("2026-11-20T{uplink}");
-    Answer { downlink: downlink.clone(), marker: format!("answered#{uplink}"), uplink, expires_at: 1 }
+    DownlinkAnswer { downlink: downlink.clone(), marker: format!("answered#{uplink}"), uplink, expires_at: 1 }
 }
 
-fn outcome(downlink: &Downlink, code: u32, message: &str) -> Outcome {
+fn outcome(downlink: &Downlink, code: u32, message: &str) -> DownlinkOutcome {
     let told_at = "2026-11-20T12:00:30Z".parse().unwrap();
-    Outcome { downlink: downlink.clone(), code, message: message.to_owned(), told_at }
+    DownlinkOutcome { downlink: downlink.clone(), code, message: message.to_owned(), told_at }
 }

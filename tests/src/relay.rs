@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longer than anything here takes; a test that waits for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RELAY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What came by, in its order, lost or not.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ impl Relay {
     /// Waits until what has come by is as told.
     pub async fn until(&self, condition: impl FnMut(&Seen) -> bool) {
         let mut seen = self.seen.clone();
-        timeout(PATIENCE, seen.wait_for(condition)).await.expect("it comes by").unwrap();
+        timeout(RELAY_TIMEOUT, seen.wait_for(condition)).await.expect("it comes by").unwrap();
     }
 }
 

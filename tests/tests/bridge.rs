@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pulsegate_model::aggregate;
 use pulsegate_model::uplink::{TimeSource, Uplink};
-use pulsegate_tests::bridge::{Bridge, PATIENCE, durable, get, keys, metric, post, status, until};
+use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, durable, get, keys, metric, post, status, until};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use udp_bridge::config::Pace;
@@ -37,7 +37,7 @@ impl Field {
 
     async fn acknowledgement(&self) -> Vec<u8> {
         let mut buffer = [0; 64];
-        let len = timeout(PATIENCE, self.meter.recv(&mut buffer)).await.expect("an acknowledgement").unwrap();
+        let len = timeout(ANSWER_TIMEOUT, self.meter.recv(&mut buffer)).await.expect("an acknowledgement").unwrap();
         buffer[..len].to_vec()
     }
 
@@ -178,7 +178,7 @@ async fn what_is_in_flight_at_the_end_is_finished_and_acknowledged() {
     let Field { meter, bridge } = field;
     bridge.stop.send(()).unwrap();
     stream.set_held(false);
-    timeout(PATIENCE, bridge.running).await.expect("the bridge ends").unwrap();
+    timeout(ANSWER_TIMEOUT, bridge.running).await.expect("the bridge ends").unwrap();
 
     let durable = durable(&stream);
     let mut acknowledged = 0;
@@ -243,7 +243,7 @@ async fn a_bridge_that_is_stopping_is_healthy_but_not_ready() {
     until(async || status(http, "/readyz").await == 503).await;
     assert_eq!(status(http, "/healthz").await, 200);
     stream.set_held(false);
-    timeout(PATIENCE, running).await.expect("the bridge ends").unwrap();
+    timeout(ANSWER_TIMEOUT, running).await.expect("the bridge ends").unwrap();
 }
 
 #[tokio::test]
@@ -342,13 +342,13 @@ async fn a_flood_does_not_keep_a_bridge_from_stopping() {
     let trusted = field.bridge.trusted;
     let (enough, is_enough) = std::sync::mpsc::channel::<()>();
     let flood = std::thread::spawn(move || {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = std::time::Instant::now() + ANSWER_TIMEOUT;
         while is_enough.try_recv().is_err() && std::time::Instant::now() < deadline {
             let _ = stranger.send_to(&[0], trusted);
         }
     });
     until(async || metric(field.bridge.http, "received_total").await > 1000).await;
-    timeout(PATIENCE / 2, field.stop()).await.expect("the bridge ends");
+    timeout(ANSWER_TIMEOUT / 2, field.stop()).await.expect("the bridge ends");
     let _ = enough.send(());
     flood.join().unwrap();
 }

@@ -7,7 +7,7 @@ use pulsegate_model::codec::Value;
 use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::uplink::{TimeSource, Uplink};
-use pulsegate_tests::bridge::{Bridge, PATIENCE, post};
+use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, post};
 use pulsegate_tests::document;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -129,6 +129,6 @@ async fn connected(to: SocketAddr) -> UdpSocket {
 
 async fn received(meter: &UdpSocket) -> Vec<u8> {
     let mut datagram = [0; 64];
-    let len = timeout(PATIENCE, meter.recv(&mut datagram)).await.expect("an answer").unwrap();
+    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut datagram)).await.expect("an answer").unwrap();
     datagram[..len].to_vec()
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use pulsegate_model::codec::efento;
 use pulsegate_model::uplink::{TimeSource, Uplink};
-use pulsegate_tests::bridge::{Bridge, PATIENCE, PROFILE, metric};
+use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, PROFILE, metric};
 use pulsegate_tests::clients::{aiocoap, libcoap, reference_client, run};
 use pulsegate_tests::document::{bytes, text};
 use pulsegate_tests::relay::{Relay, Seen};
@@ -383,7 +383,7 @@ async fn the_documented_request_is_answered_as_documented_but_for_the_time() {
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     meter.send_to(&bytes("CoAP request"), bridge.coap).await.unwrap();
     let (mut buffer, documented) = ([0; 64], bytes("CoAP piggybacked answer"));
-    let len = timeout(PATIENCE, meter.recv(&mut buffer)).await.expect("an answer").unwrap();
+    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut buffer)).await.expect("an answer").unwrap();
     let time = documented.len() - 12;
     assert_eq!((len, hex::encode(&buffer[..time])), (documented.len(), hex::encode(&documented[..time])));
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pulsegate_aws::fakes::FakeTable;
-use pulsegate_pipeline::fakes::{FakeDownlinks, FakeInbox, FakeQueue, FakeSecret, FakeStream, FakeWatermarks};
+use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeReceiveQueue, FakeSecret, FakeStream, FakeWatermarks};
 use pulsegate_tests::contracts;
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn the_fake_downlinks_keep_the_contract() {
 
 #[tokio::test]
 async fn the_fake_inbox_keeps_the_contract() {
-    let queue = FakeInbox::new();
+    let queue = FakeReceiveQueue::new();
     contracts::a_message_is_held_until_it_is_given_back_or_deleted(&queue, &queue).await;
     contracts::a_queue_keeps_every_message(&queue, async || queue.bodies()).await;
 }

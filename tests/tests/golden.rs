@@ -122,7 +122,7 @@ async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
         let response = sigfox_callback::handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
         let mut stored = Vec::new();
         for body in callback.raw.sent() {
-            let opened = batch::open(&[batch::Record::new("1", body)], "raw-sigfox");
+            let opened = batch::open(&[batch::BatchRecord::new("1", body)], "raw-sigfox");
             stored.extend(opened.uplinks.values.iter().map(uplink));
             stored.extend(
                 opened.events.values.iter().map(|event| typed(pulsegate_aws::items::event_item(event, RETENTION_DAYS))),

@@ -8,7 +8,7 @@ use pulsegate_aws::{EventTable, PulseTable, RawTable};
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::raw::RawStage;
-use pulsegate_tests::bridge::{Bridge, PATIENCE};
+use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge};
 use pulsegate_tests::{door, events};
 use serde_json::{Value, json};
 use sigfox_callback::request::Request;
@@ -170,7 +170,7 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     for _ in 0..2 {
         meter.send_to(&request, bridge.efento).await.unwrap();
         let mut answer = [0; 64];
-        let len = timeout(PATIENCE, meter.recv(&mut answer)).await.expect("an answer").unwrap();
+        let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut answer)).await.expect("an answer").unwrap();
         assert_eq!(hex::encode(&answer[..len])[..10], *"60411234ff");
     }
     let stream = Arc::clone(&bridge.stream);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
-use pulsegate_tests::bridge::{Bridge, PATIENCE, PROFILE};
+use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, PROFILE};
 use pulsegate_tests::clients::{reference_client, run};
 use pulsegate_tests::document::{block, bytes, text};
 use pulsegate_tests::relay::Relay;
@@ -63,13 +63,13 @@ impl Script {
 
     async fn receive(&self) -> (Vec<u8>, SocketAddr) {
         let mut buffer = [0; 4096];
-        let received = timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await.expect("the client sends");
+        let received = timeout(ANSWER_TIMEOUT, self.socket.recv_from(&mut buffer)).await.expect("the client sends");
         let (len, client) = received.unwrap();
         (buffer[..len].to_vec(), client)
     }
 
     async fn end(self) -> (Option<i32>, String) {
-        ended(&timeout(PATIENCE, self.client).await.expect("the client ends").unwrap())
+        ended(&timeout(ANSWER_TIMEOUT, self.client).await.expect("the client ends").unwrap())
     }
 }
 

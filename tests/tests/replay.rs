@@ -1,6 +1,6 @@
 //! `docs/replay.md` and the code cannot drift apart.
 
-use pulsegate_aws::{DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
+use pulsegate_aws::{DynamoReader, DynamoTable, KinesisStream, SqsQueue, SqsReceiver};
 
 fn page() -> String {
     pulsegate_tests::read("docs/replay.md")
@@ -9,7 +9,7 @@ fn page() -> String {
 #[test]
 fn the_page_names_every_action_that_is_needed() {
     let actions =
-        [SqsInbox::ACTIONS, SqsQueue::ACTIONS, KinesisStream::ACTIONS, DynamoReader::ACTIONS, DynamoTable::ACTIONS];
+        [SqsReceiver::ACTIONS, SqsQueue::ACTIONS, KinesisStream::ACTIONS, DynamoReader::ACTIONS, DynamoTable::ACTIONS];
     for action in actions.concat() {
         assert!(page().contains(&format!("`{action}`")), "{action}");
     }

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::{
-    DownlinkDeskTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
-    SecretStore, SqsInbox, SqsQueue,
+    DownlinkAdminTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
+    SecretStore, SqsQueue, SqsReceiver,
 };
-use pulsegate_pipeline::config::{ConfigError, RawConfig, Settings};
+use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ struct Function {
 }
 
 /// Reads a configuration and takes down what it asked for.
-fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeSet<&'static str> {
+fn settings<T>(read: impl Fn(&EnvSettings<'_>) -> Result<T, ConfigError>) -> BTreeSet<&'static str> {
     let asked = RefCell::new(BTreeSet::new());
     let look_up = |name| {
         asked.borrow_mut().insert(name);
@@ -31,7 +31,7 @@ fn settings<T>(read: impl Fn(&Settings<'_>) -> Result<T, ConfigError>) -> BTreeS
         };
         Some(value.to_owned())
     };
-    assert!(read(&Settings::new(&look_up)).is_ok());
+    assert!(read(&EnvSettings::new(&look_up)).is_ok());
     // Lambda sets this one itself, and does not let the template do so.
     asked.into_inner().into_iter().filter(|name| *name != "AWS_LAMBDA_FUNCTION_NAME").collect()
 }
@@ -114,7 +114,7 @@ fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
     }
 }
 
-/// Settings that name nothing that a function could touch.
+/// EnvSettings that name nothing that a function could touch.
 const NO_RESOURCES: [&str; 7] = [
     "FIRST_LOOK_BACK_HOURS",
     "RAW_RETENTION_DAYS",
@@ -182,7 +182,7 @@ fn what_each_stage_sends_is_what_the_next_one_of_its_network_is_fed_with() {
 
 #[test]
 fn the_adapters_make_no_request_but_those_they_say() {
-    let of_inbox = [SqsInbox::ACTIONS, SqsInbox::DEPTH_ACTIONS].concat();
+    let of_inbox = [SqsReceiver::ACTIONS, SqsReceiver::DEPTH_ACTIONS].concat();
     for (file, actions) in [
         ("table", DynamoTable::ACTIONS),
         ("stream", KinesisStream::ACTIONS),
@@ -190,7 +190,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("queue", SqsQueue::ACTIONS),
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
-        ("downlink_admin", DownlinkDeskTable::ACTIONS),
+        ("downlink_admin", DownlinkAdminTable::ACTIONS),
         ("receiver", &of_inbox),
         ("table_reader", DynamoReader::ACTIONS),
     ] {

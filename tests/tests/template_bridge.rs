@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::{KinesisStream, SecretStore};
-use pulsegate_pipeline::config::Settings;
+use pulsegate_pipeline::config::EnvSettings;
 use pulsegate_tests::template::{Template, given, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ fn the_bridge_is_given_only_settings_it_knows_and_starts_with_them() {
         let unknown: Vec<_> = environment.keys().filter(|name| !known.contains(name.as_str())).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
         let look_up = |name: &'static str| environment.get(name).map(|value| template.text(value));
-        Config::from_settings(&Settings::new(&look_up)).unwrap();
+        Config::from_settings(&EnvSettings::new(&look_up)).unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! `template.yaml` and the recovery of missed callbacks cannot drift apart.
 
-use pulsegate_pipeline::config::Settings;
+use pulsegate_pipeline::config::EnvSettings;
 use pulsegate_tests::read;
 use pulsegate_tests::template::{Template, list, target};
 use serde_json::json;
@@ -30,7 +30,7 @@ fn the_function_starts_with_what_the_template_gives_it() {
         let value = template.text(&variables[name]);
         Some(if name == "SIGFOX_DEVICE_TYPES" { DEVICE_TYPE.to_owned() } else { value })
     };
-    let config = Config::from_settings(&Settings::new(&look_up)).unwrap();
+    let config = Config::from_settings(&EnvSettings::new(&look_up)).unwrap();
     assert_eq!(config.api.as_str(), "https://api.sigfox.com/v2");
     // Sigfox repeats after 1, 2 and 4 minutes, and waits for each answer for 10 s.
     assert!(config.reach.settle.as_secs() > 7 * 60 + 4 * 10);

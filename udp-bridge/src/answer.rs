@@ -18,7 +18,7 @@ use crate::separate::Separate;
 pub const PIGGYBACK: Duration = Duration::from_secs(1);
 
 /// How long acknowledgements wait for room in the kernel.
-const SEND_PATIENCE: Duration = Duration::from_millis(100);
+const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Who is to be told, and how.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
             }
         }
     }
-    let gone = socket.send(&borrowed(&datagrams), SEND_PATIENCE) + later;
+    let gone = socket.send(&borrowed(&datagrams), SEND_TIMEOUT) + later;
     if durable { gone } else { 0 }
 }
 

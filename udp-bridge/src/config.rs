@@ -7,7 +7,7 @@ use std::time::Duration;
 use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::profile::Profile;
-use pulsegate_pipeline::config::{ConfigError, Settings};
+use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 
 use crate::protocol::sealed::MasterKeys;
 use crate::protocol::{self, Protocol, Trust};
@@ -16,7 +16,7 @@ use crate::protocol::{self, Protocol, Trust};
 pub const HELP: &str = "\
 udp-bridge: takes the datagrams of NB-IoT meters, puts them to a Kinesis stream, and only then acknowledges the meter.
 
-It takes no arguments but --help and --version. Settings are environment variables; of the listeners, one at least:
+It takes no arguments but --help and --version. EnvSettings are environment variables; of the listeners, one at least:
 
   STREAM_NAME            the Kinesis stream (required)
   SEALED_LISTENERS       PROFILE=ADDRESS[,PROFILE=ADDRESS...]: where the datagrams of a device profile come in, each in
@@ -75,7 +75,7 @@ pub struct Pace {
 /// Where the datagrams of one profile come in.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
-    /// Whose they are.
+    /// Scope they are.
     pub profile: &'static Profile,
     /// The address.
     pub addr: SocketAddr,
@@ -100,7 +100,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
         let config = Self {
             stream: settings.required("STREAM_NAME")?,
@@ -204,7 +204,7 @@ mod tests {
     fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let stream = ("STREAM_NAME", "stream");
         let settings = [settings, &[stream]].concat();
-        Config::from_settings(&Settings::new(&|name| {
+        Config::from_settings(&EnvSettings::new(&|name| {
             settings.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
         }))
     }
@@ -269,7 +269,7 @@ mod tests {
             };
             Some(value.to_owned())
         };
-        Config::from_settings(&Settings::new(&look_up)).unwrap();
+        Config::from_settings(&EnvSettings::new(&look_up)).unwrap();
         assert_eq!(asked.borrow().len(), 11);
         for name in asked.borrow().iter() {
             assert!(HELP.contains(name), "{name}");

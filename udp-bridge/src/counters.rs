@@ -11,11 +11,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use pulsegate_model::aggregate::StreamRecord;
-use pulsegate_pipeline::telemetry::{self, Metrics, Seldom};
+use pulsegate_pipeline::telemetry::{self, LogThrottle, Metrics};
 use serde_json::{Value, json};
 
-use crate::hold::Hold;
 use crate::kernel::Kernel;
+use crate::memory::MemoryBudget;
 use crate::protocol::Refusal;
 
 /// The part named in the metrics.
@@ -53,8 +53,8 @@ pub struct Counters {
     put_bytes: Histogram,
     refused_records: Counter,
     registry: Registry,
-    seldom: BTreeMap<&'static str, Seldom>,
-    hold: Arc<Hold>,
+    seldom: BTreeMap<&'static str, LogThrottle>,
+    hold: Arc<MemoryBudget>,
     kernel: Kernel,
     reported: Mutex<Reported>,
 }
@@ -78,7 +78,7 @@ impl Reported {
 
 impl Counters {
     /// All at zero.
-    pub fn new(hold: Arc<Hold>, kernel: Kernel) -> Self {
+    pub fn new(hold: Arc<MemoryBudget>, kernel: Kernel) -> Self {
         let mut registry = Registry::with_prefix("pulsegate_bridge");
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
         let received = counter("received", "datagrams that have come in");
@@ -102,7 +102,7 @@ impl Counters {
         let put_seconds = histogram("put_seconds", "time that a PutRecords takes", 0.002, 12);
         let put_records = histogram("put_records", "records in a PutRecords", 1.0, 10);
         let put_bytes = histogram("put_bytes", "bytes in a PutRecords", 1024.0, 14);
-        let seldom = Refusal::REASONS.iter().map(|&reason| (reason, Seldom::default())).collect();
+        let seldom = Refusal::REASONS.iter().map(|&reason| (reason, LogThrottle::default())).collect();
         Self {
             received,
             authenticated,
@@ -132,7 +132,7 @@ impl Counters {
     pub fn refuse(&self, refusal: &Refusal, len: usize) {
         let reason = refusal.reason();
         self.refused.get_or_create(&[("reason", reason)]).inc();
-        if let Some(suppressed) = self.seldom.get(reason).and_then(Seldom::due) {
+        if let Some(suppressed) = self.seldom.get(reason).and_then(LogThrottle::due) {
             tracing::warn!(reason, detail = %refusal, len, suppressed, "refused");
         }
     }
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     fn counters() -> Counters {
-        Counters::new(Arc::new(Hold::new(1000)), Kernel::default())
+        Counters::new(Arc::new(MemoryBudget::new(1000)), Kernel::default())
     }
 
     #[test]

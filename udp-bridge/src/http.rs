@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::counters::Counters;
 
 /// For how long the stream may refuse before the bridge calls itself unwell. Throttling passes in seconds.
-const PATIENCE: Duration = Duration::from_mins(1);
+const FAILING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The text format that Prometheus prefers.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -42,7 +42,8 @@ impl Health {
         let last = Instant::now();
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         // Refusals with a long silence between them are not one long refusal.
-        let since = failing.filter(|failing| failing.last.elapsed() <= PATIENCE).map_or(last, |failing| failing.since);
+        let since =
+            failing.filter(|failing| failing.last.elapsed() <= FAILING_TIMEOUT).map_or(last, |failing| failing.since);
         *failing = (!accepted).then_some(Failing { since, last });
     }
 
@@ -62,7 +63,7 @@ impl Health {
     fn status(&self) -> (StatusCode, &'static str) {
         let failing = *self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match failing {
-            Some(Failing { since, last }) if since.elapsed() > PATIENCE && last.elapsed() <= PATIENCE => {
+            Some(Failing { since, last }) if since.elapsed() > FAILING_TIMEOUT && last.elapsed() <= FAILING_TIMEOUT => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the stream has accepted nothing for over a minute\n")
             }
             _ => (StatusCode::OK, "ok\n"),
@@ -92,7 +93,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(health.status().0, StatusCode::OK);
             health.put(false);
-            tokio::time::advance(PATIENCE / 2).await;
+            tokio::time::advance(FAILING_TIMEOUT / 2).await;
         }
         health.put(false);
         assert_eq!(health.status().0, StatusCode::SERVICE_UNAVAILABLE);
@@ -104,7 +105,7 @@ mod tests {
     async fn two_refusals_with_a_long_silence_between_them_are_not_one_long_refusal() {
         let health = Health::default();
         health.put(false);
-        tokio::time::advance(PATIENCE * 2).await;
+        tokio::time::advance(FAILING_TIMEOUT * 2).await;
         health.put(false);
         assert_eq!(health.status().0, StatusCode::OK);
     }
@@ -113,7 +114,7 @@ mod tests {
     async fn a_bridge_that_nobody_sends_anything_is_well_again() {
         let health = Health::default();
         health.put(false);
-        tokio::time::advance(PATIENCE * 2).await;
+        tokio::time::advance(FAILING_TIMEOUT * 2).await;
         assert_eq!(health.status().0, StatusCode::OK);
     }
 }

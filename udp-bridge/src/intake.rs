@@ -15,13 +15,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::answer::{Deferral, Reply};
-use crate::arrivals::Arrivals;
 use crate::counters::Counters;
-use crate::hold::Hold;
+use crate::first_seen::FirstSeen;
+use crate::memory::MemoryBudget;
 use crate::pack::{Filling, Pack};
-use crate::protocol::{Heard, Opened, Protocol, Refusal};
+use crate::protocol::{IdentifiedUplink, Inbound, Protocol, Refusal};
 use crate::separate::Separate;
-use crate::socket::{BATCH, Inbox, MAX_DATAGRAM, Socket};
+use crate::socket::{BATCH, MAX_DATAGRAM, ReceiveBuffers, Socket};
 
 /// After a batch that was not full, this is slept before the next look. At full rate a hundred datagrams are received by
 /// two system calls instead of by dozens; to a meter, whose radio takes seconds, it is nothing.
@@ -42,13 +42,13 @@ pub struct Intake {
     pub socket: Arc<Socket>,
     /// When those without a time came first; one memory for all sockets of the listener, since a meter that sends again
     /// may come in at another.
-    pub arrivals: Arc<Mutex<Arrivals>>,
+    pub arrivals: Arc<Mutex<FirstSeen>>,
     /// How long a datagram waits for others.
     pub linger: Duration,
     /// Where packs go.
     pub packs: UnboundedSender<Pack>,
     /// What the bridge holds, and may hold.
-    pub hold: Arc<Hold>,
+    pub hold: Arc<MemoryBudget>,
     /// Told of every datagram.
     pub counters: Arc<Counters>,
     /// Told of every separate response that has arrived.
@@ -60,7 +60,7 @@ pub struct Intake {
 impl Intake {
     /// Receives until told to stop, and then until nothing is left that the kernel has already taken.
     pub fn run(self, stop: &AtomicBool) {
-        let mut inbox = Inbox::new();
+        let mut inbox = ReceiveBuffers::new();
         let mut filling = Filling::new(Arc::clone(&self.socket));
         let mut scratch = Vec::new();
         let mut told = None;
@@ -101,7 +101,7 @@ impl Intake {
     fn take(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
         let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.hear(datagram) };
         match heard {
-            Ok(Heard::Uplink(profile, opened, answer)) => {
+            Ok(Inbound::Uplink(profile, opened, answer)) => {
                 self.counters.authenticated.inc();
                 let uplink = self.uplink(profile.uplink_name(), opened);
                 scratch.clear();
@@ -111,15 +111,15 @@ impl Intake {
                 }
                 filling.add(uplink.device, scratch, sender.map(|peer| Reply { peer, answer }));
             }
-            Ok(Heard::Settled(message_id)) => {
+            Ok(Inbound::Settled(message_id)) => {
                 self.counters.settled.inc();
                 sender.inspect(|&peer| self.separate.settle(peer, message_id));
             }
-            Ok(Heard::Wrong(refusal, answer)) => {
+            Ok(Inbound::Wrong(refusal, answer)) => {
                 self.counters.refuse(&refusal, datagram.len());
                 self.answer(sender, &answer);
             }
-            Ok(Heard::Asked(answer)) => {
+            Ok(Inbound::Asked(answer)) => {
                 self.counters.asked.inc();
                 answer.inspect(|answer| self.answer(sender, answer));
             }
@@ -133,8 +133,8 @@ impl Intake {
         });
     }
 
-    fn uplink(&self, profile: ProfileName, opened: Opened) -> Uplink {
-        let Opened { device, clock, sequence, radio, payload, .. } = opened;
+    fn uplink(&self, profile: ProfileName, opened: IdentifiedUplink) -> Uplink {
+        let IdentifiedUplink { device, clock, sequence, radio, payload, .. } = opened;
         let (at, time_source) = match clock {
             Some(clock) => (clock, TimeSource::Device),
             None => (self.first_arrival(payload.bytes()), TimeSource::Network),

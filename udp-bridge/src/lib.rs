@@ -12,21 +12,21 @@
 //! - [`socket`]: datagrams by the batch; [`kernel`]: those that the kernel dropped.
 //! - [`intake`]: a thread for each socket; receives, and puts together what is somebody's.
 //! - [`protocol`]: what a datagram is: whose uplink, and how its sender is told.
-//! - [`arrivals`]: when a datagram came first, so that a repeated one stays the same message.
-//! - [`pack`]: uplinks in one record of the stream; [`hold`]: how much of that there is, and may be.
+//! - [`first_seen`]: when a datagram came first, so that a repeated one stays the same message.
+//! - [`pack`]: uplinks in one record of the stream; [`memory`]: how much of that there is, and may be.
 //! - [`put`]: puts packs to the stream, several at a time, and sends again what was refused.
 //! - [`answer`]: tells the senders; [`separate`]: the CoAP answers that have to be sent until they arrive.
 //! - [`counters`]: counts what became of every datagram.
 //! - [`http`]: what the bridge says of itself.
 
 pub mod answer;
-pub mod arrivals;
 pub mod config;
 pub mod counters;
-pub mod hold;
+pub mod first_seen;
 pub mod http;
 pub mod intake;
 pub mod kernel;
+pub mod memory;
 pub mod pack;
 pub mod protocol;
 pub mod put;

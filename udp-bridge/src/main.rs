@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use pulsegate_aws::{KinesisStream, SecretStore};
-use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::{Config, HELP};
@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
         tracing::error!(%panic, "ends");
         std::process::exit(101)
     }));
-    let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
     // Before anything takes time: process 1 of a container does not hear a signal that it has not asked for.
     let mut terminate = or_exit(signal(SignalKind::terminate()));
     let sdk = pulsegate_aws::sdk_config().await;

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::answer;
 use crate::config::Pace;
 use crate::counters::Counters;
-use crate::hold::Hold;
 use crate::http::Health;
+use crate::memory::MemoryBudget;
 use crate::pack::Pack;
 use crate::separate::Separate;
 
@@ -40,7 +40,7 @@ pub struct Putter<S> {
     /// Told of every pack.
     pub counters: Arc<Counters>,
     /// Told of what is no longer held.
-    pub hold: Arc<Hold>,
+    pub hold: Arc<MemoryBudget>,
     /// For CoAP answers that come late.
     pub separate: Arc<Separate>,
     /// How large a request may be now, in bytes. A stream that throttles takes a part of a large one and has the rest of it

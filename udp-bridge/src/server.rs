@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::arrivals::Arrivals;
 use crate::config::Pace;
 use crate::counters::Counters;
-use crate::hold::Hold;
+use crate::first_seen::FirstSeen;
 use crate::http::{self, Health};
 use crate::intake::{Intake, now};
 use crate::kernel::Kernel;
+use crate::memory::MemoryBudget;
 use crate::protocol::{Protocol, Trust};
 use crate::put::{self, Putter};
 use crate::separate::Separate;
@@ -105,7 +105,7 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     pace: Pace,
     stop: impl Future<Output = ()>,
 ) {
-    let hold = Arc::new(Hold::new(pace.hold));
+    let hold = Arc::new(MemoryBudget::new(pace.hold));
     let kernel = Kernel::new(sockets.udp.iter().flat_map(|listener| &listener.sockets).filter_map(|at| at.inode()));
     let counters = Arc::new(Counters::new(Arc::clone(&hold), kernel));
     let health = Arc::new(Health::default());
@@ -118,7 +118,7 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     let stopped = Arc::new(AtomicBool::new(false));
     let stopping = StopOnDrop(Arc::clone(&stopped));
     for Listener { protocol, sockets } in sockets.udp {
-        let arrivals = Arc::new(Mutex::new(Arrivals::new(now())));
+        let arrivals = Arc::new(Mutex::new(FirstSeen::new(now())));
         for socket in sockets {
             let intake = Intake {
                 protocol: protocol.clone(),

@@ -64,9 +64,9 @@ impl Socket {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
+    pub fn receive(&self, inbox: &mut ReceiveBuffers) -> io::Result<()> {
         inbox.received.clear();
-        let Inbox { buffers, headers, received } = inbox;
+        let ReceiveBuffers { buffers, headers, received } = inbox;
         let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| [io::IoSliceMut::new(buffer)]).collect();
         match recvmmsg(self.0.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
             Ok(messages) => {
@@ -133,13 +133,13 @@ fn to_std(addr: SockaddrStorage) -> Option<SocketAddr> {
 }
 
 /// Room for one batch of datagrams.
-pub struct Inbox {
+pub struct ReceiveBuffers {
     buffers: Vec<[u8; MAX_DATAGRAM + 1]>,
     headers: MultiHeaders<SockaddrStorage>,
     received: Vec<(usize, Option<SocketAddr>)>,
 }
 
-impl Inbox {
+impl ReceiveBuffers {
     /// Empty.
     pub fn new() -> Self {
         Self {
@@ -170,7 +170,7 @@ impl Inbox {
     }
 }
 
-impl Default for Inbox {
+impl Default for ReceiveBuffers {
     fn default() -> Self {
         Self::new()
     }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     /// Longer than anything here takes.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
     const LOCAL: &str = "127.0.0.1:0";
 
@@ -201,11 +201,11 @@ mod tests {
         let (from, to) = (&bound(1)[0], &bound(1)[0]);
         let bytes: Vec<[u8; 2]> = (0..200_u16).map(u16::to_be_bytes).collect();
         let peer = to.local_addr().unwrap();
-        assert_eq!(from.send(&bytes.iter().map(|b| (peer, b.as_slice())).collect::<Vec<_>>(), PATIENCE), 200);
-        let mut inbox = Inbox::new();
+        assert_eq!(from.send(&bytes.iter().map(|b| (peer, b.as_slice())).collect::<Vec<_>>(), RECEIVE_TIMEOUT), 200);
+        let mut inbox = ReceiveBuffers::new();
         let mut received = Vec::new();
         while received.len() < 200 {
-            to.wait(PATIENCE);
+            to.wait(RECEIVE_TIMEOUT);
             to.receive(&mut inbox).unwrap();
             assert!(!inbox.is_empty(), "after {}", received.len());
             for (datagram, sender) in inbox.datagrams() {
@@ -223,16 +223,16 @@ mod tests {
         let (from, to) = (&bound(1)[0], &bound(1)[0]);
         let peer = to.local_addr().unwrap();
         let nowhere = "127.0.0.1:0".parse().unwrap();
-        assert_eq!(from.send(&[(peer, b"1"), (nowhere, b"2"), (peer, b"3")], PATIENCE), 2);
+        assert_eq!(from.send(&[(peer, b"1"), (nowhere, b"2"), (peer, b"3")], RECEIVE_TIMEOUT), 2);
     }
 
     #[test]
     fn a_datagram_that_is_too_long_can_be_told_from_one_that_just_fits() {
         let (from, to) = (&bound(1)[0], &bound(1)[0]);
         let peer = to.local_addr().unwrap();
-        from.send(&[(peer, &[0; MAX_DATAGRAM]), (peer, &vec![0; 60_000])], PATIENCE);
-        let mut inbox = Inbox::new();
-        to.wait(PATIENCE);
+        from.send(&[(peer, &[0; MAX_DATAGRAM]), (peer, &vec![0; 60_000])], RECEIVE_TIMEOUT);
+        let mut inbox = ReceiveBuffers::new();
+        to.wait(RECEIVE_TIMEOUT);
         to.receive(&mut inbox).unwrap();
         let lengths: Vec<_> = inbox.datagrams().map(|(datagram, _)| datagram.len()).collect();
         assert_eq!(lengths, [MAX_DATAGRAM, MAX_DATAGRAM + 1]);

@@ -3,8 +3,8 @@
 //! The work is [`pulsegate_pipeline::pulse`]; this crate connects it to Lambda.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use pulsegate_aws::lambda::{self, NoId};
-use pulsegate_pipeline::config::{ConfigError, Settings};
+use pulsegate_aws::lambda::{self, MissingId};
+use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 use pulsegate_pipeline::ports::{PulseStore, Queue};
 use pulsegate_pipeline::pulse::PulseStage;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             table: settings.required("PULSE_TABLE")?,
             quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
@@ -37,13 +37,13 @@ impl Config {
 /// Handles an SQS batch, and names in the answer what has to come back. `name` is the function's name in the metrics.
 ///
 /// # Errors
-/// [`NoId`] when a record could not be named in the answer; then all of them come back.
+/// [`MissingId`] when a record could not be named in the answer; then all of them come back.
 pub async fn handle(
     event: SqsEvent,
     stage: &PulseStage<impl PulseStore, impl Queue>,
     name: &str,
     deadline: Instant,
-) -> Result<SqsBatchResponse, NoId> {
+) -> Result<SqsBatchResponse, MissingId> {
     let began = Instant::now();
     let records = lambda::from_sqs(event)?;
     let outcome = stage.run(&records, deadline).await;

@@ -4,7 +4,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulse::{Config, handle};
 use pulsegate_aws::{DynamoTable, EmbeddedMetrics, PulseTable, SqsQueue};
-use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::{deadline, telemetry};
 
@@ -12,7 +12,7 @@ use pulsegate_pipeline::{deadline, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(EmbeddedMetrics);
-    let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
     let stage = PulseStage {
         pulses: PulseTable { table: DynamoTable::new(&sdk, config.table) },

@@ -5,7 +5,7 @@
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use pulsegate_aws::lambda::{self, NoId};
+use pulsegate_aws::lambda::{self, MissingId};
 use pulsegate_pipeline::ports::{EventStore, Queue, RawStore};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
@@ -16,12 +16,12 @@ pub const STAGE: &str = "raw-nbiot";
 /// Handles a Kinesis batch, and names in the answer what is to come back.
 ///
 /// # Errors
-/// [`NoId`] when a record could not be named in the answer; then all of them come back.
+/// [`MissingId`] when a record could not be named in the answer; then all of them come back.
 pub async fn handle(
     event: KinesisEvent,
     stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,
     deadline: Instant,
-) -> Result<KinesisEventResponse, NoId> {
+) -> Result<KinesisEventResponse, MissingId> {
     let began = Instant::now();
     let records = lambda::from_kinesis(event)?;
     let outcome = stage.run(STAGE, &records, deadline).await;

@@ -3,7 +3,7 @@
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, RawTable, SqsQueue};
-use pulsegate_pipeline::config::{RawConfig, Settings, environment, or_exit};
+use pulsegate_pipeline::config::{EnvSettings, RawConfig, environment, or_exit};
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_pipeline::{deadline, telemetry};
 
@@ -11,7 +11,7 @@ use pulsegate_pipeline::{deadline, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(EmbeddedMetrics);
-    let config = or_exit(RawConfig::from_settings(&Settings::new(&environment)));
+    let config = or_exit(RawConfig::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
     let retention_days = config.retention_days;
     let stage = RawStage {

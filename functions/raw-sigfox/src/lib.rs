@@ -3,8 +3,8 @@
 //! The work is [`pulsegate_pipeline::raw`]; this crate says what the records are and how they are answered.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use pulsegate_aws::lambda::{self, NoId};
-use pulsegate_pipeline::config::{ConfigError, RawConfig, Settings};
+use pulsegate_aws::lambda::{self, MissingId};
+use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
 use pulsegate_pipeline::ports::{EventStore, Queue, RawStore};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         Ok(Self { raw: RawConfig::from_settings(settings)?, events_table: settings.required("EVENTS_TABLE")? })
     }
 }
@@ -34,12 +34,12 @@ impl Config {
 /// Handles an SQS batch, and names in the answer what is to come back.
 ///
 /// # Errors
-/// [`NoId`] when a record could not be named in the answer; then all of them come back.
+/// [`MissingId`] when a record could not be named in the answer; then all of them come back.
 pub async fn handle(
     event: SqsEvent,
     stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,
     deadline: Instant,
-) -> Result<SqsBatchResponse, NoId> {
+) -> Result<SqsBatchResponse, MissingId> {
     let began = Instant::now();
     let records = lambda::from_sqs(event)?;
     let outcome = stage.run(STAGE, &records, deadline).await;

@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, RawTable, SqsQueue};
-use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_pipeline::{deadline, telemetry};
 use raw_sigfox::Config;
@@ -12,7 +12,7 @@ use raw_sigfox::Config;
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(EmbeddedMetrics);
-    let Config { raw: config, events_table } = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let Config { raw: config, events_table } = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
     let retention_days = config.retention_days;
     let stage = RawStage {

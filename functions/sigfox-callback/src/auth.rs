@@ -32,7 +32,7 @@ pub struct Rules {
 
 /// Why a request is a stranger's. For the log alone: the sender is told nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Stranger {
+pub enum Unauthenticated {
     /// From somewhere else.
     #[error("it does not come from Sigfox's addresses")]
     Source,
@@ -88,14 +88,14 @@ impl Rules {
     /// Both checks are made of every request, the same way: how long an answer takes must not tell which of them failed.
     ///
     /// # Errors
-    /// [`Stranger`].
-    pub fn check<'a>(&self, request: &'a Request, secrets: &Secrets) -> Result<Authenticated<'a>, Stranger> {
+    /// [`Unauthenticated`].
+    pub fn check<'a>(&self, request: &'a Request, secrets: &Secrets) -> Result<Authenticated<'a>, Unauthenticated> {
         let secret = secrets.admit(&self.presented(request));
         let source = self.sources.is_empty()
             || request.source_ip().parse().is_ok_and(|ip: IpAddr| self.sources.iter().any(|range| range.contains(&ip)));
         match (source, secret) {
-            (false, _) => Err(Stranger::Source),
-            (true, false) => Err(Stranger::Secret),
+            (false, _) => Err(Unauthenticated::Source),
+            (true, false) => Err(Unauthenticated::Secret),
             (true, true) => Ok(Authenticated(request)),
         }
     }

@@ -15,7 +15,7 @@ pub const FRESH: Duration = Duration::from_mins(5);
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// Longer than a read takes; Sigfox waits meanwhile.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Secrets and the place they are read from.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Held {
 
 /// There are none to be had.
 #[derive(Debug, thiserror::Error)]
-pub enum NoSecrets {
+pub enum SecretsError {
     /// The place says no.
     #[error(transparent)]
     Unreadable(#[from] pulsegate_pipeline::ports::SecretError),
@@ -40,7 +40,7 @@ pub enum NoSecrets {
     #[error(transparent)]
     Empty(#[from] crate::auth::EmptySecret),
     /// The place says nothing.
-    #[error("there is no answer within {PATIENCE:?}")]
+    #[error("there is no answer within {READ_TIMEOUT:?}")]
     Late,
 }
 
@@ -48,8 +48,8 @@ impl<S: Secret> Cached<S> {
     /// Reads them for the first time.
     ///
     /// # Errors
-    /// [`NoSecrets`].
-    pub async fn read(source: S) -> Result<Self, NoSecrets> {
+    /// [`SecretsError`].
+    pub async fn read(source: S) -> Result<Self, SecretsError> {
         let secrets = secrets_of(&source).await?;
         let held = Held { secrets: Arc::new(secrets), until: Instant::now() + FRESH };
         Ok(Self { source, held: Mutex::new(held) })
@@ -60,7 +60,7 @@ impl<S: Secret> Cached<S> {
     pub async fn get(&self) -> Arc<Secrets> {
         if Instant::now() >= self.held().until {
             let now = Instant::now();
-            match timeout(PATIENCE, secrets_of(&self.source)).await.unwrap_or(Err(NoSecrets::Late)) {
+            match timeout(READ_TIMEOUT, secrets_of(&self.source)).await.unwrap_or(Err(SecretsError::Late)) {
                 Ok(secrets) => *self.held() = Held { secrets: Arc::new(secrets), until: now + FRESH },
                 Err(reason) => {
                     tracing::error!(%reason, "the secret for callbacks cannot be read again; the old one stays valid");
@@ -76,6 +76,6 @@ impl<S: Secret> Cached<S> {
     }
 }
 
-async fn secrets_of(source: &impl Secret) -> Result<Secrets, NoSecrets> {
+async fn secrets_of(source: &impl Secret) -> Result<Secrets, SecretsError> {
     Ok(Secrets::new(&source.versions().await?)?)
 }

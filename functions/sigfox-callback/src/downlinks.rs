@@ -81,7 +81,7 @@ fn now() -> i64 {
 /// Notes what the network says became of downlinks.
 async fn close(events: &[DeviceEvent], downlinks: &impl Downlinks, deadline: Instant) -> Result<(), Unavailable> {
     for event in events {
-        if let (Some(report), Some(device)) = (&event.says.downlink, event.source.device()) {
+        if let (Some(report), Some(device)) = (&event.details.downlink, event.source.device()) {
             let message = report.message.as_deref().unwrap_or_default();
             downlink::close(downlinks, device, event.at, report.code, message, deadline).await?;
         }

@@ -20,13 +20,13 @@ use ipnet::IpNet;
 use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::profile::Profile;
-use pulsegate_pipeline::config::{ConfigError, Settings};
+use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 use pulsegate_pipeline::deadline::leaving_time;
 use pulsegate_pipeline::downlink::Downlinks;
 use pulsegate_pipeline::ports::{Queue, Secret};
 use pulsegate_pipeline::sigfox;
 use pulsegate_pipeline::sigfox::{CallbackKind, Content};
-use pulsegate_pipeline::telemetry::Counts;
+use pulsegate_pipeline::telemetry::OutcomeCounts;
 use tokio::time::Instant;
 
 pub mod auth;
@@ -34,7 +34,7 @@ pub mod cached;
 mod downlinks;
 pub mod request;
 
-use auth::{Rules, Secrets, Stranger};
+use auth::{Rules, Secrets, Unauthenticated};
 use cached::Cached;
 use request::{Request, Response};
 
@@ -79,7 +79,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             raw_queue: settings.required("RAW_QUEUE_URL")?,
             quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
@@ -116,7 +116,7 @@ pub struct Callback<S, Q, D> {
 pub enum Refusal {
     /// 401.
     #[error(transparent)]
-    Stranger(#[from] Stranger),
+    Unauthenticated(#[from] Unauthenticated),
     /// 404.
     #[error("the path names no profile of a Sigfox device")]
     UnknownProfile,
@@ -141,7 +141,7 @@ pub async fn handle(
         Err(refusal) => {
             let (profile, kind) = (request.path_parameter("profile"), request.path_parameter("kind"));
             tracing::warn!(reason = %refusal, profile, kind, source_ip = request.source_ip(), "refused");
-            (Response::empty(refusal.status()), Counts { received: 1, refused: 1, ..Counts::default() })
+            (Response::empty(refusal.status()), OutcomeCounts { received: 1, refused: 1, ..OutcomeCounts::default() })
         }
     };
     counts.emit(STAGE, 1, began);
@@ -177,7 +177,7 @@ async fn keep(
     admitted: &Admitted<'_>,
     callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
     deadline: Instant,
-) -> (Response, Counts) {
+) -> (Response, OutcomeCounts) {
     let content = Content { body: &admitted.body, query: &admitted.query, also: Vec::new() };
     let messages = sigfox::read(STAGE, admitted.kind, admitted.profile, &content);
     for uplink in &messages.uplinks {
@@ -199,7 +199,7 @@ async fn keep(
 impl Refusal {
     fn status(self) -> u16 {
         match self {
-            Self::Stranger(_) => 401,
+            Self::Unauthenticated(_) => 401,
             Self::UnknownProfile | Self::UnknownKind => 404,
             Self::TooLarge => 413,
         }

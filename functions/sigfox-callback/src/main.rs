@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulsegate_aws::{DownlinkTable, RotatingSecret, SqsQueue};
-use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::{deadline, telemetry};
 use sigfox_callback::cached::Cached;
 use sigfox_callback::request::Request;
@@ -14,7 +14,7 @@ use sigfox_callback::{Callback, Config, handle};
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(pulsegate_aws::EmbeddedMetrics);
-    let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
     let callback = Callback {
         rules: config.rules(),

@@ -252,5 +252,5 @@ proptest! {
     }
 }
 
-mod asking;
-mod strangers;
+mod downlink_requests;
+mod unauthenticated;

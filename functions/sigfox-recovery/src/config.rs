@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use pulsegate_pipeline::config::{ConfigError, Settings};
+use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 
 use crate::window::Reach;
 
@@ -31,7 +31,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         let settle: u32 = settings.required("SETTLE_SECONDS")?;
         let first_look_back: u32 = settings.required("FIRST_LOOK_BACK_HOURS")?;
         Ok(Self {

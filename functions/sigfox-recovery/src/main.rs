@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulsegate_aws::{DynamoWatermarks, SecretStore, SqsQueue};
-use pulsegate_pipeline::config::{Settings, environment, or_exit};
+use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::{deadline, telemetry};
 use serde::de::IgnoredAny;
 use sigfox_recovery::api::{Api, Credentials};
@@ -14,7 +14,7 @@ use sigfox_recovery::{Config, Recovery, Tally, handle, window};
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(pulsegate_aws::EmbeddedMetrics);
-    let config = or_exit(Config::from_settings(&Settings::new(&environment)));
+    let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
     let secrets = SecretStore::new(&sdk);
     let recovery = Recovery {

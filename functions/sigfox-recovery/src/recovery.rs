@@ -27,7 +27,7 @@ const SAVING: Duration = Duration::from_secs(10);
 pub struct Recovery<W, Q> {
     /// Sigfox.
     pub api: Api,
-    /// Whose missed callbacks are fetched.
+    /// Scope missed callbacks are fetched.
     pub device_types: DeviceTypes,
     /// How near and how far it looks.
     pub reach: Reach,

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use pulsegate_model::device::DeviceId;
-use pulsegate_pipeline::downlink::{Answer, Downlink, Downlinks, Entry, Outcome, Unavailable};
+use pulsegate_pipeline::downlink::{Downlink, DownlinkAnswer, DownlinkOutcome, Downlinks, Entry, Unavailable};
 use tokio::time::{Instant, timeout_at};
 
 /// Between the first request and the second. The SDK's own choice, a second, is long for somebody who waits.
@@ -33,8 +33,8 @@ impl DownlinkTable {
     }
 
     /// The uplink is marked, and the downlink is still what was read, and nobody's answer.
-    fn writes(&self, answer: &Answer) -> Result<[TransactWriteItem; 2], Unavailable> {
-        let Answer { downlink, uplink, marker, expires_at } = answer;
+    fn writes(&self, answer: &DownlinkAnswer) -> Result<[TransactWriteItem; 2], Unavailable> {
+        let DownlinkAnswer { downlink, uplink, marker, expires_at } = answer;
         let marker = Put::builder()
             .table_name(&self.name)
             .item("device", text(&downlink.device))
@@ -70,7 +70,7 @@ impl Downlinks for DownlinkTable {
         Ok(items.into_iter().map(entry).collect())
     }
 
-    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+    async fn answer_with(&self, answer: &DownlinkAnswer, deadline: Instant) -> Result<bool, Unavailable> {
         let writes = self.writes(answer)?;
         let request = self.client.transact_write_items().set_transact_items(Some(writes.into()));
         match within(deadline, request.send()).await? {
@@ -80,8 +80,8 @@ impl Downlinks for DownlinkTable {
         }
     }
 
-    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
-        let Outcome { downlink: Downlink { device, id, .. }, code, message, told_at } = outcome;
+    async fn close(&self, outcome: &DownlinkOutcome, deadline: Instant) -> Result<(), Unavailable> {
+        let DownlinkOutcome { downlink: Downlink { device, id, .. }, code, message, told_at } = outcome;
         let request = self.client.update_item().table_name(&self.name);
         let request = request
             .key("device", text(device))

@@ -1,11 +1,11 @@
-//! [`DownlinkDesk`] on DynamoDB. No function needs it: its actions are for those who queue.
+//! [`DownlinkAdmin`] on DynamoDB. No function needs it: its actions are for those who queue.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::downlink::{
-    Answer, Downlink, DownlinkDesk, DownlinkId, Downlinks, Entry, Outcome, Unavailable,
+    Downlink, DownlinkAdmin, DownlinkAnswer, DownlinkId, DownlinkOutcome, Downlinks, Entry, Unavailable,
 };
 use tokio::time::Instant;
 
@@ -14,13 +14,13 @@ use crate::items::to_item;
 
 /// A DynamoDB table with the string keys `device` and `downlink`, to queue in.
 #[derive(Debug, Clone)]
-pub struct DownlinkDeskTable {
+pub struct DownlinkAdminTable {
     client: Client,
     name: String,
     table: DownlinkTable,
 }
 
-impl DownlinkDeskTable {
+impl DownlinkAdminTable {
     /// What it takes beyond a [`DownlinkTable`], of which only the query is used.
     pub const ACTIONS: &[&str] = &["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"];
 
@@ -31,21 +31,21 @@ impl DownlinkDeskTable {
     }
 }
 
-impl Downlinks for DownlinkDeskTable {
+impl Downlinks for DownlinkAdminTable {
     async fn of_device(&self, device: DeviceId, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
         self.table.of_device(device, deadline).await
     }
 
-    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+    async fn answer_with(&self, answer: &DownlinkAnswer, deadline: Instant) -> Result<bool, Unavailable> {
         self.table.answer_with(answer, deadline).await
     }
 
-    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
+    async fn close(&self, outcome: &DownlinkOutcome, deadline: Instant) -> Result<(), Unavailable> {
         self.table.close(outcome, deadline).await
     }
 }
 
-impl DownlinkDesk for DownlinkDeskTable {
+impl DownlinkAdmin for DownlinkAdminTable {
     async fn all(&self, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
         let pages = self.client.scan().table_name(&self.name).into_paginator().items().send();
         let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(Unavailable::new)?;

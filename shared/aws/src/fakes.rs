@@ -8,7 +8,7 @@ use pulsegate_pipeline::ports::{ReadError, Refused};
 use tokio::time::{Instant, sleep_until};
 
 use crate::items::Item;
-use crate::{Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Table, Whose};
+use crate::{Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Scope, Table};
 
 /// A table that keeps its items, refuses those of some devices, or is down.
 #[derive(Debug, Default)]
@@ -91,9 +91,9 @@ impl Pages for FakeTable {
         if self.down {
             return Err(down("the table"));
         }
-        let within = |key: &(String, String)| match part.whose {
-            Whose::Device(device) => key.0 == device.to_string(),
-            Whose::Segment { number, of } => key.0.bytes().map(u32::from).sum::<u32>() % of == number,
+        let within = |key: &(String, String)| match part.scope {
+            Scope::Device(device) => key.0 == device.to_string(),
+            Scope::Segment { number, of } => key.0.bytes().map(u32::from).sum::<u32>() % of == number,
         };
         let behind =
             |key: &(String, String)| after.is_none_or(|after| (&after.device, &after.uplink) < (&key.0, &key.1));

@@ -10,7 +10,7 @@ mod event;
 mod raw;
 mod size;
 
-pub use raw::{NotRaw, raw_item, uplink_of};
+pub use raw::{RawItemError, raw_item, uplink_of};
 pub use size::item_size;
 
 /// An item of a table: names and values, in the database's types.

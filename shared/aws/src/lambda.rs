@@ -7,22 +7,22 @@
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use pulsegate_pipeline::batch::{Failed, Record};
+use pulsegate_pipeline::batch::{BatchRecord, Failed};
 
 /// A record without an ID. An answer with an empty name fails the whole batch for ever, so the invocation fails at once.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("record {0} of the event has no ID")]
-pub struct NoId(usize);
+pub struct MissingId(usize);
 
 /// The records of an SQS batch. Bodies stay bytes: parsing belongs into the loop, where one bad body is one bad record.
 ///
 /// # Errors
-/// [`NoId`].
-pub fn from_sqs(event: SqsEvent) -> Result<Vec<Record>, NoId> {
+/// [`MissingId`].
+pub fn from_sqs(event: SqsEvent) -> Result<Vec<BatchRecord>, MissingId> {
     let records = event.records.into_iter().enumerate();
     let record = |(position, message): (usize, aws_lambda_events::event::sqs::SqsMessage)| {
-        let id = message.message_id.filter(|id| !id.is_empty()).ok_or(NoId(position))?;
-        Ok(Record::new(id, message.body.unwrap_or_default()))
+        let id = message.message_id.filter(|id| !id.is_empty()).ok_or(MissingId(position))?;
+        Ok(BatchRecord::new(id, message.body.unwrap_or_default()))
     };
     records.map(record).collect()
 }
@@ -30,18 +30,18 @@ pub fn from_sqs(event: SqsEvent) -> Result<Vec<Record>, NoId> {
 /// The records of a Kinesis batch, all of one shard, in their order.
 ///
 /// # Errors
-/// [`NoId`].
-pub fn from_kinesis(event: KinesisEvent) -> Result<Vec<Record>, NoId> {
+/// [`MissingId`].
+pub fn from_kinesis(event: KinesisEvent) -> Result<Vec<BatchRecord>, MissingId> {
     let records = event.records.into_iter().map(|record| record.kinesis).enumerate();
     let record = |(position, record): (usize, aws_lambda_events::event::kinesis::KinesisRecord)| {
-        let number = Some(record.sequence_number).filter(|number| !number.is_empty()).ok_or(NoId(position))?;
-        Ok(Record::of_stream(number, record.data.0))
+        let number = Some(record.sequence_number).filter(|number| !number.is_empty()).ok_or(MissingId(position))?;
+        Ok(BatchRecord::of_stream(number, record.data.0))
     };
     records.map(record).collect()
 }
 
 /// Names every failed record: SQS keeps exactly these.
-pub fn sqs_response(records: &[Record], failed: &Failed) -> SqsBatchResponse {
+pub fn sqs_response(records: &[BatchRecord], failed: &Failed) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for &position in failed {
         response.add_failure(records[position].id().to_owned());
@@ -50,7 +50,7 @@ pub fn sqs_response(records: &[Record], failed: &Failed) -> SqsBatchResponse {
 }
 
 /// Names the first failed record: the shard starts again there, so naming the later ones would say nothing more.
-pub fn kinesis_response(records: &[Record], failed: &Failed) -> KinesisEventResponse {
+pub fn kinesis_response(records: &[BatchRecord], failed: &Failed) -> KinesisEventResponse {
     let mut response = KinesisEventResponse::default();
     if let Some(&lowest) = failed.first() {
         response.add_failure(records[lowest].id().to_owned());
@@ -65,8 +65,8 @@ mod tests {
 
     use super::*;
 
-    fn ten() -> Vec<Record> {
-        (0..10).map(|n| Record::new(format!("id-{n}"), "")).collect()
+    fn ten() -> Vec<BatchRecord> {
+        (0..10).map(|n| BatchRecord::new(format!("id-{n}"), "")).collect()
     }
 
     #[test]
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_named_fails_the_invocation() {
         let event: SqsEvent = serde_json::from_str(r#"{"Records":[{"messageId":"","body":"x"}]}"#).unwrap();
-        assert_eq!(from_sqs(event), Err(NoId(0)));
+        assert_eq!(from_sqs(event), Err(MissingId(0)));
     }
 
     /// Records of a shard, by number, each with the data `?` in base64.
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn records_of_a_shard_are_named_by_their_numbers() {
         let records = from_kinesis(kinesis(&["101", "102", "103", "104"])).unwrap();
-        assert_eq!(records.iter().map(Record::id).collect::<Vec<_>>(), ["101", "102", "103", "104"]);
+        assert_eq!(records.iter().map(BatchRecord::id).collect::<Vec<_>>(), ["101", "102", "103", "104"]);
         assert_eq!(batch::open(&records, "raw-nbiot").unreadable.len(), 4);
         let response = kinesis_response(&records, &Failed::from([1, 3]));
         assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("102"));
@@ -122,6 +122,6 @@ mod tests {
 
     #[test]
     fn a_record_of_a_shard_without_a_number_fails_the_invocation() {
-        assert_eq!(from_kinesis(kinesis(&["101", ""])), Err(NoId(1)));
+        assert_eq!(from_kinesis(kinesis(&["101", ""])), Err(MissingId(1)));
     }
 }

@@ -46,16 +46,16 @@ mod watermark;
 
 pub use aws_config::SdkConfig;
 pub use downlink::DownlinkTable;
-pub use downlink_admin::DownlinkDeskTable;
+pub use downlink_admin::DownlinkAdminTable;
 #[cfg(feature = "logs")]
 pub use log::LogGroup;
 pub use metrics::EmbeddedMetrics;
 pub use queue::{SqsQueue, send_all};
-pub use receiver::SqsInbox;
+pub use receiver::SqsReceiver;
 pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
 pub use table::{DynamoTable, EventTable, PulseTable, RawTable, Table, put_all};
-pub use table_reader::{DynamoReader, Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Whose};
+pub use table_reader::{DynamoReader, Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Scope};
 pub use watermark::DynamoWatermarks;
 
 /// A connection to AWS inside a region is made in a few milliseconds or not at all.

@@ -40,18 +40,18 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use pulsegate_pipeline::telemetry::{self, Counts};
+    use pulsegate_pipeline::telemetry::{self, OutcomeCounts};
     use tokio::time::Instant;
 
     use super::*;
 
     #[test]
     fn every_counter_is_a_metric_with_a_value_beside_it() {
-        let counts = Counts { received: 3, stored: 2, quarantined: 1, ..Counts::default() };
+        let counts = OutcomeCounts { received: 3, stored: 2, quarantined: 1, ..OutcomeCounts::default() };
         let values = [("Count", json!(counts))];
         let line = line(&Metrics { part: "raw-sigfox", values: &values, properties: json!({}) }, 7);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        let fields = serde_json::to_value(Counts::default()).unwrap();
+        let fields = serde_json::to_value(OutcomeCounts::default()).unwrap();
         assert_eq!(directive["Metrics"].as_array().unwrap().len(), fields.as_object().unwrap().len());
         for metric in directive["Metrics"].as_array().unwrap() {
             assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}");
@@ -74,7 +74,7 @@ mod tests {
         telemetry::install(Lines(&LINES));
         let began = Instant::now();
         tokio::time::advance(Duration::from_micros(12_345)).await;
-        Counts::default().emit("raw-sigfox", 7, began);
+        OutcomeCounts::default().emit("raw-sigfox", 7, began);
         let line = LINES.lock().unwrap()[0].clone();
         assert_eq!((&line["records"], &line["ms"]), (&json!(7), &json!(12.3)));
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();

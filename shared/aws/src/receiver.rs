@@ -1,4 +1,4 @@
-//! [`Inbox`] on SQS.
+//! [`ReceiveQueue`] on SQS.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
     DeleteMessageBatchResultEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
 use futures_util::{StreamExt as _, stream};
-use pulsegate_pipeline::ports::{Depth, Inbox, MAX_RECEIVED, ReadError, Received, Refused, Waiting};
+use pulsegate_pipeline::ports::{Depth, MAX_RECEIVED, ReadError, ReceiveQueue, Received, Refused, Waiting};
 use tokio::time::Instant;
 
 use crate::queue::{CONCURRENCY, MAX_BATCH, undone};
@@ -21,12 +21,12 @@ const WAIT: i32 = 1;
 
 /// An SQS standard queue, to take messages from.
 #[derive(Debug, Clone)]
-pub struct SqsInbox {
+pub struct SqsReceiver {
     client: Client,
     url: String,
 }
 
-impl SqsInbox {
+impl SqsReceiver {
     /// What has to be granted on the queue.
     pub const ACTIONS: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"];
 
@@ -83,7 +83,7 @@ impl SqsInbox {
     }
 }
 
-impl Inbox for SqsInbox {
+impl ReceiveQueue for SqsReceiver {
     async fn receive(&self, hold: Duration, deadline: Instant) -> Result<Vec<Received>, ReadError> {
         let requests = stream::iter(0..MAX_RECEIVED / MAX_BATCH).map(|_| self.some(hold, deadline));
         let answers: Vec<_> = requests.buffer_unordered(MAX_RECEIVED / MAX_BATCH).collect().await;
@@ -116,7 +116,7 @@ impl Inbox for SqsInbox {
     }
 }
 
-impl Depth for SqsInbox {
+impl Depth for SqsReceiver {
     async fn depth(&self, deadline: Instant) -> Result<Waiting, ReadError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,

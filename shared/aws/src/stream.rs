@@ -9,7 +9,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream};
-use pulsegate_pipeline::telemetry::Seldom;
+use pulsegate_pipeline::telemetry::LogThrottle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::resend::cut;
@@ -19,7 +19,7 @@ use crate::resend::cut;
 pub struct KinesisStream {
     client: Client,
     name: String,
-    failures: Arc<Seldom>,
+    failures: Arc<LogThrottle>,
 }
 
 impl KinesisStream {

@@ -54,17 +54,17 @@ pub struct Key {
 /// A part of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Whose items.
-    pub whose: Whose,
+    /// Scope items.
+    pub scope: Scope,
     /// From this time on, which is in it.
     pub from: Option<At>,
     /// Until this time, which is not.
     pub to: Option<At>,
 }
 
-/// Whose items.
+/// Scope items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum Scope {
     /// Those of one device.
     Device(DeviceId),
     /// Of the parts into which the devices are divided, one. All of them together are the table.
@@ -207,12 +207,12 @@ impl DynamoReader {
 impl Pages for DynamoReader {
     async fn page(&self, part: &Part, after: Option<&Key>, limit: usize, deadline: Instant) -> Result<Page, ReadError> {
         let what = (part, after.map(attributes), i32::try_from(limit).unwrap_or(i32::MAX));
-        let page = match part.whose {
-            Whose::Device(device) => {
+        let page = match part.scope {
+            Scope::Device(device) => {
                 let answer = until_answered(deadline, || self.query(device, what.clone())).await;
                 answer.map(|a| page(a.items, a.last_evaluated_key, a.consumed_capacity.as_ref()))
             }
-            Whose::Segment { number, of } => {
+            Scope::Segment { number, of } => {
                 let answer = until_answered(deadline, || self.scan((number, of), what.clone())).await;
                 answer.map(|a| page(a.items, a.last_evaluated_key, a.consumed_capacity.as_ref()))
             }

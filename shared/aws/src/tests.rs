@@ -13,7 +13,7 @@ use aws_smithy_types::body::SdkBody;
 use http::Response;
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::at::At;
-use pulsegate_pipeline::downlink::{Answer, Downlink, Downlinks as _};
+use pulsegate_pipeline::downlink::{Downlink, DownlinkAnswer, Downlinks as _};
 use pulsegate_pipeline::ports::{Queue as _, Refused, Stream as _};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::items::Item;
 
-mod replay;
-mod watch;
+mod observe;
+mod reads;
 
 /// What was asked, in order.
 type Requests = Arc<Mutex<Vec<Value>>>;
@@ -152,11 +152,11 @@ async fn a_stream_that_is_not_there_refuses_every_record() {
     assert_eq!(KinesisStream::new(&config, "s").put(&[&record, &record], soon()).await, Refused::from([0, 1]));
 }
 
-fn an_answer() -> Answer {
+fn an_answer() -> DownlinkAnswer {
     let id = "5#2026-11-20T12:00:00Z#a".parse().unwrap();
     let downlink = Downlink::pending("sigfox:1A2345".parse().unwrap(), id, "00000000000000FF".parse().unwrap(), None);
     let uplink = "2026-11-20T12:00:00Z#00042".to_owned();
-    Answer { downlink, marker: format!("answered#{uplink}"), uplink, expires_at: At::EPOCH.unix() }
+    DownlinkAnswer { downlink, marker: format!("answered#{uplink}"), uplink, expires_at: At::EPOCH.unix() }
 }
 
 fn cancelled(reason: &str) -> (u16, Value) {

@@ -35,12 +35,12 @@ pub struct Unpacked {
     /// The same of device events.
     pub events: Vec<DeviceEvent>,
     /// What could not, each by itself: its neighbours are none the worse.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnreadableMember>,
 }
 
 /// A member of an envelope that is no uplink, or no event.
 #[derive(Debug, PartialEq)]
-pub struct Unreadable {
+pub struct UnreadableMember {
     /// The member in an envelope of its own, so that it can be sent again as it is.
     pub envelope: String,
     /// Why it is none.
@@ -132,14 +132,14 @@ pub fn unpack(body: &[u8]) -> Result<Unpacked, EnvelopeError> {
 fn read_members<T: for<'a> Deserialize<'a>>(
     head: &str,
     members: Option<Vec<&RawValue>>,
-    unreadable: &mut Vec<Unreadable>,
+    unreadable: &mut Vec<UnreadableMember>,
 ) -> Vec<T> {
     let mut readable = Vec::new();
     for member in members.unwrap_or_default() {
         match serde_json::from_str(member.get()) {
             Ok(member) => readable.push(member),
             Err(e) => {
-                unreadable.push(Unreadable { envelope: format!("{head}{member}{TAIL}"), reason: e.to_string() });
+                unreadable.push(UnreadableMember { envelope: format!("{head}{member}{TAIL}"), reason: e.to_string() });
             }
         }
     }

@@ -39,8 +39,8 @@ pub struct DeviceEvent {
     /// What the device is.
     pub profile: ProfileName,
     /// What is understood of it.
-    #[serde(default)]
-    pub says: Says,
+    #[serde(rename = "says", default)]
+    pub details: EventDetails,
     /// What else it says, as it came: names without case, hyphens and underscores.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
@@ -49,7 +49,7 @@ pub struct DeviceEvent {
 /// What is understood of an event. All of it may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Says {
+pub struct EventDetails {
     /// Of the device's (or the repeater's) battery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_volts: Option<Measure>,
@@ -68,7 +68,7 @@ pub struct Says {
     /// The base stations that received it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub receptions: Vec<Reception>,
-    /// Whose network received it.
+    /// Scope network received it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator: Option<RadioText>,
     /// In which country: ISO 3166-1 numeric.

@@ -11,7 +11,7 @@ use numbered::Numbered;
 use crate::at::At;
 use crate::codec::Channel;
 use crate::device::DeviceId;
-use crate::pulse::{Counts, PulseItem, modulo};
+use crate::pulse::{ChannelCounts, PulseItem, modulo};
 use crate::uplink::TimeSource;
 
 mod numbered;
@@ -23,7 +23,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Merge {
     device: Option<DeviceId>,
-    told: BTreeSet<Told>,
+    told: BTreeSet<UplinkCounts>,
 }
 
 /// What the items tell of a channel.
@@ -36,7 +36,7 @@ pub struct Points {
     pub points: Vec<Point>,
     /// What a device counted that begins anew in each period, in the order of time. Of the same time and count there is one.
     pub counted: Vec<Counted>,
-    /// Counts in known order, but of unknown time, by the uplinks that told them.
+    /// ChannelCounts in known order, but of unknown time, by the uplinks that told them.
     pub undated: Vec<Undated>,
     /// Increments to an index that is not known, by the uplinks that told them.
     pub unanchored: Vec<Unanchored>,
@@ -49,7 +49,7 @@ pub struct Point {
     pub at: At,
     /// Pulses counted until then, modulo the counter's width.
     pub index: u64,
-    /// Whose clock says so: the best of all that do, of which the device's is better than the network's, and that better than
+    /// Scope clock says so: the best of all that do, of which the device's is better than the network's, and that better than
     /// one reckoned back.
     pub time_source: TimeSource,
     /// After how many bits the counter starts again at zero, if anybody knows and nobody says otherwise.
@@ -71,7 +71,7 @@ pub struct Counted {
     pub contradicted: bool,
 }
 
-/// Counts of unknown time.
+/// ChannelCounts of unknown time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Undated {
     /// The sort key of the uplink that told them, or the first of them.
@@ -89,17 +89,17 @@ pub struct Undated {
 pub struct Unanchored {
     /// The sort key of the uplink that told them.
     pub uplink: String,
-    /// See [`Counts::after_log`].
+    /// See [`ChannelCounts::after_log`].
     pub after_log: u16,
     /// In the order of time.
     pub increments: Vec<u32>,
-    /// Why.
-    pub why: Why,
+    /// UnanchoredReason.
+    pub why: UnanchoredReason,
 }
 
-/// Why increments stand alone.
+/// UnanchoredReason increments stand alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum UnanchoredReason {
     /// The uplink that begins the series is not there, or the device's message counter is not, which would tell it; or the device
     /// sent something else in between, and not all that it sent since that uplink is there.
     AnchorMissing,
@@ -111,13 +111,13 @@ pub enum Why {
 
 /// An item that is not taken in.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NotMerged {
+pub enum MergeError {
     /// It is not of the device that the first item was of.
     #[error("an item of {found} among those of {expected}")]
     OtherDevice {
-        /// Whose items these are.
+        /// Scope items these are.
         expected: DeviceId,
-        /// Whose that one is.
+        /// Scope that one is.
         found: DeviceId,
     },
     /// Its sort key is none.
@@ -128,8 +128,8 @@ pub enum NotMerged {
 /// The points of a device, by channel.
 ///
 /// # Errors
-/// [`NotMerged`]: the first item that is not one of the device's.
-pub fn merge(items: impl IntoIterator<Item = PulseItem>) -> Result<BTreeMap<Channel, Points>, NotMerged> {
+/// [`MergeError`]: the first item that is not one of the device's.
+pub fn merge(items: impl IntoIterator<Item = PulseItem>) -> Result<BTreeMap<Channel, Points>, MergeError> {
     let mut merge = Merge::default();
     for item in items {
         merge.add(item)?;
@@ -152,9 +152,9 @@ impl Merge {
     /// Adds an item. Adding it again changes nothing.
     ///
     /// # Errors
-    /// [`NotMerged`], and then nothing has changed.
-    pub fn add(&mut self, item: PulseItem) -> Result<(), NotMerged> {
-        let told = Told::of(item.uplink, item.counter_bits, item.channels)?;
+    /// [`MergeError`], and then nothing has changed.
+    pub fn add(&mut self, item: PulseItem) -> Result<(), MergeError> {
+        let told = UplinkCounts::of(item.uplink, item.counter_bits, item.channels)?;
         self.of(item.device)?;
         self.told.insert(told);
         Ok(())
@@ -163,8 +163,8 @@ impl Merge {
     /// Adds all that another one was given.
     ///
     /// # Errors
-    /// [`NotMerged::OtherDevice`], and then nothing has changed.
-    pub fn join(&mut self, other: Self) -> Result<(), NotMerged> {
+    /// [`MergeError::OtherDevice`], and then nothing has changed.
+    pub fn join(&mut self, other: Self) -> Result<(), MergeError> {
         if let Some(device) = other.device {
             self.of(device)?;
         }
@@ -178,14 +178,15 @@ impl Merge {
         channels.into_iter().map(|channel| (channel.clone(), self.channel(channel))).collect()
     }
 
-    fn of(&mut self, found: DeviceId) -> Result<(), NotMerged> {
+    fn of(&mut self, found: DeviceId) -> Result<(), MergeError> {
         let expected = *self.device.get_or_insert(found);
-        if expected == found { Ok(()) } else { Err(NotMerged::OtherDevice { expected, found }) }
+        if expected == found { Ok(()) } else { Err(MergeError::OtherDevice { expected, found }) }
     }
 
     fn channel(&self, channel: &Channel) -> Points {
-        let all = self.told.iter().filter_map(|uplink| Some(Said { uplink, counts: uplink.channels.get(channel)? }));
-        let all: Vec<Said> = all.collect();
+        let all =
+            self.told.iter().filter_map(|uplink| Some(ChannelReport { uplink, counts: uplink.channels.get(channel)? }));
+        let all: Vec<ChannelReport> = all.collect();
         let mut found = Found::default();
         for said in all.iter().filter(|said| said.begins_series().is_none()) {
             found.put_indexes(said, said.counts.dated());
@@ -201,30 +202,34 @@ impl Merge {
 
 /// What an item tells that points are made of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Told {
+struct UplinkCounts {
     at: At,
     sequence: Option<u32>,
     key: String,
     counter_bits: Option<u8>,
-    channels: BTreeMap<Channel, Counts>,
+    channels: BTreeMap<Channel, ChannelCounts>,
 }
 
-impl Told {
-    fn of(key: String, counter_bits: Option<u8>, channels: BTreeMap<Channel, Counts>) -> Result<Self, NotMerged> {
+impl UplinkCounts {
+    fn of(
+        key: String,
+        counter_bits: Option<u8>,
+        channels: BTreeMap<Channel, ChannelCounts>,
+    ) -> Result<Self, MergeError> {
         let parts = key.split_once('#').and_then(|(at, sequence)| {
             let sequence = if sequence == "-" { None } else { Some(sequence.parse().ok()?) };
             Some((at.parse().ok()?, sequence))
         });
-        let Some((at, sequence)) = parts else { return Err(NotMerged::Key(key)) };
+        let Some((at, sequence)) = parts else { return Err(MergeError::Key(key)) };
         Ok(Self { at, sequence, key, counter_bits, channels })
     }
 }
 
 /// What an uplink tells of a channel.
 #[derive(Clone, Copy)]
-struct Said<'a> {
-    uplink: &'a Told,
-    counts: &'a Counts,
+struct ChannelReport<'a> {
+    uplink: &'a UplinkCounts,
+    counts: &'a ChannelCounts,
 }
 
 /// What has been found of a channel.
@@ -247,19 +252,19 @@ struct Known {
 
 impl Found {
     /// Indexes that an uplink tells, newest first.
-    fn put_indexes(&mut self, said: &Said, indexes: impl Iterator<Item = (u64, Option<At>)>) {
+    fn put_indexes(&mut self, said: &ChannelReport, indexes: impl Iterator<Item = (u64, Option<At>)>) {
         let undated = put(&mut self.indexes, said, indexes);
         self.leave_undated(said, undated, vec![]);
     }
 
-    fn leave_undated(&mut self, said: &Said, indexes: Vec<u64>, counted: Vec<u64>) {
+    fn leave_undated(&mut self, said: &ChannelReport, indexes: Vec<u64>, counted: Vec<u64>) {
         if !(indexes.is_empty() && counted.is_empty()) {
             let (uplink, counter_bits) = (said.uplink.key.clone(), said.uplink.counter_bits);
             self.undated.insert(Undated { uplink, indexes, counted, counter_bits });
         }
     }
 
-    fn leave(&mut self, said: &Said, why: Why) {
+    fn leave(&mut self, said: &ChannelReport, why: UnanchoredReason) {
         self.unanchored.insert(Unanchored {
             uplink: said.uplink.key.clone(),
             after_log: said.counts.after_log.unwrap_or_default(),
@@ -285,7 +290,7 @@ impl Found {
 }
 
 /// Takes in counts that an uplink tells, newest first; hands back those without a time.
-fn put(dated: &mut Dated, said: &Said, counts: impl Iterator<Item = (u64, Option<At>)>) -> Vec<u64> {
+fn put(dated: &mut Dated, said: &ChannelReport, counts: impl Iterator<Item = (u64, Option<At>)>) -> Vec<u64> {
     let mut undated = vec![];
     for (nth, (count, at)) in counts.enumerate() {
         let Some(at) = at else {
@@ -319,8 +324,8 @@ fn marked(dated: Dated) -> Vec<Point> {
     points
 }
 
-impl Said<'_> {
-    /// Whose clock the item's nth count is of. The first one's is given. The others' distances to it are the profile's, or the
+impl ChannelReport<'_> {
+    /// Scope clock the item's nth count is of. The first one's is given. The others' distances to it are the profile's, or the
     /// device's, whose times they are if the first one's is.
     fn time_source(&self, nth: usize) -> TimeSource {
         let given = self.counts.time_source.filter(|_| !self.counts.begins_series);

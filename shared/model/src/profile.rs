@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::codec::{CODECS, Codec, Settings};
+use crate::codec::{CODECS, Codec, CodecSettings};
 use crate::device::Network;
 use crate::uplink::ProfileName;
 
@@ -30,7 +30,7 @@ pub struct Profile {
     /// What its bytes mean.
     pub codec: &'static Codec,
     /// What the codec has to know besides.
-    pub settings: Settings,
+    pub settings: CodecSettings,
     /// How its callbacks are written. (NB-IoT has none.)
     pub callbacks: Callbacks,
 }
@@ -81,7 +81,7 @@ struct Entry {
     network: Network,
     codec: String,
     #[serde(default)]
-    settings: Settings,
+    settings: CodecSettings,
     #[serde(default)]
     callbacks: CallbackEntry,
 }
@@ -106,7 +106,7 @@ pub enum ProfileError {
     /// No such codec.
     #[error("profile {profile}: there is no codec {codec:?} (there are: {known})", known = known_codecs())]
     Codec {
-        /// Whose.
+        /// Scope.
         profile: String,
         /// What it names.
         codec: String,
@@ -114,7 +114,7 @@ pub enum ProfileError {
     /// A setting that no device can have.
     #[error("profile {profile}: {reason}")]
     Setting {
-        /// Whose.
+        /// Scope.
         profile: String,
         /// What is wrong with it.
         reason: String,

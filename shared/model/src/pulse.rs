@@ -20,7 +20,7 @@ const SIGFOX_SEQUENCES: u32 = 1 << 12;
 
 /// Why an uplink has no pulse item, for now or for ever.
 #[derive(Debug, thiserror::Error)]
-pub enum NoPulses {
+pub enum PulseError {
     /// No profile of this name on the device's network.
     #[error("profile {0:?} is not known on this network")]
     UnknownProfile(String),
@@ -34,7 +34,7 @@ pub enum NoPulses {
     },
 }
 
-impl NoPulses {
+impl PulseError {
     /// The codec that tried, if it came to that.
     pub fn codec(&self) -> Option<&'static Codec> {
         match self {
@@ -64,7 +64,7 @@ pub struct PulseItem {
     pub counter_bits: Option<u8>,
     /// Pulse counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub channels: BTreeMap<Channel, Counts>,
+    pub channels: BTreeMap<Channel, ChannelCounts>,
     /// See [`Reading::flags`](crate::codec::Reading::flags).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub flags: BTreeSet<Mark>,
@@ -81,7 +81,7 @@ pub struct PulseItem {
 
 /// The counts of a channel that an uplink tells, of one kind only: cumulative ones, those of single periods, or increments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Counts {
+pub struct ChannelCounts {
     /// Cumulative counts, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<u64>,
@@ -91,7 +91,7 @@ pub struct Counts {
     /// The time of the first index, or of the first that was counted. Absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
-    /// Whose clock that is.
+    /// Scope clock that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
     /// Seconds from one log to the next, as the profile has it: of all further indexes, or increments.
@@ -117,7 +117,7 @@ pub struct Counts {
     pub series: Option<u32>,
 }
 
-impl Counts {
+impl ChannelCounts {
     /// Each index with its time, newest first; without one where nobody knows when.
     pub fn dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
         self.with_times(&self.indexes)
@@ -147,14 +147,14 @@ fn is_false(flag: &bool) -> bool {
 /// Decodes an uplink into its pulse item.
 ///
 /// # Errors
-/// [`NoPulses`]; trying again with the same code changes nothing.
-pub fn decode(uplink: &Uplink) -> Result<PulseItem, NoPulses> {
+/// [`PulseError`]; trying again with the same code changes nothing.
+pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     let name = uplink.profile.as_str();
     let profile =
-        profile::find(uplink.device.network(), name).ok_or_else(|| NoPulses::UnknownProfile(name.to_owned()))?;
+        profile::find(uplink.device.network(), name).ok_or_else(|| PulseError::UnknownProfile(name.to_owned()))?;
     let codec = profile.codec;
     let reading = (codec.decode)(uplink.payload.bytes(), &profile.settings)
-        .map_err(|source| NoPulses::Undecodable { codec, source })?;
+        .map_err(|source| PulseError::Undecodable { codec, source })?;
     Ok(PulseItem {
         device: uplink.device,
         uplink: uplink.key().to_string(),
@@ -179,7 +179,7 @@ fn channels(
     profile: &Profile,
     clock: Option<At>,
     channels: BTreeMap<Channel, Series>,
-) -> BTreeMap<Channel, Counts> {
+) -> BTreeMap<Channel, ChannelCounts> {
     let now = match clock {
         Some(clock) => (clock, TimeSource::Device),
         None => (uplink.at, uplink.time_source),
@@ -189,7 +189,7 @@ fn channels(
 
 /// The counts of a channel. A counter that a profile says is narrower than its field starts again at zero before the field does;
 /// so do the indexes that were reckoned back past that.
-fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Counts {
+fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
     let mut counts = as_told(uplink, profile, now, series);
     if let Some(bits) = profile.counter_bits() {
         for index in &mut counts.indexes {
@@ -199,22 +199,22 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Co
     counts
 }
 
-fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Counts {
+fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
     let log_period = profile.settings.log_period;
     match series {
-        Series::Logs(indexes) => Counts {
+        Series::Logs(indexes) => ChannelCounts {
             log_period: log_period.filter(|_| indexes.len() > 1),
             indexes,
             at: Some(now.0),
             time_source: Some(now.1),
-            ..Counts::default()
+            ..ChannelCounts::default()
         },
         Series::Timed(points) => timed(points),
-        Series::Undated { newest_is_now, counts } => Counts {
+        Series::Undated { newest_is_now, counts } => ChannelCounts {
             indexes: counts,
             at: newest_is_now.then_some(now.0),
             time_source: newest_is_now.then_some(now.1),
-            ..Counts::default()
+            ..ChannelCounts::default()
         },
         Series::Ago(points) => ago(now, points),
         Series::Counted(each) => {
@@ -225,30 +225,37 @@ fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> C
         Series::First(index) => {
             let at = first_log(profile, now.0);
             let time_source = at.map(|_| TimeSource::Computed);
-            Counts { indexes: vec![index], at, time_source, log_period, begins_series: true, ..Counts::default() }
+            ChannelCounts {
+                indexes: vec![index],
+                at,
+                time_source,
+                log_period,
+                begins_series: true,
+                ..ChannelCounts::default()
+            }
         }
-        Series::Increments { after_log, counts, uplinks_before } => Counts {
+        Series::Increments { after_log, counts, uplinks_before } => ChannelCounts {
             increments: counts,
             after_log: Some(after_log),
             log_period,
             series: uplink.sequence.map(|sequence| sequence_before(uplink.device.network(), sequence, uplinks_before)),
-            ..Counts::default()
+            ..ChannelCounts::default()
         },
     }
 }
 
-fn timed(mut points: Vec<(At, u64)>) -> Counts {
+fn timed(mut points: Vec<(At, u64)>) -> ChannelCounts {
     points.sort_unstable_by(|a, b| b.cmp(a));
     points.dedup();
-    let Some(&(at, _)) = points.first() else { return Counts::default() };
+    let Some(&(at, _)) = points.first() else { return ChannelCounts::default() };
     let before = |(time, index): (At, u64)| (at.unix().abs_diff(time.unix()), index);
     apart(Some((at, TimeSource::Device)), points.into_iter().map(before).collect())
 }
 
-fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> Counts {
+fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> ChannelCounts {
     points.sort_unstable_by_key(|&(before, index)| (before, Reverse(index)));
     points.dedup();
-    let Some(&(newest, _)) = points.first() else { return Counts::default() };
+    let Some(&(newest, _)) = points.first() else { return ChannelCounts::default() };
     let at = match newest {
         0 => Some(now),
         _ => now.0.checked_sub(newest.into()).map(|at| (at, TimeSource::Computed)),
@@ -256,19 +263,19 @@ fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> Counts {
     apart(at, points.into_iter().map(|(before, index)| ((before - newest).into(), index)).collect())
 }
 
-/// Counts with how many seconds each is before the first, the newest.
-fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> Counts {
+/// ChannelCounts with how many seconds each is before the first, the newest.
+fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> ChannelCounts {
     let seconds_before: Vec<u64> = points.iter().skip(1).map(|&(before, _)| before).collect();
     let every = seconds_before.first().copied().filter(|&step| step > 0);
     let every =
         every.filter(|step| seconds_before.iter().zip(1_u64..).all(|(&before, n)| Some(before) == step.checked_mul(n)));
-    Counts {
+    ChannelCounts {
         indexes: points.into_iter().map(|(_, index)| index).collect(),
         at: newest.map(|(at, _)| at),
         time_source: newest.map(|(_, source)| source),
         every,
         seconds_before: if every.is_some() { vec![] } else { seconds_before },
-        ..Counts::default()
+        ..ChannelCounts::default()
     }
 }
 

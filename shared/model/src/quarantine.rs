@@ -29,7 +29,7 @@ pub struct Quarantined {
     /// Its version: a later one may well read the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     codec_version: Option<u16>,
-    /// Whose uplink it is, if it came so far as to be one.
+    /// Scope uplink it is, if it came so far as to be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceId>,
     /// The other half of its natural key.
@@ -52,7 +52,7 @@ pub struct Quarantined {
 
 /// The same, read out of quarantine.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Kept {
+pub struct QuarantinedRecord {
     v: u8,
     /// The part that could not read it.
     pub stage: String,
@@ -62,7 +62,7 @@ pub struct Kept {
     pub codec: Option<String>,
     /// Its version.
     pub codec_version: Option<u16>,
-    /// Whose uplink it is, if it came so far as to be one.
+    /// Scope uplink it is, if it came so far as to be one.
     pub device: Option<DeviceId>,
     /// The other half of its natural key.
     pub uplink: Option<String>,
@@ -77,7 +77,7 @@ pub struct Kept {
 
 /// Not a quarantined record, or one of a version that this code does not know.
 #[derive(Debug, thiserror::Error)]
-pub enum NotKept {
+pub enum QuarantineError {
     /// Something else.
     #[error("not a quarantined record: {0}")]
     Json(#[from] serde_json::Error),
@@ -208,19 +208,19 @@ impl Quarantined {
     }
 }
 
-impl Kept {
+impl QuarantinedRecord {
     /// Reads a message of the quarantine queue. Fields it does not know are skipped.
     ///
     /// # Errors
-    /// [`NotKept`].
-    pub fn from_message(message: &str) -> Result<Self, NotKept> {
+    /// [`QuarantineError`].
+    pub fn from_message(message: &str) -> Result<Self, QuarantineError> {
         #[derive(Deserialize)]
         struct Version {
             v: u8,
         }
         let Version { v } = serde_json::from_str(message)?;
         if v != VERSION {
-            return Err(NotKept::Version(v));
+            return Err(QuarantineError::Version(v));
         }
         let kept: Self = serde_json::from_str(message)?;
         kept.record()?;
@@ -230,8 +230,8 @@ impl Kept {
     /// The record as it came, to the byte.
     ///
     /// # Errors
-    /// [`NotKept::Base64`], never of what [`Kept::from_message`] has read.
-    pub fn record(&self) -> Result<Vec<u8>, NotKept> {
+    /// [`QuarantineError::Base64`], never of what [`QuarantinedRecord::from_message`] has read.
+    pub fn record(&self) -> Result<Vec<u8>, QuarantineError> {
         match &self.record {
             Body::Text(text) => Ok(text.clone().into_bytes()),
             Body::Base64(base64) => Ok(BASE64_STANDARD.decode(base64)?),
@@ -273,7 +273,7 @@ mod tests {
         #[test]
         fn any_record_comes_out_as_it_went_in(record: Vec<u8>) {
             let message = Quarantined::new("test", &"why", &record).to_message();
-            let kept = Kept::from_message(&message)?;
+            let kept = QuarantinedRecord::from_message(&message)?;
             prop_assert_eq!(kept.record()?, record.clone());
             prop_assert!(message.len() <= 2 * record.len() + 100);
             prop_assert!(kept.text().is_none_or(|text| text.as_bytes() == record && !text.is_empty()));
@@ -282,7 +282,7 @@ mod tests {
         #[test]
         fn what_is_told_of_a_record_is_read_again(uplink in any_uplink(), query in "[a-z=&]{0,9}") {
             let told = Quarantined::new("test", &"why", b"{}").of(&uplink).by(Some(&adeunis_pulse::V4));
-            let kept = Kept::from_message(&told.under("p").of_callback("uplink", &query).to_message())?;
+            let kept = QuarantinedRecord::from_message(&told.under("p").of_callback("uplink", &query).to_message())?;
             prop_assert_eq!((kept.stage.as_str(), kept.reason.as_str()), ("test", "why"));
             prop_assert_eq!((kept.codec.as_deref(), kept.codec_version), (Some(adeunis_pulse::V4.name), Some(adeunis_pulse::V4.version)));
             prop_assert_eq!((kept.device, kept.uplink), (Some(uplink.device), Some(uplink.key().to_string())));
@@ -292,13 +292,13 @@ mod tests {
 
         #[test]
         fn no_message_panics(message: String) {
-            let _ = Kept::from_message(&message);
+            let _ = QuarantinedRecord::from_message(&message);
         }
     }
 
     #[test]
     fn what_is_no_quarantined_record_says_why() {
-        let reason = |message: &str| Kept::from_message(message).unwrap_err().to_string();
+        let reason = |message: &str| QuarantinedRecord::from_message(message).unwrap_err().to_string();
         assert!(reason("noise").starts_with("not a quarantined record: "));
         assert!(reason(r#"{"v":1,"stage":"s","reason":"r"}"#).contains("missing field `record`"));
         assert_eq!(reason(r#"{"v":2}"#), "version 2 of quarantined records is not known (this is version 1)");

@@ -25,7 +25,7 @@ pub struct Uplink {
     pub kind: Kind,
     /// When: see `time_source`.
     pub at: At,
-    /// Whose clock `at` was read from.
+    /// Scope clock `at` was read from.
     pub time_source: TimeSource,
     /// The device's message counter; of a datagram whose format has none, a checksum; or neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub enum Kind {
     DataAdvanced,
 }
 
-/// Whose clock a time was read from.
+/// Scope clock a time was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeSource {

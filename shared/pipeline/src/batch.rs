@@ -11,11 +11,11 @@ use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, record};
 
 use crate::ports::Refused;
-use crate::telemetry::Counts;
+use crate::telemetry::OutcomeCounts;
 
 /// One record of a batch, whichever service delivered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct BatchRecord {
     /// The name of the record in the answer: a message ID or a sequence number.
     id: String,
     /// What was sent: one envelope, or the user records of an aggregated Kinesis record.
@@ -35,11 +35,11 @@ pub type Failed = BTreeSet<usize>;
 
 /// The outcome of a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct BatchOutcome {
     /// Records that have to come back.
     pub failed: Failed,
     /// Every uplink, event and unreadable piece, once.
-    pub counts: Counts,
+    pub counts: OutcomeCounts,
 }
 
 /// Values of one kind out of the records of a batch.
@@ -53,7 +53,7 @@ pub struct Pieces<T> {
 
 /// The content of a batch.
 #[derive(Debug, Default)]
-pub struct Opened {
+pub struct OpenedBatch {
     /// Uplinks.
     pub uplinks: Pieces<Uplink>,
     /// Device events.
@@ -62,7 +62,7 @@ pub struct Opened {
     pub unreadable: Pieces<Quarantined>,
 }
 
-impl Record {
+impl BatchRecord {
     /// A record of a queue: one envelope. The answer names it by `id`.
     pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self { id: id.into(), bodies: vec![Body::Envelope(body.into())] }
@@ -90,9 +90,9 @@ impl Body {
 }
 
 /// Opens the records of a batch. `stage` is the stage that quarantine names.
-pub fn open(records: &[Record], stage: &'static str) -> Opened {
-    let mut opened = Opened::default();
-    for (position, Record { bodies, .. }) in records.iter().enumerate() {
+pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
+    let mut opened = OpenedBatch::default();
+    for (position, BatchRecord { bodies, .. }) in records.iter().enumerate() {
         for body in bodies {
             match body {
                 Body::Envelope(body) => opened.add_envelope(position, body, stage),
@@ -106,7 +106,7 @@ pub fn open(records: &[Record], stage: &'static str) -> Opened {
     opened
 }
 
-impl Opened {
+impl OpenedBatch {
     fn add_envelope(&mut self, position: usize, body: &[u8], stage: &'static str) {
         match envelope::unpack(body) {
             Ok(unpacked) => {
@@ -172,7 +172,7 @@ impl<T> IntoIterator for Pieces<T> {
 
 #[cfg(test)]
 mod tests {
-    use pulsegate_model::quarantine::Kept;
+    use pulsegate_model::quarantine::QuarantinedRecord;
     use serde_json::json;
 
     use super::*;
@@ -192,8 +192,8 @@ mod tests {
     }
 
     /// The bytes of every unreadable piece, with the position of its record.
-    fn unreadable(opened: Opened) -> Vec<(usize, Vec<u8>)> {
-        let kept = |quarantined: &Quarantined| Kept::from_message(&quarantined.to_message()).unwrap();
+    fn unreadable(opened: OpenedBatch) -> Vec<(usize, Vec<u8>)> {
+        let kept = |quarantined: &Quarantined| QuarantinedRecord::from_message(&quarantined.to_message()).unwrap();
         opened.unreadable.into_iter().map(|(record, piece)| (record, kept(&piece).record().unwrap())).collect()
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let aggregated = aggregated.close().unwrap().data;
         let envelope = envelope::of_one(&uplink(3)).into_bytes();
         let data = [("101", aggregated), ("102", envelope), ("103", b"\x01?".to_vec()), ("104", user_record(4))];
-        let records = data.map(|(id, data)| Record::of_stream(id, data));
+        let records = data.map(|(id, data)| BatchRecord::of_stream(id, data));
 
         let opened = open(&records, "raw-nbiot");
         let read: Vec<_> = opened.uplinks.values.iter().map(|uplink| uplink.sequence).collect();
@@ -223,7 +223,7 @@ mod tests {
         }))
         .unwrap();
         let body = envelope::of_event(&event);
-        let mut opened = open(&[Record::new("1", body.as_bytes())], "pulse");
+        let mut opened = open(&[BatchRecord::new("1", body.as_bytes())], "pulse");
         opened.quarantine_events("pulse");
         assert!(opened.events.is_empty());
         assert_eq!(opened.unreadable.values[0].reason(), "this stage takes no device events");

@@ -22,10 +22,10 @@ pub enum ConfigError {
 }
 
 /// Where settings come from: the environment, or in tests a list.
-pub struct Settings<'a>(&'a dyn Fn(&'static str) -> Option<String>);
+pub struct EnvSettings<'a>(&'a dyn Fn(&'static str) -> Option<String>);
 
-impl<'a> Settings<'a> {
-    /// Settings out of a look-up by name.
+impl<'a> EnvSettings<'a> {
+    /// EnvSettings out of a look-up by name.
     pub fn new(look_up: &'a dyn Fn(&'static str) -> Option<String>) -> Self {
         Self(look_up)
     }
@@ -82,7 +82,7 @@ impl RawConfig {
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             table: settings.required("RAW_TABLE")?,
             retention_days: settings.required("RAW_RETENTION_DAYS")?,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn read(name: &'static str, value: &str) -> Result<u32, ConfigError> {
-        Settings::new(&|asked| (asked == name).then(|| value.to_owned())).required("DAYS")
+        EnvSettings::new(&|asked| (asked == name).then(|| value.to_owned())).required("DAYS")
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod item;
 mod port;
 
 pub use item::{Data, Downlink, DownlinkError, DownlinkId, Entry, State};
-pub use port::{DownlinkDesk, Downlinks, Unavailable};
+pub use port::{DownlinkAdmin, Downlinks, Unavailable};
 
 /// Bytes of a downlink, exactly. (<https://support.sigfox.com/docs/bidir>)
 pub const LEN: usize = 8;
@@ -40,7 +40,7 @@ const TRIES: usize = 5;
 
 /// A downlink becomes the answer to an uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct DownlinkAnswer {
     /// The downlink.
     pub downlink: Downlink,
     /// The uplink's natural key.
@@ -62,7 +62,7 @@ pub enum Timeliness {
 
 /// What the network says became of a downlink.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct DownlinkOutcome {
     /// The downlink, which has been an answer.
     pub downlink: Downlink,
     /// Zero: sent. Anything else: not.
@@ -87,12 +87,12 @@ pub async fn answer(
     deadline: Instant,
 ) -> Result<Option<[u8; LEN]>, Unavailable> {
     for _ in 0..TRIES {
-        let book = Book::read(downlinks.of_device(uplink.device(), deadline).await?);
+        let book = DeviceDownlinks::read(downlinks.of_device(uplink.device(), deadline).await?);
         let answer = match book.choose(uplink) {
             Choice::Nothing => return Ok(None),
             Choice::Again(downlink) => return Ok(Some(downlink.data.bytes())),
             Choice::First(_) if timeliness == Timeliness::Late => return Ok(None),
-            Choice::First(downlink) => Answer::new(downlink, uplink),
+            Choice::First(downlink) => DownlinkAnswer::new(downlink, uplink),
         };
         if downlinks.answer_with(&answer, deadline).await? {
             let Downlink { device, id, .. } = &answer.downlink;
@@ -119,7 +119,7 @@ pub async fn close(
     if is_provisional(code) {
         return Ok(());
     }
-    let book = Book::read(downlinks.of_device(device, deadline).await?);
+    let book = DeviceDownlinks::read(downlinks.of_device(device, deadline).await?);
     let Some(downlink) = book.told_of(at) else {
         // Word of an uplink that asked when nothing was waiting.
         tracing::debug!(%device, %at, code, "no downlink to close");
@@ -129,11 +129,11 @@ pub async fn close(
         tracing::warn!(%device, downlink = %downlink.id, code, meaning = code_name(code), "downlink refused");
     }
     let message = message.chars().take(MAX_MESSAGE).collect();
-    downlinks.close(&Outcome { downlink: downlink.clone(), code, message, told_at: at }, deadline).await
+    downlinks.close(&DownlinkOutcome { downlink: downlink.clone(), code, message, told_at: at }, deadline).await
 }
 
 /// The items of a device, understood.
-struct Book {
+struct DeviceDownlinks {
     /// By their IDs, so the most urgent first.
     downlinks: Vec<Downlink>,
     /// By uplinks, the downlinks they were answered with.
@@ -151,7 +151,7 @@ enum Choice<'a> {
     First(&'a Downlink),
 }
 
-impl Book {
+impl DeviceDownlinks {
     /// Leaves out an entry that somebody typed wrongly: nobody knows what should be sent.
     fn read(entries: Vec<Entry>) -> Self {
         let mut book = Self { downlinks: Vec::new(), answered: BTreeMap::new() };
@@ -196,7 +196,7 @@ impl Book {
     }
 }
 
-impl Answer {
+impl DownlinkAnswer {
     fn new(downlink: &Downlink, uplink: &NaturalKey) -> Self {
         Self {
             downlink: downlink.clone(),

@@ -17,7 +17,7 @@ pub mod tally;
 
 pub use downlinks::FakeDownlinks;
 pub use mortal::{Life, Mortal};
-pub use queue_ends::FakeInbox;
+pub use queue_ends::FakeReceiveQueue;
 pub use store::FakeStore;
 
 /// A queue that keeps what was sent, or is down.

@@ -16,11 +16,11 @@ use pulsegate_model::uplink::Uplink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+mod observe;
 mod receive;
-mod watch;
 
-pub use receive::{Inbox, MAX_RECEIVED, ReadError, Received};
-pub use watch::{Depth, Log, LogLine, Waiting};
+pub use observe::{Depth, Log, LogLine, Waiting};
+pub use receive::{MAX_RECEIVED, ReadError, ReceiveQueue, Received};
 
 /// Positions, in what was handed over, of what is not durable.
 pub type Refused = BTreeSet<usize>;

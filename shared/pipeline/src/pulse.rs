@@ -4,15 +4,15 @@
 //! become one item under its natural key.
 
 use pulsegate_model::envelope;
-use pulsegate_model::pulse::{self, NoPulses};
+use pulsegate_model::pulse::{self, PulseError};
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use crate::batch::{self, Outcome, Pieces, Record};
+use crate::batch::{self, BatchOutcome, BatchRecord, Pieces};
 use crate::ports::{PulseStore, Queue};
 use crate::quarantine;
-use crate::telemetry::Counts;
+use crate::telemetry::OutcomeCounts;
 
 /// The stage that quarantine names.
 const STAGE: &str = "pulse";
@@ -28,10 +28,10 @@ pub struct PulseStage<P, Q> {
 
 impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
     /// Decodes and stores a batch. A record fails if any of its uplinks is neither stored nor quarantined.
-    pub async fn run(&self, records: &[Record], deadline: Instant) -> Outcome {
+    pub async fn run(&self, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, STAGE);
         opened.quarantine_events(STAGE);
-        let batch::Opened { uplinks, mut unreadable, .. } = opened;
+        let batch::OpenedBatch { uplinks, mut unreadable, .. } = opened;
         let received = uplinks.len() + unreadable.len();
 
         let mut items = Pieces::default();
@@ -48,18 +48,18 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
 
         let mut failed = items.records_of(&unstored);
         failed.extend(unreadable.records_of(&unquarantined));
-        let counts = Counts {
+        let counts = OutcomeCounts {
             received,
             stored: items.len() - unstored.len(),
             quarantined: unreadable.len() - unquarantined.len(),
             given_back: unstored.len() + unquarantined.len(),
             refused: 0,
         };
-        Outcome { failed, counts }
+        BatchOutcome { failed, counts }
     }
 }
 
 /// Quarantines the one uplink, as a message that can be sent to this stage again as it is.
-fn undecodable(uplink: &Uplink, reason: &NoPulses) -> Quarantined {
+fn undecodable(uplink: &Uplink, reason: &PulseError) -> Quarantined {
     Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
 }

@@ -5,9 +5,9 @@ use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use crate::batch::{self, Outcome, Record};
+use crate::batch::{self, BatchOutcome, BatchRecord};
 use crate::ports::{EventStore, Queue, RawStore, Refused};
-use crate::telemetry::{self, Counts};
+use crate::telemetry::{self, OutcomeCounts};
 use crate::{deadline, quarantine};
 
 /// The ports of the stage.
@@ -26,12 +26,12 @@ pub struct RawStage<R, E, Q> {
 impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
     /// Stores and publishes a batch. A record fails if any of its uplinks is not stored AND published, or an unreadable
     /// piece of it is not quarantined. When it comes back, everything is done again, to the same effect.
-    pub async fn run(&self, stage: &'static str, records: &[Record], deadline: Instant) -> Outcome {
+    pub async fn run(&self, stage: &'static str, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, stage);
         if self.events.is_none() {
             opened.quarantine_events(stage);
         }
-        let batch::Opened { uplinks, events, unreadable } = opened;
+        let batch::OpenedBatch { uplinks, events, unreadable } = opened;
         let (given_back, unstored, unquarantined) = tokio::join!(
             self.store_and_publish(&uplinks.values, deadline),
             self.store_events(&events.values, deadline),
@@ -41,14 +41,14 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         let mut failed = uplinks.records_of(&given_back);
         failed.extend(events.records_of(&unstored));
         failed.extend(unreadable.records_of(&unquarantined));
-        let counts = Counts {
+        let counts = OutcomeCounts {
             received: uplinks.len() + events.len() + unreadable.len(),
             stored: uplinks.len() + events.len() - given_back.len() - unstored.len(),
             quarantined: unreadable.len() - unquarantined.len(),
             given_back: given_back.len() + unstored.len() + unquarantined.len(),
             refused: 0,
         };
-        Outcome { failed, counts }
+        BatchOutcome { failed, counts }
     }
 
     /// Returns positions among `events`. Events are stored and go no further.
@@ -89,7 +89,7 @@ mod tests {
 
     const BAD: usize = 3;
 
-    fn record(position: usize) -> Record {
+    fn record(position: usize) -> BatchRecord {
         let body = if position == BAD {
             "noise".to_owned()
         } else {
@@ -98,10 +98,10 @@ mod tests {
                 "time_source":"network","sequence":1,"profile":"adeunis-pulse-v4","payload":"46"}}]}}"#
             )
         };
-        Record::new(format!("id-{position}"), body)
+        BatchRecord::new(format!("id-{position}"), body)
     }
 
-    fn ten() -> Vec<Record> {
+    fn ten() -> Vec<BatchRecord> {
         (0..10).map(record).collect()
     }
 
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    async fn run(stage: &Stage, records: &[Record]) -> Outcome {
+    async fn run(stage: &Stage, records: &[BatchRecord]) -> BatchOutcome {
         stage.run("raw-test", records, Instant::now() + Duration::from_secs(1)).await
     }
 
@@ -123,7 +123,10 @@ mod tests {
         let stage = stage();
         let outcome = run(&stage, &ten()).await;
         assert_eq!(outcome.failed, Failed::new());
-        assert_eq!(outcome.counts, Counts { received: 10, stored: 9, quarantined: 1, ..Counts::default() });
+        assert_eq!(
+            outcome.counts,
+            OutcomeCounts { received: 10, stored: 9, quarantined: 1, ..OutcomeCounts::default() }
+        );
         assert_eq!(stage.raw.len(), 9);
         assert_eq!(stage.pulse.sent().len(), 1);
         assert!(stage.quarantine.sent()[0].contains(r#""record":{"text":"noise"}"#));
@@ -134,7 +137,10 @@ mod tests {
         let stage = RawStage { raw: FakeStore::refusing(["sigfox:2", "sigfox:7"]), ..stage() };
         let outcome = run(&stage, &ten()).await;
         assert_eq!(outcome.failed, Failed::from([2, 7]));
-        assert_eq!(outcome.counts, Counts { received: 10, stored: 7, quarantined: 1, given_back: 2, refused: 0 });
+        assert_eq!(
+            outcome.counts,
+            OutcomeCounts { received: 10, stored: 7, quarantined: 1, given_back: 2, refused: 0 }
+        );
         assert_eq!(envelope::unpack(stage.pulse.sent()[0].as_bytes()).unwrap().uplinks.len(), 7);
     }
 
@@ -155,7 +161,7 @@ mod tests {
     async fn an_empty_batch_asks_nothing_of_anybody() {
         let stage =
             RawStage { raw: FakeStore::down(), pulse: FakeQueue::down(), quarantine: FakeQueue::down(), ..stage() };
-        assert_eq!(run(&stage, &[]).await, Outcome { failed: Failed::new(), counts: Counts::default() });
+        assert_eq!(run(&stage, &[]).await, BatchOutcome { failed: Failed::new(), counts: OutcomeCounts::default() });
     }
 
     proptest! {
@@ -176,7 +182,8 @@ mod tests {
 
     fn table_after(uplinks: &[&Uplink], batch: usize) -> Vec<Uplink> {
         let stage = stage();
-        let records: Vec<Record> = uplinks.iter().map(|uplink| Record::new("id", envelope::of_one(uplink))).collect();
+        let records: Vec<BatchRecord> =
+            uplinks.iter().map(|uplink| BatchRecord::new("id", envelope::of_one(uplink))).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         for batch in records.chunks(batch) {
             runtime.block_on(run(&stage, batch));

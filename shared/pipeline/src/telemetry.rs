@@ -48,7 +48,7 @@ pub fn emit(metrics: &Metrics<'_>) {
 
 /// The outcome of the messages of a batch. `received` is the sum of the others: nothing is lost silently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// Uplinks and events, and pieces that could not be parsed.
     pub received: usize,
     /// Durable in the next place.
@@ -61,7 +61,7 @@ pub struct Counts {
     pub refused: usize,
 }
 
-impl Counts {
+impl OutcomeCounts {
     /// Emits the counts of a batch of so many records that began at `began`. The log has the number of records and the
     /// milliseconds until now; as metrics, each would be billed by the month.
     pub fn emit(&self, part: &str, records: usize, began: Instant) {
@@ -73,8 +73,8 @@ impl Counts {
 /// Emits, as metrics of the part `sigfox-events`, what alarms may be set on. Events of a batch that comes back are counted
 /// again.
 pub fn emit_events(events: &[DeviceEvent]) {
-    let missed: u32 = events.iter().filter_map(|event| Some(event.says.sequence_break?.missed)).sum();
-    let refused = |event: &&DeviceEvent| event.says.downlink.as_ref().is_some_and(|report| is_refusal(report.code));
+    let missed: u32 = events.iter().filter_map(|event| Some(event.details.sequence_break?.missed)).sum();
+    let refused = |event: &&DeviceEvent| event.details.downlink.as_ref().is_some_and(|report| is_refusal(report.code));
     let counts = json!({
         "events": events.len(),
         "missed_uplinks": missed,
@@ -86,7 +86,7 @@ pub fn emit_events(events: &[DeviceEvent]) {
 
 /// Lets one event through per minute and counts the others, so that frequent events do not flood the log.
 #[derive(Debug, Default)]
-pub struct Seldom(Mutex<Passed>);
+pub struct LogThrottle(Mutex<Passed>);
 
 #[derive(Debug, Default)]
 struct Passed {
@@ -94,7 +94,7 @@ struct Passed {
     suppressed: u64,
 }
 
-impl Seldom {
+impl LogThrottle {
     const PERIOD: Duration = Duration::from_mins(1);
 
     /// Returns how many events were suppressed since the last one that went through; `None` if this one is suppressed too.
@@ -122,9 +122,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_a_minute_goes_through_and_tells_how_many_did_not() {
-        let seldom = Seldom::default();
+        let seldom = LogThrottle::default();
         assert_eq!((seldom.due(), seldom.due(), seldom.due()), (Some(0), None, None));
-        tokio::time::advance(Seldom::PERIOD).await;
+        tokio::time::advance(LogThrottle::PERIOD).await;
         assert_eq!((seldom.due(), seldom.due()), (Some(2), None));
     }
 }

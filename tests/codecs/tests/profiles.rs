@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use frames::read;
-use pulsegate_model::codec::{CODECS, Settings};
+use pulsegate_model::codec::{CODECS, CodecSettings};
 use pulsegate_model::profile;
 use serde_json::Value;
 
@@ -54,8 +54,8 @@ fn the_schema_lists_every_codec() {
 
 #[test]
 fn the_schema_has_every_setting() {
-    let known = keys(&serde_json::to_value(Settings::default()).unwrap());
-    assert_eq!(keys(&schema()["$defs"]["settings"]["properties"]), known, "{SCHEMA} has the fields of `Settings`");
+    let known = keys(&serde_json::to_value(CodecSettings::default()).unwrap());
+    assert_eq!(keys(&schema()["$defs"]["settings"]["properties"]), known, "{SCHEMA} has the fields of `CodecSettings`");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use udp_bridge::protocol::sealed::MasterKeys;
-use udp_bridge::protocol::{Heard, Protocol, Trust};
+use udp_bridge::protocol::{Inbound, Protocol, Trust};
 
 use super::faults::Fault;
 use super::fleet::Listener;
@@ -24,7 +24,7 @@ use super::world::{World, lock};
 
 /// As the bridge's own defaults are. (`udp_bridge::config`)
 const LINGER: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(10);
+const PUT_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -89,7 +89,7 @@ impl Bridge {
         if Instant::now() < running.gone_until {
             return false;
         }
-        let Ok(Heard::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
+        let Ok(Inbound::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
             lock(&self.refused).insert(datagram.to_vec());
             // So that it is not sent again. A real stranger is told nothing.
             acknowledged.notify_one();
@@ -151,7 +151,7 @@ impl Bridge {
 
     /// What is accepted is acknowledged at once, and only what is not is put again, until patience is over.
     async fn put(&self, mut packs: Vec<Pack>) {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + PUT_TIMEOUT;
         let mut pause = FIRST_PAUSE;
         while !packs.is_empty() {
             let records: Vec<&StreamRecord> = packs.iter().map(|(record, _)| record).collect();

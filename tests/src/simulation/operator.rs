@@ -16,12 +16,12 @@ use super::world::lock;
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// What is not quiet by then never will be: what grows too old for the stream has done so after 22 hours.
-const PATIENCE: Duration = Duration::from_hours(60);
+const OPERATOR_TIMEOUT: Duration = Duration::from_hours(60);
 
 /// Waits until the storm is over and everything has come to its end. Whether it has.
 pub async fn work(pipeline: &Arc<Pipeline>) -> bool {
     let Pipeline { world, .. } = &**pipeline;
-    while world.elapsed() < PATIENCE {
+    while world.elapsed() < OPERATOR_TIMEOUT {
         sleep(LOOK_EVERY).await;
         if world.faults.stormy() && world.elapsed() < STORM {
             continue;

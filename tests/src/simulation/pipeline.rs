@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use pulsegate_aws::lambda::NoId;
+use pulsegate_aws::lambda::MissingId;
 use pulsegate_aws::{EventTable, PulseTable, RawTable};
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_pipeline::fakes::FakeDownlinks;
@@ -218,7 +218,7 @@ impl Pipeline {
 
 type PlantedRawStage = RawStage<RawTable<PlantedTable>, EventTable<PlantedTable>, PlantedQueue>;
 
-type Handling<T> = Pin<Box<dyn Future<Output = Result<T, NoId>>>>;
+type Handling<T> = Pin<Box<dyn Future<Output = Result<T, MissingId>>>>;
 
 /// An invocation: how it answers, if it does.
 async fn run<T>(

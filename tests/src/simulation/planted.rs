@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use pulsegate_aws::items::Item;
-use pulsegate_aws::lambda::NoId;
+use pulsegate_aws::lambda::MissingId;
 use pulsegate_aws::resend::Undone;
 use pulsegate_aws::{Table, put_all, send_all};
 use pulsegate_pipeline::batch::Failed;
@@ -135,7 +135,7 @@ pub async fn tell_the_highest(
     event: KinesisEvent,
     stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,
     deadline: Instant,
-) -> Result<KinesisEventResponse, NoId> {
+) -> Result<KinesisEventResponse, MissingId> {
     let began = Instant::now();
     let records = pulsegate_aws::lambda::from_kinesis(event)?;
     let outcome = stage.run(raw_nbiot::STAGE, &records, deadline).await;

@@ -42,7 +42,7 @@ pub struct StreamMapping<I> {
     pub stream: StreamModel,
     /// How.
     pub settings: StreamSettings,
-    /// Says how the function answered, if it did.
+    /// EventDetails how the function answered, if it did.
     pub invoke: I,
     /// The on-failure destination: what grew too old.
     pub bucket: Arc<Mutex<Vec<StreamRecord>>>,

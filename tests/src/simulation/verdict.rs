@@ -115,7 +115,7 @@ fn differ<T: Ord + Debug>(wrong: &mut Vec<String>, what: &str, expected: &BTreeS
     wrong.extend(more.take(TOLD).map(|more| format!("{what}: {more:?} should not be there")));
 }
 
-/// Whose uplink it is, or else the record itself.
+/// Scope uplink it is, or else the record itself.
 fn identity(message: &str) -> String {
     let message: Value = serde_json::from_str(message).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);

@@ -22,7 +22,7 @@ const GIVEN_UP: usize = 300;
 const PACE: Pace = Pace { scale: 1.0 / 60.0, at_once: 8 };
 
 /// Longer than a run takes.
-const PATIENCE: Duration = Duration::from_mins(2);
+const RECOVERY_TIMEOUT: Duration = Duration::from_mins(2);
 
 pub async fn what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_it_was_fetched(cloud: Cloud) {
     cloud.settled().await;
@@ -85,7 +85,7 @@ async fn fetch_missed(cloud: &Cloud) -> Value {
     let (endpoint, function) = (cloud.address("AWS_ENDPOINT_URL"), cloud.address("SIGFOX_RECOVERY"));
     let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
     let event = events::read("sigfox-recovery.json").to_string();
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(RECOVERY_TIMEOUT)).build().into();
     let invoking = tokio::task::spawn_blocking(move || agent.post(url).send(event).unwrap());
     let answer = invoking.await.unwrap().body_mut().read_to_string().unwrap();
     serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"))

@@ -25,7 +25,7 @@ const PAYLOAD: &str = "46800000009f00000002";
 const NOISE: &str = "ff";
 
 /// Of the run that decodes a history, even a long one on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(15);
+const REPLAY_TIMEOUT: Duration = Duration::from_mins(15);
 
 fn uplink(device: &str, profile: &str, payload: &str) -> Uplink {
     serde_json::from_value(json!({
@@ -178,7 +178,7 @@ async fn fill(cloud: &Cloud, table: &str, items: &[Item]) {
     create_table(cloud, table, &["device", "uplink"]).await;
     let table = DynamoTable::new(&cloud.config, table);
     for items in items.chunks(5_000) {
-        assert!(table.put(items, Instant::now() + PATIENCE).await.is_empty());
+        assert!(table.put(items, Instant::now() + REPLAY_TIMEOUT).await.is_empty());
     }
 }
 
@@ -233,7 +233,7 @@ pub async fn history_is_decoded_again_by_a_run_that_is_killed_and_continued(clou
         let state = std::fs::read(&state).ok().and_then(|state| serde_json::from_slice::<Value>(&state).ok());
         state.and_then(|state| state["tally"]["items"].as_u64()).unwrap_or_default()
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + REPLAY_TIMEOUT;
     while items_done() < uplinks as u64 * 2 / 5 {
         assert!(Instant::now() < deadline && run.try_wait().unwrap().is_none(), "{} items", items_done());
         sleep(Duration::from_millis(20)).await;

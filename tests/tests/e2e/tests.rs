@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{
 };
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{
-    DownlinkDeskTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsInbox, SqsQueue,
+    DownlinkAdminTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret, SqsQueue,
+    SqsReceiver,
 };
 use pulsegate_pipeline::ports::Queue as _;
 use pulsegate_tests::{contracts, events, repository};
@@ -141,7 +142,7 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     .await;
 
     create_table(&cloud, "contract-downlinks", &["device", "downlink"]).await;
-    let downlinks = DownlinkDeskTable::new(&cloud.config, "contract-downlinks");
+    let downlinks = DownlinkAdminTable::new(&cloud.config, "contract-downlinks");
     contracts::downlinks_and_uplinks_belong_to_each_other_once(&downlinks).await;
     contracts::a_device_has_all_its_downlinks(&downlinks).await;
     Box::pin(contracts::requests_at_once_share_nothing_but_their_uplink(&downlinks)).await;
@@ -154,7 +155,7 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     contracts::a_queue_keeps_every_message(&queue, async || cloud.take_all(&url).await).await;
     contracts::a_message_comes_again_until_it_is_deleted(&queue, &QueueReader { cloud: &cloud, url: &url }).await;
 
-    let inbox = SqsInbox::new(&cloud.config, &url);
+    let inbox = SqsReceiver::new(&cloud.config, &url);
     let queue = SqsQueue::new(&cloud.config, &url);
     contracts::a_message_is_held_until_it_is_given_back_or_deleted(&queue, &inbox).await;
     create_table(&cloud, "contract-pages", &["device", "uplink"]).await;

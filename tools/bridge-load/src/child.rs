@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::process::{Stat, memory};
 
 /// How long a start or an end may take when nothing holds it up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Lines of its log that are kept, for the message in case it fails.
 const KEPT_LINES: usize = 20;
@@ -171,7 +171,7 @@ impl Child {
     /// When it does not say.
     pub fn proven(mut self) -> io::Result<u64> {
         drop(self.process.stdin.take());
-        self.wait(PATIENCE)?;
+        self.wait(START_TIMEOUT)?;
         let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
         let last: Option<Value> = log.back().and_then(|line| serde_json::from_str(line).ok());
         last.and_then(|line| line["proven"].as_u64()).ok_or_else(|| io::Error::other("a bare loop that does not count"))
@@ -225,7 +225,7 @@ fn follow(stdout: ChildStdout, addresses: &Sender<Value>) -> VecDeque<String> {
 
 fn address(events: &Receiver<Value>, protocol: &str) -> Option<SocketAddrV4> {
     loop {
-        let event = events.recv_timeout(PATIENCE).ok()?;
+        let event = events.recv_timeout(START_TIMEOUT).ok()?;
         if event["protocol"] == protocol {
             return event["addr"].as_str()?.parse().ok();
         }

@@ -8,7 +8,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// Of `/proc/PID/stat` (`proc_pid_stat(5)`). Times are seconds of a processor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stat {
-    /// Whose child it is.
+    /// Scope child it is.
     pub parent: u32,
     /// In its own code.
     pub user: f64,

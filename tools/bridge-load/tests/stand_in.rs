@@ -14,7 +14,7 @@ use pulsegate_model::aggregate::Aggregator;
 use serde_json::{Value, json};
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn start() -> (StandIn, Receiver<Vec<u8>>) {
     let (sender, receiver) = sync_channel(1_000);
@@ -93,7 +93,7 @@ fn of_what_is_refused_by_chance_exactly_the_rest_is_kept() {
 fn it_is_absent_and_comes_back_at_the_same_address() {
     let (stand_in, _records) = start();
     let until = |answers: bool| {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + ANSWER_TIMEOUT;
         while put(stand_in.addr(), 1).is_some() != answers {
             assert!(Instant::now() < end, "answers: {answers}");
         }

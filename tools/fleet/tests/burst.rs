@@ -11,7 +11,7 @@ use fleet::run::Run;
 use libtest_mimic::{Arguments, Failed, Trial};
 use pulsegate_aws as aws;
 use pulsegate_aws::{KinesisStream, SecretStore};
-use pulsegate_pipeline::config::{Settings, environment};
+use pulsegate_pipeline::config::{EnvSettings, environment};
 use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::Config;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 /// As the bridge's own `main.rs` puts it together.
 async fn bridge() {
     telemetry::init(environment("LOG_LEVEL").as_deref());
-    let config = Config::from_settings(&Settings::new(&environment)).unwrap();
+    let config = Config::from_settings(&EnvSettings::new(&environment)).unwrap();
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     let sdk = aws::sdk_config().await;
     let secret = SecretStore::new(&sdk).read(config.master_keys_secret.as_deref().unwrap()).await.unwrap();

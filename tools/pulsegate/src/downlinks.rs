@@ -5,14 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
-use pulsegate_pipeline::downlink::{Downlink, DownlinkDesk, DownlinkId, Entry, State};
+use pulsegate_pipeline::downlink::{Downlink, DownlinkAdmin, DownlinkId, Entry, State};
 use tokio::time::Instant;
 
 use crate::options::{DownlinkCommand, DownlinkOptions};
 use crate::{Problem, print};
 
 /// Nobody waits longer at a prompt.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The time, to the second. Here alone a clock is read: what waits for a device does not ask what time it is.
 ///
@@ -26,7 +26,7 @@ pub fn now() -> Result<At, Problem> {
 ///
 /// # Errors
 /// [`Problem`].
-pub async fn run(desk: &impl DownlinkDesk, options: DownlinkOptions, now: At) -> Result<String, Problem> {
+pub async fn run(desk: &impl DownlinkAdmin, options: DownlinkOptions, now: At) -> Result<String, Problem> {
     let downlinks = match options.command {
         DownlinkCommand::Queue { device, data, validity, priority, name } => {
             let name = name.unwrap_or_else(|| format!("{:08x}", fastrand::u32(..)));
@@ -53,12 +53,12 @@ pub async fn run(desk: &impl DownlinkDesk, options: DownlinkOptions, now: At) ->
     Ok(print::downlinks(&downlinks, options.format, now))
 }
 
-async fn add(desk: &impl DownlinkDesk, downlink: Downlink) -> Result<Downlink, Problem> {
+async fn add(desk: &impl DownlinkAdmin, downlink: Downlink) -> Result<Downlink, Problem> {
     if desk.add(&downlink, deadline()).await? { Ok(downlink) } else { Err(Problem::Taken(downlink.id)) }
 }
 
 /// Takes it back, and gives it as it was.
-async fn cancel(desk: &impl DownlinkDesk, device: DeviceId, id: DownlinkId, now: At) -> Result<Downlink, Problem> {
+async fn cancel(desk: &impl DownlinkAdmin, device: DeviceId, id: DownlinkId, now: At) -> Result<Downlink, Problem> {
     let downlink = find(desk, device, id).await?;
     if desk.cancel(device, &downlink.id, deadline()).await? {
         return Ok(downlink);
@@ -69,13 +69,13 @@ async fn cancel(desk: &impl DownlinkDesk, device: DeviceId, id: DownlinkId, now:
     Err(Problem::NotWaiting(downlink.id, state))
 }
 
-async fn find(desk: &impl DownlinkDesk, device: DeviceId, id: DownlinkId) -> Result<Downlink, Problem> {
+async fn find(desk: &impl DownlinkAdmin, device: DeviceId, id: DownlinkId) -> Result<Downlink, Problem> {
     let downlinks = read(desk, Some(device)).await?;
     downlinks.into_iter().find(|downlink| downlink.id == id).ok_or(Problem::Absent(id))
 }
 
 /// Those of one device or of all, by device and in the order in which they go.
-async fn read(desk: &impl DownlinkDesk, device: Option<DeviceId>) -> Result<Vec<Downlink>, Problem> {
+async fn read(desk: &impl DownlinkAdmin, device: Option<DeviceId>) -> Result<Vec<Downlink>, Problem> {
     let entries = match device {
         Some(device) => desk.of_device(device, deadline()).await?,
         None => desk.all(deadline()).await?,
@@ -98,7 +98,7 @@ fn downlink(entry: Entry) -> Option<Downlink> {
 }
 
 fn deadline() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + REQUEST_TIMEOUT
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, Redr
 use pulsegate::stop::Stop;
 use pulsegate::{Done, Problem, callbacks, downlinks, print, redecode, redrive};
 use pulsegate_aws as aws;
-use pulsegate_aws::{DownlinkDeskTable, DynamoReader, DynamoTable, KinesisStream, SqsInbox, SqsQueue};
+use pulsegate_aws::{DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, SqsQueue, SqsReceiver};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<Done, Problem> {
     match options.command {
         Command::Downlinks(options) => {
-            let desk = DownlinkDeskTable::new(&aws::sdk_config().await, options.table()?);
+            let desk = DownlinkAdminTable::new(&aws::sdk_config().await, options.table()?);
             downlinks::run(&desk, options, downlinks::now()?).await.map(Done::from)
         }
         Command::Callbacks(options) => callbacks::run(&options).map(Done::from),
@@ -44,7 +44,7 @@ async fn run(options: Options) -> Result<Done, Problem> {
 async fn redrive(options: RedriveOptions) -> Result<Done, Problem> {
     let url = options.quarantine_queue()?.to_owned();
     let sdk = aws::sdk_config().await;
-    let (quarantine, stop, began, format) = (SqsInbox::new(&sdk, &url), stop(), redrive::now(), options.format);
+    let (quarantine, stop, began, format) = (SqsReceiver::new(&sdk, &url), stop(), redrive::now(), options.format);
     match options.command {
         RedriveCommand::List { which } => {
             Ok(redrive::list(&quarantine, &which.selection(), format, began, &stop).await)

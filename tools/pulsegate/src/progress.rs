@@ -21,7 +21,7 @@ impl Progress {
         Self { began: now, last: now }
     }
 
-    /// Says what `line` makes of the seconds since the beginning, if it is time to.
+    /// EventDetails what `line` makes of the seconds since the beginning, if it is time to.
     pub fn say(&mut self, line: impl FnOnce(f64) -> String) {
         let now = Instant::now();
         if now - self.last >= EVERY {

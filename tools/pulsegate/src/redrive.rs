@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pulsegate_model::device::DeviceId;
-use pulsegate_model::quarantine::Kept;
-use pulsegate_pipeline::ports::Inbox;
+use pulsegate_model::quarantine::QuarantinedRecord;
+use pulsegate_pipeline::ports::ReceiveQueue;
 use tokio::time::Instant;
 
 mod list;
@@ -33,7 +33,7 @@ pub use send::{Order, send};
 const HOLD: Duration = Duration::from_mins(5);
 
 /// No request takes longer when all is well.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// So many messages are given back in one go. That takes a second or two.
 const GIVEN_BACK: usize = 1_000;
@@ -79,7 +79,7 @@ impl Selection {
     }
 
     /// Whether this record is one of those.
-    fn takes(&self, id: &str, kept: &Kept) -> bool {
+    fn takes(&self, id: &str, kept: &QuarantinedRecord) -> bool {
         let Self { ids, devices, stages, reasons } = self;
         (ids.is_empty() || ids.iter().any(|wanted| wanted == id))
             && (devices.is_empty() || kept.device.is_some_and(|device| devices.contains(&device)))
@@ -94,11 +94,11 @@ pub fn now() -> u64 {
 }
 
 fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + REQUEST_TIMEOUT
 }
 
 /// Gives everything back that is still held, however much that is. What cannot be comes back by itself.
-async fn give_back(inbox: &impl Inbox, handles: &[String]) {
+async fn give_back(inbox: &impl ReceiveQueue, handles: &[String]) {
     let (mut tried, mut refused) = (0, 0);
     for some in handles.chunks(GIVEN_BACK) {
         let count = inbox.give_back(some, soon()).await.len();

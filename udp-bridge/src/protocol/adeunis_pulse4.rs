@@ -7,11 +7,11 @@ use pulsegate_model::codec::adeunis_pulse::{NBIOT_HEADER_LEN, split_nbiot, v4_cl
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Payload, Radio};
 
-use super::{Opened, Refusal};
+use super::{IdentifiedUplink, Refusal};
 
-pub(super) fn open(datagram: &[u8]) -> Result<Opened, Refusal> {
+pub(super) fn open(datagram: &[u8]) -> Result<IdentifiedUplink, Refusal> {
     let (header, frame) = split_nbiot(datagram)?;
-    Ok(Opened {
+    Ok(IdentifiedUplink {
         device: DeviceId::Nbiot(header.imei),
         clock: v4_clock(frame),
         sequence: Some(header.frame_counter),

@@ -17,7 +17,7 @@ use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::profile::Profile;
 
-use super::{Answer, Heard, Refusal, Trust, sealed, vendor_of};
+use super::{Answer, Inbound, Refusal, Trust, sealed, vendor_of};
 
 #[cfg(test)]
 mod tests;
@@ -144,15 +144,15 @@ impl Request<'_> {
     }
 
     /// The same for a request that is turned away.
-    pub(super) fn refuse(&self, refusal: Refusal) -> Heard {
+    pub(super) fn refuse(&self, refusal: Refusal) -> Inbound {
         let answer = self.answer(code(&refusal), &[]);
-        Heard::Wrong(refusal, answer)
+        Inbound::Wrong(refusal, answer)
     }
 }
 
 /// Reads a message, a request in which is for a profile. Of a sealed uplink nothing is answered, not even what is wrong with
 /// the request around it, before its sender has proved itself.
-pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Heard, Refusal> {
+pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Inbound, Refusal> {
     read(datagram, trust, |request| for_profile(request, trust))
 }
 
@@ -160,8 +160,8 @@ pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Heard, Refusal> {
 pub(super) fn read(
     datagram: &[u8],
     trust: &Trust,
-    serve: impl FnOnce(&Request<'_>) -> Result<Heard, Refusal>,
-) -> Result<Heard, Refusal> {
+    serve: impl FnOnce(&Request<'_>) -> Result<Inbound, Refusal>,
+) -> Result<Inbound, Refusal> {
     if !has_few_options(datagram) {
         return Err(Refusal::NotCoap);
     }
@@ -172,7 +172,7 @@ pub(super) fn read(
     }
     match (kind, packet.header.code) {
         (MessageType::Acknowledgement | MessageType::Reset, MessageClass::Empty) => {
-            Ok(Heard::Settled(packet.header.message_id))
+            Ok(Inbound::Settled(packet.header.message_id))
         }
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Request(method)) => {
             serve(&Request { packet: &packet, method, confirmable: kind == MessageType::Confirmable })
@@ -180,7 +180,7 @@ pub(super) fn read(
         // Section 4.3. Also how a client asks whether anybody is there.
         (MessageType::Confirmable, _) if matches!(trust, Trust::InTheClear) => {
             let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], &[]);
-            Ok(Heard::Wrong(Refusal::NotCoap, reset))
+            Ok(Inbound::Wrong(Refusal::NotCoap, reset))
         }
         _ => Err(Refusal::NotCoap),
     }
@@ -213,7 +213,7 @@ fn has_few_options(datagram: &[u8]) -> bool {
     false
 }
 
-fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Heard, Refusal> {
+fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Inbound, Refusal> {
     const OUTCOMES: Outcomes =
         Outcomes { durable: ResponseType::Changed, given_back: ResponseType::ServiceUnavailable };
     let proved = match trust {
@@ -232,7 +232,7 @@ fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Heard, Refusal> {
         Ok((profile, mut opened)) => {
             let late = if proved.is_some() { Late::UntilAcknowledged } else { Late::Once };
             let exchange = request.exchange(late, OUTCOMES, std::mem::take(&mut opened.acknowledgement));
-            Ok(Heard::Uplink(profile, opened, Answer::Coap(Box::new(exchange))))
+            Ok(Inbound::Uplink(profile, opened, Answer::Coap(Box::new(exchange))))
         }
         // Section 5.4.1: such a message is dropped without a word.
         Err(refusal @ Refusal::CriticalOption(_)) if !request.confirmable => Err(refusal),

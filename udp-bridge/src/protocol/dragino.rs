@@ -9,12 +9,12 @@ use pulsegate_model::codec::dragino::{bytes, sender};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Payload, Radio};
 
-use super::{Opened, Refusal, checksum};
+use super::{IdentifiedUplink, Refusal, checksum};
 
-pub(super) fn open(datagram: &[u8]) -> Result<Opened, Refusal> {
+pub(super) fn open(datagram: &[u8]) -> Result<IdentifiedUplink, Refusal> {
     let frame = bytes(datagram)?;
     let sender = sender(&frame)?;
-    Ok(Opened {
+    Ok(IdentifiedUplink {
         device: DeviceId::Nbiot(sender.imei),
         clock: sender.clock,
         sequence: Some(checksum(&[datagram])),
@@ -30,7 +30,7 @@ mod tests {
 
     const FRAME: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb";
 
-    fn opened(datagram: &[u8]) -> Opened {
+    fn opened(datagram: &[u8]) -> IdentifiedUplink {
         open(datagram).unwrap()
     }
 

@@ -18,7 +18,7 @@ use pulsegate_model::uplink::{Payload, Radio};
 
 use super::coap::{self, Late, Outcomes, Request};
 use super::sealed::now;
-use super::{Answer, Heard, Opened, Refusal, Trust, checksum};
+use super::{Answer, IdentifiedUplink, Inbound, Refusal, Trust, checksum};
 
 /// The profiles of what comes to `c` and `i`, at every listener.
 const CONFIGURATION: &str = "efento-configuration";
@@ -28,7 +28,7 @@ const DEVICE_INFO: &str = "efento-device-info";
 const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back: ResponseType::InternalServerError };
 
 /// Reads a CoAP message to a listener of Efento loggers, whose measurements are of this profile.
-pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<Heard, Refusal> {
+pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<Inbound, Refusal> {
     coap::read(datagram, &Trust::InTheClear, |request| {
         let refused = |refusal| if request.confirmable { Ok(request.refuse(refusal)) } else { Err(refusal) };
         serve(request, measurements).or_else(refused)
@@ -36,18 +36,18 @@ pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<He
 }
 
 /// Measurements, wherever they come in.
-pub(super) fn open(payload: &[u8]) -> Result<Opened, Refusal> {
+pub(super) fn open(payload: &[u8]) -> Result<IdentifiedUplink, Refusal> {
     opened("m", payload, Head::of_measurements(payload)?)
 }
 
-fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard, Refusal> {
+fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Inbound, Refusal> {
     let payload = request.payload();
     let path = request.path()?;
     let (profile, head) = match (path, request.method) {
         // By GET as well, which is how another server has it.
         ("t", RequestType::Post | RequestType::Get) => {
             let answer = || request.answer(ResponseType::Content, &now().to_be_bytes());
-            return Ok(Heard::Asked(request.confirmable.then(answer)));
+            return Ok(Inbound::Asked(request.confirmable.then(answer)));
         }
         ("m", RequestType::Post) => (measurements, Head::of_measurements(payload)?),
         ("c", RequestType::Post) => (fixed(CONFIGURATION)?, Head::of_configuration(payload)?),
@@ -62,11 +62,11 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Heard,
     } else {
         Answer::Datagram(vec![])
     };
-    Ok(Heard::Uplink(profile, opened, answer))
+    Ok(Inbound::Uplink(profile, opened, answer))
 }
 
-fn opened(path: &str, payload: &[u8], head: Head) -> Result<Opened, Refusal> {
-    Ok(Opened {
+fn opened(path: &str, payload: &[u8], head: Head) -> Result<IdentifiedUplink, Refusal> {
+    Ok(IdentifiedUplink {
         device: DeviceId::NbiotSerial(head.serial),
         clock: head.newest,
         // The same bytes are another uplink where they come in by another path.
@@ -107,14 +107,14 @@ mod tests {
         packet
     }
 
-    fn hear_packet(packet: &Packet) -> Result<Heard, Refusal> {
+    fn hear_packet(packet: &Packet) -> Result<Inbound, Refusal> {
         let profile = pulsegate_model::profile::find(Network::Nbiot, "efento").unwrap();
         Protocol::in_the_clear(profile, true).hear(&packet.to_bytes().unwrap())
     }
 
-    fn uplink(packet: &Packet) -> (&'static str, Opened, Answer) {
+    fn uplink(packet: &Packet) -> (&'static str, IdentifiedUplink, Answer) {
         match hear_packet(packet) {
-            Ok(Heard::Uplink(profile, opened, answer)) => (profile.name, opened, answer),
+            Ok(Inbound::Uplink(profile, opened, answer)) => (profile.name, opened, answer),
             other => panic!("{other:?}"),
         }
     }
@@ -122,7 +122,7 @@ mod tests {
     /// What a request is answered at once, in hex.
     fn wrong(packet: &Packet) -> String {
         match hear_packet(packet) {
-            Ok(Heard::Wrong(_, answer)) => hex::encode(answer),
+            Ok(Inbound::Wrong(_, answer)) => hex::encode(answer),
             other => panic!("{other:?}"),
         }
     }
@@ -183,7 +183,7 @@ mod tests {
         assert!(hear_packet(&packet).is_err());
         let mut packet = post("t", "");
         packet.header.set_type(MessageType::NonConfirmable);
-        assert!(matches!(hear_packet(&packet), Ok(Heard::Asked(None))));
+        assert!(matches!(hear_packet(&packet), Ok(Inbound::Asked(None))));
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         for method in [RequestType::Post, RequestType::Get] {
             let mut packet = post("t", "");
             packet.header.code = MessageClass::Request(method);
-            let Ok(Heard::Asked(Some(answer))) = hear_packet(&packet) else { panic!() };
+            let Ok(Inbound::Asked(Some(answer))) = hear_packet(&packet) else { panic!() };
             assert_eq!(hex::encode(&answer[..8]), "63451234c0ffeeff");
             let told = u32::from_be_bytes(answer[8..].try_into().unwrap());
             assert!((now() - 60..=now()).contains(&told));
@@ -258,8 +258,8 @@ mod tests {
             packet.payload[at] = byte;
             packet.payload.truncate(cut.index(packet.payload.len()) + 1);
             let answer = match hear_packet(&packet) {
-                Ok(Heard::Uplink(.., Answer::Coap(exchange))) => exchange.answer(true, 1),
-                Ok(Heard::Wrong(_, answer)) => answer,
+                Ok(Inbound::Uplink(.., Answer::Coap(exchange))) => exchange.answer(true, 1),
+                Ok(Inbound::Wrong(_, answer)) => answer,
                 other => panic!("{other:?}"),
             };
             prop_assert!(answer.len() <= packet.to_bytes().unwrap().len());

@@ -36,7 +36,7 @@ pub enum Trust {
 pub enum Protocol {
     /// A datagram is an uplink of the profile.
     Datagram {
-        /// Whose.
+        /// Scope.
         profile: &'static Profile,
         /// And why.
         trust: Trust,
@@ -51,9 +51,9 @@ pub enum Protocol {
 
 /// What has come in.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Inbound {
     /// An uplink, and how its sender is told.
-    Uplink(&'static Profile, Opened, Answer),
+    Uplink(&'static Profile, IdentifiedUplink, Answer),
     /// Not an uplink, and answered at once.
     Wrong(Refusal, Vec<u8>),
     /// A question that is answered at once, if at all, and nothing to keep.
@@ -73,7 +73,7 @@ pub enum Answer {
 
 /// What an uplink's head tells. What is behind it is not looked at: that is the codec's work, later.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Opened {
+pub struct IdentifiedUplink {
     /// Who sent it.
     pub device: DeviceId,
     /// The device's own time, where it carries it.
@@ -172,12 +172,12 @@ impl Protocol {
     ///
     /// # Errors
     /// [`Refusal`]: it gets no answer.
-    pub fn hear(&self, datagram: &[u8]) -> Result<Heard, Refusal> {
+    pub fn hear(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
         match self {
             Self::Datagram { profile, trust, acknowledge } => {
                 let mut opened = trust.open(profile, datagram, *acknowledge)?;
                 let answer = Answer::Datagram(std::mem::take(&mut opened.acknowledgement));
-                Ok(Heard::Uplink(profile, opened, answer))
+                Ok(Inbound::Uplink(profile, opened, answer))
             }
             Self::Coap(trust) => coap::hear(datagram, trust),
             Self::Efento(profile) => efento::hear(datagram, profile),
@@ -194,7 +194,7 @@ impl Protocol {
 }
 
 impl Trust {
-    fn open(&self, profile: &Profile, uplink: &[u8], acknowledge: bool) -> Result<Opened, Refusal> {
+    fn open(&self, profile: &Profile, uplink: &[u8], acknowledge: bool) -> Result<IdentifiedUplink, Refusal> {
         match self {
             Self::Sealed(keys) => {
                 let sealed = sealed::open(uplink, keys)?;
@@ -212,7 +212,7 @@ impl Trust {
 }
 
 /// Reads a vendor's datagram.
-pub type Vendor = fn(&[u8]) -> Result<Opened, Refusal>;
+pub type Vendor = fn(&[u8]) -> Result<IdentifiedUplink, Refusal>;
 
 /// How a vendor's own datagrams of a profile are read; `None` for a profile that has none.
 pub fn vendor_of(profile: &Profile) -> Option<Vendor> {

@@ -24,7 +24,7 @@ use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::hmac::{self, HMAC_SHA256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Opened, Refusal};
+use super::{IdentifiedUplink, Refusal};
 
 const UPLINK: u8 = 0x01;
 const ACKNOWLEDGEMENT: u8 = 0x81;
@@ -165,11 +165,11 @@ impl Sealed<'_> {
     }
 
     /// The uplink, with that acknowledgement.
-    pub(super) fn opened(&self, acknowledgement: Vec<u8>) -> Result<Opened, Refusal> {
+    pub(super) fn opened(&self, acknowledgement: Vec<u8>) -> Result<IdentifiedUplink, Refusal> {
         // The time is part of the key that the uplink is stored under. Were it the bridge's own, a datagram that somebody
         // recorded and sends again would be another uplink.
         let clock = At::from_unix(self.header.time.into()).ok().filter(|&at| at != At::EPOCH);
-        Ok(Opened {
+        Ok(IdentifiedUplink {
             device: DeviceId::Nbiot(self.header.imei),
             clock: Some(clock.ok_or(Refusal::NoTime)?),
             sequence: Some(self.header.counter),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     /// Opens a datagram as a listener does.
-    fn open(datagram: &[u8], keys: &MasterKeys) -> Result<Opened, Refusal> {
+    fn open(datagram: &[u8], keys: &MasterKeys) -> Result<IdentifiedUplink, Refusal> {
         let sealed = super::open(datagram, keys)?;
         sealed.opened(sealed.acknowledgement())
     }

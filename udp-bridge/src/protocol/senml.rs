@@ -6,19 +6,19 @@ use pulsegate_model::codec::senml::{Form, sender};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Payload, Radio};
 
-use super::{Opened, Refusal, checksum};
+use super::{IdentifiedUplink, Refusal, checksum};
 
-pub(super) fn open_json(datagram: &[u8]) -> Result<Opened, Refusal> {
+pub(super) fn open_json(datagram: &[u8]) -> Result<IdentifiedUplink, Refusal> {
     open(datagram, Form::Json)
 }
 
-pub(super) fn open_cbor(datagram: &[u8]) -> Result<Opened, Refusal> {
+pub(super) fn open_cbor(datagram: &[u8]) -> Result<IdentifiedUplink, Refusal> {
     open(datagram, Form::Cbor)
 }
 
-fn open(datagram: &[u8], form: Form) -> Result<Opened, Refusal> {
+fn open(datagram: &[u8], form: Form) -> Result<IdentifiedUplink, Refusal> {
     let sender = sender(datagram, form)?;
-    Ok(Opened {
+    Ok(IdentifiedUplink {
         device: DeviceId::Nbiot(sender.imei),
         clock: sender.clock,
         sequence: Some(checksum(&[datagram])),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pulsegate_model::event::{DeviceEvent, Says, Source};
+use pulsegate_model::event::{DeviceEvent, EventDetails, Source};
 use pulsegate_model::uplink::ProfileName;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ pub(super) struct EventItem<'a> {
     name: Option<&'a str>,
     profile: &'a ProfileName,
     #[serde(flatten)]
-    says: &'a Says,
+    details: &'a EventDetails,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     variables: &'a BTreeMap<String, String>,
     expires_at: i64,
@@ -29,7 +29,7 @@ impl<'a> EventItem<'a> {
             kind: &event.kind,
             name: event.name.as_deref(),
             profile: &event.profile,
-            says: &event.says,
+            details: &event.details,
             variables: &event.variables,
             expires_at: event.at.expires_at(retention_days),
         }

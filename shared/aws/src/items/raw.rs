@@ -23,7 +23,7 @@ struct RawItem {
 
 /// Not an item of the raw table, or one that this code does not know.
 #[derive(Debug, thiserror::Error)]
-pub enum NotRaw {
+pub enum RawItemError {
     /// An attribute is missing, or not what it should be.
     #[error("not a raw uplink: {0}")]
     Attributes(#[from] serde_dynamo::Error),
@@ -55,10 +55,10 @@ pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
 /// The uplink that [`raw_item`] made the item of. Unknown attributes are skipped.
 ///
 /// # Errors
-/// [`NotRaw`]; among others for a key that is not the one that the uplink would be stored under.
-pub fn uplink_of(item: Item) -> Result<Uplink, NotRaw> {
+/// [`RawItemError`]; among others for a key that is not the one that the uplink would be stored under.
+pub fn uplink_of(item: Item) -> Result<Uplink, RawItemError> {
     let raw: RawItem = serde_dynamo::from_item(item)?;
-    let no_key = || NotRaw::Key(raw.uplink.clone());
+    let no_key = || RawItemError::Key(raw.uplink.clone());
     let (at, rest) = raw.uplink.split_once('#').ok_or_else(no_key)?;
     let (sequence, _kind) = rest.split_once('#').ok_or_else(no_key)?;
     let uplink = Uplink {

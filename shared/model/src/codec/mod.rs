@@ -15,7 +15,7 @@ pub mod senml;
 mod settings;
 
 pub use reading::{Channel, ChannelError, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
-pub use settings::Settings;
+pub use settings::CodecSettings;
 
 /// Every codec that a profile can name.
 pub static CODECS: &[&Codec] = &[
@@ -43,7 +43,7 @@ pub struct Codec {
     /// profile may.
     pub counter_bits: Option<u8>,
     /// Reads a frame of a device with these settings.
-    pub decode: fn(&[u8], &Settings) -> Result<Reading, Undecodable>,
+    pub decode: fn(&[u8], &CodecSettings) -> Result<Reading, Undecodable>,
 }
 
 /// The bytes are no frame of this codec. Nothing of them is guessed; the uplink goes to quarantine with this reason.

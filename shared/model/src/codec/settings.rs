@@ -7,7 +7,7 @@ use super::Codec;
 /// How all devices of a profile are set, where their frames do not say so. Nothing of it is ever guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {
+pub struct CodecSettings {
     /// Seconds between two logs of a history.
     pub log_period: Option<u32>,
     /// How many logs a series has that is sent in several frames.
@@ -20,7 +20,7 @@ pub struct Settings {
     pub record_bytes: Option<u8>,
 }
 
-impl Settings {
+impl CodecSettings {
     /// Returns what is wrong with the settings for devices that speak this codec.
     pub(crate) fn fault(&self, codec: &Codec) -> Option<String> {
         if let Some(bits) = self.counter_bits.filter(|bits| !(1..=64).contains(bits)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Told;
+use super::UplinkCounts;
 use crate::at::At;
 use crate::device::Network;
 use crate::pulse::sequence_before;
@@ -19,12 +19,12 @@ const EARLIER: i64 = 60;
 /// Uplinks by number, whatever they tell.
 pub(super) struct Numbered<'a> {
     network: Network,
-    by_number: BTreeMap<u32, Vec<&'a Told>>,
+    by_number: BTreeMap<u32, Vec<&'a UplinkCounts>>,
 }
 
 impl<'a> Numbered<'a> {
-    pub(super) fn new(network: Network, told: impl IntoIterator<Item = &'a Told>) -> Self {
-        let mut by_number: BTreeMap<u32, Vec<&Told>> = BTreeMap::new();
+    pub(super) fn new(network: Network, told: impl IntoIterator<Item = &'a UplinkCounts>) -> Self {
+        let mut by_number: BTreeMap<u32, Vec<&UplinkCounts>> = BTreeMap::new();
         for uplink in told {
             if let Some(number) = uplink.sequence {
                 by_number.entry(number).or_default().push(uplink);
@@ -35,7 +35,7 @@ impl<'a> Numbered<'a> {
 
     /// The number of the last uplink before this one that is what is asked for, if all in between are at hand. Of two that have
     /// a number in common nobody knows which one it was.
-    pub(super) fn last_before(&self, uplink: &Told, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn last_before(&self, uplink: &UplinkCounts, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut number = uplink.sequence?;
         loop {
             number = sequence_before(self.network, number, 1);

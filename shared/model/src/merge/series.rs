@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::numbered::{Numbered, goes_on};
-use super::{Found, Said, Why};
+use super::{ChannelReport, Found, UnanchoredReason};
 use crate::at::At;
 use crate::pulse::modulo;
 
 /// A series by the uplink that begins it, with the uplinks that go on with it by the log after which they do.
 struct Series<'a> {
-    anchor: &'a Said<'a>,
+    anchor: &'a ChannelReport<'a>,
     first: u64,
-    frames: BTreeMap<u16, Vec<&'a Said<'a>>>,
+    frames: BTreeMap<u16, Vec<&'a ChannelReport<'a>>>,
 }
 
 /// Puts the logs of every series as far as they follow from its first one, and leaves the increments that do not.
 ///
 /// A frame counts back to the number of its first one as if nothing else had been sent in between. Where something was, the first
 /// one is the last before it that begins a series, if all that was sent since then is at hand.
-pub(super) fn chain(all: &[Said], uplinks: &Numbered, found: &mut Found) {
+pub(super) fn chain(all: &[ChannelReport], uplinks: &Numbered, found: &mut Found) {
     let begun = all.iter().filter_map(|said| Some((said, said.begins_series()?)));
     let mut begun: Vec<Series> =
         begun.map(|(anchor, first)| Series { anchor, first, frames: BTreeMap::new() }).collect();
@@ -37,8 +37,8 @@ pub(super) fn chain(all: &[Said], uplinks: &Numbered, found: &mut Found) {
         let number = counted.or_else(|| uplinks.last_before(frame.uplink, |number| !near(number).is_empty()));
         match number.map(near).as_deref() {
             Some(&[position]) => begun[position].take(frame),
-            Some([_, ..]) => found.leave(frame, Why::Contradicting),
-            _ => found.leave(frame, Why::AnchorMissing),
+            Some([_, ..]) => found.leave(frame, UnanchoredReason::Contradicting),
+            _ => found.leave(frame, UnanchoredReason::AnchorMissing),
         }
     }
     for series in begun {
@@ -47,11 +47,11 @@ pub(super) fn chain(all: &[Said], uplinks: &Numbered, found: &mut Found) {
 }
 
 impl<'a> Series<'a> {
-    fn is_near(&self, frame: &Said) -> bool {
+    fn is_near(&self, frame: &ChannelReport) -> bool {
         goes_on(self.anchor.uplink.at, frame.uplink.at)
     }
 
-    fn take(&mut self, frame: &'a Said<'a>) {
+    fn take(&mut self, frame: &'a ChannelReport<'a>) {
         self.frames.entry(frame.counts.after_log.unwrap_or_default()).or_default().push(frame);
     }
 
@@ -77,18 +77,18 @@ impl<'a> Series<'a> {
         found.put_indexes(self.anchor, dated.rev());
     }
 
-    /// Why these frames do not go on where the series has come to, if they do not.
-    fn breaks(&self, logs: usize, after_log: u16, frames: &[&Said]) -> Option<Why> {
-        let settings = |said: &Said| (said.counts.log_period, said.uplink.counter_bits);
-        let says = |said: &Said| (settings(said), said.counts.increments.clone());
+    /// UnanchoredReason these frames do not go on where the series has come to, if they do not.
+    fn breaks(&self, logs: usize, after_log: u16, frames: &[&ChannelReport]) -> Option<UnanchoredReason> {
+        let settings = |said: &ChannelReport| (said.counts.log_period, said.uplink.counter_bits);
+        let says = |said: &ChannelReport| (settings(said), said.counts.increments.clone());
         let alike = frames.windows(2).all(|pair| says(pair[0]) == says(pair[1]));
         if !alike || frames.iter().any(|frame| settings(frame) != settings(self.anchor)) {
-            return Some(Why::Contradicting);
+            return Some(UnanchoredReason::Contradicting);
         }
         match usize::from(after_log).cmp(&logs) {
-            std::cmp::Ordering::Less => Some(Why::Contradicting),
+            std::cmp::Ordering::Less => Some(UnanchoredReason::Contradicting),
             std::cmp::Ordering::Equal => None,
-            std::cmp::Ordering::Greater => Some(Why::FrameMissing),
+            std::cmp::Ordering::Greater => Some(UnanchoredReason::FrameMissing),
         }
     }
 

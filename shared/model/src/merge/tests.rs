@@ -33,7 +33,7 @@ fn undated(uplink: &str, indexes: &[u64]) -> Undated {
     Undated { uplink, indexes, counted: vec![], counter_bits: Some(32) }
 }
 
-fn alone(uplink: &str, after_log: u16, increments: &[u32], why: Why) -> Unanchored {
+fn alone(uplink: &str, after_log: u16, increments: &[u32], why: UnanchoredReason) -> Unanchored {
     Unanchored { uplink: format!("2026-11-20T{uplink}"), after_log, increments: increments.to_vec(), why }
 }
 
@@ -145,12 +145,12 @@ fn an_item_of_another_device_or_without_a_key_is_refused_and_changes_nothing() {
     for key in
         ["", "2026-11-20", "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z#x", "today#1", "2026-11-20T10:00:00Z#1#data"]
     {
-        assert_eq!(merge.add(item(key, &json!({}))), Err(NotMerged::Key(key.to_owned())));
+        assert_eq!(merge.add(item(key, &json!({}))), Err(MergeError::Key(key.to_owned())));
     }
     assert_eq!(merge, before);
 }
 
-/// Counts of any form, with so few values that items agree, overlap and contradict each other.
+/// ChannelCounts of any form, with so few values that items agree, overlap and contradict each other.
 fn any_counts() -> impl Strategy<Value = Value> {
     let time = |hour: u8| format!("2026-11-20T{hour:02}:00:00Z");
     let source = || prop::sample::select(vec!["network", "device", "computed"]);
@@ -213,7 +213,7 @@ proptest! {
     fn every_index_and_increment_comes_out_as_point_or_apart(items in any_items()) {
         let points = merge(items.clone()).unwrap();
         // Whether the points are there that lead from log to log as the increments say, in a series that an item begins.
-        let in_a_series = |points: &Points, channel, told: &Counts| items.iter().any(|item: &PulseItem| {
+        let in_a_series = |points: &Points, channel, told: &ChannelCounts| items.iter().any(|item: &PulseItem| {
             let anchor = item.channels.get(channel).filter(|counts| counts.begins_series);
             let time = |log: u64| anchor?.at?.checked_add((log - 1) * 3600);
             let at_log = |log: u64| points.points.iter().filter(move |point| Some(point.at) == time(log));

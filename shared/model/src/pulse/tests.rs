@@ -95,21 +95,21 @@ fn what_was_counted_before_now_is_dated_back_from_the_frames_own_moment() {
 #[test]
 fn every_index_gets_the_time_that_its_counts_tell() {
     let [ten, nine, eight] = ["10:00:00", "09:00:00", "08:00:00"].map(|time| Some(at(&format!("2026-11-20T{time}Z"))));
-    let counts = |log_period, every, seconds_before| Counts {
+    let counts = |log_period, every, seconds_before| ChannelCounts {
         indexes: vec![9, 7, 5],
         at: ten,
         log_period,
         every,
         seconds_before,
-        ..Counts::default()
+        ..ChannelCounts::default()
     };
-    let dated = |counts: Counts| counts.dated().map(|(_, at)| at).collect::<Vec<_>>();
+    let dated = |counts: ChannelCounts| counts.dated().map(|(_, at)| at).collect::<Vec<_>>();
     assert_eq!(dated(counts(Some(3600), None, vec![])), [ten, nine, eight]);
     assert_eq!(dated(counts(None, Some(3600), vec![])), [ten, nine, eight]);
     assert_eq!(dated(counts(None, None, vec![3600, 7200])), [ten, nine, eight]);
     assert_eq!(dated(counts(None, None, vec![])), [ten, None, None]);
     assert_eq!(dated(counts(None, Some(u64::MAX), vec![])), [ten, None, None]);
-    assert_eq!(dated(Counts { at: None, ..counts(Some(1), None, vec![]) }), [None; 3]);
+    assert_eq!(dated(ChannelCounts { at: None, ..counts(Some(1), None, vec![]) }), [None; 3]);
 }
 
 #[test]
@@ -134,9 +134,9 @@ fn a_counter_that_is_narrower_than_its_field_starts_again_where_the_profile_says
 }
 
 /// A reading of the message of an Efento logger whose clock is not set, as a profile with a log period has it.
-fn unset_clock(series: Series) -> Counts {
+fn unset_clock(series: Series) -> ChannelCounts {
     let profile = Profile {
-        settings: crate::codec::Settings { log_period: Some(3600), ..crate::codec::Settings::default() },
+        settings: crate::codec::CodecSettings { log_period: Some(3600), ..crate::codec::CodecSettings::default() },
         ..crate::profile::parse("[a]\nnetwork = \"nbiot\"\ncodec = \"efento\"").unwrap().remove(0)
     };
     let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);

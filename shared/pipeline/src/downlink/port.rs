@@ -5,7 +5,7 @@ use std::future::Future;
 use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
-use super::{Answer, Downlink, DownlinkId, Entry, Outcome};
+use super::{Downlink, DownlinkAnswer, DownlinkId, DownlinkOutcome, Entry};
 
 /// What waits for devices to ask, and what became of it: entries with the key `device`, `downlink`.
 ///
@@ -21,15 +21,22 @@ pub trait Downlinks {
 
     /// Makes a downlink the answer to an uplink and marks the uplink as answered: both, or, if the downlink is no longer
     /// there as it was read, or is an answer already, or the uplink has one, neither. Whether it was done.
-    fn answer_with(&self, answer: &Answer, deadline: Instant)
-    -> impl Future<Output = Result<bool, Unavailable>> + Send;
+    fn answer_with(
+        &self,
+        answer: &DownlinkAnswer,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
     /// Notes what became of a downlink. What is known of one already stays.
-    fn close(&self, outcome: &Outcome, deadline: Instant) -> impl Future<Output = Result<(), Unavailable>> + Send;
+    fn close(
+        &self,
+        outcome: &DownlinkOutcome,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
 /// The same table, for those who queue.
-pub trait DownlinkDesk: Downlinks {
+pub trait DownlinkAdmin: Downlinks {
     /// All entries of all devices.
     fn all(&self, deadline: Instant) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 

@@ -277,7 +277,7 @@ fn numbered(uplink: usize) -> NaturalKey {
 #[derive(Default)]
 struct World {
     table: FakeDownlinks,
-    chosen: BTreeMap<usize, Answer>,
+    chosen: BTreeMap<usize, DownlinkAnswer>,
     answered: BTreeMap<usize, BTreeSet<[u8; LEN]>>,
 }
 
@@ -290,11 +290,11 @@ impl World {
             }
             Step::Choose { request } => {
                 let uplink = numbered(request % UPLINKS);
-                match Book::read(self.table.items().into_iter().map(Entry::read).collect()).choose(&uplink) {
+                match DeviceDownlinks::read(self.table.items().into_iter().map(Entry::read).collect()).choose(&uplink) {
                     Choice::Nothing => {}
                     Choice::Again(downlink) => self.note(request, downlink.data.bytes()),
                     Choice::First(downlink) => {
-                        self.chosen.insert(request, Answer::new(downlink, &uplink));
+                        self.chosen.insert(request, DownlinkAnswer::new(downlink, &uplink));
                     }
                 }
             }

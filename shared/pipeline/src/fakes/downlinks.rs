@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::lock;
-use crate::downlink::{Answer, Downlink, DownlinkDesk, DownlinkId, Downlinks, Entry, Outcome, Unavailable};
+use crate::downlink::{
+    Downlink, DownlinkAdmin, DownlinkAnswer, DownlinkId, DownlinkOutcome, Downlinks, Entry, Unavailable,
+};
 
 /// A table of downlinks that keeps its items, or is down.
 #[derive(Debug, Default)]
@@ -61,7 +63,7 @@ impl Downlinks for FakeDownlinks {
         self.asked(deadline, of_device)
     }
 
-    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+    async fn answer_with(&self, answer: &DownlinkAnswer, deadline: Instant) -> Result<bool, Unavailable> {
         self.asked(deadline, |items| {
             let marker = (answer.downlink.device.to_string(), answer.marker.clone());
             let as_it_was = items
@@ -70,7 +72,7 @@ impl Downlinks for FakeDownlinks {
             if items.contains_key(&marker) || !as_it_was {
                 return false;
             }
-            let Answer { downlink, expires_at, .. } = answer;
+            let DownlinkAnswer { downlink, expires_at, .. } = answer;
             let item =
                 json!({"device": marker.0, "downlink": marker.1, "answer": downlink.id, "expires_at": expires_at});
             items.insert(marker, item);
@@ -80,18 +82,18 @@ impl Downlinks for FakeDownlinks {
         })
     }
 
-    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
+    async fn close(&self, outcome: &DownlinkOutcome, deadline: Instant) -> Result<(), Unavailable> {
         self.asked(deadline, |items| {
             let open = items.get(&key(&outcome.downlink)).is_some_and(|item| item["code"].is_null());
             if open {
-                let Outcome { code, message, told_at, .. } = outcome;
+                let DownlinkOutcome { code, message, told_at, .. } = outcome;
                 change(items, &outcome.downlink, &json!({"code": code, "message": message, "told_at": told_at}));
             }
         })
     }
 }
 
-impl DownlinkDesk for FakeDownlinks {
+impl DownlinkAdmin for FakeDownlinks {
     async fn all(&self, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
         self.asked(deadline, |items| items.values().cloned().map(Entry::read).collect())
     }

@@ -11,7 +11,7 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use crate::ports::{EventStore, Inbox, PulseStore, Queue, RawStore, ReadError, Received, Refused, Stream};
+use crate::ports::{EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream};
 
 /// How many moments there are left. Clones share them.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl<P: Stream + Sync> Stream for Mortal<'_, P> {
     }
 }
 
-impl<P: Inbox + Sync> Inbox for Mortal<'_, P> {
+impl<P: ReceiveQueue + Sync> ReceiveQueue for Mortal<'_, P> {
     async fn receive(&self, hold: Duration, deadline: Instant) -> Result<Vec<Received>, ReadError> {
         self.call(self.port.receive(hold, deadline)).await
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{lock, queue_takes};
-use crate::ports::{Depth, Inbox, MAX_RECEIVED, Queue, ReadError, Received, Refused, Waiting};
+use crate::ports::{Depth, MAX_RECEIVED, Queue, ReadError, ReceiveQueue, Received, Refused, Waiting};
 
 /// A queue, both ends of it. It gives out no more than some at once, in an order of its own.
 #[derive(Debug)]
-pub struct FakeInbox {
+pub struct FakeReceiveQueue {
     messages: Mutex<Vec<Message>>,
     /// For IDs, and for the order in which messages are received: the same calls get the same answers.
     random: Mutex<fastrand::Rng>,
@@ -31,7 +31,7 @@ const NOON: u64 = 1_795_176_000_000;
 /// Any will do, as long as a test that fails does so again.
 const SEED: u64 = 1;
 
-impl FakeInbox {
+impl FakeReceiveQueue {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "it reads a clock")]
     pub fn new() -> Self {
@@ -67,7 +67,7 @@ impl FakeInbox {
     }
 }
 
-impl Queue for FakeInbox {
+impl Queue for FakeReceiveQueue {
     async fn send(&self, bodies: &[String], _: Instant) -> Refused {
         let sent = self.now();
         let mut messages = lock(&self.messages);
@@ -85,7 +85,7 @@ impl Queue for FakeInbox {
     }
 }
 
-impl Inbox for FakeInbox {
+impl ReceiveQueue for FakeReceiveQueue {
     async fn receive(&self, hold: Duration, _: Instant) -> Result<Vec<Received>, ReadError> {
         if self.down {
             return Err(down("the queue"));
@@ -121,7 +121,7 @@ impl Inbox for FakeInbox {
     }
 }
 
-impl Depth for FakeInbox {
+impl Depth for FakeReceiveQueue {
     async fn depth(&self, _: Instant) -> Result<Waiting, ReadError> {
         if self.down {
             return Err(down("the queue"));
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_same_calls_get_the_same_answers() {
         let received = async || {
-            let inbox = FakeInbox::new();
+            let inbox = FakeReceiveQueue::new();
             let bodies: Vec<String> = (0..50).map(|n| n.to_string()).collect();
             assert!(inbox.send(&bodies, Instant::now()).await.is_empty());
             inbox.receive(Duration::from_mins(1), Instant::now()).await.unwrap()

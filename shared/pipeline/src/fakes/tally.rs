@@ -42,13 +42,13 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::telemetry::Counts;
+    use crate::telemetry::OutcomeCounts;
 
     #[test]
     fn what_is_measured_between_start_and_end_is_added_up() {
         start();
         for stored in [2, 3] {
-            Counts { received: 4, stored, ..Counts::default() }.emit("test", 1, Instant::now());
+            OutcomeCounts { received: 4, stored, ..OutcomeCounts::default() }.emit("test", 1, Instant::now());
         }
         let tally = end();
         let sum = |name: &str| tally[&("test".to_owned(), name.to_owned())];

@@ -12,7 +12,7 @@ pub const MAX_RECEIVED: usize = 100;
 
 /// A queue whose messages somebody takes. A message that was received is held: nobody else receives it until it is given
 /// back, or the time for which it is held is over. It is gone only once it is deleted.
-pub trait Inbox {
+pub trait ReceiveQueue {
     /// Some of the messages that nobody holds, in any order, at most [`MAX_RECEIVED`], each held for so long from now
     /// on. None may mean that there are none, or that it is to be asked again.
     fn receive(

@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use pulsegate_model::device::SigfoxId;
 use pulsegate_model::event::{
-    DeviceEvent, DownlinkReport, LinkQuality, Location, Measure, Reception, Says, SequenceBreak, Source, slug,
+    DeviceEvent, DownlinkReport, EventDetails, LinkQuality, Location, Measure, Reception, SequenceBreak, Source, slug,
 };
 use pulsegate_model::profile::Profile;
 use pulsegate_model::uplink::Decibels;
 use serde_json::{Map, Value};
 
 use super::variables::Variables;
-use super::{CallbackKind, Unreadable, uplink};
+use super::{CallbackError, CallbackKind, uplink};
 use crate::downlink::MAX_MESSAGE;
 
 /// The roll-over of the counter that Sigfox checks (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
@@ -23,7 +23,7 @@ const MAX_RECEPTIONS: usize = 64;
 
 /// Builds the event. Without a source and a time there is no key to store it under; everything else may be absent, and
 /// what cannot be read is left among the `variables`, as it came.
-pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<DeviceEvent, Unreadable> {
+pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<DeviceEvent, CallbackError> {
     let event = DeviceEvent {
         source: source(variables)?,
         kind: kind.name().to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
         at: uplink::moment(variables)?,
         sequence: uplink::sequence(variables)?,
         profile: profile.uplink_name(),
-        says: says(kind, variables),
+        details: details(kind, variables),
         variables: BTreeMap::new(),
     };
     if kind == CallbackKind::DataAdvanced {
@@ -42,7 +42,7 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
 }
 
 /// Events of a group or a device type have no device, but say whose they are.
-fn source(variables: &Variables) -> Result<Source, Unreadable> {
+fn source(variables: &Variables) -> Result<Source, CallbackError> {
     if variables.text("device").is_none()
         && let Some(id) = variables.text("sourceId")
     {
@@ -52,8 +52,8 @@ fn source(variables: &Variables) -> Result<Source, Unreadable> {
     Ok(Source::from(device))
 }
 
-fn says(kind: CallbackKind, variables: &Variables) -> Says {
-    Says {
+fn details(kind: CallbackKind, variables: &Variables) -> EventDetails {
+    EventDetails {
         battery_volts: variables.lenient("batt"),
         temperature_celsius: variables.lenient("temp"),
         link_quality: variables.lenient("lqi").or_else(|| LinkQuality::from_number(variables.lenient("linkQuality")?)),

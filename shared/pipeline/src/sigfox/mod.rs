@@ -25,7 +25,7 @@ use pulsegate_model::uplink::{NaturalKey, Uplink, UplinkError};
 use tokio::time::Instant;
 
 use crate::ports::Queue;
-use crate::telemetry::Counts;
+use crate::telemetry::OutcomeCounts;
 
 mod event;
 mod lines;
@@ -104,7 +104,7 @@ pub struct Asking {
 
 /// Why a callback, or a line of one, is neither an uplink nor an event. It goes to quarantine with this reason.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum CallbackError {
     /// A variable is missing or not what it should be.
     #[error(transparent)]
     Variable(#[from] VariableError),
@@ -128,7 +128,7 @@ pub enum Unreadable {
     Line(&'static str),
 }
 
-impl Unreadable {
+impl CallbackError {
     /// The same for the log, with nothing of what was sent.
     fn without_quotes(&self) -> String {
         match self {
@@ -186,7 +186,7 @@ impl FromStr for CallbackKind {
 /// Reads a callback. Whatever it holds comes out, if only as unreadable: `stage` is who says so in quarantine.
 pub fn read(stage: &'static str, kind: CallbackKind, profile: &'static Profile, content: &Content<'_>) -> Messages {
     let mut messages = Messages::default();
-    let whole = |reason: Unreadable| {
+    let whole = |reason: CallbackError| {
         let whole = Quarantined::new(stage, &reason, content.body).logged_as(reason.without_quotes());
         whole.under(profile.name).of_callback(kind.name(), content.query)
     };
@@ -218,13 +218,13 @@ fn read_lines(
     batch: &lines::Batch<'_>,
     into: &mut Messages,
 ) {
-    let quarantined = |reason: &Unreadable, text: &str| {
+    let quarantined = |reason: &CallbackError, text: &str| {
         let line = Quarantined::new(stage, reason, text.as_bytes()).logged_as(reason.without_quotes());
         line.under(profile.name).of_callback(kind.name(), "")
     };
-    let mut rest: Option<(Unreadable, String)> = None;
+    let mut rest: Option<(CallbackError, String)> = None;
     for line in batch.lines() {
-        let values = batch.pattern.values(line).ok_or(Unreadable::Line(batch.pattern.text()));
+        let values = batch.pattern.values(line).ok_or(CallbackError::Line(batch.pattern.text()));
         let taken = values.and_then(|values| into.take(kind, profile, &Variables::of_line(values, &profile.callbacks)));
         match (taken, &mut rest) {
             (Ok(()), _) => {}
@@ -243,7 +243,7 @@ fn read_lines(
 
 impl Messages {
     /// Takes what the variables of one message say.
-    fn take(&mut self, kind: CallbackKind, profile: &Profile, variables: &Variables) -> Result<(), Unreadable> {
+    fn take(&mut self, kind: CallbackKind, profile: &Profile, variables: &Variables) -> Result<(), CallbackError> {
         match kind {
             CallbackKind::Uplink | CallbackKind::Bidir => {
                 let uplink = uplink::of(kind, variables, profile)?;
@@ -270,7 +270,12 @@ impl Messages {
 /// Makes everything durable: what could be read in as few messages as hold it, for the next stage, and what could not in
 /// quarantine. Nothing is `given_back` if and only if all of it is; else the whole of it has to come again, to the same
 /// effect.
-pub async fn enqueue(messages: &Messages, raw: &impl Queue, quarantine: &impl Queue, deadline: Instant) -> Counts {
+pub async fn enqueue(
+    messages: &Messages,
+    raw: &impl Queue,
+    quarantine: &impl Queue,
+    deadline: Instant,
+) -> OutcomeCounts {
     let packed = envelope::pack(&messages.uplinks).into_iter().chain(envelope::pack_events(&messages.events));
     let (bodies, members): (Vec<String>, Vec<_>) = packed.map(|Packed { body, members }| (body, members)).unzip();
     let refused: usize = raw.send(&bodies, deadline).await.iter().map(|&message| members[message].len()).sum();
@@ -283,7 +288,7 @@ pub async fn enqueue(messages: &Messages, raw: &impl Queue, quarantine: &impl Qu
     } else {
         crate::quarantine::send(quarantine, &messages.unreadable, deadline).await.len()
     };
-    Counts {
+    OutcomeCounts {
         received: readable + unreadable,
         stored: readable - refused,
         quarantined: unreadable - unquarantined,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use form_urlencoded::Serializer;
 use proptest::prelude::*;
 use proptest::sample::select;
-use pulsegate_model::codec::{Settings, adeunis_pulse};
+use pulsegate_model::codec::{CodecSettings, adeunis_pulse};
 use pulsegate_model::device::Network;
 use pulsegate_model::profile::Callbacks;
 use pulsegate_model::uplink::{Payload, Radio, TimeSource};
@@ -19,7 +19,7 @@ static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     name: "adeunis-pulse-v4",
     network: Network::Sigfox,
     codec: &adeunis_pulse::V4,
-    settings: Settings::default(),
+    settings: CodecSettings::default(),
     callbacks: Callbacks {
         uplink_line: "<{time}|{device}|{data},seq={seqNumber}>;",
         bidir_line: "{ack} {device} {time} {seqNumber} {data}",

@@ -6,16 +6,16 @@ use pulsegate_model::profile::Profile;
 use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 
 use super::variables::Variables;
-use super::{CallbackKind, Unreadable};
+use super::{CallbackError, CallbackKind};
 
 /// Builds the uplink. Without `device` and `time` there is no key to store it under, without `data` nothing to store;
 /// everything else may be absent.
-pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<Uplink, Unreadable> {
+pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<Uplink, CallbackError> {
     let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
     let at = moment(variables)?;
     let sequence = sequence(variables)?;
     if !variables.mentions("data") {
-        return Err(if variables.has_custom_data() { Unreadable::OnlyCustomData } else { Unreadable::NoData });
+        return Err(if variables.has_custom_data() { CallbackError::OnlyCustomData } else { CallbackError::NoData });
     }
     Ok(Uplink {
         device: DeviceId::Sigfox(device),
@@ -31,13 +31,13 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
 }
 
 /// When. In seconds; milliseconds, which Sigfox's API has, are known by their size.
-pub(super) fn moment(variables: &Variables) -> Result<At, Unreadable> {
+pub(super) fn moment(variables: &Variables) -> Result<At, CallbackError> {
     let text: Number = variables.required("time", "a whole number of seconds")?;
     Ok(At::from_unix_or_millis(text.0)?)
 }
 
 /// The device's counter. Devices of an early protocol have none.
-pub(super) fn sequence(variables: &Variables) -> Result<Option<u32>, Unreadable> {
+pub(super) fn sequence(variables: &Variables) -> Result<Option<u32>, CallbackError> {
     Ok(variables.optional("seqNumber", "a whole number")?)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pulsegate_aws::{Lookup, Pages};
-use pulsegate_pipeline::ports::{Depth, Inbox, Waiting};
+use pulsegate_pipeline::ports::{Depth, ReceiveQueue, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::books::Books;
@@ -37,7 +37,7 @@ pub(super) async fn check<R, P, I>(
 where
     R: Pages + Lookup,
     P: Pages + Lookup,
-    I: Inbox + Depth,
+    I: ReceiveQueue + Depth,
 {
     let until = Instant::now() + options.wait;
     loop {

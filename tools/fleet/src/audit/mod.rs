@@ -15,7 +15,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pulsegate_aws::{DynamoReader, SqsInbox, patient};
+use pulsegate_aws::{DynamoReader, SqsReceiver, patient};
 
 use crate::Problem;
 use crate::print::Format;
@@ -123,10 +123,10 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     if found.audit.ok { Ok(()) } else { Err(Problem::NotAll(found.audit.wrong.join("; "))) }
 }
 
-async fn stores(stack: &Stack) -> Result<Stores<DynamoReader, DynamoReader, SqsInbox>, Problem> {
+async fn stores(stack: &Stack) -> Result<Stores<DynamoReader, DynamoReader, SqsReceiver>, Problem> {
     let config = patient(&stack.sdk_config().await, ATTEMPT);
     let place = |name, kind, variable| {
-        let inbox = SqsInbox::new(&config, stack.required(variable)?);
+        let inbox = SqsReceiver::new(&config, stack.required(variable)?);
         Ok::<_, Problem>(Place { name, kind, inbox })
     };
     Ok(Stores {

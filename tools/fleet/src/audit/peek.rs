@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pulsegate_model::envelope;
-use pulsegate_model::quarantine::Kept;
-use pulsegate_pipeline::ports::{Inbox, Received};
+use pulsegate_model::quarantine::QuarantinedRecord;
+use pulsegate_pipeline::ports::{ReceiveQueue, Received};
 
 use super::book::Told;
 use super::books::Books;
@@ -33,7 +33,7 @@ pub(super) struct Peeked {
 }
 
 /// Tells the books what they have in quarantine and among dead letters.
-pub(super) async fn peek(books: &mut Books, places: &[Place<impl Inbox>]) -> Result<Peeked, Problem> {
+pub(super) async fn peek(books: &mut Books, places: &[Place<impl ReceiveQueue>]) -> Result<Peeked, Problem> {
     let mut peeked = Peeked::default();
     for place in places.iter().filter(|place| place.kind != Kind::Work) {
         let mut held = BTreeMap::new();
@@ -53,7 +53,7 @@ pub(super) async fn peek(books: &mut Books, places: &[Place<impl Inbox>]) -> Res
 }
 
 /// Holds all that is there, by ID.
-async fn look(place: &Place<impl Inbox>, held: &mut BTreeMap<String, Received>) -> Result<(), Problem> {
+async fn look(place: &Place<impl ReceiveQueue>, held: &mut BTreeMap<String, Received>) -> Result<(), Problem> {
     let mut idle = 0;
     while idle < IDLE && held.len() < MOST {
         let before = held.len();
@@ -69,7 +69,7 @@ fn tell(books: &mut Books, kind: Kind, body: &str) -> bool {
     if kind == Kind::DeadLetters {
         return tell_members(books, body.as_bytes(), &Told::DeadLetter);
     }
-    let Ok(kept) = Kept::from_message(body) else { return false };
+    let Ok(kept) = QuarantinedRecord::from_message(body) else { return false };
     let told = Told::Quarantined(format!("{}: {}", kept.stage, kept.reason));
     match (kept.device, &kept.uplink) {
         (Some(device), Some(uplink)) => {

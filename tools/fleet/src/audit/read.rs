@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use futures_util::{TryStreamExt as _, stream};
 use pulsegate_aws::items::Item;
-use pulsegate_aws::{Key, Lookup, MAX_KEYS, Pages, Part, Whose};
+use pulsegate_aws::{Key, Lookup, MAX_KEYS, Pages, Part, Scope};
 use tokio::time::Instant;
 
 use super::book::{Book, as_sent};
@@ -49,7 +49,7 @@ pub(super) async fn whole(
 ) -> Result<(), Problem> {
     let books = Mutex::new(books);
     let walk = async |number: u32| -> Result<(), Problem> {
-        let part = Part { whose: Whose::Segment { number, of: segments }, from: None, to: None };
+        let part = Part { scope: Scope::Segment { number, of: segments }, from: None, to: None };
         let (mut next, mut device): (Option<Key>, Vec<Item>) = (None, Vec::new());
         loop {
             let page = table.page(&part, next.as_ref(), PAGE, soon()).await?;

@@ -11,7 +11,7 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::{Payload, Uplink};
 use pulsegate_model::{envelope, pulse};
-use pulsegate_pipeline::fakes::FakeInbox;
+use pulsegate_pipeline::fakes::FakeReceiveQueue;
 use pulsegate_pipeline::ports::Queue as _;
 use tokio::time::Instant;
 
@@ -115,7 +115,7 @@ impl World {
         assert_eq!(self.pulses.len(), before - 1);
     }
 
-    async fn stores(&self) -> Stores<FakeTable, FakeTable, FakeInbox> {
+    async fn stores(&self) -> Stores<FakeTable, FakeTable, FakeReceiveQueue> {
         let places = [
             ("pulses", Kind::Work, &self.queued),
             ("dead letters", Kind::DeadLetters, &self.dead_letters),
@@ -127,7 +127,7 @@ impl World {
             places: vec![],
         };
         for (name, kind, bodies) in places {
-            let inbox = FakeInbox::new();
+            let inbox = FakeReceiveQueue::new();
             assert!(inbox.send(bodies, Instant::now()).await.is_empty());
             stores.places.push(Place { name, kind, inbox });
         }

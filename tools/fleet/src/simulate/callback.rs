@@ -42,7 +42,7 @@ impl Request {
         Self { callbacks, repetitions: 0 }
     }
 
-    /// Whose callback it is.
+    /// Scope callback it is.
     pub(super) fn profile(&self) -> &'static str {
         self.callbacks.first().map_or("", |callback| callback.profile)
     }

@@ -7,7 +7,7 @@ use crate::run::Sessions;
 /// An uplink of a session, and all that is needed to make its bytes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Message {
-    /// Whose.
+    /// Scope.
     pub(super) meter: u32,
     /// Of which hour.
     pub(super) hour: u32,

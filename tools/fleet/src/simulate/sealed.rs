@@ -14,7 +14,7 @@ pub(super) struct MasterKey(meter::MasterKey);
 /// What an acknowledgement whose tag is right says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Acknowledged {
-    /// Whose uplink.
+    /// Scope uplink.
     pub(super) imei: Imei,
     /// Which one.
     pub(super) counter: u32,

@@ -48,7 +48,7 @@ impl Watching {
 
 /// Looks.
 pub(super) struct Watch {
-    /// Whose file knows where a bridge is that was started anew.
+    /// Scope file knows where a bridge is that was started anew.
     stack: Option<Stack>,
     bridge: Option<String>,
     cloud: Option<String>,

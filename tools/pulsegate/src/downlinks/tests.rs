@@ -1,6 +1,6 @@
 use clap::Parser as _;
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::downlink::{Answer, Downlinks as _, Outcome, Timeliness, answer};
+use pulsegate_pipeline::downlink::{DownlinkAnswer, DownlinkOutcome, Downlinks as _, Timeliness, answer};
 use pulsegate_pipeline::fakes::FakeDownlinks;
 use serde_json::{Value, json};
 
@@ -134,9 +134,9 @@ async fn the_reason_of_a_refusal_is_in_the_list() {
     done(&desk, &format!("queue 1A2345 {DATA} --name a")).await;
     let downlink: Downlink = serde_json::from_value(desk.items().remove(0)).unwrap();
     let (uplink, marker) = ("2026-11-20T13:00:00Z#00042".to_owned(), "answered#2026-11-20T13:00:00Z#00042".to_owned());
-    let answer = Answer { downlink: downlink.clone(), uplink, marker, expires_at: 0 };
+    let answer = DownlinkAnswer { downlink: downlink.clone(), uplink, marker, expires_at: 0 };
     assert!(desk.answer_with(&answer, deadline()).await.unwrap());
-    let outcome = Outcome { downlink, code: 4, message: "no station".to_owned(), told_at: noon() };
+    let outcome = DownlinkOutcome { downlink, code: 4, message: "no station".to_owned(), told_at: noon() };
     desk.close(&outcome, deadline()).await.unwrap();
     assert!(done(&desk, "list").await.contains("refused (4 NETWORK_ERROR)"));
     let object = &listed(&desk, "--state refused").await[0];

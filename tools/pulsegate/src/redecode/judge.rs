@@ -3,7 +3,7 @@
 use pulsegate_aws::Key;
 use pulsegate_aws::items::Item;
 use pulsegate_model::pulse;
-use pulsegate_model::pulse::NoPulses;
+use pulsegate_model::pulse::PulseError;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::AttributeValue;
 
@@ -36,7 +36,7 @@ pub(super) struct Decoded {
     /// The key of its pulse item.
     pub(super) key: Key,
     /// What each of its raw items decodes to.
-    candidates: Vec<Result<Item, NoPulses>>,
+    candidates: Vec<Result<Item, PulseError>>,
 }
 
 /// A raw item that is none.
@@ -155,7 +155,7 @@ impl Codec {
         self.name == other.name && this > that && that.is_some()
     }
 
-    fn of_refusal(reason: &NoPulses) -> Self {
+    fn of_refusal(reason: &PulseError) -> Self {
         reason
             .codec()
             .map_or_else(Self::none, |codec| Self { name: codec.name.to_owned(), version: codec.version.to_string() })

@@ -54,7 +54,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use pulsegate_aws::Whose;
+    use pulsegate_aws::Scope;
     use pulsegate_aws::fakes::FakeTable;
     use pulsegate_aws::items::Item;
 
@@ -79,7 +79,7 @@ mod tests {
             let mut seen: Vec<Key> = Vec::new();
             for number in 0..segments {
                 let from = format!("2026-11-20T12:00:{from:02}Z").parse().ok();
-                let part = Part { whose: Whose::Segment { number, of: segments }, from, to: None };
+                let part = Part { scope: Scope::Segment { number, of: segments }, from, to: None };
                 let mut after: Option<Key> = None;
                 loop {
                     let page = runtime.block_on(async {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pulsegate_aws::{Part, Whose};
+use pulsegate_aws::{Part, Scope};
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct Question {
     pub raw_table: String,
     /// What they are compared with.
     pub pulse_table: String,
-    /// Whose, if not everybody's.
+    /// Scope, if not everybody's.
     pub device: Option<DeviceId>,
     /// From when on.
     pub from: Option<At>,
@@ -60,10 +60,10 @@ impl Question {
 
     /// One of its parts, by its number.
     pub(super) fn part(&self, number: u32) -> Part {
-        let whose = match self.device {
-            Some(device) => Whose::Device(device),
-            None => Whose::Segment { number, of: self.segments },
+        let scope = match self.device {
+            Some(device) => Scope::Device(device),
+            None => Scope::Segment { number, of: self.segments },
         };
-        Part { whose, from: self.from, to: self.to }
+        Part { scope, from: self.from, to: self.to }
     }
 }

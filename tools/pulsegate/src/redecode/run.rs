@@ -22,7 +22,7 @@ use crate::stop::Stop;
 use crate::{Done, Problem};
 
 /// For so long a table that refuses or throttles is asked again.
-const PATIENCE: Duration = Duration::from_mins(1);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Raw items looked at in one request: as many as their comparison takes about a second for, and not more than one request
 /// for pulses takes keys.
@@ -245,5 +245,5 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
 }
 
 fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + REQUEST_TIMEOUT
 }

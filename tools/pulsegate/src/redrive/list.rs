@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use pulsegate_model::at::At;
-use pulsegate_model::quarantine::Kept;
-use pulsegate_pipeline::ports::{Inbox, Received};
+use pulsegate_model::quarantine::QuarantinedRecord;
+use pulsegate_pipeline::ports::{ReceiveQueue, Received};
 use serde_json::{Value, json};
 
 use super::walk::Walk;
@@ -30,9 +30,9 @@ struct Members {
     examples: Vec<Value>,
 }
 
-/// Says what is in quarantine, and leaves it there. When it cannot be read any more, that is told beside what was met
+/// EventDetails what is in quarantine, and leaves it there. When it cannot be read any more, that is told beside what was met
 /// until then.
-pub async fn list(inbox: &impl Inbox, selection: &Selection, format: Format, began: u64, stop: &Stop) -> Done {
+pub async fn list(inbox: &impl ReceiveQueue, selection: &Selection, format: Format, began: u64, stop: &Stop) -> Done {
     let mut walk = Walk::new(inbox, began);
     let mut groups: BTreeMap<Group, Members> = BTreeMap::new();
     let mut progress = Progress::new();
@@ -65,9 +65,9 @@ pub async fn list(inbox: &impl Inbox, selection: &Selection, format: Format, beg
 fn sort_in(groups: &mut BTreeMap<Group, Members>, message: &Received, selection: &Selection) -> bool {
     let Received { id, sent, body, .. } = message;
     let sent = At::from_unix_or_millis(i64::try_from(*sent).unwrap_or(i64::MAX)).ok();
-    let (group, example) = match Kept::from_message(body) {
+    let (group, example) = match QuarantinedRecord::from_message(body) {
         Ok(kept) if !selection.takes(id, &kept) => return false,
-        Ok(Kept { stage, reason, codec, codec_version, device, uplink, profile, callback, .. }) => {
+        Ok(QuarantinedRecord { stage, reason, codec, codec_version, device, uplink, profile, callback, .. }) => {
             let codec = codec.map(|codec| codec_version.map_or(codec.clone(), |version| format!("{codec} {version}")));
             let example = json!({
                 "id": id, "sent": sent, "device": device, "uplink": uplink, "profile": profile, "callback": callback,

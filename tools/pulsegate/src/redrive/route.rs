@@ -3,7 +3,7 @@
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::envelope::Packed;
-use pulsegate_model::quarantine::{Kept, Quarantined};
+use pulsegate_model::quarantine::{Quarantined, QuarantinedRecord};
 use pulsegate_model::{envelope, profile};
 use pulsegate_pipeline::sigfox;
 use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
@@ -58,7 +58,7 @@ pub(super) enum Load {
 }
 
 /// Where a record goes, or why it stays. `id` is its message's.
-pub(super) fn route(id: &str, kept: &Kept) -> Result<Route, String> {
+pub(super) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String> {
     match kept.stage.as_str() {
         CALLBACK => callback(CALLBACK, kept),
         RECOVERY => missed(kept),
@@ -73,24 +73,24 @@ pub(super) fn route(id: &str, kept: &Kept) -> Result<Route, String> {
     }
 }
 
-fn as_it_is(to: Place, kept: &Kept) -> Result<Route, String> {
+fn as_it_is(to: Place, kept: &QuarantinedRecord) -> Result<Route, String> {
     let body = kept.text().ok_or("the record is no text that a queue takes")?;
     Ok(Route { to, load: Load::Bodies(vec![body.to_owned()]), again: Vec::new() })
 }
 
-fn to_stream(id: &str, kept: &Kept) -> Route {
+fn to_stream(id: &str, kept: &QuarantinedRecord) -> Route {
     let partition_key = kept.device.map_or_else(|| id.to_owned(), |device| device.to_string());
     let record = StreamRecord { partition_key, data: kept.record().unwrap_or_default() };
     Route { to: Place::RawNbiot, load: Load::Record(record), again: Vec::new() }
 }
 
 /// Device events that were sent to a stage without a place for them. The one that has is `raw-sigfox`.
-fn has_events(kept: &Kept) -> bool {
+fn has_events(kept: &QuarantinedRecord) -> bool {
     kept.text().and_then(|text| envelope::unpack(text.as_bytes()).ok()).is_some_and(|held| !held.events.is_empty())
 }
 
 /// The network of the device it is of, even where nothing else of it can be read.
-fn network(kept: &Kept) -> Option<Network> {
+fn network(kept: &QuarantinedRecord) -> Option<Network> {
     let written = || {
         let envelope: Value = serde_json::from_str(kept.text()?).ok()?;
         envelope["uplinks"][0]["device"].as_str()?.parse::<DeviceId>().ok()
@@ -99,7 +99,7 @@ fn network(kept: &Kept) -> Option<Network> {
 }
 
 /// A callback, or a line of one, read as it would be if it came now.
-fn callback(stage: &'static str, kept: &Kept) -> Result<Route, String> {
+fn callback(stage: &'static str, kept: &QuarantinedRecord) -> Result<Route, String> {
     let name = kept.profile.as_deref().ok_or("the record names no profile")?;
     let profile =
         profile::find(Network::Sigfox, name).ok_or_else(|| format!("no Sigfox profile is called {name:?}"))?;
@@ -111,7 +111,7 @@ fn callback(stage: &'static str, kept: &Kept) -> Result<Route, String> {
 }
 
 /// What was on the list of callbacks that Sigfox could not deliver: a whole item of it, or a line of a batch.
-fn missed(kept: &Kept) -> Result<Route, String> {
+fn missed(kept: &QuarantinedRecord) -> Result<Route, String> {
     let listed = serde_json::from_slice::<Value>(&kept.record().unwrap_or_default()).ok();
     let Some(listed) = listed.filter(|listed| listed["callback"].is_object()) else {
         return callback(RECOVERY, kept);

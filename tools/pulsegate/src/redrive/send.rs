@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pulsegate_model::aggregate::StreamRecord;
-use pulsegate_model::quarantine::Kept;
-use pulsegate_pipeline::ports::{Inbox, Queue, Received, Refused, Stream};
+use pulsegate_model::quarantine::QuarantinedRecord;
+use pulsegate_pipeline::ports::{Queue, ReceiveQueue, Received, Refused, Stream};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -98,7 +98,7 @@ struct InVain {
 
 /// Sends what is selected back to where it came from. What ends it, and what is not sent of what was selected, is told
 /// beside what was done.
-pub async fn send<I: Inbox, A: Queue, Q: Queue, S: Stream>(
+pub async fn send<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
     ways: &Ways<I, A, Q, S>,
     order: &Order,
     stop: &Stop,
@@ -141,7 +141,7 @@ pub async fn send<I: Inbox, A: Queue, Q: Queue, S: Stream>(
 }
 
 /// Sends some, and deletes from quarantine those of which all is durable.
-async fn deliver<I: Inbox, A: Queue, Q: Queue, S: Stream>(
+async fn deliver<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
     ways: &Ways<I, A, Q, S>,
     deliveries: &[Delivery],
     walk: &mut Walk<'_, I>,
@@ -234,7 +234,7 @@ impl Report {
     fn choose(&mut self, messages: Vec<Received>, order: &Order) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for Received { id, body, .. } in messages {
-            let kept = match Kept::from_message(&body) {
+            let kept = match QuarantinedRecord::from_message(&body) {
                 Ok(kept) => kept,
                 Err(reason) => {
                     note(&mut self.foreign, reason.to_string(), id);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use proptest::prelude::*;
 use pulsegate_model::quarantine::Quarantined;
-use pulsegate_pipeline::fakes::{FakeInbox, FakeQueue, FakeStream, Life};
+use pulsegate_pipeline::fakes::{FakeQueue, FakeReceiveQueue, FakeStream, Life};
 use pulsegate_pipeline::ports::Queue as _;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -22,7 +22,7 @@ const UPLINK: &str = r#"{"device":"sigfox:1A2345","kind":"data","at":"2026-11-20
 
 /// Everything a run touches. Whoever uses it may be killed.
 struct World {
-    quarantine: FakeInbox,
+    quarantine: FakeReceiveQueue,
     raw_sigfox: FakeQueue,
     pulse_sigfox: FakeQueue,
     pulse_nbiot: FakeQueue,
@@ -32,7 +32,7 @@ struct World {
 impl World {
     async fn holding(messages: &[String]) -> Self {
         let world = Self {
-            quarantine: FakeInbox::new(),
+            quarantine: FakeReceiveQueue::new(),
             raw_sigfox: FakeQueue::default(),
             pulse_sigfox: FakeQueue::default(),
             pulse_nbiot: FakeQueue::default(),
@@ -325,7 +325,7 @@ async fn who_stops_it_is_told_and_nothing_stays_held() {
 #[tokio::test(start_paused = true)]
 async fn a_quarantine_that_cannot_be_read_says_so() {
     let (nothing, stop) = (Selection::default(), Stop::default());
-    let done = list(&FakeInbox::down(), &nothing, Format::Table, 0, &stop).await;
+    let done = list(&FakeReceiveQueue::down(), &nothing, Format::Table, 0, &stop).await;
     assert_eq!(done.not.unwrap().in_full(), "the queue cannot be read: down on purpose");
 }
 

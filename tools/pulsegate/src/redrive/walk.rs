@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pulsegate_pipeline::ports::{Inbox, ReadError, Received};
+use pulsegate_pipeline::ports::{ReadError, ReceiveQueue, Received};
 
 use super::{HOLD, give_back, soon};
 
@@ -28,7 +28,7 @@ pub(super) struct Walk<'a, I> {
     pub(super) late: usize,
 }
 
-impl<'a, I: Inbox> Walk<'a, I> {
+impl<'a, I: ReceiveQueue> Walk<'a, I> {
     pub(super) fn new(inbox: &'a I, began: u64) -> Self {
         Self { inbox, began, met: HashSet::new(), held: HashMap::new(), late: 0 }
     }

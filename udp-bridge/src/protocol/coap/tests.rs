@@ -35,7 +35,7 @@ fn post(path: &str, payload: &str) -> Packet {
     packet
 }
 
-fn hear_packet(packet: &Packet, trust: &Trust) -> Result<Heard, Refusal> {
+fn hear_packet(packet: &Packet, trust: &Trust) -> Result<Inbound, Refusal> {
     hear(&packet.to_bytes().unwrap(), trust)
 }
 
@@ -46,7 +46,7 @@ fn unanswered(message: &[u8], trust: &Trust) -> Refusal {
 
 fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
     match hear_packet(packet, trust) {
-        Ok(Heard::Uplink(profile, opened, Answer::Coap(exchange))) => {
+        Ok(Inbound::Uplink(profile, opened, Answer::Coap(exchange))) => {
             assert_eq!(profile.name, "adeunis-pulse4-nbiot");
             assert_eq!(opened.device.to_string(), "nbiot:490154203237518");
             assert_eq!(hex::encode(opened.payload.bytes()), PLAIN);
@@ -59,7 +59,7 @@ fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
 /// What a request is answered at once, in hex.
 fn wrong(packet: &Packet, trust: &Trust) -> String {
     match hear_packet(packet, trust) {
-        Ok(Heard::Wrong(_, answer)) => hex::encode(answer),
+        Ok(Inbound::Wrong(_, answer)) => hex::encode(answer),
         other => panic!("{other:?}"),
     }
 }
@@ -116,13 +116,15 @@ fn without_proof_nothing_is_answered_whatever_else_is_wrong() {
     }
     let ping = [0x40, 0x00, 0x12, 0x34];
     assert_eq!(unanswered(&ping, &keys()), Refusal::NotCoap);
-    assert!(matches!(hear(&ping, &Trust::InTheClear), Ok(Heard::Wrong(_, reset)) if reset == [0x70, 0x00, 0x12, 0x34]));
+    assert!(
+        matches!(hear(&ping, &Trust::InTheClear), Ok(Inbound::Wrong(_, reset)) if reset == [0x70, 0x00, 0x12, 0x34])
+    );
 }
 
 #[test]
 fn what_the_client_says_to_our_own_messages_is_told_from_requests() {
     for kind in [0x60, 0x70] {
-        assert!(matches!(hear(&[kind, 0x00, 0x00, 0x07], &keys()), Ok(Heard::Settled(7))));
+        assert!(matches!(hear(&[kind, 0x00, 0x00, 0x07], &keys()), Ok(Inbound::Settled(7))));
     }
 }
 
@@ -148,7 +150,7 @@ proptest! {
     #[test]
     fn no_bytes_panic_and_no_answer_is_longer_than_its_datagram(datagram: Vec<u8>, sealed: bool) {
         let trust = if sealed { keys() } else { Trust::InTheClear };
-        if let Ok(Heard::Wrong(_, answer)) = hear(&datagram, &trust) {
+        if let Ok(Inbound::Wrong(_, answer)) = hear(&datagram, &trust) {
             prop_assert!(!sealed && answer.len() <= datagram.len());
         }
     }
@@ -163,7 +165,7 @@ proptest! {
         let mut packet = post(profile, payload);
         packet.set_token(token);
         packet.header.set_type(if confirmable { MessageType::Confirmable } else { MessageType::NonConfirmable });
-        let Ok(Heard::Uplink(.., Answer::Coap(exchange))) = hear_packet(&packet, &Trust::InTheClear) else {
+        let Ok(Inbound::Uplink(.., Answer::Coap(exchange))) = hear_packet(&packet, &Trust::InTheClear) else {
             panic!("{profile} {payload}");
         };
         let late = exchange.arrived().len() + exchange.separate_answer(durable, 1).len();

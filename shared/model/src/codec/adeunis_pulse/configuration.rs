@@ -29,7 +29,7 @@ use super::{Generation, word};
 /// Bytes of frame code and status, which are read before.
 const HEAD: usize = 2;
 
-/// Settings of the whole device, and in its long form (LoRaWAN, NB-IoT) everything.
+/// CodecSettings of the whole device, and in its long form (LoRaWAN, NB-IoT) everything.
 pub(super) fn general(mut body: Cursor<'_>, generation: Generation, reading: &mut Reading) -> Result<(), Undecodable> {
     let length = HEAD + body.left();
     generation.check_length(length, &[9, 22], &[11, 28])?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::cursor::Cursor;
 use super::super::{Channel, Flag, Reading, Series, Undecodable};
-use crate::codec::Settings;
+use crate::codec::CodecSettings;
 
 /// Both counters, now.
 pub(super) fn data(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Undecodable> {
@@ -16,7 +16,7 @@ pub(super) fn data(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Un
 }
 
 /// A frame of a series: the first log of both counters, or what was counted from one log to the next.
-pub(super) fn series(mut body: Cursor<'_>, settings: &Settings, reading: &mut Reading) -> Result<(), Undecodable> {
+pub(super) fn series(mut body: Cursor<'_>, settings: &CodecSettings, reading: &mut Reading) -> Result<(), Undecodable> {
     let place = body.u8()?;
     reading.channels = match place {
         0 => {
@@ -32,7 +32,7 @@ pub(super) fn series(mut body: Cursor<'_>, settings: &Settings, reading: &mut Re
 fn increments(
     body: &mut Cursor<'_>,
     place: u16,
-    settings: &Settings,
+    settings: &CodecSettings,
 ) -> Result<BTreeMap<Channel, Series>, Undecodable> {
     let (mut a, mut b) = (vec![body.u16_be()?.into()], vec![body.u16_be()?.into()]);
     let last = body.left() == 0;
@@ -48,7 +48,7 @@ fn increments(
 
 /// A short frame is the last of its series, and a long one is not. What does not fit is of a series of another length than
 /// the profile says, and so of another log period; or it is a LoRaWAN frame, in which the same place has another meaning.
-fn check_place(after_log: u16, last: bool, settings: &Settings) -> Result<(), Undecodable> {
+fn check_place(after_log: u16, last: bool, settings: &CodecSettings) -> Result<(), Undecodable> {
     const REASON: &str = "this frame has no place in a series of as many logs as the profile says \
                           (adeunis-pulse-v2-10min: 6 logs, adeunis-pulse-v2-1h: 24, adeunis-pulse-v2: either)";
     let fits = |logs| if last { after_log + 1 == logs } else { after_log + 2 < logs };

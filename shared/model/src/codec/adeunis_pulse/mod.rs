@@ -55,7 +55,7 @@
 use super::cursor::Cursor;
 use super::{Channel, Codec, Reading, Undecodable, Value};
 use crate::at::At;
-use crate::codec::Settings;
+use crate::codec::CodecSettings;
 
 mod configuration;
 mod counts;
@@ -120,10 +120,10 @@ struct Kind {
 /// Reads a frame from behind its status.
 type Read = fn(Cursor<'_>, Device<'_>, &mut Reading) -> Result<(), Undecodable>;
 
-/// Whose frame it is.
+/// Scope frame it is.
 struct Device<'a> {
     generation: Generation,
-    settings: &'a Settings,
+    settings: &'a CodecSettings,
 }
 
 impl Kind {
@@ -200,7 +200,7 @@ pub fn v4_clock(frame: &[u8]) -> Option<At> {
     kind.and_then(|_| status::cut_clock(frame, status, Generation::V4Nbiot).ok()?.1?.time())
 }
 
-fn decode(frame: &[u8], generation: Generation, settings: &Settings) -> Result<Reading, Undecodable> {
+fn decode(frame: &[u8], generation: Generation, settings: &CodecSettings) -> Result<Reading, Undecodable> {
     let mut head = Cursor::new(frame);
     let kind = Kind::of(head.u8()?, generation)?;
     let status = head.u8()?;

@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::super::{Reading, Undecodable};
 use super::{Generation, decode};
-use crate::codec::Settings;
+use crate::codec::CodecSettings;
 use crate::device::Imei;
 
 /// Bytes in front of the frame in a PULSE 4 NB-IoT datagram.
@@ -39,7 +39,7 @@ pub fn split_nbiot(datagram: &[u8]) -> Result<(NbiotHeader, &[u8]), Undecodable>
 }
 
 /// The header's IMEI is kept too: in a sealed envelope or by CoAP, the device is another's to name.
-pub(super) fn decode_datagram(datagram: &[u8], settings: &Settings) -> Result<Reading, Undecodable> {
+pub(super) fn decode_datagram(datagram: &[u8], settings: &CodecSettings) -> Result<Reading, Undecodable> {
     let (header, frame) = split_nbiot(datagram)?;
     let mut reading = decode(frame, Generation::V4Nbiot, settings)?;
     reading.details.insert("imei", header.imei.to_string());

@@ -21,7 +21,7 @@ fn bytes(words: &[u16]) -> Vec<u8> {
 
 fn read(codec: &Codec, frame: &[u8]) -> Reading {
     let datagram = if codec.name == NBIOT.name { [&HEADER[..], frame].concat() } else { frame.to_vec() };
-    (codec.decode)(&datagram, &Settings::default()).unwrap_or_else(|e| panic!("{}: {e}", hex::encode(frame)))
+    (codec.decode)(&datagram, &CodecSettings::default()).unwrap_or_else(|e| panic!("{}: {e}", hex::encode(frame)))
 }
 
 /// Panics unless the details hold all of these.
@@ -70,7 +70,7 @@ proptest! {
     ) {
         let head: &[u8] = if header { &HEADER } else { &[] };
         let bytes = [head, &[code], &tail].concat();
-        let settings = Settings { logs_per_series, ..Settings::default() };
+        let settings = CodecSettings { logs_per_series, ..CodecSettings::default() };
         for codec in [&V2, &V3, &V4, &NBIOT] {
             let _ = (codec.decode)(&bytes, &settings);
         }
@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn every_status_is_kept_whole(status: u8) {
         for codec in [&V2, &V3, &V4] {
-            let reading = (codec.decode)(&[0x20, status, 0], &Settings::default())?;
+            let reading = (codec.decode)(&[0x20, status, 0], &CodecSettings::default())?;
             let flags = [
                 (Flag::ConfigurationDone, 1),
                 (Flag::LowBattery, 2),

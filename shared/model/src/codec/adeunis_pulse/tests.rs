@@ -10,10 +10,10 @@ fn indexes(codec: &Codec, frame: &str, channel: &Channel) -> Vec<u64> {
 }
 
 fn read(codec: &Codec, frame: &str) -> Result<Reading, Undecodable> {
-    read_with(codec, frame, &Settings::default())
+    read_with(codec, frame, &CodecSettings::default())
 }
 
-fn read_with(codec: &Codec, frame: &str, settings: &Settings) -> Result<Reading, Undecodable> {
+fn read_with(codec: &Codec, frame: &str, settings: &CodecSettings) -> Result<Reading, Undecodable> {
     (codec.decode)(&hex::decode(frame).unwrap(), settings)
 }
 
@@ -150,7 +150,7 @@ fn a_counter_that_wrapped_between_two_logs_is_followed_back() {
 fn a_frame_of_a_series_has_to_have_a_place_in_it() {
     let (short, long) = ("00010002", "0001000200030004");
     let fits = |place: u8, steps: &str, logs_per_series| {
-        let settings = Settings { logs_per_series, ..Settings::default() };
+        let settings = CodecSettings { logs_per_series, ..CodecSettings::default() };
         let read = read_with(&V2, &format!("4820{place:02x}{steps}"), &settings);
         read.map_err(|reason| assert!(reason.to_string().starts_with("this frame has no place"), "{reason}")).is_ok()
     };

@@ -33,7 +33,7 @@ use std::borrow::Cow;
 use super::cursor::Cursor;
 use super::{Channel, Codec, Details, Flag, Reading, Series, Undecodable, clock};
 use crate::at::At;
-use crate::codec::Settings;
+use crate::codec::CodecSettings;
 use crate::device::Imei;
 
 mod records;
@@ -151,7 +151,7 @@ impl Head {
 }
 
 /// What only one of the devices sends: reads its own part of the head, and tells the count and the form of its records.
-type Device = fn(&[u8; 10], &Settings, &mut Reading) -> (u32, Layout);
+type Device = fn(&[u8; 10], &CodecSettings, &mut Reading) -> (u32, Layout);
 
 /// Reads a record, behind a head with that part of its own.
 type ReadRecord = fn(&mut Cursor<'_>, &[u8; 10]) -> Result<Record, Undecodable>;
@@ -162,7 +162,7 @@ struct Layout {
     read: ReadRecord,
 }
 
-fn decode(frame: &[u8], settings: &Settings, device: Device) -> Result<Reading, Undecodable> {
+fn decode(frame: &[u8], settings: &CodecSettings, device: Device) -> Result<Reading, Undecodable> {
     let frame = bytes(frame)?;
     let mut cursor = Cursor::new(&frame);
     let head = Head::read(&mut cursor)?;
@@ -197,7 +197,7 @@ impl Layout {
     }
 }
 
-fn sw3l(own: &[u8; 10], _: &Settings, reading: &mut Reading) -> (u32, Layout) {
+fn sw3l(own: &[u8; 10], _: &CodecSettings, reading: &mut Reading) -> (u32, Layout) {
     let [pa4, pb15, alarm, mode, f0, f1, count @ ..] = *own;
     for (name, value) in [("pa4", pa4), ("pb15", pb15), ("mod", mode)] {
         reading.details.insert(name, value);
@@ -210,7 +210,7 @@ fn sw3l(own: &[u8; 10], _: &Settings, reading: &mut Reading) -> (u32, Layout) {
     (u32::from_be_bytes(count), Layout { len: Some(8), read })
 }
 
-fn cpn01(own: &[u8; 10], settings: &Settings, reading: &mut Reading) -> (u32, Layout) {
+fn cpn01(own: &[u8; 10], settings: &CodecSettings, reading: &mut Reading) -> (u32, Layout) {
     let [mode, flag, contact, alarm, p0, p1, p2, open @ ..] = *own;
     for (name, value) in [("mod", mode), ("calculate_flag", flag), ("contact_status", contact)] {
         reading.details.insert(name, value);

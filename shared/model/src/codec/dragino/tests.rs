@@ -8,20 +8,20 @@ const SW3L: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c
 /// A CPN01-NB's frame without a record, sent at 0x6315537b.
 const CPN01: &str = "f86778705021331700640c7817010000000000090000026315537b";
 
-fn read(codec: &Codec, frame: &str, settings: &Settings) -> Result<Reading, Undecodable> {
+fn read(codec: &Codec, frame: &str, settings: &CodecSettings) -> Result<Reading, Undecodable> {
     (codec.decode)(&hex::decode(frame).unwrap(), settings)
 }
 
-fn refused(codec: &Codec, frame: &str, settings: &Settings) -> String {
+fn refused(codec: &Codec, frame: &str, settings: &CodecSettings) -> String {
     read(codec, frame, settings).unwrap_err().to_string()
 }
 
-fn records_of(bytes: u8) -> Settings {
-    Settings { record_bytes: Some(bytes), ..Settings::default() }
+fn records_of(bytes: u8) -> CodecSettings {
+    CodecSettings { record_bytes: Some(bytes), ..CodecSettings::default() }
 }
 
-fn with_imsi() -> Settings {
-    Settings { imsi: true, ..Settings::default() }
+fn with_imsi() -> CodecSettings {
+    CodecSettings { imsi: true, ..CodecSettings::default() }
 }
 
 /// The frame with other times in its head and records.
@@ -32,7 +32,7 @@ fn at_times(times: [u32; 3]) -> String {
 
 #[test]
 fn hex_in_ascii_is_the_same_frame_as_its_bytes() {
-    let settings = Settings::default();
+    let settings = CodecSettings::default();
     let expected = read(&SW3L_NB, SW3L, &settings).unwrap();
     for text in [SW3L.to_owned(), SW3L.to_uppercase(), format!("{SW3L}\r\n")] {
         assert_eq!((SW3L_NB.decode)(text.as_bytes(), &settings).as_ref(), Ok(&expected), "{text}");
@@ -65,21 +65,21 @@ fn the_sender_is_told_by_a_head_of_either_firmware_and_by_one_that_is_cut_off() 
 #[test]
 fn a_frame_of_other_firmware_than_the_profiles_is_refused_and_the_setting_named() {
     let imsi = SW3L.replacen("0179", "f2040490123456780179", 1);
-    assert!(refused(&SW3L_NB, &imsi, &Settings::default()).contains("the profile does not set imsi"));
+    assert!(refused(&SW3L_NB, &imsi, &CodecSettings::default()).contains("the profile does not set imsi"));
     assert!(refused(&SW3L_NB, SW3L, &with_imsi()).contains("although the profile sets imsi"));
     let cpn01 = "f86778705021331700640c7817010001000000090000026315537b";
     let (short, long) = (format!("{cpn01}0100000b00002663510fed"), format!("{cpn01}0100000b0000002663510fed"));
     for (frame, settings) in [(&short, records_of(12)), (&long, records_of(11))] {
         assert!(refused(&CPN01_NB, frame, &settings).contains("record_bytes is another"), "{frame}");
     }
-    assert!(refused(&CPN01_NB, &short, &Settings::default()).contains("does not set record_bytes"));
-    assert!(read(&CPN01_NB, cpn01, &Settings::default()).is_ok());
-    assert!(refused(&SW3L_NB, &SW3L[..SW3L.len() - 2], &Settings::default()).contains("no whole records"));
+    assert!(refused(&CPN01_NB, &short, &CodecSettings::default()).contains("does not set record_bytes"));
+    assert!(read(&CPN01_NB, cpn01, &CodecSettings::default()).is_ok());
+    assert!(refused(&SW3L_NB, &SW3L[..SW3L.len() - 2], &CodecSettings::default()).contains("no whole records"));
 }
 
 #[test]
 fn a_clock_that_was_not_set_keeps_the_order_of_its_log() {
-    let reading = read(&SW3L_NB, &at_times([7200, 3600, 60]), &Settings::default()).unwrap();
+    let reading = read(&SW3L_NB, &at_times([7200, 3600, 60]), &CodecSettings::default()).unwrap();
     let expected = Series::Undated { newest_is_now: true, counts: vec![89167, 89137, 88832] };
     assert_eq!(reading.channels[&Channel::A], expected);
     assert!(reading.flags.contains(&Flag::ClockNotSet.into()));
@@ -88,17 +88,17 @@ fn a_clock_that_was_not_set_keeps_the_order_of_its_log() {
 
 #[test]
 fn counts_whose_place_is_not_certain_are_details() {
-    let unset_and_out_of_order = read(&SW3L_NB, &at_times([60, 7200, 3600]), &Settings::default()).unwrap();
+    let unset_and_out_of_order = read(&SW3L_NB, &at_times([60, 7200, 3600]), &CodecSettings::default()).unwrap();
     assert_eq!(unset_and_out_of_order.channels[&Channel::A], Series::Logs(vec![89167]));
     let undated = |reading: &Reading, name: &str| reading.details.get(name).cloned();
     assert_eq!(undated(&unset_and_out_of_order, "undated_pulses"), Some("89137@7200 88832@3600".into()));
 
-    let set_before = read(&SW3L_NB, &at_times([60, 30, 0x6315_4A1B]), &Settings::default()).unwrap();
+    let set_before = read(&SW3L_NB, &at_times([60, 30, 0x6315_4A1B]), &CodecSettings::default()).unwrap();
     assert_eq!(set_before.channels[&Channel::A], Series::Logs(vec![89167]));
     assert_eq!(undated(&set_before, "undated_pulses"), Some("89137@30".into()));
     assert_eq!(undated(&set_before, "logged_pulses"), Some("88832@1662339611".into()));
 
-    let set_since = read(&SW3L_NB, &at_times([0x6315_537B, 0x6315_4ECB, 60]), &Settings::default()).unwrap();
+    let set_since = read(&SW3L_NB, &at_times([0x6315_537B, 0x6315_4ECB, 60]), &CodecSettings::default()).unwrap();
     let points = [("2022-09-05T01:40:11Z", 89167), ("2022-09-05T01:20:11Z", 89137)];
     let points = points.map(|(at, count)| (at.parse().unwrap(), count));
     assert_eq!(set_since.channels[&Channel::A], Series::Timed(points.to_vec()));
@@ -108,7 +108,7 @@ fn counts_whose_place_is_not_certain_are_details() {
 
 #[test]
 fn an_alarm_that_nobody_documents_is_kept_as_it_is() {
-    let reading = read(&SW3L_NB, &SW3L.replacen("17000001", "17000002", 1), &Settings::default()).unwrap();
+    let reading = read(&SW3L_NB, &SW3L.replacen("17000001", "17000002", 1), &CodecSettings::default()).unwrap();
     assert_eq!((reading.flags.is_empty(), reading.details.get("unknown_alarm")), (true, Some(&2_u8.into())));
 }
 
@@ -147,7 +147,7 @@ proptest! {
         let bytes = [hex::decode(head)?, tail].concat();
         for form in [bytes.clone(), hex::encode(&bytes).into_bytes()] {
             for codec in [&SW3L_NB, &CPN01_NB] {
-                for settings in [Settings::default(), records_of(11), records_of(12), with_imsi()] {
+                for settings in [CodecSettings::default(), records_of(11), records_of(12), with_imsi()] {
                     let _ = (codec.decode)(&form, &settings);
                 }
             }
@@ -169,7 +169,7 @@ proptest! {
         frame.extend([signal, pa4, pb15, alarm.into(), mode]);
         frame.extend(flag.to_be_bytes());
         frame.extend(points.iter().flat_map(|(count, time)| [count.to_be_bytes(), time.to_be_bytes()].concat()));
-        let settings = Settings { imsi: imsi.is_some(), ..Settings::default() };
+        let settings = CodecSettings { imsi: imsi.is_some(), ..CodecSettings::default() };
         let reading = (SW3L_NB.decode)(&frame, &settings)?;
         let expected = points.iter().map(|&(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
         prop_assert_eq!(&reading.channels[&Channel::A], &Series::Timed(expected.collect()));

@@ -6,7 +6,7 @@ use prost::Message as _;
 
 use super::message::Samples;
 use super::*;
-use crate::codec::{CLOCK_SET, Channel, Flag, Series, Settings, Value};
+use crate::codec::{CLOCK_SET, Channel, CodecSettings, Flag, Series, Value};
 
 const CODECS: [&Codec; 3] = [&MEASUREMENTS, &CONFIGURATION, &DEVICE_INFO];
 
@@ -14,7 +14,7 @@ const CODECS: [&Codec; 3] = [&MEASUREMENTS, &CONFIGURATION, &DEVICE_INFO];
 const CAPTURED: &str = "0a06282c02424eed1001183c220f080110b8d0a7c20620d2032a020000220e080210b8d0a7c20620722a0200002896d5a7c20640014809820100";
 
 fn read(message: &Measurements) -> Result<Reading, Undecodable> {
-    (MEASUREMENTS.decode)(&message.encode_to_vec(), &Settings::default())
+    (MEASUREMENTS.decode)(&message.encode_to_vec(), &CodecSettings::default())
 }
 
 /// A channel whose clock is set.
@@ -90,7 +90,7 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {
         for codec in CODECS {
-            let _ = (codec.decode)(&bytes, &Settings::default());
+            let _ = (codec.decode)(&bytes, &CodecSettings::default());
         }
         let _ = Head::of_measurements(&bytes);
     }
@@ -102,7 +102,7 @@ proptest! {
         bytes[at] = byte;
         bytes.truncate(cut.index(bytes.len()) + 1);
         for codec in CODECS {
-            let _ = (codec.decode)(&bytes, &Settings::default());
+            let _ = (codec.decode)(&bytes, &CodecSettings::default());
         }
     }
 

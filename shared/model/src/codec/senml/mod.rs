@@ -28,9 +28,9 @@ mod limits;
 mod number;
 mod pack;
 mod record;
-mod says;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use pack::Pack;
 use record::Record;
@@ -167,7 +167,7 @@ fn parse(frame: &[u8], form: Form) -> Result<Vec<Record>, SenMlError> {
 
 fn decode(frame: &[u8], form: Form) -> Result<Reading, Undecodable> {
     let pack: Pack = pack::resolve(parse(frame, form)?)?;
-    Ok(says::reading(&pack, form)?)
+    Ok(values::reading(&pack, form)?)
 }
 
 /// As much of a text out of a pack as belongs into a reason.

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::codec::{Channel, Flag, Mark, Series, Settings, Value};
+use crate::codec::{Channel, CodecSettings, Flag, Mark, Series, Value};
 
 /// 2026-11-20T12:00:00Z.
 const NOW: i64 = 1_795_176_000;
@@ -11,7 +11,7 @@ const NOW: i64 = 1_795_176_000;
 const BASE: &str = "urn:imei:490154203237518:";
 
 pub(super) fn read(codec: &Codec, frame: &[u8]) -> Result<Reading, Undecodable> {
-    (codec.decode)(frame, &Settings::default())
+    (codec.decode)(frame, &CodecSettings::default())
 }
 
 pub(super) fn json(pack: &Json) -> Result<Reading, Undecodable> {

@@ -49,8 +49,10 @@ fn after_a_frame_that_is_missing_nothing_is_certain() {
     let [first, _, third, last] = series();
     let points = of_a([last, third, first]);
     assert_eq!(indexes(&points), [100]);
-    let expected =
-        [alone("12:00:20Z#00044", 3, &[3, 4], Why::FrameMissing), alone("12:00:30Z#00045", 5, &[5], Why::FrameMissing)];
+    let expected = [
+        alone("12:00:20Z#00044", 3, &[3, 4], UnanchoredReason::FrameMissing),
+        alone("12:00:30Z#00045", 5, &[5], UnanchoredReason::FrameMissing),
+    ];
     assert_eq!(points.unanchored, expected);
 }
 
@@ -60,7 +62,7 @@ fn without_the_first_frame_every_increment_stands_alone() {
     let points = of_a(rest);
     assert_eq!(points.points, []);
     assert_eq!(points.unanchored.len(), 3);
-    assert!(points.unanchored.iter().all(|left| left.why == Why::AnchorMissing));
+    assert!(points.unanchored.iter().all(|left| left.why == UnanchoredReason::AnchorMissing));
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn without_a_counter_of_messages_no_series_is_known() {
     let counts = json!({"increments": [1, 2], "after_log": 1, "log_period": 600});
     let points = of_a([begins("12:00:00Z#-", 100, Some("11:10:00Z"), Some(600)), said("12:00:10Z#-", &counts)]);
     assert_eq!(indexes(&points), [100]);
-    assert_eq!(points.unanchored, [alone("12:00:10Z#-", 1, &[1, 2], Why::AnchorMissing)]);
+    assert_eq!(points.unanchored, [alone("12:00:10Z#-", 1, &[1, 2], UnanchoredReason::AnchorMissing)]);
 }
 
 #[test]
@@ -88,7 +90,7 @@ fn the_same_part_told_differently_is_taken_from_neither() {
     let points = of_a([first, second, third, last, other]);
     assert_eq!(indexes(&points), [100, 101, 103]);
     assert_eq!(points.unanchored.len(), 3);
-    assert!(points.unanchored.iter().all(|left| left.why == Why::Contradicting));
+    assert!(points.unanchored.iter().all(|left| left.why == UnanchoredReason::Contradicting));
 }
 
 #[test]
@@ -104,12 +106,12 @@ fn parts_that_overlap_or_are_of_other_settings_contradict() {
     let [first, second, third, _] = series();
     let overlapping = goes_on("12:00:20Z#00044", 42, 2, &[2, 3]);
     let points = of_a([first.clone(), second, overlapping]);
-    assert_eq!(points.unanchored, [alone("12:00:20Z#00044", 2, &[2, 3], Why::Contradicting)]);
+    assert_eq!(points.unanchored, [alone("12:00:20Z#00044", 2, &[2, 3], UnanchoredReason::Contradicting)]);
     for first in
         [PulseItem { counter_bits: None, ..first }, begins("12:00:00Z#00042", 100, Some("11:10:00Z"), Some(60))]
     {
         let points = of_a([first, third.clone()]);
-        assert_eq!(points.unanchored, [alone("12:00:20Z#00044", 3, &[3, 4], Why::Contradicting)]);
+        assert_eq!(points.unanchored, [alone("12:00:20Z#00044", 3, &[3, 4], UnanchoredReason::Contradicting)]);
     }
 }
 
@@ -118,7 +120,7 @@ fn increments_that_fit_two_series_are_added_to_neither() {
     let other = begins("11:50:00Z#00042", 200, Some("11:00:00Z"), Some(600));
     let points = of_a(series().into_iter().chain([other]));
     assert_eq!(indexes(&points), [200, 100]);
-    assert!(points.unanchored.iter().all(|left| left.why == Why::Contradicting));
+    assert!(points.unanchored.iter().all(|left| left.why == UnanchoredReason::Contradicting));
 }
 
 #[test]
@@ -155,7 +157,7 @@ fn what_else_was_sent_between_the_frames_is_counted_in_if_it_is_at_hand() {
         let points = of_a(items.into_iter().chain(rest.clone()));
         (indexes(&points), points.unanchored.into_iter().map(|left| left.why).collect::<Vec<_>>())
     };
-    let (certain, missing) = (vec![100, 101, 103], vec![Why::AnchorMissing; 2]);
+    let (certain, missing) = (vec![100, 101, 103], vec![UnanchoredReason::AnchorMissing; 2]);
     assert_eq!(alone(vec![first.clone(), second.clone()]), (certain.clone(), missing.clone()));
     // Whatever it is that has its number, there are two of them.
     let other = item("2026-11-20T12:00:16Z#00044", &json!({}));
@@ -188,7 +190,7 @@ struct Life {
 #[derive(Debug, Default, PartialEq)]
 struct Certain {
     points: BTreeSet<(At, u64)>,
-    unanchored: BTreeMap<String, Why>,
+    unanchored: BTreeMap<String, UnanchoredReason>,
 }
 
 fn lives() -> impl Strategy<Value = Life> {
@@ -315,8 +317,8 @@ impl Life {
                     let points = self.logs_of(frame).map(|log| (self.time(start, log), logs[log][channel].into()));
                     certain.points.extend(points);
                 }
-                Chain::NoAnchor => drop(certain.unanchored.insert(key.to_owned(), Why::AnchorMissing)),
-                Chain::Gap => drop(certain.unanchored.insert(key.to_owned(), Why::FrameMissing)),
+                Chain::NoAnchor => drop(certain.unanchored.insert(key.to_owned(), UnanchoredReason::AnchorMissing)),
+                Chain::Gap => drop(certain.unanchored.insert(key.to_owned(), UnanchoredReason::FrameMissing)),
             }
         }
     }

@@ -129,7 +129,7 @@ impl Flow {
         self.functions.push(Runs { name, invocations, uplinks, milliseconds: milliseconds * setup.slower, gb });
     }
 
-    /// Uplinks through a queue, in so many messages, and the function behind it. Says how often that is invoked in a month, and
+    /// Uplinks through a queue, in so many messages, and the function behind it. EventDetails how often that is invoked in a month, and
     /// with how many uplinks.
     fn behind(&mut self, stage: &Stage, setup: &Setup, uplinks: Decimal, messages: Decimal) -> (Decimal, Decimal) {
         if messages.is_zero() {

@@ -9,7 +9,7 @@ use pulsegate_model::device::{DeviceId, Imei};
 use super::super::frames::efento::sequence;
 use super::*;
 
-/// Whose an NB-IoT frame says it is, and of when.
+/// Scope an NB-IoT frame says it is, and of when.
 fn head(profile: &str, payload: &[u8]) -> (DeviceId, Option<At>) {
     let of = |imei: Imei, clock| (DeviceId::Nbiot(imei), clock);
     match profile {

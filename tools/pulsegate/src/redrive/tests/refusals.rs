@@ -8,7 +8,7 @@ use super::*;
 
 /// Quarantine on a bad day.
 struct Sick<'a> {
-    inbox: &'a FakeInbox,
+    inbox: &'a FakeReceiveQueue,
     /// It can be read so many times.
     reads: AtomicUsize,
     /// Whether it deletes anything.
@@ -18,12 +18,12 @@ struct Sick<'a> {
 }
 
 impl<'a> Sick<'a> {
-    fn of(inbox: &'a FakeInbox) -> Self {
+    fn of(inbox: &'a FakeReceiveQueue) -> Self {
         Self { inbox, reads: AtomicUsize::new(usize::MAX), deletes: true, each: Duration::ZERO }
     }
 }
 
-impl Inbox for Sick<'_> {
+impl ReceiveQueue for Sick<'_> {
     async fn receive(&self, hold: Duration, deadline: Instant) -> Result<Vec<Received>, ReadError> {
         match self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
             Ok(_) => self.inbox.receive(hold, deadline).await,

@@ -20,14 +20,14 @@ const MAX_DATAGRAMS: usize = 450_000;
 
 /// The memory. It forgets by generations: when the younger is old or full, the elder is dropped.
 #[derive(Debug)]
-pub struct Arrivals {
+pub struct FirstSeen {
     hashes: RandomState,
     young: HashMap<u64, At>,
     old: HashMap<u64, At>,
     young_since: At,
 }
 
-impl Arrivals {
+impl FirstSeen {
     /// Remembers nothing yet.
     pub fn new(now: At) -> Self {
         Self { hashes: RandomState::new(), young: HashMap::new(), old: HashMap::new(), young_since: now }
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_repeated_datagram_keeps_its_first_time_and_another_gets_its_own() {
-        let mut arrivals = Arrivals::new(at(0));
+        let mut arrivals = FirstSeen::new(at(0));
         assert_eq!(arrivals.first(b"one", at(0)), at(0));
         assert_eq!(arrivals.first(b"one", at(5)), at(0));
         assert_eq!(arrivals.first(b"two", at(5)), at(5));
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_datagram_is_remembered_across_a_change_of_generation_and_forgotten_after_the_second() {
-        let mut arrivals = Arrivals::new(at(0));
+        let mut arrivals = FirstSeen::new(at(0));
         arrivals.first(b"one", at(REMEMBERED - 1));
         assert_eq!(arrivals.first(b"one", at(REMEMBERED + 60)), at(REMEMBERED - 1));
         arrivals.first(b"two", at(3 * REMEMBERED));

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pulsegate_model::device::DeviceId;
-use pulsegate_pipeline::downlink::{Answer, Data, Downlink, DownlinkId, Entry, Outcome, Unavailable};
+use pulsegate_pipeline::downlink::{Data, Downlink, DownlinkAnswer, DownlinkId, DownlinkOutcome, Entry, Unavailable};
 
 use super::*;
 
@@ -127,12 +127,12 @@ impl Downlinks for Silent {
         self.0.of_device(device, deadline).await
     }
 
-    async fn answer_with(&self, answer: &Answer, deadline: Instant) -> Result<bool, Unavailable> {
+    async fn answer_with(&self, answer: &DownlinkAnswer, deadline: Instant) -> Result<bool, Unavailable> {
         self.0.answer_with(answer, deadline).await?;
         Err(Unavailable::new("no answer before the deadline"))
     }
 
-    async fn close(&self, outcome: &Outcome, deadline: Instant) -> Result<(), Unavailable> {
+    async fn close(&self, outcome: &DownlinkOutcome, deadline: Instant) -> Result<(), Unavailable> {
         self.0.close(outcome, deadline).await
     }
 }

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes in packs that are on their way. What counts is what came in; a request that carries it takes some three times as
 /// much while it is made and sent.
 #[derive(Debug)]
-pub struct Hold {
+pub struct MemoryBudget {
     bytes: AtomicUsize,
     highest: AtomicUsize,
     limit: usize,
 }
 
-impl Hold {
+impl MemoryBudget {
     /// Nothing held, and at most so many bytes to come.
     pub fn new(limit: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), highest: AtomicUsize::new(0), limit }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn it_is_full_at_its_limit_and_tells_the_most_it_held() {
-        let hold = Hold::new(1000);
+        let hold = MemoryBudget::new(1000);
         hold.take(600);
         assert!(!hold.is_full());
         hold.take(400);

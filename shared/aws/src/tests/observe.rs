@@ -15,14 +15,14 @@ async fn a_queue_tells_what_waits_and_what_somebody_holds_and_what_is_delayed() 
         if before == 0 { (503, json!({"__type": "x#ServiceUnavailable"})) } else { (200, json!({"Attributes": all})) }
     };
     let (config, _) = answering(counts);
-    let waiting = SqsInbox::new(&config, "http://queue/q").depth(soon()).await.unwrap();
+    let waiting = SqsReceiver::new(&config, "http://queue/q").depth(soon()).await.unwrap();
     assert_eq!((waiting.visible, waiting.in_flight, waiting.delayed, waiting.all()), (5, 2, 1, 8));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_count_that_a_queue_does_not_tell_is_not_taken_for_nothing() {
     let (config, _) = answering(|_, _| (200, json!({"Attributes": {"ApproximateNumberOfMessages": "0"}})));
-    let error = SqsInbox::new(&config, "http://queue/q").depth(soon()).await.unwrap_err();
+    let error = SqsReceiver::new(&config, "http://queue/q").depth(soon()).await.unwrap_err();
     assert!(error.source.to_string().contains("ApproximateNumberOfMessagesNotVisible"), "{}", error.source);
 }
 

@@ -1,6 +1,6 @@
 //! What is read again.
 
-use pulsegate_pipeline::ports::Inbox as _;
+use pulsegate_pipeline::ports::ReceiveQueue as _;
 
 use super::*;
 
@@ -10,8 +10,8 @@ fn keys(count: usize) -> Vec<Key> {
     (0..count).map(|n| Key { device: "d".to_owned(), uplink: n.to_string() }).collect()
 }
 
-fn part(whose: Whose) -> Part {
-    Part { whose, from: "2026-11-20T00:00:00Z".parse().ok(), to: "2026-11-21T00:00:00Z".parse().ok() }
+fn part(whose: Scope) -> Part {
+    Part { scope, from: "2026-11-20T00:00:00Z".parse().ok(), to: "2026-11-21T00:00:00Z".parse().ok() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn a_table_that_throttles_is_read_again_and_one_that_is_not_there_is_not()
         }
     };
     let (config, requests) = answering(answer);
-    let segment = part(Whose::Segment { number: 1, of: 4 });
+    let segment = part(Scope::Segment { number: 1, of: 4 });
     let page = DynamoReader::new(&config, "t").page(&segment, None, 7, soon()).await.unwrap();
     assert_eq!(
         (page.items.len(), page.next, page.units),
@@ -67,7 +67,7 @@ async fn a_table_that_throttles_is_read_again_and_one_that_is_not_there_is_not()
     assert_eq!(requests.lock().unwrap().len(), 5);
 
     let (config, requests) = answering(|_, _| (400, json!({"__type": "x#ResourceNotFoundException"})));
-    let device = part(Whose::Device("sigfox:1".parse().unwrap()));
+    let device = part(Scope::Device("sigfox:1".parse().unwrap()));
     assert!(DynamoReader::new(&config, "t").page(&device, Some(&keys(1)[0]), 7, soon()).await.is_err());
     let requests = requests.lock().unwrap();
     assert_eq!(requests.len(), 1);
@@ -86,7 +86,7 @@ async fn what_one_request_receives_is_not_lost_because_another_fails() {
         if before == 4 { (200, json!({"Messages": [message]})) } else { (403, json!({"__type": "x#AccessDenied"})) }
     };
     let (config, requests) = answering(answer);
-    let inbox = SqsInbox::new(&config, "https://sqs/q");
+    let inbox = SqsReceiver::new(&config, "https://sqs/q");
     let received = inbox.receive(HOLD, soon()).await.unwrap();
     assert_eq!((received.len(), received[0].sent, received[0].id.as_str()), (1, 1_795_176_000_123, "id"));
     assert_eq!(requests.lock().unwrap().len(), 10);
@@ -108,10 +108,10 @@ async fn a_message_that_is_not_deleted_is_told() {
     };
     let handles: Vec<String> = (0..12).map(|n| format!("handle {n}")).collect();
     let (config, requests) = answering(answer);
-    let refused = SqsInbox::new(&config, "https://sqs/q").delete(&handles, soon()).await;
+    let refused = SqsReceiver::new(&config, "https://sqs/q").delete(&handles, soon()).await;
     assert_eq!(refused.len(), 1);
     assert_eq!(requests.lock().unwrap().len(), 3);
     let (config, requests) = answering(answer);
-    assert_eq!(SqsInbox::new(&config, "https://sqs/q").give_back(&handles, soon()).await.len(), 1);
+    assert_eq!(SqsReceiver::new(&config, "https://sqs/q").give_back(&handles, soon()).await.len(), 1);
     assert_eq!(requests.lock().unwrap()[0]["Entries"][0]["VisibilityTimeout"], 0);
 }
