@@ -116,11 +116,11 @@ fn hex_bytes(hex: &str) -> Vec<u8> {
 #[test]
 fn what_else_the_network_says_arrives_with_what_is_understood_of_it() {
     let event = |kind| arrived(kind).events.remove(0);
-    let acknowledged = event(CallbackKind::Acknowledge).says.downlink.unwrap();
+    let acknowledged = event(CallbackKind::Acknowledge).details.downlink.unwrap();
     assert_eq!((acknowledged.code, acknowledged.message.as_deref()), (1, Some("No downlink answer")));
-    assert!(event(CallbackKind::Status).says.battery_volts.is_some());
-    assert!(event(CallbackKind::Repeater).says.battery_volts.is_some());
-    let advanced = event(CallbackKind::DataAdvanced).says;
+    assert!(event(CallbackKind::Status).details.battery_volts.is_some());
+    assert!(event(CallbackKind::Repeater).details.battery_volts.is_some());
+    let advanced = event(CallbackKind::DataAdvanced).details;
     assert_eq!(
         (advanced.receptions.len(), advanced.location.is_some(), advanced.link_quality.is_some()),
         (1, true, true)
