@@ -10,7 +10,7 @@ fn keys(count: usize) -> Vec<Key> {
     (0..count).map(|n| Key { device: "d".to_owned(), uplink: n.to_string() }).collect()
 }
 
-fn part(whose: Scope) -> Part {
+fn part(scope: Scope) -> Part {
     Part { scope, from: "2026-11-20T00:00:00Z".parse().ok(), to: "2026-11-21T00:00:00Z".parse().ok() }
 }
 
