@@ -83,7 +83,7 @@ async fn what_the_stream_refuses_is_acknowledged_only_when_it_has_accepted_it_af
 
 #[tokio::test]
 async fn what_the_stream_refuses_for_long_is_given_back_and_acknowledged_when_it_comes_again() {
-    let field = Field::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
+    let field = Field::start_with(|pace| pace.put_timeout = Duration::from_millis(50)).await;
     field.bridge.stream.set_down(true);
     field.send(&datagram(1)).await;
     until(async || metric(field.bridge.http, "given_back_total").await == 1).await;
@@ -327,7 +327,7 @@ async fn a_sealed_coap_request_that_takes_long_is_acknowledged_empty_and_answere
 
 #[tokio::test]
 async fn a_coap_request_that_the_stream_refuses_is_answered_5_03() {
-    let field = Field::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
+    let field = Field::start_with(|pace| pace.put_timeout = Duration::from_millis(50)).await;
     field.meter.connect(field.bridge.coap_trusted).await.unwrap();
     field.bridge.stream.set_down(true);
     field.send(&post(true, 0x1234, &datagram(38))).await;

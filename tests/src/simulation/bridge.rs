@@ -89,7 +89,7 @@ impl Bridge {
         if Instant::now() < running.gone_until {
             return false;
         }
-        let Ok(Inbound::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
+        let Ok(Inbound::Uplink(profile, opened, _)) = self.listeners[listener as usize].read(datagram) else {
             lock(&self.refused).insert(datagram.to_vec());
             // So that it is not sent again. A real stranger is told nothing.
             acknowledged.notify_one();
