@@ -1,8 +1,9 @@
-//! What a device's bytes say. Codecs are pure: no I/O, no clock, no panic whatever the bytes; so history can be decoded
-//! again at any time.
+//! Codecs: decode the frames of devices into readings. They are pure: no I/O, no clock, no panic for any bytes. So
+//! history can be decoded again at any time.
 //!
-//! To add one: a file with a `static` [`Codec`] in it, the frame drawn in its docs with the source; its line in [`CODECS`];
-//! the maker's own vectors; then a profile in `shared/model/profiles.toml` that names it. `docs/add-a-device.md` walks through it.
+//! A new codec needs a file with a `static` [`Codec`], whose docs draw the frame and name the source; a line in
+//! [`CODECS`]; the maker's own vectors; and a profile in `shared/model/profiles.toml` that names it.
+//! `docs/add-a-device.md` shows the steps.
 
 use crate::at::At;
 use crate::device::DeviceId;
@@ -33,15 +34,15 @@ pub static CODECS: &[&Codec] = &[
     &senml::CBOR,
 ];
 
-/// A frame format, with the code that reads it.
+/// A frame format, with the code that decodes it.
 #[derive(Debug)]
 pub struct Codec {
-    /// What profiles, pulse items and quarantined records call it.
+    /// Its name in profiles, pulse items and quarantined records.
     pub name: &'static str,
-    /// Raised whenever the same bytes would give another reading.
+    /// Increased whenever the same bytes give another reading.
     pub version: u16,
-    /// The bits of the device's counters, after which they start again at zero. `None` where their maker does not say; a
-    /// profile may.
+    /// Width of the device's counters in bits, after which they wrap to zero. `None` if their maker does not specify
+    /// it; a profile may.
     pub counter_bits: Option<u8>,
     /// Identifies the device of a datagram that arrives in the clear, in the maker's own form. `None` for a format whose
     /// bytes name no device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
@@ -126,47 +127,47 @@ pub fn checksum(parts: &[&[u8]]) -> u32 {
     hasher.finalize()
 }
 
-/// The bytes are no frame of this codec. Nothing of them is guessed; the uplink goes to quarantine with this reason.
+/// Why bytes are not a frame of the codec. Nothing is guessed: the uplink is quarantined with this reason.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Undecodable {
     /// The frame ends too early.
     #[error("the frame ends at byte {0}, in the middle of a field")]
     TooShort(usize),
-    /// The frame goes on after its end.
+    /// Bytes follow after the end of the frame.
     #[error("{0} bytes follow after the end of the frame")]
     TooLong(usize),
-    /// A frame code this codec does not know.
+    /// A frame code that this codec does not know.
     #[error("frame code {0:#04x} is not known to this codec")]
     UnknownFrame(u8),
-    /// A field holds what it cannot mean.
+    /// A field has an unknown value.
     #[error("{field} is {value}, which this codec does not know")]
     UnknownValue {
-        /// Which.
+        /// The field.
         field: &'static str,
-        /// What it holds.
+        /// Its value.
         value: i64,
     },
-    /// The frame is not of the form that the format asks for.
+    /// The frame violates its format.
     #[error("{0}")]
     Form(&'static str),
-    /// The profile leaves out what the frame cannot be read without.
+    /// The profile lacks a setting that the frame needs.
     #[error("the profile does not set {0}, without which this frame cannot be read")]
     Setting(&'static str),
-    /// Not the protobuf of the message it should be.
+    /// Not protobuf of the expected message.
     #[error(transparent)]
     Protobuf(#[from] prost::DecodeError),
-    /// A header that names no device.
+    /// A header without a valid device ID.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
-    /// Not SenML, or not of pulses.
+    /// Not SenML, or not SenML of pulses.
     #[error(transparent)]
     SenMl(#[from] senml::SenMlError),
 }
 
-/// 2020-01-01T00:00:00Z, before any of the devices read here was made: an earlier time is of a clock that nobody has set.
+/// 2020-01-01T00:00:00Z, before any of these devices was made: an earlier time means that the clock is not set.
 const CLOCK_SET: i64 = 1_577_836_800;
 
-/// What a device's clock says, in seconds since 1970; `None` if nobody has set it.
+/// The time of a device's clock, from seconds since 1970; `None` if the clock is not set.
 fn clock(seconds: impl Into<i64>) -> Option<At> {
     let seconds = seconds.into();
     if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }
