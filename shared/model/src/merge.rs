@@ -76,7 +76,7 @@ pub struct Counted {
 /// Counts of unknown time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Undated {
-    /// The sort key of the uplink that reports them; of a series, of its first uplink.
+    /// The sort key of the uplink that reports them, or of the first uplink of their series.
     pub uplink: String,
     /// Newest first, as in the item. All were logged before the uplink was sent, and before the counts that it dates.
     pub indexes: Vec<u64>,

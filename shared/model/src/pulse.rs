@@ -291,7 +291,7 @@ pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
     count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
 }
 
-/// The message counter of the uplink that was sent so many uplinks before the one with `sequence`.
+/// The message counter of the uplink that was sent `uplinks` messages before the one with `sequence`.
 pub(crate) fn sequence_before(network: Network, sequence: u32, uplinks: u16) -> u32 {
     let before = sequence.wrapping_sub(u32::from(uplinks));
     match network {

@@ -137,7 +137,7 @@ fn limits(body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodabl
     for_both("leak_threshold_per_h", body, details)
 }
 
-/// There is a leak if fewer periods of a day have a flow below the leak threshold.
+/// There is a leak if fewer periods of a day than this have a flow below the leak threshold.
 fn leak_periods(body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodable> {
     for_both("leak_daily_periods", body, details)
 }

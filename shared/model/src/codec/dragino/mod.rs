@@ -22,7 +22,7 @@
 //! newest first. Each count is cumulative, in records too. Times are seconds since 1970. The version's high byte is the
 //! model; 100 in its low byte is 1.0.0. The calculate flag is a class that users assign to their meters.
 //!
-//! The bytes may arrive as hex in ASCII. The first byte tells the two apart: an ID in bytes begins with 0xF and a
+//! The bytes may arrive as hex in ASCII. The first byte distinguishes the two: an ID in bytes begins with 0xF and a
 //! digit, a text with 0x66 or 0x46, an "f" or "F".
 //!
 //! Sources: the decoders for Datacake in <https://github.com/dragino/dragino-end-node-decoder>, `Datacake-Dragino_NB/` and

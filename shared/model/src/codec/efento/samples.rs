@@ -262,7 +262,7 @@ impl Samples {
         i64::from(self.timestamp) >= CLOCK_SET
     }
 
-    /// The time so many seconds after the first sample.
+    /// The time `seconds` after the first sample.
     fn at(&self, seconds: u64) -> Option<At> {
         At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
     }
