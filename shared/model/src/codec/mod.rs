@@ -44,14 +44,14 @@ pub struct Codec {
     /// Width of the device's counters in bits, after which they wrap to zero. `None` if their maker does not specify
     /// it; a profile may.
     pub counter_bits: Option<u8>,
-    /// Identifies the device of a datagram that arrives in the clear, in the maker's own form. `None` for a format whose
-    /// bytes name no device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
+    /// Identifies the device of a datagram in the clear, in the maker's own format. `None` for a format whose bytes do
+    /// not identify the device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
     pub identify: Option<Identify>,
     /// Reads a frame of a device with these settings.
     pub decode: fn(&[u8], &CodecSettings) -> Result<Reading, Undecodable>,
 }
 
-/// How datagrams that arrive in the clear are read, and the function that reads the head of one.
+/// The format of datagrams in the clear, with the function that reads the head of one.
 #[derive(Debug, Clone, Copy)]
 pub enum Identify {
     /// Each datagram is an uplink.
@@ -60,18 +60,18 @@ pub enum Identify {
     EfentoCoap(ReadHead),
 }
 
-/// Reads the head of an uplink. What is behind it is not looked at: the codec reads that later, from the stored bytes.
+/// Reads the head of an uplink. Does not check the rest: the codec decodes it later, from the stored bytes.
 ///
 /// # Errors
-/// [`Undecodable`] when the bytes name no device.
+/// [`Undecodable`] if the bytes do not identify a device.
 pub type ReadHead = fn(&[u8]) -> Result<Head, Undecodable>;
 
-/// The head of an uplink in its maker's own form.
+/// The head of an uplink in its maker's own format.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
     /// The device that sent it.
     pub device: DeviceId,
-    /// The device's own time, if the uplink has it and the clock was set.
+    /// The time by the device's own clock, if the uplink contains it and the clock is set.
     pub clock: Option<At>,
     /// The device's message counter; [`checksum`] of the uplink if the format has none.
     pub sequence: u32,
@@ -81,15 +81,15 @@ pub struct Head {
     pub acknowledgement: Acknowledgement,
 }
 
-/// What a device is sent once its uplink is durable. Never longer than the uplink: an address can be forged, and the bridge
-/// must not amplify.
+/// The answer to a device once its uplink is durable. Never longer than the uplink, because an address can be forged
+/// and the bridge must not amplify.
 #[derive(Debug, Clone, Copy)]
 pub enum Acknowledgement {
     /// Nothing.
     None,
-    /// The first so many bytes of its own datagram.
+    /// The first bytes of its own datagram, so many of them.
     Echo(usize),
-    /// A message that this function makes of the time, in seconds since 1970.
+    /// A message made by this function from the time, in seconds since 1970.
     Time(fn(u32) -> Vec<u8>),
 }
 
@@ -97,7 +97,7 @@ impl Identify {
     /// Reads the head of an uplink.
     ///
     /// # Errors
-    /// [`Undecodable`] when the bytes name no device.
+    /// [`Undecodable`] if the bytes do not identify a device.
     pub fn head(&self, uplink: &[u8]) -> Result<Head, Undecodable> {
         match self {
             Self::Datagram(read) | Self::EfentoCoap(read) => read(uplink),
@@ -116,9 +116,9 @@ impl Acknowledgement {
     }
 }
 
-/// Replaces the sequence where a format has none: two uplinks of the same second stay two, and a repeated one stays one.
-/// CRC-32 over the parts in their order, which must be all that the stored uplink is made of. Of two uplinks that differ, one pair
-/// in 4,294,967,296 has the same.
+/// A sequence for formats that have none: two uplinks of the same second stay two, and a repeated one stays one. CRC-32
+/// over the parts in order, which must be everything that the stored uplink is made of. Two different uplinks have the
+/// same one with a probability of 1 in 4,294,967,296.
 pub fn checksum(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     for part in parts {

@@ -63,8 +63,8 @@ pub static CPN01_NB: Codec = Codec {
 
 /// Identifies the meter of a datagram, whatever follows its ID.
 ///
-/// A message in hex is another uplink than the same one in bytes, with the same points: the datagram is stored as it arrived, and
-/// has to be a function of its key. Dragino documents no acknowledgement over UDP.
+/// A message in hex and the same one in bytes are two uplinks with the same points: the datagram is stored unchanged,
+/// and must be a function of its key. Dragino documents no acknowledgement over UDP.
 fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
     let frame = bytes(datagram)?;
     let imei = meter(Cursor::new(&frame).array()?)?;

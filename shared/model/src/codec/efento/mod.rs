@@ -132,8 +132,8 @@ impl MessageHead {
         Self::without_samples(&DeviceInfo::decode(payload)?.serial)
     }
 
-    /// The head of the message to this path. The same bytes are another uplink on another path, so the path counts into the
-    /// sequence. A device's description of itself costs it a message, so it is asked for after a reset only.
+    /// The head of a message to this path. The same bytes on another path are another uplink, so the checksum includes
+    /// the path. Device info costs the device a message, so it is requested after a reset only.
     pub fn of_path(&self, path: &str, payload: &[u8]) -> Head {
         Head {
             device: DeviceId::NbiotSerial(self.serial),
