@@ -52,8 +52,8 @@ struct UserRecord {
     // Field 4, tags, is never written; a reader skips it.
 }
 
-/// Returns the user records of an aggregated record; `None` if the data is not aggregated, but a record by itself. So
-/// is data with a wrong checksum, as in Amazon's own readers: it only begins like an aggregated record.
+/// Returns the user records of an aggregated record; `None` if the data is not aggregated, but a record by itself. A
+/// wrong checksum also gives `None`, as in Amazon's own readers: such data only begins like an aggregated record.
 pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
     let (message, checksum) = data.strip_prefix(&MAGIC)?.split_last_chunk::<CHECKSUM_LEN>()?;
     if Md5::digest(message).as_slice() != checksum {

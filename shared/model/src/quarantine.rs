@@ -124,7 +124,7 @@ impl Quarantined {
         self
     }
 
-    /// Sets the uplink that it is.
+    /// Sets the uplink.
     #[must_use]
     pub fn of(mut self, uplink: &Uplink) -> Self {
         self.device = Some(uplink.device);
