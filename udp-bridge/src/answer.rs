@@ -38,8 +38,8 @@ const DEFERRED: u8 = 1;
 const ANSWERED: u8 = 2;
 
 impl Deferral {
-    /// Starts a timer that sends an empty ACK to each waiting CoAP request of the pack. Returns `None` if the pack has no
-    /// request that may be deferred.
+    /// Starts a timer that sends an empty ACK to each waiting CoAP request of the pack. Returns `None` if the pack has
+    /// no request that may be deferred.
     pub fn start(pack: &Pack, runtime: &Handle) -> Option<Arc<Self>> {
         let deferrable = |reply: &Reply| match &reply.answer {
             Answer::Coap(exchange) if exchange.late() != Late::Silence => Some((reply.peer, exchange.arrived())),
@@ -49,7 +49,8 @@ impl Deferral {
         if arrived.is_empty() {
             return None;
         }
-        let (deferral, late, socket) = (Arc::new(Self::default()), pack.since + PIGGYBACK_TIMEOUT, Arc::clone(&pack.socket));
+        let (deferral, late, socket) =
+            (Arc::new(Self::default()), pack.since + PIGGYBACK_TIMEOUT, Arc::clone(&pack.socket));
         let this = Arc::clone(&deferral);
         runtime.spawn(async move {
             sleep_until(late).await;
@@ -66,8 +67,8 @@ impl Deferral {
     }
 }
 
-/// Answers the senders of a pack, and returns the number of acknowledgements sent. Uplinks that did not become durable are
-/// not acknowledged: CoAP clients get an error code, other meters get nothing and send again.
+/// Answers the senders of a pack, and returns the number of acknowledgements sent. Uplinks that did not become durable
+/// are not acknowledged: CoAP clients get an error code, other meters get nothing and send again.
 pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
     let socket = &pack.socket;
     let deferred = pack.deferral.as_deref().is_some_and(Deferral::end);
@@ -91,8 +92,8 @@ pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
             }
         }
     }
-    let gone = socket.send(&borrowed(&datagrams), SEND_TIMEOUT) + later;
-    if durable { gone } else { 0 }
+    let sent = socket.send(&borrowed(&datagrams), SEND_TIMEOUT) + later;
+    if durable { sent } else { 0 }
 }
 
 fn borrowed(datagrams: &[(SocketAddr, Vec<u8>)]) -> Vec<(SocketAddr, &[u8])> {

@@ -127,8 +127,8 @@ impl Counters {
         }
     }
 
-    /// Counts a rejected datagram. The log line is throttled for each reason, so that a flood of noise does not flood the
-    /// log.
+    /// Counts a rejected datagram. The log line is throttled for each reason, so that a flood of noise does not flood
+    /// the log.
     pub fn refuse(&self, refusal: &Refusal, len: usize) {
         let reason = refusal.reason();
         self.refused.get_or_create(&[("reason", reason)]).inc();

@@ -1,11 +1,11 @@
 //! Remembers the first arrival of each datagram.
 //!
-//! An uplink of a meter without a clock gets the time at which its datagram arrived. If the acknowledgement is lost, the
-//! meter sends the same bytes again, seconds or minutes later. That is the same message and must get the same time, or it
-//! would be stored twice. So the bridge remembers recent arrivals, by content alone: addresses and ports mean nothing
-//! behind a carrier's NAT. The memory belongs to this process: after a restart, or at another bridge, a repeated datagram
-//! gets a new time and becomes a second item with the same count, which does not change the consumption. Meters that send
-//! their clock do not need this.
+//! An uplink of a meter without a clock gets the time at which its datagram arrived. If the acknowledgement is lost,
+//! the meter sends the same bytes again, seconds or minutes later. That is the same message and must get the same time,
+//! or it would be stored twice. So the bridge remembers recent arrivals, by content alone: addresses and ports mean
+//! nothing behind a carrier's NAT. The memory belongs to this process: after a restart, or at another bridge, a
+//! repeated datagram gets a new time and becomes a second item with the same count, which does not change the
+//! consumption. Meters that send their clock do not need this.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -35,8 +35,8 @@ impl FirstSeen {
 
     /// Returns the first arrival of this datagram: now, or earlier.
     ///
-    /// It stores only the datagram's hash. The hash has a random key, so a sender cannot provoke a collision; by chance,
-    /// one full memory in 10^7 has one.
+    /// It stores only the datagram's hash. The hash has a random key, so a sender cannot provoke a collision; by
+    /// chance, one full memory in 10^7 has one.
     pub fn first(&mut self, datagram: &[u8], now: At) -> At {
         if now.unix() - self.young_since.unix() >= REMEMBERED || self.young.len() >= MAX_DATAGRAMS {
             self.old = std::mem::take(&mut self.young);

@@ -1,5 +1,5 @@
-//! HTTP endpoints: `GET /healthz`, whether uplinks become durable; `GET /readyz`, whether meters should send to this bridge;
-//! `GET /metrics`, the counters.
+//! HTTP endpoints: `GET /healthz`, whether uplinks become durable; `GET /readyz`, whether meters should send to this
+//! bridge; `GET /metrics`, the counters.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,8 +32,8 @@ pub struct Health {
 #[derive(Debug, Clone, Copy)]
 struct Failing {
     since: Instant,
-    /// Last rejection. Without traffic the state of the stream is unknown: an old rejection must not keep the bridge out of
-    /// a load balancer for ever.
+    /// Last rejection. Without traffic the state of the stream is unknown: an old rejection must not keep the bridge
+    /// out of a load balancer for ever.
     last: Instant,
 }
 

@@ -1,5 +1,5 @@
-//! Datagrams that the kernel dropped because a socket's buffer was full. The count is read from `/proc/net/udp`, where it is
-//! available without another datagram; `SO_RXQ_OVFL` reports it only with the next one.
+//! Datagrams that the kernel dropped because a socket's buffer was full. The count is read from `/proc/net/udp`, where
+//! it is available without another datagram; `SO_RXQ_OVFL` reports it only with the next one.
 
 use std::collections::BTreeSet;
 

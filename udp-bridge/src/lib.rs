@@ -1,7 +1,7 @@
 //! UDP bridge: NB-IoT meter -> `ProcessRawDataNbiot`.
 //!
-//! The bridge acknowledges a reading only once it is durable. It does not acknowledge a reading that it cannot store, and
-//! the meter sends it again.
+//! The bridge acknowledges a reading only once it is durable. It does not acknowledge a reading that it cannot store,
+//! and the meter sends it again.
 //!
 //! # Layout
 //!

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes in packs that are being put, and their limit. It counts the received bytes; a request takes about three times as
-/// much while it is built and sent.
+/// Bytes in packs that are being put, and their limit. It counts the received bytes; a request takes about three times
+/// as much while it is built and sent.
 #[derive(Debug)]
 pub struct MemoryBudget {
     bytes: AtomicUsize,

@@ -65,8 +65,8 @@ impl Filling {
         self.record.has_room_for(len)
     }
 
-    /// Appends an uplink's record. The device of the first uplink is the partition key; that spreads packs over the shards
-    /// as well as a random key.
+    /// Appends an uplink's record. The device of the first uplink is the partition key; that spreads packs over the
+    /// shards as well as a random key.
     pub fn add(&mut self, device: DeviceId, uplink: &[u8], reply: Option<Reply>) {
         self.since.get_or_insert_with(Instant::now);
         self.record.add(|| device.to_string(), uplink);
