@@ -193,8 +193,8 @@ impl Setting<'_> {
     /// The API does not support this kind: the operator has to enter it in the back end.
     fn event(&self) -> String {
         format!(
-            "event: the API does not support this kind. In the Sigfox back end, under Event configuration of the group, \
-             device type or device, enter\n  Url pattern   {}\n  Use HTTP Method POST, Send SNI on\n  Header        \
+            "event: the API does not support this kind. In the Sigfox back end, under Event configuration of the \
+             group, device type or device, enter\n  Url pattern   {}\n  Use HTTP Method POST, Send SNI on\n  Header        \
              Authorization = {}\n  Content type  application/json\n  Body          {}",
             self.address(self.url, CallbackKind::Event),
             self.secret.header(),
@@ -203,15 +203,15 @@ impl Setting<'_> {
     }
 }
 
-const BIDIR: &str = "bidir: devices get downlinks once the device type's downlinkMode is 1 (CALLBACK) and the callback is \
-    selected for downlinks, by PUT /device-types/ID/callbacks/CALLBACK-ID/downlink";
+const BIDIR: &str = "bidir: devices get downlinks once the device type's downlinkMode is 1 (CALLBACK) and the callback \
+    is selected for downlinks, by PUT /device-types/ID/callbacks/CALLBACK-ID/downlink";
 
 /// <https://support.sigfox.com/docs/out-of-band-(oob)-messages>
 const STATUS: &str =
     "status: Sigfox creates no new callbacks of this kind since September 2026, and ends them in April 2027";
 
-const ERROR: &str = "error: the API requires a subtype but defines none for this type, so it is 0; Sigfox sends this kind \
-    only for a device type whose keepAlive is at least 1800 (seconds)";
+const ERROR: &str = "error: the API requires a subtype but defines none for this type, so it is 0; Sigfox sends this \
+    kind only for a device type whose keepAlive is at least 1800 (seconds)";
 
 #[cfg(test)]
 mod tests;

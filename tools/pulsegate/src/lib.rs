@@ -44,8 +44,8 @@ impl From<String> for CommandOutput {
 pub enum Problem {
     /// The table is not given.
     #[error(
-        "the table is missing: use --table NAME, or set DOWNLINK_TABLE (the stack's output DownlinkTable; after `make up` \
-         it is in .local/env)"
+        "the table is missing: use --table NAME, or set DOWNLINK_TABLE (the stack's output DownlinkTable; after `make \
+         up` it is in .local/env)"
     )]
     NoTable,
     /// The table does not answer.
@@ -126,7 +126,8 @@ pub enum Problem {
     },
     /// Some sent records are still in quarantine.
     #[error(
-        "{0} records have been sent but not deleted from quarantine: the next run sends them again, with the same result"
+        "{0} records have been sent but not deleted from quarantine: the next run sends them again, with the same \
+         result"
     )]
     NotDeleted(usize),
     /// No selection of uplinks.
@@ -148,8 +149,8 @@ pub enum Problem {
     NotEmpty(String),
     /// Some items were left unchanged.
     #[error(
-        "{0} pulse items are of a newer version of their codec than this program has, and were not changed: build it from \
-         the deployed sources"
+        "{0} pulse items are of a newer version of their codec than this program has, and were not changed: build it \
+         from the deployed sources"
     )]
     Newer(u64),
     /// The state of a run is missing or does not match.

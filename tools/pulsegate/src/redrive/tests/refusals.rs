@@ -71,7 +71,7 @@ async fn sent(quarantine: Sick<'_>, takes: &'static str) -> (Value, String, Vec<
     let endpoints = Endpoints { quarantine, again, raw_sigfox, pulse_sigfox, pulse_nbiot, raw_nbiot };
     let CommandOutput { text, problem } =
         timeout(Duration::from_hours(24), send(&endpoints, &order, &Stop::default())).await.unwrap();
-    let why = not.map(|problem| problem.in_full()).unwrap_or_default();
+    let why = problem.map(|problem| problem.in_full()).unwrap_or_default();
     (serde_json::from_str(&text).unwrap(), why, endpoints.raw_sigfox.1.sent())
 }
 
