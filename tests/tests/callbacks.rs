@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
-use pulsegate_tests::{door, yaml};
+use pulsegate_tests::{callback, yaml};
 use serde_json::{Map, Value, json};
 use sigfox_callback::handle;
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ fn request(case: &Value) -> Value {
 /// What comes out: uplinks, events, and reasons of quarantine.
 async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     let secret = FakeSecret::of(&["secret"]);
-    let callback = door::callback(&secret, FakeQueue::default()).await;
+    let callback = callback::function(&secret, FakeQueue::default()).await;
     let request = serde_json::from_value(request(case)).unwrap();
     let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response.status_code, 204, "{}", case["says"]);

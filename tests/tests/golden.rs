@@ -13,7 +13,7 @@ use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, profile, pulse, record};
 use pulsegate_pipeline::batch;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
-use pulsegate_tests::{door, events, yaml};
+use pulsegate_tests::{callback, events, yaml};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use udp_bridge::protocol::vendor_of;
@@ -117,7 +117,7 @@ async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
     let mut lines = Vec::new();
     for (name, request) in requests {
         let secret = FakeSecret::of(&["secret"]);
-        let callback = door::callback(&secret, FakeQueue::default()).await;
+        let callback = callback::function(&secret, FakeQueue::default()).await;
         let request = serde_json::from_value(request).unwrap();
         let response = sigfox_callback::handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
         let mut stored = Vec::new();

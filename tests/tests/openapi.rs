@@ -10,7 +10,7 @@ use pulsegate_model::profile::PROFILES;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::sigfox::CallbackKind;
 use pulsegate_tests::template::Template;
-use pulsegate_tests::{door, yaml};
+use pulsegate_tests::{callback, yaml};
 use serde_json::{Value, json};
 use sigfox_callback::handle;
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ async fn answer(
     raw: FakeQueue,
 ) -> (String, usize, usize, usize) {
     let secret = FakeSecret::of(&["secret"]);
-    let callback = door::callback(&secret, raw).await;
+    let callback = callback::function(&secret, raw).await;
     let mut event = json!({
         "pathParameters": {"profile": "adeunis-pulse-v4", "kind": kind},
         "headers": {"authorization": "Bearer secret"},

@@ -9,7 +9,7 @@ use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge};
-use pulsegate_tests::{door, events};
+use pulsegate_tests::{callback, events};
 use serde_json::{Value, json};
 use sigfox_callback::request::Request;
 use tokio::net::UdpSocket;
@@ -58,7 +58,7 @@ fn items(table: &FakeTable) -> Vec<Value> {
 #[tokio::test]
 async fn the_callback_enqueues_what_raw_sigfox_is_given() {
     let secret = FakeSecret::of(&["local-secret"]);
-    let callback = door::callback(&secret, FakeQueue::default()).await;
+    let callback = callback::function(&secret, FakeQueue::default()).await;
     let request: Request = event("sigfox-callback-uplink.json");
     assert_eq!(sigfox_callback::handle(&request, &callback, soon()).await.status_code, 204);
     assert_eq!(callback.raw.sent(), bodies("raw-sigfox.json")[..1]);
@@ -137,7 +137,7 @@ async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_
 #[tokio::test]
 async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
     let secret = FakeSecret::of(&["local-secret"]);
-    let (callback, raw, pulse) = (door::callback(&secret, FakeQueue::default()).await, raw_stage(), pulse_stage());
+    let (callback, raw, pulse) = (callback::function(&secret, FakeQueue::default()).await, raw_stage(), pulse_stage());
     let mut first = Vec::new();
     for round in 0..2 {
         for message in events::demo_messages().iter().filter(|message| message["network"] == "sigfox") {

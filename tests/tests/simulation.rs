@@ -12,7 +12,7 @@ const CAMPAIGN: Campaign = Campaign { seeds: 300, first: 0, uplinks: 40 };
 fn whatever_fails_nothing_is_lost_or_counted_twice_or_left_anywhere() {
     let summary = CAMPAIGN.run(|_, _| {});
     for (&seed, wrong) in &summary.failed {
-        println!("seed {seed}: {wrong:#?}\nagain: {}", CAMPAIGN.again(seed));
+        println!("seed {seed}: {wrong:#?}\nagain: {}", CAMPAIGN.repeat_command(seed));
     }
     assert_eq!((summary.runs, summary.failed.len()), (CAMPAIGN.seeds, 0));
     assert_eq!(summary.unseen(), [""; 0], "faults that never happened");
