@@ -1,4 +1,4 @@
-//! Every case of `callbacks.yaml`, through the handler: as API Gateway hands it over, to what comes out.
+//! Runs every case of `callbacks.yaml` through the handler: from API Gateway's event to the output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn cases() -> Vec<Value> {
     yaml::read("tests/callbacks.yaml").as_array().cloned().unwrap()
 }
 
-/// The case's request.
+/// Builds the case's request.
 fn request(case: &Value) -> Value {
     let mut headers: Map<String, Value> = case["headers"].as_object().cloned().unwrap_or_default();
     let content_type = case["type"].as_str().unwrap_or("application/json");
@@ -27,7 +27,7 @@ fn request(case: &Value) -> Value {
     })
 }
 
-/// What comes out: uplinks, events, and reasons of quarantine.
+/// Returns the output: uplinks, events, and reasons of quarantine.
 async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     let secret = FakeSecret::of(&["secret"]);
     let callback = callback::function(&secret, FakeQueue::default()).await;
@@ -41,7 +41,8 @@ async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     BTreeMap::from([("uplinks", members("uplinks")), ("events", members("events")), ("quarantined", reasons)])
 }
 
-/// Whether a value has all that is expected of it; `null` is to be absent, and a reason may go on.
+/// Returns whether a value has all expected members. An expected `null` means absent; an expected text with a space is
+/// a prefix.
 fn has(actual: &Value, expected: &Value) -> bool {
     match (actual, expected) {
         (Value::Object(actual), Value::Object(expected)) => {

@@ -1,4 +1,4 @@
-//! Real messages through every stage, in process: what one hands on, the next is given.
+//! Real messages through every stage, in this process: the output of each stage is the input of the next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,13 +38,13 @@ fn event<T: serde::de::DeserializeOwned>(name: &str) -> T {
     serde_json::from_value(events::read(name)).unwrap()
 }
 
-/// The bodies of an SQS event.
+/// Returns the bodies of an SQS event.
 fn bodies(name: &str) -> Vec<String> {
     let records = events::read(name)["Records"].as_array().cloned().unwrap();
     records.iter().map(|record| record["body"].as_str().unwrap().to_owned()).collect()
 }
 
-/// An SQS event of these bodies.
+/// Builds an SQS event with these bodies.
 fn sqs<T: serde::de::DeserializeOwned>(bodies: &[String]) -> T {
     let records: Vec<Value> =
         bodies.iter().enumerate().map(|(n, body)| json!({"messageId": n.to_string(), "body": body})).collect();
@@ -164,7 +164,7 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     let (bridge, raw, pulse) = (Bridge::start().await, raw_stage(), pulse_stage());
     let (_, case) = frames::cases().find(|(_, case)| case["name"] == "ef-hourly-for-a-day").unwrap();
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    // CON POST /m, as a meter repeats it.
+    // CON POST /m, repeated as a meter does.
     let request =
         [&hex::decode("40021234b16dff").unwrap()[..], &hex::decode(case["hex"].as_str().unwrap()).unwrap()].concat();
     for _ in 0..2 {
@@ -190,7 +190,7 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     assert!(items[0]["uplink"].as_str().unwrap().starts_with("2026-11-20T12:00:00Z#"));
 }
 
-/// The demo's message as a request.
+/// Converts a message of the demo to a request.
 fn request(message: &Value) -> Request {
     let event = json!({
         "pathParameters": {"profile": message["profile"], "kind": "uplink"},
