@@ -33,7 +33,7 @@ async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     let callback = callback::function(&secret, FakeQueue::default()).await;
     let request = serde_json::from_value(request(case)).unwrap();
     let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
-    assert_eq!(response.status_code, 204, "{}", case["says"]);
+    assert_eq!(response.status_code, 204, "{}", case["name"]);
     let parse = |text: &String| serde_json::from_str::<Value>(text).unwrap();
     let sent: Vec<Value> = callback.raw.sent().iter().map(parse).collect();
     let members = |field: &str| sent.iter().flat_map(|m| m[field].as_array().cloned().unwrap_or_default()).collect();
@@ -76,7 +76,7 @@ async fn every_shape_becomes_what_it_stands_for() {
         for (what, found) in actual {
             let expected = becomes.get(what).cloned().unwrap_or_else(|| json!([]));
             if !has(&Value::Array(found.clone()), &expected) {
-                wrong.push(format!("{}: {what} are {}, not {expected}", case["says"], Value::Array(found)));
+                wrong.push(format!("{}: {what} are {}, not {expected}", case["name"], Value::Array(found)));
             }
         }
     }
@@ -87,13 +87,13 @@ async fn every_shape_becomes_what_it_stands_for() {
 fn every_case_says_what_it_stands_for_and_where_that_is_from_and_none_is_there_twice() {
     let cases = cases();
     assert!(cases.len() >= 60, "{}", cases.len());
-    let said: BTreeSet<&str> = cases.iter().map(|case| case["says"].as_str().unwrap()).collect();
-    assert_eq!(said.len(), cases.len());
-    let known = ["says", "source", "kind", "method", "type", "query", "headers", "body", "becomes"];
+    let names: BTreeSet<&str> = cases.iter().map(|case| case["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), cases.len());
+    let known = ["name", "source", "kind", "method", "type", "query", "headers", "body", "becomes"];
     for case in &cases {
-        assert!(case["source"].as_str().is_some_and(|source| !source.is_empty()), "{}", case["says"]);
+        assert!(case["source"].as_str().is_some_and(|source| !source.is_empty()), "{}", case["name"]);
         for field in case.as_object().unwrap().keys() {
-            assert!(known.contains(&field.as_str()), "{}: {field}", case["says"]);
+            assert!(known.contains(&field.as_str()), "{}: {field}", case["name"]);
         }
     }
 }

@@ -108,7 +108,7 @@ async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
             "headers": headers, "body": case["body"],
             "requestContext": {"http": {"sourceIp": "185.110.98.4"}},
         });
-        requests.push((case["says"].as_str().unwrap().to_owned(), request));
+        requests.push((case["name"].as_str().unwrap().to_owned(), request));
     }
     for listed in events::listed().into_iter().filter(|listed| listed.file.starts_with("sigfox-callback-")) {
         let mut request = events::read(&listed.file);
