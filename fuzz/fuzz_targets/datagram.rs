@@ -13,7 +13,7 @@ use pulsegate_model::profile;
 use pulsegate_model::profile::PROFILES;
 use udp_bridge::protocol::coap::Late;
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
-use udp_bridge::protocol::{Answer, Inbound, Protocol, Trust, vendor_of};
+use udp_bridge::protocol::{Answer, Inbound, Protocol, Trust};
 
 /// The first is that of docs/nbiot-protocol.md, so that what is sealed there is sealed here.
 const MASTER_KEYS: &str =
@@ -25,7 +25,7 @@ static SEALED: LazyLock<Protocol> = LazyLock::new(|| bare(Trust::Sealed(KEYS.clo
 
 /// Sealed ones, and one in the clear for every profile that has a form of its own.
 static LISTENERS: LazyLock<Vec<Protocol>> = LazyLock::new(|| {
-    let in_the_clear = PROFILES.iter().filter(|profile| vendor_of(profile).is_some());
+    let in_the_clear = PROFILES.iter().filter(|profile| profile.codec.identify.is_some());
     let in_the_clear = in_the_clear.map(|profile| Protocol::in_the_clear(profile, true));
     let coap = [Trust::Sealed(KEYS.clone()), Trust::InTheClear].map(Protocol::Coap);
     [SEALED.clone()].into_iter().chain(coap).chain(in_the_clear).collect()
@@ -69,14 +69,14 @@ fn with_sealed_payload(datagram: &[u8]) -> Option<Vec<u8>> {
 /// Of a meter that proves itself everything is taken, if only it says when it was sealed.
 fn proof_is_enough(datagram: &[u8]) {
     let (time, payload) = (&datagram[14..18], &datagram[18..datagram.len() - 8]);
-    match SEALED.hear(datagram) {
+    match SEALED.read(datagram) {
         Ok(Inbound::Uplink(_, opened, _)) => assert_eq!(opened.payload.bytes(), payload),
         other => assert_eq!(time, [0; 4], "{other:?}"),
     }
 }
 
 fn nobody_gets_in_unproven_and_nothing_is_amplified(listener: &Protocol, datagram: &[u8]) {
-    let Ok(heard) = listener.hear(datagram) else { return };
+    let Ok(heard) = listener.read(datagram) else { return };
     let spoken_to = !matches!(heard, Inbound::Settled(_));
     if spoken_to && matches!(listener.trust(), Trust::Sealed(_)) {
         assert!(is_proved(listener, datagram), "without proof: {heard:?}");

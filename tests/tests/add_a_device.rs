@@ -44,12 +44,21 @@ fn who_follows_the_page_has_the_device_decoded() {
     let costs = fs::read_to_string(place.join("docs/write-cost.md")).unwrap();
     assert!(costs.contains("| `acme-w1-three-logs` | 10 | "), "{costs}");
 
+    assert!(costs.contains("| `acme-w2-three-logs` | 20 | "), "{costs}");
+
     // The meter's frame was read: with one count changed in its case, the last of the commands fails.
     let case = files.get_mut(Path::new("tests/codecs/acme.yaml")).unwrap();
     *case = case.replace("4997", "4998");
     put(&place, &files);
     let (passed, output) = run(&place, &commands[commands.len() - 1]);
     assert!(!passed && output.contains("acme.yaml: \"acme-w1-three-logs\""), "{output}");
+
+    // And its device was identified: the same with another device.
+    let case = files.get_mut(Path::new("tests/codecs/acme.yaml")).unwrap();
+    *case = case.replace("4998", "4997").replace("nbiot:490154203237518", "nbiot:490154203237519");
+    put(&place, &files);
+    let (passed, output) = run(&place, &commands[commands.len() - 1]);
+    assert!(!passed && output.contains("acme.yaml: \"acme-w2-three-logs\""), "{output}");
 }
 
 /// Every fenced block of the page, with the line that says what it is for: the last one before it, or the fence of a command.

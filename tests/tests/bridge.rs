@@ -84,7 +84,7 @@ async fn what_the_stream_refuses_is_acknowledged_only_when_it_has_accepted_it_af
 
 #[tokio::test]
 async fn what_the_stream_refuses_for_long_is_given_back_and_acknowledged_when_it_comes_again() {
-    let fixture = Fixture::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
+    let fixture = Fixture::start_with(|pace| pace.put_timeout = Duration::from_millis(50)).await;
     fixture.bridge.stream.set_down(true);
     fixture.send(&datagram(1)).await;
     until(async || metric(fixture.bridge.http, "given_back_total").await == 1).await;
@@ -331,7 +331,7 @@ async fn a_sealed_coap_request_that_takes_long_is_acknowledged_empty_and_answere
 
 #[tokio::test]
 async fn a_coap_request_that_the_stream_refuses_is_answered_5_03() {
-    let fixture = Fixture::start_with(|pace| pace.patience = Duration::from_millis(50)).await;
+    let fixture = Fixture::start_with(|pace| pace.put_timeout = Duration::from_millis(50)).await;
     fixture.meter.connect(fixture.bridge.coap_trusted).await.unwrap();
     fixture.bridge.stream.set_down(true);
     fixture.send(&post(true, 0x1234, &datagram(38))).await;

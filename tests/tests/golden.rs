@@ -17,7 +17,7 @@ use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_tests::{callback, events, yaml};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use udp_bridge::protocol::vendor_of;
+use udp_bridge::protocol::clear;
 
 const RETENTION_DAYS: u32 = 400;
 
@@ -148,8 +148,10 @@ fn every_datagram_is_identified_as_it_was() {
     for (name, datagram) in datagrams {
         let mut heads = serde_json::Map::new();
         for profile in PROFILES.iter() {
-            let Some(open) = vendor_of(profile) else { continue };
-            let head = match open(&datagram) {
+            if profile.codec.identify.is_none() {
+                continue;
+            }
+            let head = match clear::open(profile, &datagram) {
                 Ok(opened) => json!({
                     "device": opened.device, "clock": opened.clock, "sequence": opened.sequence, "radio": opened.radio,
                     "payload": opened.payload,

@@ -1,4 +1,4 @@
-//! The settings, checked whole at start.
+//! The settings, all checked at start.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -10,32 +10,34 @@ use pulsegate_model::profile::Profile;
 use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 
 use crate::protocol::sealed::MasterKeys;
-use crate::protocol::{self, Protocol, Trust};
+use crate::protocol::{Protocol, Trust};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-udp-bridge: takes the datagrams of NB-IoT meters, puts them to a Kinesis stream, and only then acknowledges the meter.
+udp-bridge: receives datagrams of NB-IoT meters, puts them to a Kinesis stream, and only then acknowledges the meter.
 
-It takes no arguments but --help and --version. EnvSettings are environment variables; of the listeners, one at least:
+It takes no arguments but --help and --version. EnvSettings are environment variables; one listener is required:
 
   STREAM_NAME            the Kinesis stream (required)
-  SEALED_LISTENERS       PROFILE=ADDRESS[,PROFILE=ADDRESS...]: where the datagrams of a device profile come in, each in
-                         a sealed envelope, which proves its sender. Example: adeunis-pulse4-nbiot=0.0.0.0:7010
-  COAP_LISTENERS         ADDRESS[,ADDRESS...]: where CoAP requests come in, POST /PROFILE, each with a sealed envelope as
+  SEALED_LISTENERS       PROFILE=ADDRESS[,PROFILE=ADDRESS...]: addresses for the datagrams of a device profile, each in a
+                         sealed envelope, which authenticates its sender. Example: adeunis-pulse4-nbiot=0.0.0.0:7010
+  COAP_LISTENERS         ADDRESS[,ADDRESS...]: addresses for CoAP requests, POST /PROFILE, each with a sealed envelope as
                          its payload. Example: 0.0.0.0:5683
   MASTER_KEYS_SECRET_ID  name or ARN of the secret with the master keys, {\"1\": \"KEY\", ...} (required with either)
-  TRUSTED_LISTENERS      as SEALED_LISTENERS, but in the clear. Whoever reaches such an address can send in any meter's
-                         name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011,
+  TRUSTED_LISTENERS      as SEALED_LISTENERS, but in the clear. Any host that reaches such an address can send in any
+                         meter's name: open it to a private APN only. Example: adeunis-pulse4-nbiot=0.0.0.0:7011,
                          dragino-sw3l-nb=0.0.0.0:7012, senml-cbor=0.0.0.0:7013. Loggers of the profile efento speak CoAP
                          there, to paths of their own. Example: efento=0.0.0.0:5684
   COAP_TRUSTED_LISTENERS as COAP_LISTENERS, but in the clear
   ACKNOWLEDGE            whether datagrams are acknowledged, true or false (default true; CoAP always is)
   HTTP_ADDR              address of GET /healthz, /readyz and /metrics (default 0.0.0.0:8080)
   LINGER_MS              how long a datagram waits for others to share a request with (default 200)
-  HOLD_MB                how much may be held that is not durable yet; then the sockets are no longer read (default 16).
+  HOLD_MB                limit of data that is not durable yet; at the limit the sockets are no longer read (default 16).
                          The process takes up to three times as much
-  DRAIN_SECONDS          how long it may take to finish after SIGTERM (default 25, under the 30 of ECS); a second one ends
-                         it at once
+  DRAIN_SECONDS          time to finish after SIGTERM (default 25, under the 30 of ECS); a second SIGTERM ends the process
+                         at once
+  METRICS                where metrics go: cloudwatch writes a line in CloudWatch's embedded metric format to standard
+                         output every minute; prometheus does not. GET /metrics has them either way (default cloudwatch)
   LOG_LEVEL              TRACE, DEBUG, INFO, WARN or ERROR (default INFO)
 
 and those of every AWS SDK: AWS_REGION, AWS_ENDPOINT_URL, credentials.
@@ -46,12 +48,14 @@ and those of every AWS SDK: AWS_REGION, AWS_ENDPOINT_URL, credentials.
 pub struct Config {
     /// `STREAM_NAME`.
     pub stream: String,
-    /// `MASTER_KEYS_SECRET_ID`: there if any listener is sealed.
+    /// `MASTER_KEYS_SECRET_ID`: set if any listener is sealed.
     pub master_keys_secret: Option<String>,
     /// `HTTP_ADDR`.
     pub http: SocketAddr,
-    /// How it takes its time and its room.
+    /// Time and memory limits.
     pub pace: Pace,
+    /// `METRICS`.
+    pub metrics: MetricsTarget,
     sealed: Vec<Address>,
     trusted: Vec<Address>,
     coap: Vec<SocketAddr>,
@@ -59,7 +63,7 @@ pub struct Config {
     acknowledge: bool,
 }
 
-/// How much things may take.
+/// Time and memory limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// `LINGER_MS`.
@@ -68,11 +72,33 @@ pub struct Pace {
     pub drain: Duration,
     /// `HOLD_MB`, in bytes.
     pub hold: usize,
-    /// For how long a datagram is tried to be put. By then its meter has sent it again. No setting, but tests are impatient.
-    pub patience: Duration,
+    /// How long a put of a datagram is retried. By then its meter has sent it again. Not a setting; tests use a shorter one.
+    pub put_timeout: Duration,
 }
 
-/// Where the datagrams of one profile come in.
+/// Where metrics go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MetricsTarget {
+    /// Lines in CloudWatch's embedded metric format, on standard output.
+    #[default]
+    CloudWatch,
+    /// Prometheus, which fetches them from `GET /metrics`.
+    Prometheus,
+}
+
+impl FromStr for MetricsTarget {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "cloudwatch" => Ok(Self::CloudWatch),
+            "prometheus" => Ok(Self::Prometheus),
+            _ => Err("set it to cloudwatch or prometheus"),
+        }
+    }
+}
+
+/// The address for the datagrams of one profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
     /// Scope they are.
@@ -111,11 +137,12 @@ impl Config {
             acknowledge: settings.optional("ACKNOWLEDGE")?.unwrap_or(true),
             master_keys_secret: settings.optional("MASTER_KEYS_SECRET_ID")?,
             http: settings.optional("HTTP_ADDR")?.unwrap_or(DEFAULT_HTTP),
+            metrics: settings.optional("METRICS")?.unwrap_or_default(),
             pace: Pace {
                 linger: Duration::from_millis(settings.optional("LINGER_MS")?.unwrap_or(200)),
                 drain: Duration::from_secs(settings.optional("DRAIN_SECONDS")?.unwrap_or(25)),
                 hold: settings.optional::<Megabytes>("HOLD_MB")?.unwrap_or(Megabytes(16)).bytes(),
-                patience: Duration::from_secs(10),
+                put_timeout: Duration::from_secs(10),
             },
         };
         if config.needs_keys() && config.master_keys_secret.is_none() {
@@ -132,7 +159,7 @@ impl Config {
         !(self.sealed.is_empty() && self.coap.is_empty())
     }
 
-    /// Where datagrams come in, and how they are read there. `keys` are there if a listener needs them.
+    /// The addresses with their protocols. `keys` are required if a listener is sealed.
     pub fn listeners(&self, keys: Option<&MasterKeys>) -> Vec<(SocketAddr, Protocol)> {
         let mut listeners = Vec::new();
         if let Some(keys) = keys {
@@ -168,7 +195,7 @@ impl FromStr for Megabytes {
     }
 }
 
-/// Several, with commas between them.
+/// A list, separated by commas.
 struct List<T>(Vec<T>);
 
 impl<T: FromStr> FromStr for List<T> {
@@ -185,7 +212,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, ListenerError> {
         let (name, addr) = text.split_once('=').ok_or_else(|| ListenerError::Form(text.to_owned()))?;
         let profile = profile::find(Network::Nbiot, name)
-            .filter(|profile| protocol::vendor_of(profile).is_some())
+            .filter(|profile| profile.codec.identify.is_some())
             .ok_or_else(|| ListenerError::Profile(name.to_owned()))?;
         let addr = addr.parse().map_err(|_| ListenerError::Address(addr.to_owned()))?;
         Ok(Self { profile, addr })
@@ -193,7 +220,7 @@ impl FromStr for Address {
 }
 
 fn known_profiles() -> String {
-    let known = profile::PROFILES.iter().filter(|profile| protocol::vendor_of(profile).is_some());
+    let known = profile::PROFILES.iter().filter(|profile| profile.codec.identify.is_some());
     known.map(|profile| profile.name).collect::<Vec<_>>().join(", ")
 }
 

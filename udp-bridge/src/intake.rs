@@ -99,7 +99,7 @@ impl Intake {
     }
 
     fn take(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
-        let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.hear(datagram) };
+        let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.read(datagram) };
         match heard {
             Ok(Inbound::Uplink(profile, opened, answer)) => {
                 self.counters.authenticated.inc();

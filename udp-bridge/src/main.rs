@@ -6,7 +6,7 @@ use pulsegate_aws::{KinesisStream, SecretStore};
 use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
-use udp_bridge::config::{Config, HELP};
+use udp_bridge::config::{Config, HELP, MetricsTarget};
 use udp_bridge::protocol::sealed::MasterKeys;
 use udp_bridge::server::{self, Sockets};
 
@@ -23,19 +23,21 @@ async fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(other) => {
-            eprintln!("udp-bridge: unknown argument {other:?}; it is set up by environment variables, see --help");
+            eprintln!("udp-bridge: unknown argument {other:?}; set environment variables instead, see --help");
             return ExitCode::from(2);
         }
     }
     telemetry::init(environment("LOG_LEVEL").as_deref());
-    telemetry::install(pulsegate_aws::EmbeddedMetrics);
-    // A thread or task that died alone would leave its meters unheard. Nothing is lost with the whole: they send again.
+    // A thread or task that died alone would leave its meters without service. When the whole process ends, they send again.
     std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(%panic, "ends");
+        tracing::error!(%panic, "ending after a panic");
         std::process::exit(101)
     }));
     let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
-    // Before anything takes time: process 1 of a container does not hear a signal that it has not asked for.
+    if config.metrics == MetricsTarget::CloudWatch {
+        telemetry::install(pulsegate_aws::EmbeddedMetrics);
+    }
+    // First of all: process 1 of a container receives no signal that it has not registered for.
     let mut terminate = or_exit(signal(SignalKind::terminate()));
     let sdk = pulsegate_aws::sdk_config().await;
     let keys = match config.master_keys_secret.as_ref().filter(|_| config.needs_keys()) {
@@ -49,10 +51,10 @@ async fn main() -> ExitCode {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-        // Whoever says it twice does not want to wait.
+        // A second signal ends the process at once.
         tokio::spawn(async move {
             terminate.recv().await;
-            tracing::warn!("told to stop a second time: ends at once; what is not durable was not acknowledged");
+            tracing::warn!("second signal: ending at once; data that is not durable was not acknowledged");
             std::process::exit(1);
         });
     };

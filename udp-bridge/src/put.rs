@@ -93,7 +93,7 @@ impl<S: Stream> Putter<S> {
     /// Puts a request until all of it is accepted or patience is over. What is accepted is acknowledged at once, and only
     /// what is not is put again.
     async fn put(&self, mut packs: Vec<Pack>) {
-        let give_up = Instant::now() + self.pace.patience;
+        let give_up = Instant::now() + self.pace.put_timeout;
         let mut pause = FIRST_PAUSE;
         let mut answers = Vec::new();
         loop {

@@ -89,7 +89,7 @@ impl Bridge {
         if Instant::now() < running.down_until {
             return false;
         }
-        let Ok(Inbound::Uplink(profile, opened, _)) = self.listeners[listener as usize].hear(datagram) else {
+        let Ok(Inbound::Uplink(profile, opened, _)) = self.listeners[listener as usize].read(datagram) else {
             lock(&self.refused).insert(datagram.to_vec());
             // Ends the repetitions. The real bridge does not answer unauthenticated datagrams.
             acknowledged.notify_one();

@@ -151,7 +151,8 @@ impl History {
         .unwrap();
         self.raw.push(pulsegate_aws::items::raw_item(&uplink, 4_000));
         if n.is_multiple_of(50) {
-            self.raw.push(Uplink { kind: Kind::DataAdvanced, ..uplink.clone() }.raw_item(4_000));
+            let advanced = Uplink { kind: Kind::DataAdvanced, ..uplink.clone() };
+            self.raw.push(pulsegate_aws::items::raw_item(&advanced, 4_000));
         }
         let Ok(now) = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item)) else { return };
         let key = Key::of(&now).unwrap();

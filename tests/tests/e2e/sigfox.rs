@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use pulsegate_model::at::At;
-use pulsegate_pipeline::downlink::Downlink;
+use pulsegate_pipeline::downlink::Entry;
 use pulsegate_tests::events;
 use serde_json::{Value, json};
 
@@ -113,7 +113,10 @@ pub async fn a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_an
     let items = cloud.items_of("DOWNLINK_TABLE", "sigfox:D0417").await;
     let states: Vec<&str> = items
         .into_iter()
-        .filter_map(|item| Downlink::from_item(item).ok())
+        .filter_map(|item| match Entry::read(serde_dynamo::from_item(item).unwrap()) {
+            Entry::Downlink(downlink) => Some(downlink),
+            _ => None,
+        })
         .map(|downlink| downlink.state(At::from_unix(1_795_176_100).unwrap()).name())
         .collect();
     assert_eq!(states, ["delivered", "answered"]);

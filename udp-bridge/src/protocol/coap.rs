@@ -17,7 +17,7 @@ use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::profile::Profile;
 
-use super::{Answer, Inbound, Refusal, Trust, sealed, vendor_of};
+use super::{Answer, Inbound, Refusal, Trust, sealed};
 
 #[cfg(test)]
 mod tests;
@@ -243,7 +243,7 @@ fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Inbound, Refusal>
 /// The profile that the request is for.
 fn wanted(request: &Request<'_>, trust: &Trust) -> Result<&'static Profile, Refusal> {
     let profile = profile::find(Network::Nbiot, request.path()?).ok_or(Refusal::Path)?;
-    if matches!(trust, Trust::InTheClear) && vendor_of(profile).is_none() {
+    if matches!(trust, Trust::InTheClear) && profile.codec.identify.is_none() {
         return Err(Refusal::Path);
     }
     if request.method == RequestType::Post { Ok(profile) } else { Err(Refusal::Method) }

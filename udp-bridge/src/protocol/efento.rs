@@ -1,33 +1,33 @@
-//! Efento loggers, in the clear: CoAP with fixed paths. The messages are drawn in [`pulsegate_model::codec::efento`].
+//! Efento's loggers in the clear: CoAP with fixed paths. [`pulsegate_model::codec::efento`] draws the messages.
 //!
-//! `POST m` brings measurements, `c` the configuration and `i` what the device says of itself. Each is an uplink; the codec has to
-//! know which, and only the path tells, so the path chooses the profile. Once it is durable a confirmable one is answered
-//! 2.01 with the time, by which the logger sets its clock; if it does not become so, 5.00, and the logger sends again.
-//! However long that takes, the logger hears nothing before: nowhere is it documented that it tells an empty acknowledgement
-//! from an answer. What it repeats meanwhile is the same uplink. A non-confirmable request gets no answer. `t` asks for the time, and is answered 2.05 with four bytes.
+//! `POST m` carries measurements, `c` the configuration and `i` the device's description of itself. Each is an uplink. Their
+//! bytes do not tell them apart, so the path chooses the profile. Once an uplink is durable, the bridge answers a confirmable
+//! request 2.01 with the time, by which the logger sets its clock. If it does not become durable, the answer is 5.00, and the
+//! logger repeats the request. The bridge sends nothing before that: no document says that loggers tell an empty acknowledgement
+//! from an answer. A repeated request is the same uplink. A non-confirmable request gets no answer. `t` asks for the time; the
+//! answer is 2.05 with four bytes.
 //!
-//! The answer to an uplink is shorter than its request. That to `t` is three bytes longer than the shortest there is, 9 bytes
-//! to 6 (37 to 34 with the headers of UDP and IP), and may go to a forged address as everything on a trusted listener.
+//! The answer to an uplink is shorter than its request. The answer to `t` is three bytes longer than the shortest request, 9
+//! bytes to 6 (37 to 34 with the headers of UDP and IP). It may go to a forged address, as everything on a trusted listener.
 
 use coap_lite::{RequestType, ResponseType};
-use pulsegate_model::codec::efento::{Head, reply};
-use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::codec::efento::MessageHead;
+use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::profile::Profile;
-use pulsegate_model::uplink::{Payload, Radio};
 
 use super::coap::{self, Late, Outcomes, Request};
 use super::sealed::now;
-use super::{Answer, IdentifiedUplink, Inbound, Refusal, Trust, checksum};
+use super::{Answer, IdentifiedUplink, Inbound, Refusal, Trust};
 
-/// The profiles of what comes to `c` and `i`, at every listener.
+/// The profiles of messages to `c` and `i`, at every listener.
 const CONFIGURATION: &str = "efento-configuration";
 const DEVICE_INFO: &str = "efento-device-info";
 
-/// 5.00 makes a logger send again; of 5.03 the vendor says nothing.
+/// 5.00 makes a logger repeat the request; Efento does not document 5.03.
 const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back: ResponseType::InternalServerError };
 
-/// Reads a CoAP message to a listener of Efento loggers, whose measurements are of this profile.
+/// Reads a CoAP message at a listener for Efento's loggers. `measurements` is the profile of what arrives at `m`.
 pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<Inbound, Refusal> {
     coap::read(datagram, &Trust::InTheClear, |request| {
         let refused = |refusal| if request.confirmable { Ok(request.refuse(refusal)) } else { Err(refusal) };
@@ -35,27 +35,22 @@ pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<In
     })
 }
 
-/// Measurements, wherever they come in.
-pub(super) fn open(payload: &[u8]) -> Result<IdentifiedUplink, Refusal> {
-    opened("m", payload, Head::of_measurements(payload)?)
-}
-
 fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Inbound, Refusal> {
     let payload = request.payload();
     let path = request.path()?;
     let (profile, head) = match (path, request.method) {
-        // By GET as well, which is how another server has it.
+        // GET as well: another server documents it so.
         ("t", RequestType::Post | RequestType::Get) => {
             let answer = || request.answer(ResponseType::Content, &now().to_be_bytes());
             return Ok(Inbound::Asked(request.confirmable.then(answer)));
         }
-        ("m", RequestType::Post) => (measurements, Head::of_measurements(payload)?),
-        ("c", RequestType::Post) => (fixed(CONFIGURATION)?, Head::of_configuration(payload)?),
-        ("i", RequestType::Post) => (fixed(DEVICE_INFO)?, Head::of_device_info(payload)?),
+        ("m", RequestType::Post) => (measurements, MessageHead::of_measurements(payload)?),
+        ("c", RequestType::Post) => (fixed(CONFIGURATION)?, MessageHead::of_configuration(payload)?),
+        ("i", RequestType::Post) => (fixed(DEVICE_INFO)?, MessageHead::of_device_info(payload)?),
         ("m" | "c" | "i" | "t", _) => return Err(Refusal::Method),
         _ => return Err(Refusal::Path),
     };
-    let mut opened = opened(path, payload, head)?;
+    let mut opened = IdentifiedUplink::new(&head.of_path(path, payload), payload)?;
     let acknowledgement = std::mem::take(&mut opened.acknowledgement);
     let answer = if request.confirmable {
         Answer::Coap(Box::new(request.exchange(Late::Silence, OUTCOMES, acknowledgement)))
@@ -65,20 +60,7 @@ fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Inboun
     Ok(Inbound::Uplink(profile, opened, answer))
 }
 
-fn opened(path: &str, payload: &[u8], head: Head) -> Result<IdentifiedUplink, Refusal> {
-    Ok(IdentifiedUplink {
-        device: DeviceId::NbiotSerial(head.serial),
-        clock: head.newest,
-        // The same bytes are another uplink where they come in by another path.
-        sequence: Some(checksum(&[path.as_bytes(), payload])),
-        radio: Radio { signal_quality: head.signal, ..Radio::default() },
-        payload: Payload::from_bytes(payload)?,
-        // What a device says of itself costs it a message, so it is asked after a reset only.
-        acknowledgement: reply(now(), head.after_reset),
-    })
-}
-
-/// The profile of that name, whichever others have its codec.
+/// The profile of this name, whichever other profiles have its codec.
 fn fixed(name: &str) -> Result<&'static Profile, Refusal> {
     profile::find(Network::Nbiot, name).ok_or(Refusal::Path)
 }
@@ -87,9 +69,15 @@ fn fixed(name: &str) -> Result<&'static Profile, Refusal> {
 mod tests {
     use coap_lite::{CoapOption, MessageClass, MessageType, Packet};
     use proptest::prelude::*;
+    use pulsegate_model::codec::efento::reply;
 
     use super::*;
-    use crate::protocol::Protocol;
+    use crate::protocol::{Protocol, clear};
+
+    /// Measurements that arrive another way.
+    fn open(payload: &[u8]) -> Result<IdentifiedUplink, Refusal> {
+        clear::open(profile::find(Network::Nbiot, "efento").unwrap(), payload)
+    }
 
     /// Captured from a device; the second is the shortest that is anybody's.
     const MEASURED: &str = "0a06282c02424eed1001183c220f080110b8d0a7c20620d2032a020000220e080210b8d0a7c20620722a0200002896d5a7c20640014809820100";
@@ -109,7 +97,7 @@ mod tests {
 
     fn hear_packet(packet: &Packet) -> Result<Inbound, Refusal> {
         let profile = pulsegate_model::profile::find(Network::Nbiot, "efento").unwrap();
-        Protocol::in_the_clear(profile, true).hear(&packet.to_bytes().unwrap())
+        Protocol::in_the_clear(profile, true).read(&packet.to_bytes().unwrap())
     }
 
     fn uplink(packet: &Packet) -> (&'static str, IdentifiedUplink, Answer) {

@@ -1,33 +1,31 @@
-//! What a datagram is: whose uplink, and how its sender is told that it is durable.
+//! Parses datagrams: identifies the device, and prepares the answer.
 //!
-//! - [`sealed`]: the envelope that proves its sender.
-//! - Each vendor's own form, in the clear, for listeners that are declared as trusted: a file each.
-//! - [`coap`]: either of them as the payload of a CoAP request. [`efento`] is a vendor's own way in CoAP.
+//! - [`sealed`]: the envelope that authenticates its sender.
+//! - [`clear`]: makers' own forms, in the clear, at listeners that are declared as trusted. Codecs read them.
+//! - [`coap`]: either of them as the payload of a CoAP request. [`efento`]: a maker's own use of CoAP.
 
 use pulsegate_model::at::At;
-use pulsegate_model::codec::Undecodable;
+use pulsegate_model::codec::{Identify, Undecodable};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::profile::Profile;
 use pulsegate_model::uplink::{Payload, Radio, UplinkError};
 
-mod adeunis_pulse4;
+pub mod clear;
 pub mod coap;
-mod dragino;
 mod efento;
 pub mod sealed;
-mod senml;
 
 use coap::Exchange;
 use sealed::MasterKeys;
 
 use crate::socket::MAX_DATAGRAM;
 
-/// Why a sender is believed to be who it says.
+/// Why the bridge accepts a sender's identity.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// Each uplink is sealed.
+    /// Each uplink is sealed, which authenticates its sender.
     Sealed(MasterKeys),
-    /// Whoever reaches the listener is believed; uplinks are in their vendor's form.
+    /// The network in front of the listener is trusted; uplinks are in their maker's form.
     InTheClear,
 }
 
@@ -38,9 +36,9 @@ pub enum Protocol {
     Datagram {
         /// Scope.
         profile: &'static Profile,
-        /// And why.
+        /// Why the sender's identity is accepted.
         trust: Trust,
-        /// Whether it is acknowledged. Some meters do not listen.
+        /// Whether uplinks are acknowledged. Some meters do not listen.
         acknowledge: bool,
     },
     /// A datagram is a CoAP message, whose path names the profile.
@@ -49,86 +47,86 @@ pub enum Protocol {
     Efento(&'static Profile),
 }
 
-/// What has come in.
+/// A parsed datagram.
 #[derive(Debug)]
 pub enum Inbound {
-    /// An uplink, and how its sender is told.
+    /// An uplink, and the answer to its sender.
     Uplink(&'static Profile, IdentifiedUplink, Answer),
-    /// Not an uplink, and answered at once.
+    /// Rejected, with an answer that is sent at once.
     Wrong(Refusal, Vec<u8>),
-    /// A question that is answered at once, if at all, and nothing to keep.
+    /// A question with its answer, if it gets one. Nothing is stored.
     Asked(Option<Vec<u8>>),
-    /// The sender has our separate response of that message ID.
+    /// The sender acknowledges the separate response with this message ID.
     Settled(u16),
 }
 
-/// What an uplink's sender is told.
+/// The answer to an uplink's sender.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    /// This, once it is durable. Nothing if it is empty.
+    /// These bytes, once the uplink is durable. No datagram if empty.
     Datagram(Vec<u8>),
-    /// What CoAP asks for.
+    /// The response of a CoAP exchange.
     Coap(Box<Exchange>),
 }
 
-/// What an uplink's head tells. What is behind it is not looked at: that is the codec's work, later.
+/// An uplink whose device is identified. Only its head has been read; the codec reads the rest later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdentifiedUplink {
-    /// Who sent it.
+    /// The device that sent it.
     pub device: DeviceId,
-    /// The device's own time, where it carries it.
+    /// The device's own time, if the uplink has it.
     pub clock: Option<At>,
-    /// The device's message counter; where the format has none, a checksum.
+    /// The device's message counter; a checksum if the format has none.
     pub sequence: Option<u32>,
-    /// What it says of its reception.
+    /// Reception as the device reports it.
     pub radio: Radio,
-    /// What the codec is to read.
+    /// The bytes for the codec.
     pub payload: Payload,
-    /// Sent back once the uplink is durable. Never longer than the datagram: an address can be forged, and nobody is to
-    /// be flooded by way of us.
+    /// Sent back once the uplink is durable. Never longer than the datagram: an address can be forged, and the bridge must
+    /// not amplify.
     pub acknowledgement: Vec<u8>,
 }
 
-/// The datagram is turned away. Nothing that has not proved whose it is gets an answer.
+/// Why a datagram is rejected. An unauthenticated datagram gets no answer.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum Refusal {
-    /// No head, in a vendor's form.
+    /// The head names no device.
     #[error(transparent)]
     Head(#[from] Undecodable),
-    /// Longer than any datagram that is taken; what came of it is cut off.
+    /// Longer than the longest accepted datagram; the rest was cut off.
     #[error("longer than {MAX_DATAGRAM} bytes")]
     TooLong,
-    /// No payload of an uplink.
+    /// Not a valid payload of an uplink.
     #[error(transparent)]
     Payload(#[from] UplinkError),
     /// Shorter than an empty sealed envelope.
     #[error("too short for a sealed envelope")]
     TooShort,
-    /// Not a sealed envelope of a version this code knows.
-    #[error("{0:#04x} is not the version of a sealed uplink")]
+    /// A version of the sealed envelope that this code does not know.
+    #[error("{0:#04x} is not a known version of the sealed envelope")]
     Version(u8),
-    /// Its key or its tag is not the device's.
-    #[error("the sender has not proved itself")]
+    /// Its key ID is unknown, or its tag is wrong.
+    #[error("the sender is not authenticated: unknown key ID or wrong tag")]
     Unproven,
-    /// It does not say when it was sealed.
-    #[error("a sealed uplink has to carry the meter's time")]
+    /// The meter's time is missing.
+    #[error("the sealed uplink lacks the meter's time")]
     NoTime,
-    /// Not a message of CoAP version 1 that a server could be sent.
+    /// Not a CoAP version 1 message for a server.
     #[error("not a CoAP request")]
     NotCoap,
-    /// Its path is not one profile's name, or not a vendor's own.
-    #[error("the path is not that of anything that can be read here")]
+    /// The path names neither a profile nor a maker's own resource.
+    #[error("the path names no profile that this listener can read")]
     Path,
-    /// Something other than POST.
+    /// A method other than POST.
     #[error("the method is not POST")]
     Method,
-    /// A critical option this code does not know.
+    /// An unknown critical option.
     #[error("option {0} is critical and not known")]
     CriticalOption(u16),
 }
 
 impl Refusal {
-    /// Every reason by which refusals are counted.
+    /// Every label by which refusals are counted.
     pub const REASONS: [&str; 10] = [
         "head",
         "too-long",
@@ -142,7 +140,7 @@ impl Refusal {
         "critical-option",
     ];
 
-    /// The reason it is counted by.
+    /// The label it is counted by.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Head(_) => "head",
@@ -160,19 +158,19 @@ impl Refusal {
 }
 
 impl Protocol {
-    /// What a profile's devices speak in the clear, at a listener of their own.
+    /// The protocol of a profile's devices in the clear, at a listener of their own.
     pub fn in_the_clear(profile: &'static Profile, acknowledge: bool) -> Self {
-        match profile.codec.name {
-            "efento" => Self::Efento(profile),
+        match profile.codec.identify {
+            Some(Identify::EfentoCoap(_)) => Self::Efento(profile),
             _ => Self::Datagram { profile, trust: Trust::InTheClear, acknowledge },
         }
     }
 
-    /// Reads a datagram.
+    /// Parses a datagram.
     ///
     /// # Errors
-    /// [`Refusal`]: it gets no answer.
-    pub fn hear(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
+    /// [`Refusal`]: the datagram gets no answer.
+    pub fn read(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
         match self {
             Self::Datagram { profile, trust, acknowledge } => {
                 let mut opened = trust.open(profile, datagram, *acknowledge)?;
@@ -184,7 +182,7 @@ impl Protocol {
         }
     }
 
-    /// Why its senders are believed.
+    /// Why its senders' identity is accepted.
     pub fn trust(&self) -> &Trust {
         match self {
             Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
@@ -201,7 +199,7 @@ impl Trust {
                 sealed.opened(if acknowledge { sealed.acknowledgement() } else { vec![] })
             }
             Self::InTheClear => {
-                let mut opened = vendor_of(profile).ok_or(Refusal::Path)?(uplink)?;
+                let mut opened = clear::open(profile, uplink)?;
                 if !acknowledge {
                     opened.acknowledgement.clear();
                 }
@@ -209,30 +207,4 @@ impl Trust {
             }
         }
     }
-}
-
-/// Reads a vendor's datagram.
-pub type Vendor = fn(&[u8]) -> Result<IdentifiedUplink, Refusal>;
-
-/// How a vendor's own datagrams of a profile are read; `None` for a profile that has none.
-pub fn vendor_of(profile: &Profile) -> Option<Vendor> {
-    match profile.codec.name {
-        "adeunis-pulse4-nbiot" => Some(adeunis_pulse4::open),
-        "dragino-sw3l-nb" | "dragino-cpn01-nb" => Some(dragino::open),
-        "senml-json" => Some(senml::open_json),
-        "senml-cbor" => Some(senml::open_cbor),
-        "efento" => Some(efento::open),
-        _ => None,
-    }
-}
-
-/// Stands in for the sequence where a format has none: two uplinks of the same second are two, and the same one repeated
-/// stays one. It is CRC-32, of all that the stored uplink is made from, in parts one behind the other; of two that differ, one
-/// pair in 4,294,967,296 has the same.
-pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for part in parts {
-        hasher.update(part);
-    }
-    hasher.finalize()
 }

@@ -5,6 +5,7 @@
 //! the maker's own vectors; then a profile in `shared/model/profiles.toml` that names it. `docs/add-a-device.md` walks through it.
 
 use crate::at::At;
+use crate::device::DeviceId;
 
 pub mod adeunis_pulse;
 mod cursor;
@@ -42,8 +43,87 @@ pub struct Codec {
     /// The bits of the device's counters, after which they start again at zero. `None` where their maker does not say; a
     /// profile may.
     pub counter_bits: Option<u8>,
+    /// Identifies the device of a datagram that arrives in the clear, in the maker's own form. `None` for a format whose
+    /// bytes name no device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
+    pub identify: Option<Identify>,
     /// Reads a frame of a device with these settings.
     pub decode: fn(&[u8], &CodecSettings) -> Result<Reading, Undecodable>,
+}
+
+/// How datagrams that arrive in the clear are read, and the function that reads the head of one.
+#[derive(Debug, Clone, Copy)]
+pub enum Identify {
+    /// Each datagram is an uplink.
+    Datagram(ReadHead),
+    /// Each datagram is a CoAP message to one of the fixed paths of Efento's loggers; its payload is the uplink.
+    EfentoCoap(ReadHead),
+}
+
+/// Reads the head of an uplink. What is behind it is not looked at: the codec reads that later, from the stored bytes.
+///
+/// # Errors
+/// [`Undecodable`] when the bytes name no device.
+pub type ReadHead = fn(&[u8]) -> Result<Head, Undecodable>;
+
+/// The head of an uplink in its maker's own form.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The device that sent it.
+    pub device: DeviceId,
+    /// The device's own time, if the uplink has it and the clock was set.
+    pub clock: Option<At>,
+    /// The device's message counter; [`checksum`] of the uplink if the format has none.
+    pub sequence: u32,
+    /// Signal quality as the modem reports it, without a unit.
+    pub signal_quality: Option<u8>,
+    /// The device's acknowledgement.
+    pub acknowledgement: Acknowledgement,
+}
+
+/// What a device is sent once its uplink is durable. Never longer than the uplink: an address can be forged, and the bridge
+/// must not amplify.
+#[derive(Debug, Clone, Copy)]
+pub enum Acknowledgement {
+    /// Nothing.
+    None,
+    /// The first so many bytes of its own datagram.
+    Echo(usize),
+    /// A message that this function makes of the time, in seconds since 1970.
+    Time(fn(u32) -> Vec<u8>),
+}
+
+impl Identify {
+    /// Reads the head of an uplink.
+    ///
+    /// # Errors
+    /// [`Undecodable`] when the bytes name no device.
+    pub fn head(&self, uplink: &[u8]) -> Result<Head, Undecodable> {
+        match self {
+            Self::Datagram(read) | Self::EfentoCoap(read) => read(uplink),
+        }
+    }
+}
+
+impl Acknowledgement {
+    /// The acknowledgement of an uplink, at this time in seconds since 1970; empty if the device expects none.
+    pub fn bytes(&self, uplink: &[u8], now: u32) -> Vec<u8> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Echo(len) => uplink.iter().take(*len).copied().collect(),
+            Self::Time(message) => message(now),
+        }
+    }
+}
+
+/// Replaces the sequence where a format has none: two uplinks of the same second stay two, and a repeated one stays one.
+/// CRC-32 over the parts in their order, which must be all that the stored uplink is made of. Of two uplinks that differ, one pair
+/// in 4,294,967,296 has the same.
+pub fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
 }
 
 /// The bytes are no frame of this codec. Nothing of them is guessed; the uplink goes to quarantine with this reason.

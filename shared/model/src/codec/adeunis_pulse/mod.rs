@@ -53,7 +53,7 @@
 //! `pulse_nbiot_lib.js`).
 
 use super::cursor::Cursor;
-use super::{Channel, Codec, Reading, Undecodable, Value};
+use super::{Channel, Codec, Identify, Reading, Undecodable, Value};
 use crate::at::At;
 use crate::codec::CodecSettings;
 
@@ -75,6 +75,7 @@ pub static V2: Codec = Codec {
     name: "adeunis-pulse-v2",
     version: 1,
     counter_bits: Some(32),
+    identify: None,
     decode: |frame, settings| decode(frame, Generation::V2, settings),
 };
 
@@ -83,6 +84,7 @@ pub static V3: Codec = Codec {
     name: "adeunis-pulse-v3",
     version: 2,
     counter_bits: Some(32),
+    identify: None,
     decode: |frame, settings| decode(frame, Generation::V3, settings),
 };
 
@@ -91,12 +93,18 @@ pub static V4: Codec = Codec {
     name: "adeunis-pulse-v4",
     version: 3,
     counter_bits: Some(32),
+    identify: None,
     decode: |frame, settings| decode(frame, Generation::V4, settings),
 };
 
 /// PULSE 4 NB-IoT: a header and a V4 frame.
-pub static NBIOT: Codec =
-    Codec { name: "adeunis-pulse4-nbiot", version: 2, counter_bits: Some(32), decode: nbiot::decode_datagram };
+pub static NBIOT: Codec = Codec {
+    name: "adeunis-pulse4-nbiot",
+    version: 2,
+    counter_bits: Some(32),
+    identify: Some(Identify::Datagram(nbiot::identify)),
+    decode: nbiot::decode_datagram,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Generation {

@@ -1,10 +1,10 @@
 //! The header in front of the frames of PULSE 4 NB-IoT.
 
 use super::super::cursor::Cursor;
-use super::super::{Reading, Undecodable};
-use super::{Generation, decode};
+use super::super::{Acknowledgement, Head, Reading, Undecodable};
+use super::{Generation, decode, v4_clock};
 use crate::codec::CodecSettings;
-use crate::device::Imei;
+use crate::device::{DeviceId, Imei};
 
 /// Bytes in front of the frame in a PULSE 4 NB-IoT datagram.
 pub const NBIOT_HEADER_LEN: usize = 13;
@@ -36,6 +36,19 @@ pub fn split_nbiot(datagram: &[u8]) -> Result<(NbiotHeader, &[u8]), Undecodable>
         return Err(Undecodable::TooShort(datagram.len()));
     }
     Ok((header, cursor.rest()))
+}
+
+/// The acknowledgement is the datagram's own header: the device compares it with what it sent. Adeunis documents none, and a
+/// device that expects none may ignore it.
+pub(super) fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
+    let (header, frame) = split_nbiot(datagram)?;
+    Ok(Head {
+        device: DeviceId::Nbiot(header.imei),
+        clock: v4_clock(frame),
+        sequence: header.frame_counter,
+        signal_quality: Some(header.signal_quality),
+        acknowledgement: Acknowledgement::Echo(NBIOT_HEADER_LEN),
+    })
 }
 
 /// The header's IMEI is kept too: in a sealed envelope or by CoAP, the device is another's to name.

@@ -31,10 +31,11 @@
 use std::borrow::Cow;
 
 use super::cursor::Cursor;
-use super::{Channel, Codec, Details, Flag, Reading, Series, Undecodable, clock};
-use crate::at::At;
+use super::{
+    Acknowledgement, Channel, Codec, Details, Flag, Head, Identify, Reading, Series, Undecodable, checksum, clock,
+};
 use crate::codec::CodecSettings;
-use crate::device::Imei;
+use crate::device::{DeviceId, Imei};
 
 mod records;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub static SW3L_NB: Codec = Codec {
     name: "dragino-sw3l-nb",
     version: 1,
     counter_bits: Some(32),
+    identify: Some(Identify::Datagram(identify)),
     decode: |frame, set| decode(frame, set, sw3l),
 };
 
@@ -55,36 +57,32 @@ pub static CPN01_NB: Codec = Codec {
     name: "dragino-cpn01-nb",
     version: 1,
     counter_bits: Some(24),
+    identify: Some(Identify::Datagram(identify)),
     decode: |frame, set| decode(frame, set, cpn01),
 };
 
-/// Who sent a datagram, and when by the device's own clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sender {
-    /// The meter.
-    pub imei: Imei,
-    /// As the modem reports it, without a unit. `None` in a frame that ends before it.
-    pub signal: Option<u8>,
-    /// The time of the frame; `None` if the clock was not set.
-    pub clock: Option<At>,
-}
-
-/// Reads who sent a datagram; of the rest as much as is there.
+/// Identifies the meter of a datagram, whatever follows its ID.
 ///
-/// # Errors
-/// [`Undecodable`] when it names no meter.
-pub fn sender(frame: &[u8]) -> Result<Sender, Undecodable> {
-    let imei = meter(Cursor::new(frame).array()?)?;
-    let head = Head::read(&mut Cursor::new(frame)).ok();
-    let clock = head.as_ref().and_then(|head| clock(head.time));
-    Ok(Sender { imei, signal: head.map(|head| head.signal), clock })
+/// A message in hex is another uplink than the same one in bytes, with the same points: the datagram is stored as it arrived, and
+/// has to be a function of its key. Dragino documents no acknowledgement over UDP.
+fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
+    let frame = bytes(datagram)?;
+    let imei = meter(Cursor::new(&frame).array()?)?;
+    let header = Header::read(&mut Cursor::new(&frame)).ok();
+    Ok(Head {
+        device: DeviceId::Nbiot(imei),
+        clock: header.as_ref().and_then(|header| clock(header.time)),
+        sequence: checksum(&[datagram]),
+        signal_quality: header.map(|header| header.signal),
+        acknowledgement: Acknowledgement::None,
+    })
 }
 
 /// The bytes that a datagram means: its own, or those that its text is the hex of.
 ///
 /// # Errors
 /// [`Undecodable::Form`] when it is neither.
-pub fn bytes(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
+fn bytes(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
     match datagram.first() {
         Some(b'f' | b'F') => hex::decode(datagram.trim_ascii_end())
             .map(Cow::Owned)
@@ -103,7 +101,7 @@ fn meter(mut id: [u8; 8]) -> Result<Imei, Undecodable> {
 }
 
 /// What all these devices send in front of their records.
-struct Head {
+struct Header {
     imei: Imei,
     imsi: Option<[u8; 8]>,
     model: u8,
@@ -114,7 +112,7 @@ struct Head {
     time: u32,
 }
 
-impl Head {
+impl Header {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Undecodable> {
         let imei = meter(cursor.array()?)?;
         // No model has a number from 0xF0 on.
@@ -165,7 +163,7 @@ struct Layout {
 fn decode(frame: &[u8], settings: &CodecSettings, device: Device) -> Result<Reading, Undecodable> {
     let frame = bytes(frame)?;
     let mut cursor = Cursor::new(&frame);
-    let head = Head::read(&mut cursor)?;
+    let head = Header::read(&mut cursor)?;
     match (head.imsi.is_some(), settings.imsi) {
         (true, false) => return Err(Undecodable::Form("the frame has an IMSI, and the profile does not set imsi")),
         (false, true) => return Err(Undecodable::Form("the frame has no IMSI, although the profile sets imsi")),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::at::At;
 
 /// An SW3L-NB's frame with two records; see `tests/codecs/dragino.yaml`.
 const SW3L: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
@@ -30,13 +31,18 @@ fn at_times(times: [u32; 3]) -> String {
     SW3L.replace("6315537b", &head).replace("63154ecb", &first).replace("63154a1b", &second)
 }
 
+/// Device, clock and signal quality of a datagram, if it names a device.
+fn head(datagram: &[u8]) -> Option<(DeviceId, Option<At>, Option<u8>)> {
+    identify(datagram).ok().map(|head| (head.device, head.clock, head.signal_quality))
+}
+
 #[test]
 fn hex_in_ascii_is_the_same_frame_as_its_bytes() {
     let settings = CodecSettings::default();
     let expected = read(&SW3L_NB, SW3L, &settings).unwrap();
     for text in [SW3L.to_owned(), SW3L.to_uppercase(), format!("{SW3L}\r\n")] {
         assert_eq!((SW3L_NB.decode)(text.as_bytes(), &settings).as_ref(), Ok(&expected), "{text}");
-        assert_eq!(sender(&bytes(text.as_bytes()).unwrap()), sender(&hex::decode(SW3L).unwrap()));
+        assert_eq!(head(text.as_bytes()), head(&hex::decode(SW3L).unwrap()));
     }
     for text in ["f", "f8677870502133170", "f86778705021331701790cxx", "f8 67"] {
         let reason = (SW3L_NB.decode)(text.as_bytes(), &settings).unwrap_err().to_string();
@@ -46,19 +52,15 @@ fn hex_in_ascii_is_the_same_frame_as_its_bytes() {
 
 #[test]
 fn the_sender_is_told_by_a_head_of_either_firmware_and_by_one_that_is_cut_off() {
-    let expected = Sender {
-        imei: "867787050213317".parse().unwrap(),
-        signal: Some(23),
-        clock: "2022-09-05T01:40:11Z".parse().ok(),
-    };
+    let device: DeviceId = "nbiot:867787050213317".parse().unwrap();
+    let expected = (device, "2022-09-05T01:40:11Z".parse().ok(), Some(23));
     let imsi = SW3L.replacen("0179", "f2040490123456780179", 1);
     for frame in [SW3L, &imsi] {
-        assert_eq!(sender(&hex::decode(frame).unwrap()), Ok(expected), "{frame}");
+        assert_eq!(head(&hex::decode(frame).unwrap()), Some(expected), "{frame}");
     }
-    let cut = sender(&hex::decode(&SW3L[..20]).unwrap());
-    assert_eq!(cut, Ok(Sender { signal: None, clock: None, ..expected }));
+    assert_eq!(head(&hex::decode(&SW3L[..20]).unwrap()), Some((device, None, None)));
     for frame in ["", "f867787050", "0867787050213317", "f86778705021331a", "f000000000000000"] {
-        assert!(sender(&hex::decode(frame).unwrap()).is_err(), "{frame}");
+        assert_eq!(head(&hex::decode(frame).unwrap()), None, "{frame}");
     }
 }
 
@@ -151,7 +153,7 @@ proptest! {
                     let _ = (codec.decode)(&form, &settings);
                 }
             }
-            let _ = super::bytes(&form).map(|bytes| sender(&bytes));
+            let _ = identify(&form);
         }
     }
 

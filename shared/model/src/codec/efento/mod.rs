@@ -46,9 +46,9 @@
 
 use prost::Message as _;
 
-use super::{Codec, Details, Reading, Undecodable};
+use super::{Acknowledgement, Codec, Details, Head, Identify, Reading, Undecodable, checksum};
 use crate::at::At;
-use crate::device::Serial;
+use crate::device::{DeviceId, Serial};
 
 mod about;
 mod message;
@@ -63,6 +63,7 @@ pub static MEASUREMENTS: Codec = Codec {
     name: "efento",
     version: 2,
     counter_bits: None,
+    identify: Some(Identify::EfentoCoap(|payload| Ok(MessageHead::of_measurements(payload)?.of_path("m", payload)))),
     decode: |payload, _| measurements(&Measurements::decode(payload)?),
 };
 
@@ -71,6 +72,7 @@ pub static CONFIGURATION: Codec = Codec {
     name: "efento-configuration",
     version: 1,
     counter_bits: None,
+    identify: None,
     decode: |payload, _| about::configuration(&Configuration::decode(payload)?),
 };
 
@@ -79,6 +81,7 @@ pub static DEVICE_INFO: Codec = Codec {
     name: "efento-device-info",
     version: 1,
     counter_bits: None,
+    identify: None,
     decode: |payload, _| about::device_info(&DeviceInfo::decode(payload)?),
 };
 
@@ -87,7 +90,7 @@ const AFTER_RESET: u32 = 1;
 
 /// What a message says of itself, whatever is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub struct MessageHead {
     /// The device.
     pub serial: Serial,
     /// The time of its newest sample, where it has one and its clock was set.
@@ -98,7 +101,7 @@ pub struct Head {
     pub after_reset: bool,
 }
 
-impl Head {
+impl MessageHead {
     /// Of what came to path `m`.
     ///
     /// # Errors
@@ -127,6 +130,22 @@ impl Head {
     /// [`Undecodable`] for what is no message of a device.
     pub fn of_device_info(payload: &[u8]) -> Result<Self, Undecodable> {
         Self::without_samples(&DeviceInfo::decode(payload)?.serial)
+    }
+
+    /// The head of the message to this path. The same bytes are another uplink on another path, so the path counts into the
+    /// sequence. A device's description of itself costs it a message, so it is asked for after a reset only.
+    pub fn of_path(&self, path: &str, payload: &[u8]) -> Head {
+        Head {
+            device: DeviceId::NbiotSerial(self.serial),
+            clock: self.newest,
+            sequence: checksum(&[path.as_bytes(), payload]),
+            signal_quality: self.signal,
+            acknowledgement: Acknowledgement::Time(if self.after_reset {
+                |now| reply(now, true)
+            } else {
+                |now| reply(now, false)
+            }),
+        }
     }
 
     fn without_samples(serial: &[u8]) -> Result<Self, Undecodable> {

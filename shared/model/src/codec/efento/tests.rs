@@ -55,7 +55,7 @@ fn points(message: &Measurements, timestamp: i32, counts: &[u64]) -> Vec<(At, u6
 
 #[test]
 fn the_head_of_a_message_names_device_and_newest_sample() {
-    let head = Head::of_measurements(&hex::decode(CAPTURED).unwrap()).unwrap();
+    let head = MessageHead::of_measurements(&hex::decode(CAPTURED).unwrap()).unwrap();
     assert_eq!(head.serial.to_string(), "282C02424EED");
     assert_eq!(head.newest, "2025-06-11T20:35:00Z".parse().ok());
     assert_eq!((head.signal, head.after_reset), (Some(0), false));
@@ -65,8 +65,8 @@ fn the_head_of_a_message_names_device_and_newest_sample() {
 fn a_message_of_no_device_has_no_head() {
     for payload in ["", "0a0428112233", "0a06000000000000", "0aff"] {
         let payload = hex::decode(payload).unwrap();
-        assert!(Head::of_measurements(&payload).is_err() && Head::of_device_info(&payload).is_err());
-        assert!(Head::of_configuration(&payload).is_err());
+        assert!(MessageHead::of_measurements(&payload).is_err() && MessageHead::of_device_info(&payload).is_err());
+        assert!(MessageHead::of_configuration(&payload).is_err());
     }
 }
 
@@ -92,7 +92,7 @@ proptest! {
         for codec in CODECS {
             let _ = (codec.decode)(&bytes, &CodecSettings::default());
         }
-        let _ = Head::of_measurements(&bytes);
+        let _ = MessageHead::of_measurements(&bytes);
     }
 
     #[test]
@@ -119,7 +119,7 @@ proptest! {
             serial: vec![1; 6], period_base: base, period_factor: factor, channels: channels.collect(), ..Measurements::default()
         };
         let _ = read(&message);
-        let _ = Head::of_measurements(&message.encode_to_vec());
+        let _ = MessageHead::of_measurements(&message.encode_to_vec());
     }
 
     #[test]

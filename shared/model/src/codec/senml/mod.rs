@@ -17,9 +17,8 @@
 //!
 //! Sources: RFC 8428 (the format; section 12.1 for `count`), RFC 7254 (`urn:gsma:imei:`), OMA LwM2M (`urn:imei:`).
 
-use super::{ChannelError, Codec, Reading, Undecodable, clock};
-use crate::at::At;
-use crate::device::{DeviceIdError, Imei};
+use super::{Acknowledgement, ChannelError, Codec, Head, Identify, Reading, Undecodable, checksum, clock};
+use crate::device::{DeviceId, DeviceIdError, Imei};
 
 mod cbor;
 mod json;
@@ -36,12 +35,22 @@ use pack::Pack;
 use record::Record;
 
 /// In JSON.
-pub static JSON: Codec =
-    Codec { name: "senml-json", version: 2, counter_bits: None, decode: |frame, _| decode(frame, Form::Json) };
+pub static JSON: Codec = Codec {
+    name: "senml-json",
+    version: 2,
+    counter_bits: None,
+    identify: Some(Identify::Datagram(|pack| identify(pack, Form::Json))),
+    decode: |frame, _| decode(frame, Form::Json),
+};
 
 /// In CBOR.
-pub static CBOR: Codec =
-    Codec { name: "senml-cbor", version: 2, counter_bits: None, decode: |frame, _| decode(frame, Form::Cbor) };
+pub static CBOR: Codec = Codec {
+    name: "senml-cbor",
+    version: 2,
+    counter_bits: None,
+    identify: Some(Identify::Datagram(|pack| identify(pack, Form::Cbor))),
+    decode: |frame, _| decode(frame, Form::Cbor),
+};
 
 /// How a pack is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +59,6 @@ pub enum Form {
     Json,
     /// `application/senml+cbor`.
     Cbor,
-}
-
-/// Who sent a pack, and when by the device's own clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sender {
-    /// The meter.
-    pub imei: Imei,
-    /// The latest time in the pack; `None` if one of them is relative to now, or the clock was not set.
-    pub clock: Option<At>,
 }
 
 /// Not a pack that pulses can be read from.
@@ -114,16 +114,20 @@ pub enum SenMlError {
     NoMeter(String),
 }
 
-/// Reads who sent a pack. What its records mean is not looked at, only that it is one.
-///
-/// # Errors
-/// [`Undecodable`] when it is no pack, or its first base name is not of a meter.
-pub fn sender(frame: &[u8], form: Form) -> Result<Sender, Undecodable> {
-    let records = parse(frame, form)?;
+/// Identifies the meter of a pack by its first base name. Records are parsed, not interpreted. The clock is the latest time in
+/// the pack, unless a time is relative to now. RFC 8428 has no acknowledgement; a meter that wants one uses CoAP.
+fn identify(pack: &[u8], form: Form) -> Result<Head, Undecodable> {
+    let records = parse(pack, form)?;
     let first = records.first().ok_or(SenMlError::Empty)?;
     let name = first.base_name.as_deref().or(first.name.as_deref()).unwrap_or_default();
     let imei = imei(name).ok_or_else(|| SenMlError::NoMeter(short(name)))??;
-    Ok(Sender { imei, clock: pack::resolve(records).ok().and_then(|pack| pack.clock()) })
+    Ok(Head {
+        device: DeviceId::Nbiot(imei),
+        clock: pack::resolve(records).ok().and_then(|pack| pack.clock()),
+        sequence: checksum(&[pack]),
+        signal_quality: None,
+        acknowledgement: Acknowledgement::None,
+    })
 }
 
 /// The IMEI at the beginning of a name.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::at::At;
 use crate::codec::{Channel, CodecSettings, Flag, Mark, Series, Value};
 
 /// 2026-11-20T12:00:00Z.
@@ -265,8 +266,10 @@ fn sums_and_update_times_are_kept() {
 
 #[test]
 fn the_sender_is_the_meter_of_the_first_base_name() {
-    let of = |pack: &Json| sender(pack.to_string().as_bytes(), Form::Json);
-    let named = |name: &str| of(&json!([{"bn": name, "n": "7", "v": 1}])).map(|sender| sender.imei.to_string()).ok();
+    let of = |pack: &Json| identify(pack.to_string().as_bytes(), Form::Json);
+    let named = |name: &str| {
+        of(&json!([{"bn": name, "n": "7", "v": 1}])).map(|head| head.device.to_string().replace("nbiot:", "")).ok()
+    };
     let meter = Some("490154203237518".to_owned());
     for name in ["urn:imei:490154203237518", BASE, "urn:imei:490154203237518/3", "urn:gsma:imei:49015420-323751-8:"] {
         assert_eq!(named(name), meter, "{name}");
@@ -391,7 +394,7 @@ proptest! {
         for (codec, form, frame) in [(&JSON, Form::Json, &mut text), (&CBOR, Form::Cbor, &mut binary)] {
             let place = place.index(frame.len());
             frame[place] = byte;
-            let _ = (read(codec, frame), sender(frame, form));
+            let _ = (read(codec, frame), identify(frame, form));
         }
     }
 }

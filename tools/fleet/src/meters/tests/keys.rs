@@ -3,34 +3,17 @@
 use std::collections::BTreeSet;
 
 use pulsegate_model::at::At;
-use pulsegate_model::codec::{adeunis_pulse, dragino, efento, senml};
-use pulsegate_model::device::{DeviceId, Imei};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::profile;
 
 use super::super::frames::efento::sequence;
 use super::*;
 
-/// Scope an NB-IoT frame says it is, and of when.
+/// The device and the time in the head of an NB-IoT frame.
 fn head(profile: &str, payload: &[u8]) -> (DeviceId, Option<At>) {
-    let of = |imei: Imei, clock| (DeviceId::Nbiot(imei), clock);
-    match profile {
-        "adeunis-pulse4-nbiot" | "adeunis-pulse4-nbiot-1h" => {
-            let (header, frame) = adeunis_pulse::split_nbiot(payload).unwrap();
-            of(header.imei, adeunis_pulse::v4_clock(frame))
-        }
-        "dragino-sw3l-nb" | "dragino-cpn01-nb" => {
-            let sender = dragino::sender(payload).unwrap();
-            of(sender.imei, sender.clock)
-        }
-        "senml-cbor" | "senml-json" => {
-            let form = if profile == "senml-cbor" { senml::Form::Cbor } else { senml::Form::Json };
-            let sender = senml::sender(payload, form).unwrap();
-            of(sender.imei, sender.clock)
-        }
-        _ => {
-            let head = efento::Head::of_measurements(payload).unwrap();
-            (DeviceId::NbiotSerial(head.serial), head.newest)
-        }
-    }
+    let profile = profile::find(Network::Nbiot, profile).unwrap();
+    let head = profile.codec.identify.unwrap().head(payload).unwrap();
+    (head.device, head.clock)
 }
 
 #[test]

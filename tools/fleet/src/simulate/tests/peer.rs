@@ -142,7 +142,7 @@ fn coap(way: Way, datagram: &[u8], heard: &Heard) -> Vec<Vec<u8>> {
     answer.set_token(request.get_token().to_vec());
     if way == Way::Efento {
         answer.header.code = MessageClass::Response(ResponseType::Created);
-        let efento = pulsegate_model::codec::efento::Head::of_measurements(&request.payload).unwrap();
+        let efento = pulsegate_model::codec::efento::MessageHead::of_measurements(&request.payload).unwrap();
         let checksum = u32::from_be_bytes(request.get_token()[4..].try_into().unwrap());
         heard.take(DeviceId::NbiotSerial(efento.serial).to_string(), efento.newest.unwrap().unix(), checksum);
         return vec![answer.to_bytes().unwrap()];
