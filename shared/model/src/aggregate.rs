@@ -1,7 +1,7 @@
 //! Many user records in one Kinesis record, in the format of the Kinesis Producer Library, which the Kinesis Client
-//! Library, Firehose and AWS's own tools take apart.
+//! Library, Firehose and AWS's own tools unpack.
 //!
-//! Kinesis bills a record by 25 KB, so one that is nearly empty costs what a full one costs.
+//! Kinesis bills a record in units of 25 KB, so a nearly empty record costs as much as a full one.
 //!
 //! ```text
 //!  0            4                               N              N+16
@@ -16,15 +16,15 @@ use md5::{Digest as _, Md5};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, string, uint64};
 
-/// One PUT payload unit, which is what is billed (<https://aws.amazon.com/kinesis/data-streams/pricing/>).
+/// One PUT payload unit, the unit of billing (<https://aws.amazon.com/kinesis/data-streams/pricing/>).
 pub const MAX_BYTES: usize = 25 * 1024;
 
 /// A record for a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRecord {
-    /// Chooses the shard; records with the same key keep their order.
+    /// Selects the shard; records with the same key keep their order.
     pub partition_key: String,
-    /// What the consumer gets.
+    /// The bytes that the consumer receives.
     pub data: Vec<u8>,
 }
 
@@ -49,11 +49,11 @@ struct UserRecord {
     explicit_hash_key_index: Option<u64>,
     #[prost(bytes = "vec", required, tag = "3")]
     data: Vec<u8>,
-    // Field 4, tags, is written by nobody; a reader skips it.
+    // Field 4, tags, is never written; a reader skips it.
 }
 
-/// The user records of an aggregated record; `None` if it is none, which is then a record by itself. A wrong checksum
-/// means the same, as in Amazon's own readers: bytes that only begin like one.
+/// Returns the user records of an aggregated record; `None` if the data is not aggregated, but a record by itself. A
+/// wrong checksum also gives `None`, as in Amazon's own readers: such data only begins like an aggregated record.
 pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
     let (message, checksum) = data.strip_prefix(&MAGIC)?.split_last_chunk::<CHECKSUM_LEN>()?;
     if Md5::digest(message).as_slice() != checksum {
@@ -65,9 +65,9 @@ pub fn user_records(data: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 /// A record that is being filled, of at most [`MAX_BYTES`] unless a single user record is longer.
 ///
-/// All its user records have one partition key, the first one's. Amazon's client library drops a user record whose own key
-/// belongs to another shard than the record came from (it takes it for a leftover of a reshard), so keys of their own would
-/// lose them. Which shard a user record goes to is of no matter: order is not relied on.
+/// All its user records have the partition key of the first. Amazon's client library drops a user record whose key
+/// belongs to another shard than the record came from (it assumes a leftover of a reshard), so user records with their
+/// own keys would be lost. The shard of a user record does not matter, because nothing relies on order.
 #[derive(Debug, Default)]
 pub struct Aggregator {
     partition_key: String,
@@ -75,17 +75,17 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// Whether nothing is in it.
+    /// Whether it has no user records.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 
-    /// Whether a user record of this length may still come in.
+    /// Whether a user record of this length still fits.
     pub fn has_room_for(&self, len: usize) -> bool {
         self.is_empty() || self.data.len() + framed(len) + CHECKSUM_LEN <= MAX_BYTES
     }
 
-    /// Puts a user record behind the others. The key is asked for the first one's only.
+    /// Appends a user record. Calls `partition_key` for the first one only.
     pub fn add(&mut self, partition_key: impl FnOnce() -> String, user_record: &[u8]) {
         if self.is_empty() {
             self.partition_key = partition_key();
@@ -95,14 +95,14 @@ impl Aggregator {
         }
         encode_key(3, WireType::LengthDelimited, &mut self.data);
         encode_varint(inner_len(user_record.len()) as u64, &mut self.data);
-        // The index of its key is 0. Protobuf would leave a 0 out, but the field is a required one.
+        // The index of its key is 0. Protobuf would omit a 0, but the field is required.
         uint64::encode(1, &0, &mut self.data);
         encode_key(3, WireType::LengthDelimited, &mut self.data);
         encode_varint(user_record.len() as u64, &mut self.data);
         self.data.extend_from_slice(user_record);
     }
 
-    /// The record, if there is anything in it, and an empty aggregator for the next.
+    /// Returns the record, if it has user records, and leaves an empty aggregator.
     pub fn close(&mut self) -> Option<StreamRecord> {
         if self.is_empty() {
             return None;
@@ -110,17 +110,17 @@ impl Aggregator {
         let Self { partition_key, mut data } = std::mem::take(self);
         let checksum = Md5::digest(&data[MAGIC.len()..]);
         data.extend_from_slice(checksum.as_slice());
-        data.shrink_to_fit(); // it may wait for long, and most are not full while little comes
+        data.shrink_to_fit(); // it may wait long, and under low load most are not full
         Some(StreamRecord { partition_key, data })
     }
 }
 
-/// The length of a user record of so many bytes, with its length and the index of its key.
+/// Length of a user record of `len` bytes, with its length and the index of its key.
 fn inner_len(len: usize) -> usize {
     uint64::encoded_len(1, &0) + key_len(3) + encoded_len_varint(len as u64) + len
 }
 
-/// The same, as it stands in a record.
+/// The same, with the tag and length that it has in a record.
 fn framed(len: usize) -> usize {
     let inner = inner_len(len);
     key_len(3) + encoded_len_varint(inner as u64) + inner
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// Puts user records together, into as few records as hold them, each under the key of its number.
+    /// Packs user records into as few records as possible, each with its number as the key.
     fn aggregate(user_records: &[Vec<u8>]) -> Vec<StreamRecord> {
         let mut open = Aggregator::default();
         let mut records = Vec::new();
@@ -147,7 +147,8 @@ mod tests {
         records
     }
 
-    /// What Amazon's `aws_kinesis_agg` 1.2.3 (from the Python package index) makes of `alpha` and `beta` under the key `0`.
+    /// Output of Amazon's `aws_kinesis_agg` 1.2.3 (from the Python package index) for `alpha` and `beta` with the key
+    /// `0`.
     const PUBLISHED: &str = "f3899ac20a01301a0908001a05616c7068611a0808001a0462657461246748dc1900d35b48ed67d80e89a0c8";
 
     #[test]

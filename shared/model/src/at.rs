@@ -1,4 +1,4 @@
-//! A moment in UTC, to the second: all that either network tells.
+//! A time in UTC, in whole seconds: the precision of both networks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize, Serializer};
 /// 9999-12-31T23:59:59Z. Later years need a fifth digit, and keys would no longer sort by time.
 const MAX_SECONDS: i64 = 253_402_300_799;
 
-/// A moment between 1970 and 9999, in whole seconds. Written as RFC 3339 in UTC: `2026-11-20T12:00:00Z`.
+/// A time between 1970 and 9999, in whole seconds. Written as RFC 3339 in UTC: `2026-11-20T12:00:00Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct At(i64);
 
-/// Not a moment this system can hold.
+/// A time that [`At`] cannot hold.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum AtError {
     /// Not RFC 3339, or finer than a second.
     #[error("{0:?} is not a time of the form 2026-11-20T12:00:00Z")]
     Format(String),
-    /// Before 1970 or after 9999. Milliseconds taken for seconds end here.
+    /// Before 1970 or after 9999, such as milliseconds passed as seconds.
     #[error("{0} is not a time in seconds since 1970 (are these milliseconds?)")]
     Range(i64),
 }
@@ -37,12 +37,12 @@ impl At {
         if (0..=MAX_SECONDS).contains(&seconds) { Ok(Self(seconds)) } else { Err(AtError::Range(seconds)) }
     }
 
-    /// From seconds or milliseconds since 1970, whichever it is: what would be seconds after 9999 is taken for
-    /// milliseconds, and their fraction of a second dropped. (Up to April 1978 milliseconds look like seconds of later
-    /// years; no meter was read before.)
+    /// From seconds or milliseconds since 1970. A number that is after 9999 in seconds is taken as milliseconds,
+    /// without the fraction of a second. (Milliseconds before April 1978 look like seconds of later years; no meter was
+    /// read before then.)
     ///
     /// # Errors
-    /// [`AtError::Range`] for neither.
+    /// [`AtError::Range`] if it is neither.
     pub fn from_unix_or_millis(number: i64) -> Result<Self, AtError> {
         Self::from_unix(number).or_else(|_| Self::from_unix(number / 1000)).map_err(|_| AtError::Range(number))
     }
@@ -52,18 +52,18 @@ impl At {
         self.0
     }
 
-    /// When an item of this moment may be deleted: seconds since 1970, as DynamoDB wants it.
+    /// The time from which an item of this time may be deleted: seconds since 1970, as DynamoDB expects it.
     pub fn expires_at(self, retention_days: u32) -> i64 {
         const SECONDS_PER_DAY: i64 = 86_400;
         self.0 + i64::from(retention_days) * SECONDS_PER_DAY
     }
 
-    /// This moment less some seconds; `None` before 1970.
+    /// Subtracts seconds. `None` if the result is before 1970.
     pub fn checked_sub(self, seconds: u64) -> Option<Self> {
         Self::from_unix(self.0.checked_sub_unsigned(seconds)?).ok()
     }
 
-    /// This moment and some seconds; `None` after 9999.
+    /// Adds seconds. `None` if the result is after 9999.
     pub fn checked_add(self, seconds: u64) -> Option<Self> {
         Self::from_unix(self.0.checked_add_unsigned(seconds)?).ok()
     }

@@ -1,13 +1,13 @@
 //! Device IDs, one spelling per device.
 //!
-//! A device's ID is the partition key of all it ever sends, so two spellings would be two meters.
+//! A device's ID is the partition key of all its messages, so two spellings would be two meters.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The radio network a device speaks over.
+/// The radio network of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
@@ -23,9 +23,9 @@ pub enum Network {
 pub enum DeviceId {
     /// A Sigfox device.
     Sigfox(SigfoxId),
-    /// An NB-IoT device, by its modem.
+    /// An NB-IoT device, identified by its modem.
     Nbiot(Imei),
-    /// An NB-IoT device whose frames name it by a serial number.
+    /// An NB-IoT device whose frames contain a serial number instead.
     NbiotSerial(Serial),
 }
 
@@ -38,7 +38,7 @@ pub struct SigfoxId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Imei(u64);
 
-/// A serial number of 48 bits, written as 12 upper-case hex digits: three too few for an IMEI.
+/// A serial number of 48 bits, written as 12 upper-case hex digits: three fewer than an IMEI has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(u64);
 
@@ -60,7 +60,7 @@ pub enum DeviceIdError {
 }
 
 impl DeviceId {
-    /// The network in front of the colon.
+    /// The network before the colon.
     pub fn network(self) -> Network {
         match self {
             Self::Sigfox(_) => Network::Sigfox,
@@ -70,11 +70,11 @@ impl DeviceId {
 }
 
 impl Imei {
-    /// From packed digits, two to a byte, high nibble first, as meters put them in front of their frames.
-    /// An IMEI of 15 digits comes with a zero in front, which is dropped.
+    /// From packed digits, two per byte, high nibble first, as meters send them before their frames. An IMEI of 15
+    /// digits has a leading zero, which is dropped.
     ///
     /// # Errors
-    /// [`DeviceIdError::Imei`] when a nibble is not a decimal digit or all are zero.
+    /// [`DeviceIdError::Imei`] if a nibble is not a decimal digit or all are zero.
     pub fn from_packed(bytes: [u8; 8]) -> Result<Self, DeviceIdError> {
         let mut number = 0;
         for nibble in bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 0x0F]) {
@@ -91,7 +91,7 @@ impl Imei {
         self.0
     }
 
-    /// The packed digits, with a zero in front of an IMEI of 15.
+    /// The packed digits, with a leading zero for an IMEI of 15 digits.
     pub fn packed(self) -> [u8; 8] {
         let mut rest = self.0;
         let mut bytes = [0; 8];
@@ -105,7 +105,7 @@ impl Imei {
 }
 
 impl Serial {
-    /// The digits in hex, so many of them.
+    /// The number of hex digits.
     const DIGITS: usize = 12;
 
     /// The digits as one number.
@@ -118,7 +118,7 @@ impl TryFrom<u64> for Serial {
     type Error = DeviceIdError;
 
     fn try_from(number: u64) -> Result<Self, DeviceIdError> {
-        // All zeros is no number that a maker gave to one device.
+        // No maker gives a device the number zero.
         if (1..1 << 48).contains(&number) {
             Ok(Self(number))
         } else {
@@ -169,7 +169,7 @@ impl TryFrom<u64> for Imei {
     type Error = DeviceIdError;
 
     fn try_from(number: u64) -> Result<Self, DeviceIdError> {
-        // All zeros is what a module reports before it was given its number: one "device" for a whole fleet.
+        // A module reports zeros until it gets its number, so zero would be one "device" for a whole fleet.
         if (1..10_u64.pow(16)).contains(&number) {
             Ok(Self(number))
         } else {

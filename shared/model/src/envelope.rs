@@ -1,7 +1,7 @@
-//! Uplinks packed into messages, `{"v":1,"uplinks":[...]}`, and unpacked again. Device events, `{"v":1,"events":[...]}`, have
-//! messages of their own.
+//! Packs uplinks into messages, `{"v":1,"uplinks":[...]}`, and unpacks them. Device events have separate messages,
+//! `{"v":1,"events":[...]}`.
 //!
-//! A request to SQS is billed by 64 KiB, so a message of that size costs what a message with one uplink costs.
+//! SQS bills a request in units of 64 KiB, so a full message costs as much as one with a single uplink.
 
 use std::ops::Range;
 
@@ -18,42 +18,42 @@ const HEAD: &str = r#"{"v":1,"uplinks":["#;
 const EVENTS_HEAD: &str = r#"{"v":1,"events":["#;
 const TAIL: &str = "]}";
 
-/// A message, and which of the packed uplinks it holds.
+/// A message, and the uplinks that it holds.
 #[derive(Debug, PartialEq)]
 pub struct Packed {
     /// The message.
     pub body: String,
-    /// Positions in what was packed.
+    /// Their positions in the input.
     pub members: Range<usize>,
 }
 
-/// What a message held.
+/// The content of a message.
 #[derive(Debug, Default)]
 pub struct Unpacked {
-    /// What could be read.
+    /// Members that were parsed.
     pub uplinks: Vec<Uplink>,
-    /// The same of device events.
+    /// The same for device events.
     pub events: Vec<DeviceEvent>,
-    /// What could not, each by itself: its neighbours are none the worse.
+    /// Members that could not be parsed. Other members are unaffected.
     pub unreadable: Vec<UnreadableMember>,
 }
 
-/// A member of an envelope that is no uplink, or no event.
+/// A member of an envelope that is not a valid uplink or event.
 #[derive(Debug, PartialEq)]
 pub struct UnreadableMember {
-    /// The member in an envelope of its own, so that it can be sent again as it is.
+    /// The member in an envelope of its own, so that it can be sent again unchanged.
     pub envelope: String,
-    /// Why it is none.
+    /// Why it could not be parsed.
     pub reason: String,
 }
 
-/// The message as a whole cannot be read.
+/// A message that cannot be parsed at all.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
     /// Not the JSON of an envelope.
     #[error("not an envelope: {0}")]
     Json(#[from] serde_json::Error),
-    /// Of a version this code does not know.
+    /// Of an unknown version.
     #[error("envelope version {0} is not known (this is version 1)")]
     Version(u32),
     /// Neither uplinks nor events.
@@ -61,7 +61,7 @@ pub enum EnvelopeError {
     Empty,
 }
 
-/// Packs uplinks in their order into as few messages as hold them, none longer than [`MAX_BYTES`].
+/// Packs uplinks in order into as few messages as possible, none longer than [`MAX_BYTES`].
 pub fn pack<'a>(uplinks: impl IntoIterator<Item = &'a Uplink>) -> Vec<Packed> {
     pack_members(HEAD, uplinks.into_iter().map(to_json))
 }
@@ -99,10 +99,10 @@ pub fn of_event(event: &DeviceEvent) -> String {
     format!("{EVENTS_HEAD}{}{TAIL}", to_json(event))
 }
 
-/// Opens a message. Fields it does not know are skipped, so that a newer sender may add some.
+/// Unpacks a message. Skips unknown fields, so that a newer sender may add some.
 ///
 /// # Errors
-/// [`EnvelopeError`] when nothing of it can be read.
+/// [`EnvelopeError`] if the message cannot be parsed at all.
 pub fn unpack(body: &[u8]) -> Result<Unpacked, EnvelopeError> {
     #[derive(Deserialize)]
     struct Version {
@@ -151,7 +151,7 @@ fn to_json(member: &impl Serialize) -> String {
     for_queue(serde_json::to_string(member).expect("a member is JSON"))
 }
 
-/// JSON without the two characters that JSON takes as they are and SQS does not: they can only stand in texts.
+/// Escapes the two characters that JSON allows and SQS does not. They occur only within strings.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>)
 pub(crate) fn for_queue(json: String) -> String {
     if json.contains(['\u{FFFE}', '\u{FFFF}']) {

@@ -1,4 +1,4 @@
-//! A device event: what a network says about a device, apart from what the device itself sent.
+//! A device event: a network's report about a device.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,77 +10,77 @@ use crate::at::At;
 use crate::device::{DeviceId, SigfoxId};
 use crate::uplink::{Decibels, ProfileName, RadioText};
 
-/// The longest of an event's other variables, all together. The whole event has to fit a message, and one write unit holds
-/// 1 KB: the longest events that Sigfox documents ("off contract") have some 500 bytes.
+/// Limit on the length of an event's other variables together, in bytes. The whole event must fit a message, and one
+/// write unit holds 1 KB. The longest events that Sigfox documents ("off contract") have about 500 bytes.
 const MAX_VARIABLES: usize = 8 * 1024;
 
-/// What a variable is called that came without a name.
+/// The name of a variable that arrived without one.
 const NAMELESS: &str = "?";
 
-/// The longest name of an event.
+/// The longest name of an event, in characters.
 const MAX_NAME: usize = 64;
 
-/// A device event. Which of its fields there are depends on its kind, and on the customer's template.
+/// A device event. The fields that are present depend on its kind and on the customer's template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceEvent {
-    /// Who it is about.
+    /// The device or other subject of the event.
     #[serde(rename = "device")]
     pub source: Source,
-    /// Which kind of callback brought it: `status`, `acknowledge`, `data-advanced`, `error`, `event`, ...
+    /// The kind of callback that delivered it: `status`, `acknowledge`, `data-advanced`, `error`, `event`, ...
     pub kind: String,
-    /// Of the kind `event`: which one.
+    /// The name of the event, for the kind `event`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// When, by the network's clock.
+    /// The time, by the network's clock.
     pub at: At,
-    /// The counter of the uplink it belongs to, if it belongs to one.
+    /// The message counter of its uplink, if it belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u32>,
-    /// What the device is.
+    /// The device's profile.
     pub profile: ProfileName,
-    /// What is understood of it.
+    /// The variables that have a field of their own.
     #[serde(rename = "says", default)]
     pub details: EventDetails,
-    /// What else it says, as it came: names without case, hyphens and underscores.
+    /// All other variables, unchanged; names in lower case, without hyphens and underscores.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
 }
 
-/// What is understood of an event. All of it may be absent.
+/// The variables of an event that have a field of their own. Every field is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventDetails {
-    /// Of the device's (or the repeater's) battery.
+    /// Voltage of the device's (or the repeater's) battery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_volts: Option<Measure>,
-    /// Inside the device.
+    /// Temperature inside the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_celsius: Option<Measure>,
-    /// How well the network hears the device.
+    /// Quality of the radio link.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_quality: Option<LinkQuality>,
-    /// Where the network reckons the device to be.
+    /// Position computed by the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
-    /// Where somebody has typed in that it is.
+    /// Position entered in the back end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_location: Option<Location>,
-    /// The base stations that received it.
+    /// The base stations that received the uplink.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub receptions: Vec<Reception>,
-    /// Scope network received it.
+    /// The network operator that received it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator: Option<RadioText>,
-    /// In which country: ISO 3166-1 numeric.
+    /// Country of the operator: ISO 3166-1 numeric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<u16>,
-    /// What became of a downlink.
+    /// The result of a downlink.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downlink: Option<DownlinkReport>,
-    /// Uplinks that the network never received.
+    /// A gap in the counter: uplinks that the network never received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_break: Option<SequenceBreak>,
-    /// `ERROR` and the like.
+    /// Severity, such as `ERROR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<RadioText>,
 }
@@ -89,27 +89,27 @@ pub struct EventDetails {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkQuality {
-    /// Barely.
+    /// At the limit of reception.
     Limit,
-    /// Fairly.
+    /// Average.
     Average,
-    /// Well.
+    /// Good.
     Good,
-    /// Very well.
+    /// Excellent.
     Excellent,
 }
 
-/// A place on earth.
+/// A position.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Location {
     /// Degrees north.
     pub lat: Measure,
     /// Degrees east.
     pub lng: Measure,
-    /// How far off it may be.
+    /// Radius of its uncertainty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub radius_metres: Option<Measure>,
-    /// How it was reckoned: 1 GPS in the payload, 2 network, 6 Wi-Fi, ...
+    /// The method: 1 GPS in the payload, 2 network, 6 Wi-Fi, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<u8>,
 }
@@ -126,29 +126,30 @@ pub struct Reception {
     /// Signal to noise ratio, dB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snr: Option<Decibels>,
-    /// How many of the uplink's three frames.
+    /// How many of the uplink's three frames it received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetitions: Option<u8>,
 }
 
-/// What the network says became of a downlink.
+/// The network's report about a downlink.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownlinkReport {
-    /// 0: a station has sent it. Anything else: none has, or not yet (<https://support.sigfox.com/docs/acknowledge>).
+    /// 0: a station has sent it. Any other code: no station has sent it, or not yet
+    /// (<https://support.sigfox.com/docs/acknowledge>).
     pub code: u32,
-    /// The same in words.
+    /// The code in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Whether the station did.
+    /// Whether the station sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<bool>,
-    /// Whether the device has had more than its contract allows.
+    /// Whether the device has received more downlinks than its contract allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_quota: Option<bool>,
 }
 
-/// The network's name for what became of a downlink. New ones may come.
-/// (<https://support.sigfox.com/docs/acknowledge>; 10 is of an integrator's code)
+/// The network's name for the result of a downlink; `UNKNOWN` for a new code.
+/// (<https://support.sigfox.com/docs/acknowledge>; 10 comes from an integrator's code)
 pub fn code_name(code: u32) -> &'static str {
     match code {
         0 => "ACKED",
@@ -165,40 +166,40 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
-/// Whether the network has yet to say what becomes of a downlink: it does so by another code.
+/// Whether the result is still open. The network reports the final one with another code.
 pub fn is_provisional(code: u32) -> bool {
     matches!(code, 5 | 10)
 }
 
-/// Whether a downlink was not sent, and will not be.
+/// Whether the downlink was not sent and will not be sent.
 pub fn is_refusal(code: u32) -> bool {
     code != 0 && !is_provisional(code)
 }
 
-/// A gap in a device's counters.
+/// A gap in a device's counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceBreak {
-    /// What should have come.
+    /// The expected counter.
     pub expected: u32,
-    /// What came.
+    /// The received counter.
     pub received: u32,
-    /// How many are missing. The counter may have been set back instead, which looks like a large gap.
+    /// The number of missing uplinks. A counter that was reset looks like a large gap.
     pub missed: u32,
 }
 
-/// A measured value, to the seventh decimal, at most a million either way: what a database can hold, and more than any of
-/// these is.
+/// A measured value, rounded to seven decimals, from -1,000,000 to 1,000,000: a database can hold it, and none of these
+/// values is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Measure(f64);
 
-/// Who an event is about, as the partition key writes it: a device, `sigfox:1A2345`, or something else that Sigfox has
-/// events about, `sigfox-group:57309674171c857460043085`.
+/// The subject of an event, written as the partition key: a device, `sigfox:1A2345`, or another object that Sigfox
+/// sends events about, `sigfox-group:57309674171c857460043085`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Source(String);
 
-/// No event that could be stored.
+/// An event that cannot be stored.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum EventError {
     /// Not a source.
@@ -207,13 +208,13 @@ pub enum EventError {
     /// Not a measured value.
     #[error("{0} is not a measured value")]
     Measure(f64),
-    /// More than an event may say.
+    /// Variables beyond the limit.
     #[error("its variables take more than {MAX_VARIABLES} bytes")]
     TooLong,
 }
 
 impl DeviceEvent {
-    /// The sort key: `2026-11-20T12:00:00Z#00042#status`. What is delivered again has the same.
+    /// The sort key: `2026-11-20T12:00:00Z#00042#status`. A repeated delivery has the same key.
     pub fn key(&self) -> String {
         let name = self.name.as_deref().map(|name| format!(":{name}")).unwrap_or_default();
         match self.sequence {
@@ -223,7 +224,7 @@ impl DeviceEvent {
     }
 }
 
-/// Variables without a field of their own.
+/// Collects the variables without a field of their own.
 ///
 /// # Errors
 /// [`EventError::TooLong`].
@@ -234,7 +235,7 @@ pub fn bounded<'a>(
     let mut len = 0;
     for (name, value) in variables {
         len += name.len() + value.len();
-        // A table has no empty names; of two with one name the first counts.
+        // A table allows no empty names. Of two variables with one name, the first is kept.
         let name = if name.is_empty() { NAMELESS } else { name };
         bounded.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         if len > MAX_VARIABLES {
@@ -244,14 +245,14 @@ pub fn bounded<'a>(
     Ok(bounded)
 }
 
-/// A name for keys: lower-case letters, digits and hyphens.
+/// Converts a text to a name for keys: lower-case letters, digits and hyphens.
 pub fn slug(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     text.chars().take(MAX_NAME).map(plain).collect()
 }
 
 impl Source {
-    /// Who an event of a kind of things (`DEVICE`, `GROUP`, ...) is about.
+    /// The subject of an event about a kind of object (`DEVICE`, `GROUP`, ...).
     ///
     /// # Errors
     /// [`EventError::Source`].
@@ -263,7 +264,7 @@ impl Source {
         }
     }
 
-    /// The device, if it is one.
+    /// The device, if the subject is one.
     pub fn device(&self) -> Option<DeviceId> {
         self.0.parse().ok()
     }
@@ -316,7 +317,7 @@ impl fmt::Display for Source {
 }
 
 impl LinkQuality {
-    /// By Sigfox's number. 4 is "not available".
+    /// From Sigfox's number. 4 is "not available".
     pub fn from_number(number: u8) -> Option<Self> {
         [Self::Limit, Self::Average, Self::Good, Self::Excellent].get(usize::from(number)).copied()
     }
@@ -325,7 +326,7 @@ impl LinkQuality {
 impl FromStr for LinkQuality {
     type Err = ();
 
-    /// By Sigfox's word, which its documentation has in capitals and its callbacks have not.
+    /// From Sigfox's word, which is in capitals in its documentation, but not in its callbacks.
     fn from_str(text: &str) -> Result<Self, ()> {
         match text.to_ascii_lowercase().as_str() {
             "limit" => Ok(Self::Limit),
@@ -338,7 +339,7 @@ impl FromStr for LinkQuality {
 }
 
 impl Measure {
-    /// Whether it is nought.
+    /// Whether it is zero.
     pub fn is_zero(self) -> bool {
         self.0 == 0.0
     }
@@ -348,7 +349,7 @@ impl TryFrom<f64> for Measure {
     type Error = EventError;
 
     fn try_from(value: f64) -> Result<Self, EventError> {
-        // Not so for NaN either. Adding nought makes -0 the same as 0.
+        // Also false for NaN. Adding zero turns -0 into 0.
         if value.abs() <= 1e6 { Ok(Self((value * 1e7).round() / 1e7 + 0.0)) } else { Err(EventError::Measure(value)) }
     }
 }

@@ -1,18 +1,19 @@
-//! What a message of a meter is and what it says. No I/O, no async, no SDK: pure functions and types.
+//! Messages of meters: types and pure functions for device IDs, uplinks, events, codecs, pulses and wire formats. No
+//! I/O, no async, no SDK.
 //!
 //! # Layout
 //!
 //! In the order in which a message meets the modules:
 //!
-//! - [`device`], [`at`]: device IDs and moments. Types that only parsing can build.
+//! - [`device`], [`at`]: device IDs and times. Types that only parsing can build.
 //! - [`uplink`]: one message of a meter and its natural key.
-//! - [`event`]: what a network reports about a device, apart from what the device sent.
+//! - [`event`]: a network's report about a device.
 //! - [`envelope`]: uplinks packed into queue messages of at most one billing unit, and unpacked again.
-//! - [`record`]: an uplink in the Kinesis stream; [`aggregate`]: many of them in one record, in the format of the Kinesis
-//!   Producer Library.
-//! - [`profile`], [`codec`]: which device speaks which format, and what its bytes mean.
-//! - [`pulse`]: the item that holds all points of one uplink; [`merge`]: the points of a device, made of its items.
-//! - [`quarantine`]: a record that cannot be parsed, whole and with the reason.
+//! - [`record`]: an uplink in the Kinesis stream; [`aggregate`]: many of them in one record, in the format of the
+//!   Kinesis Producer Library.
+//! - [`profile`], [`codec`]: the kinds of devices, and the decoders of their formats.
+//! - [`pulse`]: the item that holds all counts of one uplink; [`merge`]: the points of a device, from its items.
+//! - [`quarantine`]: a record that cannot be parsed, unchanged and with the reason.
 
 pub mod aggregate;
 pub mod at;

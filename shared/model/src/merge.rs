@@ -1,8 +1,9 @@
-//! The points of a device, made of its pulse items: in order, each once.
+//! Merges the pulse items of a device into its points: in order, each once.
 //!
-//! A function of the **set** of items: in which order they are read, how often, and in which parts changes nothing. So pages of
-//! a query may be merged as they come, or each by itself and then joined. Nothing is guessed: what the items at hand do not
-//! fix in time, or not at all, is handed out apart from the points, with the reason. `docs/data-model.md` says the same in words.
+//! The result is a function of the **set** of items: order, repetition and grouping do not change it. So pages of a
+//! query may be merged as they arrive, or each by itself and then joined. Nothing is guessed: counts whose time or
+//! index the available items do not determine are returned apart from the points, with the reason. `docs/data-model.md`
+//! has the rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,116 +20,117 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-/// Pulse items of one device, and what they tell together.
+/// The pulse items of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Merge {
     device: Option<DeviceId>,
-    told: BTreeSet<UplinkCounts>,
+    uplinks: BTreeSet<UplinkCounts>,
 }
 
-/// What the items tell of a channel.
+/// What the items report about a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Points {
-    /// In the order of time; of one time in the order of indexes. No two have time and index in common.
+    /// Sorted by time, then by index. No two have the same time and index.
     ///
-    /// A log that two uplinks tell, of which the network dated each, may be at two times some seconds apart: as much as its
-    /// radio took longer once than the other time. Both are points, and since they have the same index, no pulse counts twice.
+    /// A log in two uplinks that the network dated may have two times some seconds apart, because one transmission took
+    /// longer than the other. Both are points. They have the same index, so no pulse counts twice.
     pub points: Vec<Point>,
-    /// What a device counted that begins anew in each period, in the order of time. Of the same time and count there is one.
+    /// Per-period counts, of a device that starts at zero in each period, sorted by time. Each time and count occurs
+    /// once.
     pub counted: Vec<Counted>,
-    /// ChannelCounts in known order, but of unknown time, by the uplinks that told them.
+    /// Counts in known order, but of unknown time, by the uplink that reports them.
     pub undated: Vec<Undated>,
-    /// Increments to an index that is not known, by the uplinks that told them.
+    /// Increments to an unknown index, by the uplink that reports them.
     pub unanchored: Vec<Unanchored>,
 }
 
 /// A cumulative count at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
-    /// When.
+    /// The time.
     pub at: At,
     /// Pulses counted until then, modulo the counter's width.
     pub index: u64,
-    /// Scope clock says so: the best of all that do, of which the device's is better than the network's, and that better than
-    /// one reckoned back.
+    /// The best clock of all reports of this point: the device's is better than the network's, and that is better than
+    /// a computed time.
     pub time_source: TimeSource,
-    /// After how many bits the counter starts again at zero, if anybody knows and nobody says otherwise.
+    /// Width of the counter in bits, after which it wraps to zero; `None` if unknown, or if the reports disagree.
     pub counter_bits: Option<u8>,
-    /// There is another index at this very time. Which one is right is not known here.
+    /// There is another index of the same time. It is unknown which one is right.
     pub contradicted: bool,
 }
 
-/// What was counted in one period.
+/// The count of one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counted {
-    /// Which period: its beginning or its end, as the device's maker has it.
+    /// The beginning or the end of the period, depending on the device's maker.
     pub at: At,
     /// Pulses counted in it.
     pub pulses: u64,
     /// See [`Point::time_source`].
     pub time_source: TimeSource,
-    /// There is another count of this very time: not to be added to this one. Which one is right is not known here.
+    /// There is another count of the same time: do not add both. It is unknown which one is right.
     pub contradicted: bool,
 }
 
-/// ChannelCounts of unknown time.
+/// Counts of unknown time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Undated {
-    /// The sort key of the uplink that told them, or the first of them.
+    /// The sort key of the uplink that reports them, or of the first uplink of their series.
     pub uplink: String,
-    /// Newest first, as in the item. All were logged before the uplink was sent, and before what it dates.
+    /// Newest first, as in the item. All were logged before the uplink was sent, and before the counts that it dates.
     pub indexes: Vec<u64>,
-    /// Newest first, where the device counts in each period anew. They may be there another time, in another uplink.
+    /// Per-period counts, newest first. Another uplink may report them too.
     pub counted: Vec<u64>,
     /// See [`Point::counter_bits`].
     pub counter_bits: Option<u8>,
 }
 
-/// Increments of a series that cannot be added to anything.
+/// Increments of a series, without a known index to add them to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unanchored {
-    /// The sort key of the uplink that told them.
+    /// The sort key of the uplink that reports them.
     pub uplink: String,
     /// See [`ChannelCounts::after_log`].
     pub after_log: u16,
-    /// In the order of time.
+    /// Oldest first.
     pub increments: Vec<u32>,
-    /// UnanchoredReason.
+    /// Why they are unanchored.
     pub why: UnanchoredReason,
 }
 
-/// UnanchoredReason increments stand alone.
+/// Why increments are unanchored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnanchoredReason {
-    /// The uplink that begins the series is not there, or the device's message counter is not, which would tell it; or the device
-    /// sent something else in between, and not all that it sent since that uplink is there.
+    /// The uplink that begins the series is not available, or is unknown because the device has no message counter. Or
+    /// the device sent something else in between, and not all uplinks since the first are available.
     AnchorMissing,
-    /// An uplink between that one and this is not there.
+    /// An uplink between the first one of the series and this one is not available.
     FrameMissing,
-    /// They would fit two series, or two uplinks tell the same part of theirs differently; or they come after such ones.
+    /// They fit two series, or two uplinks contradict each other in a part of the series, or they follow such a part.
     Contradicting,
 }
 
-/// An item that is not taken in.
+/// An item that cannot be merged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MergeError {
-    /// It is not of the device that the first item was of.
+    /// It is of another device than the first item.
     #[error("an item of {found} among those of {expected}")]
     OtherDevice {
-        /// Scope items these are.
+        /// The device of the first item.
         expected: DeviceId,
-        /// Scope that one is.
+        /// The device of this item.
         found: DeviceId,
     },
-    /// Its sort key is none.
+    /// Its sort key is invalid.
     #[error("{0:?} is not the sort key of an uplink, of the form 2026-11-20T12:00:00Z#00042")]
     Key(String),
 }
 
-/// The points of a device, by channel.
+/// Merges items into the points of a device, by channel.
 ///
 /// # Errors
-/// [`MergeError`]: the first item that is not one of the device's.
+/// [`MergeError`] for the first item that cannot be merged.
 pub fn merge(items: impl IntoIterator<Item = PulseItem>) -> Result<BTreeMap<Channel, Points>, MergeError> {
     let mut merge = Merge::default();
     for item in items {
@@ -137,9 +139,9 @@ pub fn merge(items: impl IntoIterator<Item = PulseItem>) -> Result<BTreeMap<Chan
     Ok(merge.points())
 }
 
-/// Pulses counted from one point to a later one of the same channel, if the counter started again at most once in between.
+/// Pulses counted from one point to a later one of the same channel, if the counter wrapped at most once in between.
 ///
-/// `None` where that cannot be told: the points' counters are not equally wide, or nobody knows how wide and the index fell.
+/// `None` if that is unknown: the counters differ in width, or their width is unknown and the index fell.
 pub fn difference(from: &Point, to: &Point) -> Option<u64> {
     match (from.counter_bits, to.counter_bits) {
         (Some(bits), Some(other)) if bits == other => Some(modulo(to.index.wrapping_sub(from.index), bits)),
@@ -152,29 +154,29 @@ impl Merge {
     /// Adds an item. Adding it again changes nothing.
     ///
     /// # Errors
-    /// [`MergeError`], and then nothing has changed.
+    /// [`MergeError`]; nothing is changed then.
     pub fn add(&mut self, item: PulseItem) -> Result<(), MergeError> {
-        let told = UplinkCounts::of(item.uplink, item.counter_bits, item.channels)?;
+        let uplink = UplinkCounts::of(item.uplink, item.counter_bits, item.channels)?;
         self.of(item.device)?;
-        self.told.insert(told);
+        self.uplinks.insert(uplink);
         Ok(())
     }
 
-    /// Adds all that another one was given.
+    /// Adds all items of another merge.
     ///
     /// # Errors
-    /// [`MergeError::OtherDevice`], and then nothing has changed.
+    /// [`MergeError::OtherDevice`]; nothing is changed then.
     pub fn join(&mut self, other: Self) -> Result<(), MergeError> {
         if let Some(device) = other.device {
             self.of(device)?;
         }
-        self.told.extend(other.told);
+        self.uplinks.extend(other.uplinks);
         Ok(())
     }
 
-    /// What all items tell together, by channel.
+    /// The points of all items together, by channel.
     pub fn points(&self) -> BTreeMap<Channel, Points> {
-        let channels: BTreeSet<&Channel> = self.told.iter().flat_map(|told| told.channels.keys()).collect();
+        let channels: BTreeSet<&Channel> = self.uplinks.iter().flat_map(|uplink| uplink.channels.keys()).collect();
         channels.into_iter().map(|channel| (channel.clone(), self.channel(channel))).collect()
     }
 
@@ -184,23 +186,25 @@ impl Merge {
     }
 
     fn channel(&self, channel: &Channel) -> Points {
-        let all =
-            self.told.iter().filter_map(|uplink| Some(ChannelReport { uplink, counts: uplink.channels.get(channel)? }));
+        let all = self
+            .uplinks
+            .iter()
+            .filter_map(|uplink| Some(ChannelReport { uplink, counts: uplink.channels.get(channel)? }));
         let all: Vec<ChannelReport> = all.collect();
         let mut found = Found::default();
-        for said in all.iter().filter(|said| said.begins_series().is_none()) {
-            found.put_indexes(said, said.counts.dated());
-            let undated = put(&mut found.counted, said, said.counts.counted_dated());
-            found.leave_undated(said, vec![], undated);
+        for report in all.iter().filter(|report| report.begins_series().is_none()) {
+            found.put_indexes(report, report.counts.dated());
+            let undated = put(&mut found.counted, report, report.counts.counted_dated());
+            found.leave_undated(report, vec![], undated);
         }
         if let Some(device) = self.device {
-            series::chain(&all, &Numbered::new(device.network(), &self.told), &mut found);
+            series::chain(&all, &Numbered::new(device.network(), &self.uplinks), &mut found);
         }
         found.points()
     }
 }
 
-/// What an item tells that points are made of.
+/// The parts of an item that points are made of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct UplinkCounts {
     at: At,
@@ -225,14 +229,14 @@ impl UplinkCounts {
     }
 }
 
-/// What an uplink tells of a channel.
+/// What an uplink reports about a channel.
 #[derive(Clone, Copy)]
 struct ChannelReport<'a> {
     uplink: &'a UplinkCounts,
     counts: &'a ChannelCounts,
 }
 
-/// What has been found of a channel.
+/// The results of a channel so far.
 #[derive(Default)]
 struct Found {
     indexes: Dated,
@@ -241,34 +245,34 @@ struct Found {
     unanchored: BTreeSet<Unanchored>,
 }
 
-/// By time and count.
+/// Counts, by time and number.
 type Dated = BTreeMap<(At, u64), Known>;
 
-/// What is known of a point, from all that tell it.
+/// The attributes of a point, from all its reports.
 struct Known {
     time_source: TimeSource,
     counter_bits: BTreeSet<u8>,
 }
 
 impl Found {
-    /// Indexes that an uplink tells, newest first.
-    fn put_indexes(&mut self, said: &ChannelReport, indexes: impl Iterator<Item = (u64, Option<At>)>) {
-        let undated = put(&mut self.indexes, said, indexes);
-        self.leave_undated(said, undated, vec![]);
+    /// Adds the indexes of an uplink, newest first.
+    fn put_indexes(&mut self, report: &ChannelReport, indexes: impl Iterator<Item = (u64, Option<At>)>) {
+        let undated = put(&mut self.indexes, report, indexes);
+        self.leave_undated(report, undated, vec![]);
     }
 
-    fn leave_undated(&mut self, said: &ChannelReport, indexes: Vec<u64>, counted: Vec<u64>) {
+    fn leave_undated(&mut self, report: &ChannelReport, indexes: Vec<u64>, counted: Vec<u64>) {
         if !(indexes.is_empty() && counted.is_empty()) {
-            let (uplink, counter_bits) = (said.uplink.key.clone(), said.uplink.counter_bits);
+            let (uplink, counter_bits) = (report.uplink.key.clone(), report.uplink.counter_bits);
             self.undated.insert(Undated { uplink, indexes, counted, counter_bits });
         }
     }
 
-    fn leave(&mut self, said: &ChannelReport, why: UnanchoredReason) {
+    fn leave(&mut self, report: &ChannelReport, why: UnanchoredReason) {
         self.unanchored.insert(Unanchored {
-            uplink: said.uplink.key.clone(),
-            after_log: said.counts.after_log.unwrap_or_default(),
-            increments: said.counts.increments.clone(),
+            uplink: report.uplink.key.clone(),
+            after_log: report.counts.after_log.unwrap_or_default(),
+            increments: report.counts.increments.clone(),
             why,
         });
     }
@@ -289,24 +293,24 @@ impl Found {
     }
 }
 
-/// Takes in counts that an uplink tells, newest first; hands back those without a time.
-fn put(dated: &mut Dated, said: &ChannelReport, counts: impl Iterator<Item = (u64, Option<At>)>) -> Vec<u64> {
+/// Adds the counts of an uplink, newest first; returns those without a time.
+fn put(dated: &mut Dated, report: &ChannelReport, counts: impl Iterator<Item = (u64, Option<At>)>) -> Vec<u64> {
     let mut undated = vec![];
     for (nth, (count, at)) in counts.enumerate() {
         let Some(at) = at else {
             undated.push(count);
             continue;
         };
-        let time_source = said.time_source(nth);
+        let time_source = report.time_source(nth);
         let known = dated.entry((at, count));
         let known = known.or_insert_with(|| Known { time_source, counter_bits: BTreeSet::new() });
         known.time_source = better(known.time_source, time_source);
-        known.counter_bits.extend(said.uplink.counter_bits);
+        known.counter_bits.extend(report.uplink.counter_bits);
     }
     undated
 }
 
-/// The points in their order, with a mark on those of one time.
+/// The points in order; marks those that share a time.
 fn marked(dated: Dated) -> Vec<Point> {
     let point = |((at, index), known): ((At, u64), Known)| Point {
         at,
@@ -325,15 +329,15 @@ fn marked(dated: Dated) -> Vec<Point> {
 }
 
 impl ChannelReport<'_> {
-    /// Scope clock the item's nth count is of. The first one's is given. The others' distances to it are the profile's, or the
-    /// device's, whose times they are if the first one's is.
+    /// The clock of the item's nth count. The item contains the clock of the first. The others are computed from it,
+    /// unless it is the device's clock and the intervals are the device's too, not the profile's.
     fn time_source(&self, nth: usize) -> TimeSource {
         let given = self.counts.time_source.filter(|_| !self.counts.begins_series);
         let given = given.filter(|&of| nth == 0 || of == TimeSource::Device && self.counts.log_period.is_none());
         given.unwrap_or(TimeSource::Computed)
     }
 
-    /// The index of the first log of a series that other uplinks go on with.
+    /// The index of the first log, if this uplink begins a series.
     fn begins_series(&self) -> Option<u64> {
         match self.counts.indexes[..] {
             [first] if self.counts.begins_series => Some(first),

@@ -1,10 +1,10 @@
-//! Device profiles: what a kind of device speaks, and the settings its bytes do not tell.
+//! Device profiles: the codec and settings of each kind of device.
 //!
-//! A message names its profile (by the callback's path, or by the listener it came in at), so nothing on the write path
-//! has to look a device up. What is the single meter's own, litres per pulse or an offset, is applied when reading.
+//! A message names its profile (by the callback's path, or by the listener that received it), so the write path needs
+//! no lookup of devices. Values of a single meter, litres per pulse or an offset, are applied when reading.
 //!
-//! They are in one file for people, `shared/model/profiles.toml`, which is compiled in. `shared/model/profiles.schema.json` says the same of its
-//! form to editors.
+//! Profiles are in `shared/model/profiles.toml`, which is compiled in. `shared/model/profiles.schema.json` describes
+//! its format to editors.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,39 +15,39 @@ use crate::codec::{CODECS, Codec, CodecSettings};
 use crate::device::Network;
 use crate::uplink::ProfileName;
 
-/// Every profile, in the order of their names.
-#[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
+/// All profiles, sorted by name.
+#[expect(clippy::expect_used, reason = "the file is compiled in, and a test parses it")]
 pub static PROFILES: LazyLock<Vec<Profile>> =
-    LazyLock::new(|| parse(include_str!("../profiles.toml")).expect("profiles.toml is right"));
+    LazyLock::new(|| parse(include_str!("../profiles.toml")).expect("profiles.toml is valid"));
 
 /// A kind of device.
 #[derive(Debug)]
 pub struct Profile {
-    /// What callbacks and listeners call it.
+    /// Its name in callbacks and listeners.
     pub name: &'static str,
-    /// The network it speaks over.
+    /// Its network.
     pub network: Network,
-    /// What its bytes mean.
+    /// The codec that decodes its frames.
     pub codec: &'static Codec,
-    /// What the codec has to know besides.
+    /// Settings for the codec.
     pub settings: CodecSettings,
-    /// How its callbacks are written. (NB-IoT has none.)
+    /// Format of its callbacks. (NB-IoT has none.)
     pub callbacks: Callbacks,
 }
 
-/// What a device type's callbacks do not tell of themselves: the customer types both into the Sigfox back end.
+/// Format of a device type's callbacks. The callbacks do not contain it: the customer enters it in the Sigfox back end.
 #[derive(Debug)]
 pub struct Callbacks {
     /// The line pattern of its `BATCH_URL` callbacks of the kind DATA / UPLINK.
     pub uplink_line: &'static str,
-    /// The same of the kind DATA / BIDIR. Without `{ack}` in it nobody gets a downlink.
+    /// The same for the kind DATA / BIDIR. Without `{ack}` no device gets a downlink.
     pub bidir_line: &'static str,
-    /// Names in its templates that only it has, each with Sigfox's own name for the variable.
+    /// The customer's own variable names in its templates, each with Sigfox's name.
     pub aliases: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Callbacks {
-    /// As `docs/sigfox.md` says to type them in.
+    /// The patterns of `docs/sigfox.md`.
     fn default() -> Self {
         Self {
             uplink_line: "{device};{time};{data};{seqNumber}",
@@ -58,18 +58,18 @@ impl Default for Callbacks {
 }
 
 impl Profile {
-    /// Its name, as an uplink carries it.
+    /// Its name, as in uplinks.
     pub fn uplink_name(&self) -> ProfileName {
         ProfileName::of_profile(self.name)
     }
 
-    /// The bits of the device's counters, if anybody knows.
+    /// Width of the device's counters in bits, if known.
     pub fn counter_bits(&self) -> Option<u8> {
         self.settings.counter_bits.or(self.codec.counter_bits)
     }
 }
 
-/// The profile of that name on that network.
+/// Finds a profile by network and name.
 pub fn find(network: Network, name: &str) -> Option<&'static Profile> {
     PROFILES.iter().find(|profile| profile.network == network && profile.name == name)
 }
@@ -94,37 +94,37 @@ struct CallbackEntry {
     aliases: BTreeMap<String, String>,
 }
 
-/// What is wrong with a file of profiles.
+/// An invalid file of profiles.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    /// Not the form.
+    /// Not the expected format.
     #[error(transparent)]
     Form(#[from] toml::de::Error),
-    /// Not a name.
+    /// An invalid profile name.
     #[error(transparent)]
     Name(#[from] crate::uplink::UplinkError),
-    /// No such codec.
+    /// An unknown codec.
     #[error("profile {profile}: there is no codec {codec:?} (there are: {known})", known = known_codecs())]
     Codec {
-        /// Scope.
+        /// The profile.
         profile: String,
-        /// What it names.
+        /// The codec it names.
         codec: String,
     },
-    /// A setting that no device can have.
+    /// An invalid setting.
     #[error("profile {profile}: {reason}")]
     Setting {
-        /// Scope.
+        /// The profile.
         profile: String,
-        /// What is wrong with it.
+        /// What is wrong with the setting.
         reason: String,
     },
 }
 
-/// Reads a file of profiles. They stay in memory for ever.
+/// Parses a file of profiles. The result stays in memory until the process ends.
 ///
 /// # Errors
-/// [`ProfileError`] at the first that is wrong.
+/// [`ProfileError`] for the first invalid profile.
 pub fn parse(text: &str) -> Result<Vec<Profile>, ProfileError> {
     toml::from_str::<BTreeMap<String, Entry>>(text)?.into_iter().map(|(name, entry)| entry.profile(name)).collect()
 }
@@ -163,7 +163,7 @@ impl CallbackEntry {
     }
 }
 
-/// Profiles are there as long as the process is.
+/// Leaks the text: profiles live as long as the process.
 fn forever(text: String) -> &'static str {
     text.leak()
 }
@@ -204,13 +204,11 @@ mod tests {
             refused(&format!("[a]\n{entry}settings.counter_bits = 65"))
                 .contains("profile a: a counter has 1 to 64 bits, not 65")
         );
-        assert!(
-            refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: a log period of no time")
-        );
+        assert!(refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: log_period is 0"));
         for (setting, reason) in [
-            ("logs_per_series = 1", "profile a: a series has two logs at least"),
+            ("logs_per_series = 1", "profile a: a series has at least two logs"),
             ("record_bytes = 10", "profile a: a record has 11 or 12 bytes, not 10"),
-            ("counter_bits = 33", "profile a: a counter of 33 bits, in a field of 32 (adeunis-pulse-v4)"),
+            ("counter_bits = 33", "profile a: a counter of 33 bits does not fit its field of 32 (adeunis-pulse-v4)"),
         ] {
             assert_eq!(refused(&format!("[a]\n{entry}settings.{setting}")), reason);
         }

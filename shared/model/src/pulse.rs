@@ -1,7 +1,7 @@
-//! The item of the pulses table: one per uplink, with all that it says. `docs/data-model.md` describes it.
+//! The item of the pulses table: one per uplink, with its whole content. `docs/data-model.md` describes it.
 //!
-//! An item is meant to stay within one write unit of DynamoDB, 1,024 bytes with the names of its attributes: a day of
-//! hourly counts of two channels does. So times that are evenly apart are not written out.
+//! An item should fit one write unit of DynamoDB, 1,024 bytes including the names of its attributes: a day of hourly
+//! counts of two channels does. So evenly spaced times are stored as an interval.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -18,24 +18,24 @@ use crate::uplink::{ProfileName, TimeSource, Uplink};
 /// Sigfox counts uplinks with twelve bits (<https://support.sigfox.com/docs/callbacks-documentation>, `seqNumber`).
 const SIGFOX_SEQUENCES: u32 = 1 << 12;
 
-/// Why an uplink has no pulse item, for now or for ever.
+/// Why an uplink has no pulse item. A later version of the code may decode it.
 #[derive(Debug, thiserror::Error)]
 pub enum PulseError {
     /// No profile of this name on the device's network.
     #[error("profile {0:?} is not known on this network")]
     UnknownProfile(String),
-    /// Its codec cannot read the bytes.
+    /// The codec cannot decode the bytes.
     #[error("{source} ({} {})", codec.name, codec.version)]
     Undecodable {
-        /// The codec that tried.
+        /// The codec.
         codec: &'static Codec,
-        /// Why it could not.
+        /// Why it failed.
         source: Undecodable,
     },
 }
 
 impl PulseError {
-    /// The codec that tried, if it came to that.
+    /// The codec that failed, if the profile is known.
     pub fn codec(&self) -> Option<&'static Codec> {
         match self {
             Self::UnknownProfile(_) => None,
@@ -47,22 +47,22 @@ impl PulseError {
 /// An item of the pulses table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PulseItem {
-    /// Who sent it.
+    /// The device that sent it.
     pub device: DeviceId,
-    /// The sort key: when, and the device's message counter.
+    /// The sort key: the time, and the device's message counter.
     pub uplink: String,
-    /// What the device is.
+    /// The device's profile.
     pub profile: ProfileName,
-    /// What decoded it.
+    /// The codec that decoded it.
     pub codec: Cow<'static, str>,
     /// See [`Codec::version`].
     pub codec_version: u16,
     /// See [`Reading::frame`](crate::codec::Reading::frame).
     pub frame: Cow<'static, str>,
-    /// After how many bits the counts start again at zero, if anybody knows.
+    /// Width of the counters in bits, after which they wrap to zero; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counter_bits: Option<u8>,
-    /// Pulse counts.
+    /// Pulse counts, by channel.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channels: BTreeMap<Channel, ChannelCounts>,
     /// See [`Reading::flags`](crate::codec::Reading::flags).
@@ -79,51 +79,52 @@ pub struct PulseItem {
     pub details: Details,
 }
 
-/// The counts of a channel that an uplink tells, of one kind only: cumulative ones, those of single periods, or increments.
+/// The counts of a channel in an uplink, of one kind only: cumulative, per period, or increments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct ChannelCounts {
     /// Cumulative counts, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<u64>,
-    /// What was counted in each period anew, newest first. Not cumulative: these are added up, each time once.
+    /// Per-period counts, newest first, of a device that starts at zero in each period. Readers add them up, each time
+    /// once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<u64>,
-    /// The time of the first index, or of the first that was counted. Absent where nobody knows.
+    /// The time of the first index, or of the first per-period count; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
-    /// Scope clock that is.
+    /// The clock of `at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
-    /// Seconds from one log to the next, as the profile has it: of all further indexes, or increments.
+    /// Seconds from one log to the next, from the profile: for all further indexes, or for increments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_period: Option<u32>,
-    /// Seconds from one index to the next, as the device tells it.
+    /// Seconds from one index to the next, from the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// The same, where they are not evenly apart: seconds from each further index to the first.
+    /// The same if they are not evenly spaced: seconds from each further index to the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds_before: Vec<u64>,
-    /// The only index is the first log of a series that is told by the uplinks after this one.
+    /// The only index is the first log of a series that later uplinks continue.
     #[serde(default, skip_serializing_if = "is_false")]
     pub begins_series: bool,
-    /// What was counted between logs of such a series, in the order of time.
+    /// Counts between the logs of such a series, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub increments: Vec<u32>,
-    /// The first increment is what was counted between this log of the series, from 1 on, and the next.
+    /// The first increment is the count between this log of the series, from 1 on, and the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_log: Option<u16>,
-    /// The message counter of the uplink that begins the series. Absent where the device's counter is not known.
+    /// The message counter of the uplink that begins the series; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<u32>,
 }
 
 impl ChannelCounts {
-    /// Each index with its time, newest first; without one where nobody knows when.
+    /// Each index with its time, newest first; `None` if the time is unknown.
     pub fn dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
         self.with_times(&self.indexes)
     }
 
-    /// The same of what was counted in each period anew.
+    /// The same for per-period counts.
     pub fn counted_dated(&self) -> impl Iterator<Item = (u64, Option<At>)> {
         self.with_times(&self.counted)
     }
@@ -139,7 +140,7 @@ impl ChannelCounts {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires it")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -147,7 +148,7 @@ fn is_false(flag: &bool) -> bool {
 /// Decodes an uplink into its pulse item.
 ///
 /// # Errors
-/// [`PulseError`]; trying again with the same code changes nothing.
+/// [`PulseError`]; a retry with the same code fails again.
 pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     let name = uplink.profile.as_str();
     let profile =
@@ -171,7 +172,7 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     })
 }
 
-/// The frame's own moment, and whose clock says so.
+/// The time of a frame, and its clock.
 type Moment = (At, TimeSource);
 
 fn channels(
@@ -187,10 +188,10 @@ fn channels(
     channels.into_iter().map(|(channel, series)| (channel, counts(uplink, profile, now, series))).collect()
 }
 
-/// The counts of a channel. A counter that a profile says is narrower than its field starts again at zero before the field does;
-/// so do the indexes that were reckoned back past that.
+/// The counts of a channel. A counter that the profile sets to fewer bits than its field has wraps to zero before the
+/// field does. So do indexes that were computed back past the wrap.
 fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
-    let mut counts = as_told(uplink, profile, now, series);
+    let mut counts = full_width_counts(uplink, profile, now, series);
     if let Some(bits) = profile.counter_bits() {
         for index in &mut counts.indexes {
             *index = modulo(*index, bits);
@@ -199,7 +200,7 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Ch
     counts
 }
 
-fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
+fn full_width_counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
     let log_period = profile.settings.log_period;
     match series {
         Series::Logs(indexes) => ChannelCounts {
@@ -216,9 +217,9 @@ fn as_told(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> C
             time_source: newest_is_now.then_some(now.1),
             ..ChannelCounts::default()
         },
-        Series::Ago(points) => ago(now, points),
+        Series::Ago(points) => relative(now, points),
         Series::Counted(each) => {
-            let mut each = as_told(uplink, profile, now, *each);
+            let mut each = full_width_counts(uplink, profile, now, *each);
             each.counted = std::mem::take(&mut each.indexes);
             each
         }
@@ -249,10 +250,10 @@ fn timed(mut points: Vec<(At, u64)>) -> ChannelCounts {
     points.dedup();
     let Some(&(at, _)) = points.first() else { return ChannelCounts::default() };
     let before = |(time, index): (At, u64)| (at.unix().abs_diff(time.unix()), index);
-    apart(Some((at, TimeSource::Device)), points.into_iter().map(before).collect())
+    spaced(Some((at, TimeSource::Device)), points.into_iter().map(before).collect())
 }
 
-fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> ChannelCounts {
+fn relative(now: Moment, mut points: Vec<(u32, u64)>) -> ChannelCounts {
     points.sort_unstable_by_key(|&(before, index)| (before, Reverse(index)));
     points.dedup();
     let Some(&(newest, _)) = points.first() else { return ChannelCounts::default() };
@@ -260,11 +261,11 @@ fn ago(now: Moment, mut points: Vec<(u32, u64)>) -> ChannelCounts {
         0 => Some(now),
         _ => now.0.checked_sub(newest.into()).map(|at| (at, TimeSource::Computed)),
     };
-    apart(at, points.into_iter().map(|(before, index)| ((before - newest).into(), index)).collect())
+    spaced(at, points.into_iter().map(|(before, index)| ((before - newest).into(), index)).collect())
 }
 
-/// ChannelCounts with how many seconds each is before the first, the newest.
-fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> ChannelCounts {
+/// Counts from points, newest first, each with the seconds from it to the newest.
+fn spaced(newest: Option<Moment>, points: Vec<(u64, u64)>) -> ChannelCounts {
     let seconds_before: Vec<u64> = points.iter().skip(1).map(|&(before, _)| before).collect();
     let every = seconds_before.first().copied().filter(|&step| step > 0);
     let every =
@@ -279,7 +280,7 @@ fn apart(newest: Option<Moment>, points: Vec<(u64, u64)>) -> ChannelCounts {
     }
 }
 
-/// When the first log of a series was taken whose last one is of `last`.
+/// The time of the first log of a series whose last log is of `last`.
 fn first_log(profile: &Profile, last: At) -> Option<At> {
     let steps = profile.settings.logs_per_series?.checked_sub(1)?;
     last.checked_sub(u64::from(profile.settings.log_period?) * u64::from(steps))
@@ -290,7 +291,7 @@ pub(crate) fn modulo(count: u64, bits: u8) -> u64 {
     count & (u64::MAX >> 64_u32.saturating_sub(bits.into()).min(63))
 }
 
-/// The message counter of the uplink so many before the one that has this.
+/// The message counter of the uplink that was sent `uplinks` messages before the one with `sequence`.
 pub(crate) fn sequence_before(network: Network, sequence: u32, uplinks: u16) -> u32 {
     let before = sequence.wrapping_sub(u32::from(uplinks));
     match network {

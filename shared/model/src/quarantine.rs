@@ -1,7 +1,7 @@
-//! What can never be read, whole and with its reason.
+//! A record that cannot be parsed, unchanged and with the reason.
 //!
-//! A quarantined record has arrived: it is answered and not sent again. It waits in the quarantine queue until somebody
-//! has looked at it and, after a fix, sends `record` back to where it came from.
+//! A quarantined record counts as received: it is acknowledged and not sent again. It stays in the quarantine queue
+//! until an operator has examined it and, after a fix, sends `record` back to its origin.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::{Deserialize, Serialize};
@@ -11,64 +11,64 @@ use crate::device::DeviceId;
 use crate::envelope;
 use crate::uplink::Uplink;
 
-/// The version of what is written here.
+/// The version of this format.
 const VERSION: u8 = 1;
 
-/// A record and why it is here.
+/// A record to be quarantined, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quarantined {
-    /// The version of this form.
+    /// The version of this format.
     v: u8,
-    /// The part that could not read it.
+    /// The stage that could not parse it.
     stage: &'static str,
-    /// Why, for whoever comes to look.
+    /// The reason, for the operator.
     reason: String,
-    /// The codec that tried, if it came to that.
+    /// The codec that failed, if decoding was attempted.
     #[serde(skip_serializing_if = "Option::is_none")]
     codec: Option<&'static str>,
-    /// Its version: a later one may well read the record.
+    /// Its version: a later one may decode the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     codec_version: Option<u16>,
-    /// Scope uplink it is, if it came so far as to be one.
+    /// The device, if the record was parsed as an uplink.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceId>,
-    /// The other half of its natural key.
+    /// The sort key of that uplink.
     #[serde(skip_serializing_if = "Option::is_none")]
     uplink: Option<String>,
-    /// The profile it came in under, where the record itself does not tell.
+    /// The profile it arrived under, if the record does not contain it.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<String>,
-    /// The kind of callback it came as: with the profile, the URL it was sent to.
+    /// The kind of callback: with the profile, the URL it was sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<&'static str>,
     /// The query of that URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
     record: Body,
-    /// The reason as the log has it, where that is another.
+    /// The reason for the log, if it is another.
     #[serde(skip)]
     logged: Option<String>,
 }
 
-/// The same, read out of quarantine.
+/// A record read from quarantine.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct QuarantinedRecord {
     v: u8,
-    /// The part that could not read it.
+    /// The stage that could not parse it.
     pub stage: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The codec that tried, if it came to that.
+    /// The codec that failed, if decoding was attempted.
     pub codec: Option<String>,
     /// Its version.
     pub codec_version: Option<u16>,
-    /// Scope uplink it is, if it came so far as to be one.
+    /// The device, if the record was parsed as an uplink.
     pub device: Option<DeviceId>,
-    /// The other half of its natural key.
+    /// The sort key of that uplink.
     pub uplink: Option<String>,
-    /// The profile it came in under, where the record itself does not tell.
+    /// The profile it arrived under, if the record does not contain it.
     pub profile: Option<String>,
-    /// The kind of callback it came as.
+    /// The kind of callback.
     pub callback: Option<String>,
     /// The query of that URL.
     pub query: Option<String>,
@@ -78,18 +78,18 @@ pub struct QuarantinedRecord {
 /// Not a quarantined record, or one of a version that this code does not know.
 #[derive(Debug, thiserror::Error)]
 pub enum QuarantineError {
-    /// Something else.
+    /// Not the JSON of one.
     #[error("not a quarantined record: {0}")]
     Json(#[from] serde_json::Error),
-    /// Of another version.
+    /// Of an unknown version.
     #[error("version {0} of quarantined records is not known (this is version 1)")]
     Version(u8),
-    /// What should be base64 is not.
+    /// Invalid base64.
     #[error("the record is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
 }
 
-/// The record as it came, to the byte.
+/// The exact bytes of the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Body {
@@ -98,7 +98,7 @@ enum Body {
 }
 
 impl Quarantined {
-    /// A record that `stage` cannot read.
+    /// A record that `stage` cannot parse.
     pub fn new(stage: &'static str, reason: &impl ToString, record: &[u8]) -> Self {
         Self {
             v: VERSION,
@@ -116,7 +116,7 @@ impl Quarantined {
         }
     }
 
-    /// Names the codec that tried.
+    /// Sets the codec that failed.
     #[must_use]
     pub fn by(mut self, codec: Option<&Codec>) -> Self {
         self.codec = codec.map(|codec| codec.name);
@@ -124,7 +124,7 @@ impl Quarantined {
         self
     }
 
-    /// Names the uplink it is.
+    /// Sets the uplink.
     #[must_use]
     pub fn of(mut self, uplink: &Uplink) -> Self {
         self.device = Some(uplink.device);
@@ -132,14 +132,14 @@ impl Quarantined {
         self
     }
 
-    /// Names the profile it came in under.
+    /// Sets the profile it arrived under.
     #[must_use]
     pub fn under(mut self, profile: &str) -> Self {
         self.profile = Some(profile.to_owned());
         self
     }
 
-    /// Names the kind of callback it came as, and what stood in the query: so that it can be made again.
+    /// Sets the kind of callback and its query, so that the request can be rebuilt.
     #[must_use]
     pub fn of_callback(mut self, kind: &'static str, query: &str) -> Self {
         self.callback = Some(kind);
@@ -147,26 +147,26 @@ impl Quarantined {
         self
     }
 
-    /// Holds this record instead: one that tells more.
+    /// Replaces the record by one with more context.
     #[must_use]
     pub fn holding(mut self, record: &[u8]) -> Self {
         self.record = Body::from(record);
         self
     }
 
-    /// Has another reason in the log: one that quotes nothing of the record.
+    /// Sets another reason for the log, which quotes nothing of the record.
     #[must_use]
     pub fn logged_as(mut self, reason: String) -> Self {
         self.logged = Some(reason);
         self
     }
 
-    /// Why it is here.
+    /// The reason.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The reason as the log has it.
+    /// The reason for the log.
     pub fn logged(&self) -> &str {
         self.logged.as_deref().unwrap_or(&self.reason)
     }
@@ -176,7 +176,7 @@ impl Quarantined {
         self.stage
     }
 
-    /// The name of the codec that tried, if any.
+    /// The name of the codec that failed, if any.
     pub fn codec(&self) -> Option<&'static str> {
         self.codec
     }
@@ -209,7 +209,7 @@ impl Quarantined {
 }
 
 impl QuarantinedRecord {
-    /// Reads a message of the quarantine queue. Fields it does not know are skipped.
+    /// Parses a message of the quarantine queue. Skips unknown fields.
     ///
     /// # Errors
     /// [`QuarantineError`].
@@ -227,10 +227,10 @@ impl QuarantinedRecord {
         Ok(kept)
     }
 
-    /// The record as it came, to the byte.
+    /// The exact bytes of the record.
     ///
     /// # Errors
-    /// [`QuarantineError::Base64`], never of what [`QuarantinedRecord::from_message`] has read.
+    /// [`QuarantineError::Base64`], never for a record from [`QuarantinedRecord::from_message`].
     pub fn record(&self) -> Result<Vec<u8>, QuarantineError> {
         match &self.record {
             Body::Text(text) => Ok(text.clone().into_bytes()),
@@ -238,7 +238,7 @@ impl QuarantinedRecord {
         }
     }
 
-    /// The same if it is text that a queue takes.
+    /// The record, if it is text that a queue accepts.
     pub fn text(&self) -> Option<&str> {
         match &self.record {
             Body::Text(text) => Some(text).filter(|text| !text.is_empty()).map(String::as_str),
@@ -248,9 +248,9 @@ impl QuarantinedRecord {
 }
 
 impl From<&[u8]> for Body {
-    /// Text where it can be read as such, without the characters that SQS does not take
-    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>) or that JSON writes
-    /// six bytes for: so the message is at most about twice as long as the record.
+    /// Text if it is UTF-8, without the characters that SQS rejects
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>) or that JSON
+    /// writes in six bytes. So the message is at most about twice as long as the record.
     fn from(record: &[u8]) -> Self {
         let odd = |c: char| (c < ' ' && !"\t\n\r".contains(c)) || "\u{FFFE}\u{FFFF}".contains(c);
         match std::str::from_utf8(record) {
@@ -281,8 +281,8 @@ mod tests {
 
         #[test]
         fn what_is_told_of_a_record_is_read_again(uplink in any_uplink(), query in "[a-z=&]{0,9}") {
-            let told = Quarantined::new("test", &"why", b"{}").of(&uplink).by(Some(&adeunis_pulse::V4));
-            let kept = QuarantinedRecord::from_message(&told.under("p").of_callback("uplink", &query).to_message())?;
+            let quarantined = Quarantined::new("test", &"why", b"{}").of(&uplink).by(Some(&adeunis_pulse::V4));
+            let kept = QuarantinedRecord::from_message(&quarantined.under("p").of_callback("uplink", &query).to_message())?;
             prop_assert_eq!((kept.stage.as_str(), kept.reason.as_str()), ("test", "why"));
             prop_assert_eq!((kept.codec.as_deref(), kept.codec_version), (Some(adeunis_pulse::V4.name), Some(adeunis_pulse::V4.version)));
             prop_assert_eq!((kept.device, kept.uplink), (Some(uplink.device), Some(uplink.key().to_string())));

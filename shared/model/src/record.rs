@@ -1,12 +1,12 @@
 //! An uplink as a user record of the Kinesis stream, in protobuf.
 //!
-//! Kinesis bills by bytes (25 KB at a time) and queues by messages, so what is JSON in a queue is a quarter of that here:
-//! some 70 bytes for a short uplink.
+//! Kinesis bills by size (in units of 25 KB), queues by message. So the stream has protobuf instead of JSON, a quarter
+//! of the size: about 70 bytes for a short uplink.
 //!
 //! ```text
 //! message Uplink {
 //!   uint32 version = 1;             // 1
-//!   uint64 imei = 2;                // of an NB-IoT device; one of this, 3 and 14
+//!   uint64 imei = 2;                // of an NB-IoT device; each record has one of 2, 3 and 14
 //!   optional uint32 sigfox_id = 3;  // of a Sigfox device
 //!   uint64 at = 4;                  // seconds since 1970
 //!   uint32 time_source = 5;         // 0 network, 1 device, 2 computed
@@ -18,7 +18,7 @@
 //!   optional double snr = 11;       // dB
 //!   optional string station = 12;
 //!   optional uint32 signal_quality = 13;
-//!   optional uint64 serial = 14;    // of an NB-IoT device that has no IMEI to tell
+//!   optional uint64 serial = 14;    // of an NB-IoT device whose frames have no IMEI
 //! }
 //! ```
 
@@ -63,35 +63,35 @@ struct UplinkRecord {
     serial: Option<u64>,
 }
 
-/// Not an uplink's record.
+/// A record that is not a valid uplink.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// Not the protobuf of one.
+    /// Not protobuf of this message.
     #[error("not an uplink's record: {0}")]
     Protobuf(#[from] prost::DecodeError),
-    /// Of a version this code does not know.
+    /// Of an unknown version.
     #[error("record version {0} is not known (this is version {VERSION})")]
     Version(u32),
-    /// A time that cannot be.
+    /// An invalid time.
     #[error(transparent)]
     At(#[from] AtError),
-    /// A device that cannot be.
+    /// An invalid device ID.
     #[error(transparent)]
     Device(#[from] DeviceIdError),
-    /// Something else that cannot be in an uplink.
+    /// Another invalid value.
     #[error(transparent)]
     Uplink(#[from] UplinkError),
-    /// A number without a meaning.
+    /// A number without a meaning in its field.
     #[error("{field} {number} is not known")]
     Unknown {
-        /// Of which field.
+        /// The field.
         field: &'static str,
-        /// What it is.
+        /// The number.
         number: u32,
     },
 }
 
-/// Writes an uplink behind what is in the buffer.
+/// Appends an uplink to the buffer.
 pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
     let (imei, sigfox_id, serial) = match uplink.device {
         DeviceId::Nbiot(imei) => (imei.number(), None, None),
@@ -123,7 +123,7 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         ..UplinkRecord::default()
     };
     record.encode_raw(buffer);
-    // These two by hand, or they would have to be copied into the message first. Protobuf takes fields in any order.
+    // These two are encoded by hand, which saves copying them into the message. Protobuf accepts fields in any order.
     for (tag, bytes) in [(7, uplink.profile.as_str().as_bytes()), (8, uplink.payload.bytes())] {
         encode_key(tag, WireType::LengthDelimited, buffer);
         encode_varint(bytes.len() as u64, buffer);
@@ -131,7 +131,7 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
     }
 }
 
-/// Reads an uplink. Fields it does not know are skipped, so that a newer sender may add some.
+/// Parses an uplink. Skips unknown fields, so that a newer sender may add some.
 ///
 /// # Errors
 /// [`RecordError`].

@@ -1,4 +1,4 @@
-//! One message of a meter, the key it is stored under, and the raw item.
+//! An uplink: one message of a meter, and the key it is stored under.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,55 +9,55 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::at::At;
 use crate::device::DeviceId;
 
-/// The longest payload taken. NB-IoT carries at most 1,600 bytes in one packet (3GPP TS 36.323, 4.3.1), Sigfox 12; the
-/// rest is room for what a gateway may have put together. An uplink of this size still fits one envelope as hex.
+/// The longest payload accepted. NB-IoT carries at most 1,600 bytes in one packet (3GPP TS 36.323, 4.3.1), Sigfox 12;
+/// the rest is a margin for gateways that combine messages. An uplink of this size still fits one envelope as hex.
 pub const MAX_PAYLOAD: usize = 4096;
 
 /// The longest text of radio metadata; the longest seen is a station ID of 4 characters.
 const MAX_RADIO_TEXT: usize = 64;
 
-/// One uplink, as its network delivered it, not yet interpreted.
+/// One uplink, as its network delivered it, not yet decoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Uplink {
-    /// Who sent it.
+    /// The device that sent it.
     pub device: DeviceId,
-    /// What kind of message the network made of it.
+    /// The kind of message.
     pub kind: Kind,
-    /// When: see `time_source`.
+    /// The time of the uplink, by the clock `time_source`.
     pub at: At,
-    /// Scope clock `at` was read from.
+    /// The clock of `at`.
     pub time_source: TimeSource,
-    /// The device's message counter; of a datagram whose format has none, a checksum; or neither.
+    /// The device's message counter, or a checksum of a datagram whose format has no counter. `None` without either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u32>,
-    /// What the device is; chooses the codec.
+    /// The device's profile, which selects the codec.
     pub profile: ProfileName,
-    /// The bytes as they came off the air.
+    /// The bytes as received.
     pub payload: Payload,
-    /// How it was received.
+    /// Radio metadata of the reception.
     #[serde(default, skip_serializing_if = "Radio::is_empty")]
     pub radio: Radio,
 }
 
-/// The kind of message. One uplink may arrive in several kinds, which share its pulse key but not its raw key.
+/// The kind of message. One uplink may arrive in several kinds, which have the same pulse key but different raw keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// What the device sent, as it was first received.
+    /// The uplink as first received.
     Data,
-    /// The same once more, when the network had gathered who else received it (Sigfox's `DATA_ADVANCED`).
+    /// The same uplink again, after the network has collected all its receptions (Sigfox's `DATA_ADVANCED`).
     DataAdvanced,
 }
 
-/// Scope clock a time was read from.
+/// The clock that a time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeSource {
-    /// The network's, at reception: the Sigfox cloud's, or that of the bridge a datagram reached first.
+    /// The network's, at reception: the Sigfox cloud's, or that of the first bridge that received the datagram.
     Network,
-    /// The device's own.
+    /// The device's own clock.
     Device,
-    /// Reckoned back from one of the others, by the device's log period or by how long ago it says.
+    /// Computed from one of the others, with the device's log period or with an age that the device sent.
     Computed,
 }
 
@@ -66,12 +66,12 @@ pub enum TimeSource {
 #[serde(try_from = "String")]
 pub struct ProfileName(Cow<'static, str>);
 
-/// An uplink's bytes, at most [`MAX_PAYLOAD`]. In messages they are lower-case hex, as in the Sigfox back end.
+/// An uplink's bytes, at most [`MAX_PAYLOAD`]. Messages contain them as lower-case hex, as the Sigfox back end does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Payload(Vec<u8>);
 
-/// How an uplink was received. All of it may be absent.
+/// Radio metadata of an uplink. Every field is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Radio {
     /// Received signal strength, dBm.
@@ -80,7 +80,7 @@ pub struct Radio {
     /// Signal to noise ratio, dB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snr: Option<Decibels>,
-    /// The Sigfox base station.
+    /// ID of the Sigfox base station.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<RadioText>,
     /// Signal quality as the modem reports it, without a unit.
@@ -88,18 +88,19 @@ pub struct Radio {
     pub signal_quality: Option<u8>,
 }
 
-/// A level or a ratio of levels, to the hundredth, at most 1,000 either way. No radio measures more, and one number that
-/// DynamoDB cannot hold (beyond 1E+126 or closer to zero than 1E-130) fails the write of everything beside it.
+/// A level or a ratio of levels in dB, rounded to hundredths, from -1,000 to 1,000. No radio measures more, and a
+/// number that DynamoDB cannot hold (beyond 1E+126 or closer to zero than 1E-130) fails the write of all items in its
+/// batch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Decibels(f64);
 
-/// A short text of letters, digits, spaces and `-_.:` out of a network's metadata.
+/// A short text of letters, digits, spaces and `-_.:` from a network's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RadioText(String);
 
-/// Not part of an uplink.
+/// A value that an uplink cannot have.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum UplinkError {
     /// Not a profile name.
@@ -114,14 +115,14 @@ pub enum UplinkError {
     /// Not a level.
     #[error("{0} is not a level in decibels")]
     Decibels(f64),
-    /// Not short and plain.
+    /// Too long, or with other characters.
     #[error("radio metadata is not a plain text of at most {MAX_RADIO_TEXT} characters")]
     RadioText,
 }
 
-/// What makes an uplink the same one however often it arrives: device, time and sequence.
+/// The identity of an uplink, the same however often it arrives: device, time and sequence.
 ///
-/// Only an [`Uplink`] has one. Its texts are the keys in the tables.
+/// Only an [`Uplink`] has one. Its parts are the keys in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NaturalKey {
     device: DeviceId,
@@ -130,7 +131,7 @@ pub struct NaturalKey {
 }
 
 impl Uplink {
-    /// The key it is the same uplink under, whatever its kind.
+    /// The natural key, whatever the kind.
     pub fn key(&self) -> NaturalKey {
         NaturalKey { device: self.device, at: self.at, sequence: self.sequence }
     }
@@ -142,14 +143,14 @@ impl NaturalKey {
         self.device
     }
 
-    /// When, by whichever clock the uplink was dated.
+    /// The time of the uplink, by the clock of its `time_source`.
     pub fn at(&self) -> At {
         self.at
     }
 }
 
-/// The sort key: `2026-11-20T12:00:00Z#00042`. Keys sort by time; a device without a counter has `#-`.
-/// Five digits hold every counter of Sigfox (12 bits); a longer one is written whole.
+/// The sort key: `2026-11-20T12:00:00Z#00042`. Keys sort by time; a device without a counter has `#-`. Five digits hold
+/// every counter of Sigfox (12 bits); a longer one is written in full.
 impl fmt::Display for NaturalKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sequence {
@@ -169,7 +170,7 @@ impl fmt::Display for Kind {
 }
 
 impl Payload {
-    /// From bytes off the air.
+    /// From received bytes.
     ///
     /// # Errors
     /// [`UplinkError::TooLong`].
@@ -177,7 +178,7 @@ impl Payload {
         if bytes.len() <= MAX_PAYLOAD { Ok(Self(bytes.to_vec())) } else { Err(UplinkError::TooLong(bytes.len())) }
     }
 
-    /// The bytes as they came off the air.
+    /// The bytes as received.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -192,7 +193,7 @@ impl FromStr for Payload {
 }
 
 impl Radio {
-    /// Whether nothing is known.
+    /// Whether all fields are absent.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -202,7 +203,7 @@ impl TryFrom<f64> for Decibels {
     type Error = UplinkError;
 
     fn try_from(level: f64) -> Result<Self, UplinkError> {
-        // Not so for NaN either.
+        // Also false for NaN.
         if level.abs() <= 1000.0 {
             Ok(Self((level * 100.0).round() / 100.0))
         } else {
@@ -249,7 +250,7 @@ impl FromStr for RadioText {
 }
 
 impl ProfileName {
-    /// The name of a profile there is; a test holds those to the rule.
+    /// The name of a known profile, which [`crate::profile::parse`] has checked.
     pub(crate) const fn of_profile(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
@@ -260,7 +261,7 @@ impl ProfileName {
     }
 }
 
-/// Serde reads and writes these as text, through the same parsers as everybody else.
+/// Serialises as text, and deserialises with the type's own parser.
 macro_rules! as_text {
     ($type:ty, $value:ident => $text:expr) => {
         impl TryFrom<String> for $type {

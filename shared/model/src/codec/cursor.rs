@@ -1,8 +1,8 @@
-//! Reads fields off a frame and cannot overrun it.
+//! A cursor that reads the fields of a frame and cannot overrun it.
 
 use super::Undecodable;
 
-/// A place in a frame.
+/// A position in a frame.
 pub(super) struct Cursor<'a> {
     frame: &'a [u8],
     at: usize,
@@ -32,7 +32,7 @@ impl<'a> Cursor<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// The next byte, without taking it.
+    /// The next byte, without reading past it.
     pub(super) fn peek(&self) -> Option<u8> {
         self.frame.get(self.at).copied()
     }

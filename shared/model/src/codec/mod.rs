@@ -1,8 +1,9 @@
-//! What a device's bytes say. Codecs are pure: no I/O, no clock, no panic whatever the bytes; so history can be decoded
-//! again at any time.
+//! Codecs: decode the frames of devices into readings. They are pure: no I/O, no clock, no panic for any bytes. So
+//! history can be decoded again at any time.
 //!
-//! To add one: a file with a `static` [`Codec`] in it, the frame drawn in its docs with the source; its line in [`CODECS`];
-//! the maker's own vectors; then a profile in `shared/model/profiles.toml` that names it. `docs/add-a-device.md` walks through it.
+//! A new codec needs a file with a `static` [`Codec`], whose docs draw the frame and name the source; a line in
+//! [`CODECS`]; the maker's own vectors; and a profile in `shared/model/profiles.toml` that names it.
+//! `docs/add-a-device.md` shows the steps.
 
 use crate::at::At;
 use crate::device::DeviceId;
@@ -33,24 +34,24 @@ pub static CODECS: &[&Codec] = &[
     &senml::CBOR,
 ];
 
-/// A frame format, with the code that reads it.
+/// A frame format, with the code that decodes it.
 #[derive(Debug)]
 pub struct Codec {
-    /// What profiles, pulse items and quarantined records call it.
+    /// Its name in profiles, pulse items and quarantined records.
     pub name: &'static str,
-    /// Raised whenever the same bytes would give another reading.
+    /// Increased whenever the same bytes give another reading.
     pub version: u16,
-    /// The bits of the device's counters, after which they start again at zero. `None` where their maker does not say; a
-    /// profile may.
+    /// Width of the device's counters in bits, after which they wrap to zero. `None` if their maker does not specify
+    /// it; a profile may.
     pub counter_bits: Option<u8>,
-    /// Identifies the device of a datagram that arrives in the clear, in the maker's own form. `None` for a format whose
-    /// bytes name no device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
+    /// Identifies the device of a datagram in the clear, in the maker's own format. `None` for a format whose bytes do
+    /// not identify the device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
     pub identify: Option<Identify>,
     /// Reads a frame of a device with these settings.
     pub decode: fn(&[u8], &CodecSettings) -> Result<Reading, Undecodable>,
 }
 
-/// How datagrams that arrive in the clear are read, and the function that reads the head of one.
+/// The format of datagrams in the clear, with the function that reads the head of one.
 #[derive(Debug, Clone, Copy)]
 pub enum Identify {
     /// Each datagram is an uplink.
@@ -59,18 +60,18 @@ pub enum Identify {
     EfentoCoap(ReadHead),
 }
 
-/// Reads the head of an uplink. What is behind it is not looked at: the codec reads that later, from the stored bytes.
+/// Reads the head of an uplink. Does not check the rest: the codec decodes it later, from the stored bytes.
 ///
 /// # Errors
-/// [`Undecodable`] when the bytes name no device.
+/// [`Undecodable`] if the bytes do not identify a device.
 pub type ReadHead = fn(&[u8]) -> Result<Head, Undecodable>;
 
-/// The head of an uplink in its maker's own form.
+/// The head of an uplink in its maker's own format.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
     /// The device that sent it.
     pub device: DeviceId,
-    /// The device's own time, if the uplink has it and the clock was set.
+    /// The time by the device's own clock, if the uplink contains it and the clock is set.
     pub clock: Option<At>,
     /// The device's message counter; [`checksum`] of the uplink if the format has none.
     pub sequence: u32,
@@ -80,15 +81,15 @@ pub struct Head {
     pub acknowledgement: Acknowledgement,
 }
 
-/// What a device is sent once its uplink is durable. Never longer than the uplink: an address can be forged, and the bridge
-/// must not amplify.
+/// The answer to a device once its uplink is durable. Never longer than the uplink, because an address can be forged
+/// and the bridge must not amplify.
 #[derive(Debug, Clone, Copy)]
 pub enum Acknowledgement {
     /// Nothing.
     None,
-    /// The first so many bytes of its own datagram.
+    /// The first bytes of its own datagram, so many of them.
     Echo(usize),
-    /// A message that this function makes of the time, in seconds since 1970.
+    /// A message made by this function from the time, in seconds since 1970.
     Time(fn(u32) -> Vec<u8>),
 }
 
@@ -96,7 +97,7 @@ impl Identify {
     /// Reads the head of an uplink.
     ///
     /// # Errors
-    /// [`Undecodable`] when the bytes name no device.
+    /// [`Undecodable`] if the bytes do not identify a device.
     pub fn head(&self, uplink: &[u8]) -> Result<Head, Undecodable> {
         match self {
             Self::Datagram(read) | Self::EfentoCoap(read) => read(uplink),
@@ -115,9 +116,9 @@ impl Acknowledgement {
     }
 }
 
-/// Replaces the sequence where a format has none: two uplinks of the same second stay two, and a repeated one stays one.
-/// CRC-32 over the parts in their order, which must be all that the stored uplink is made of. Of two uplinks that differ, one pair
-/// in 4,294,967,296 has the same.
+/// A sequence for formats that have none: two uplinks of the same second stay two, and a repeated one stays one. CRC-32
+/// over the parts in order, which must be everything that the stored uplink is made of. Two different uplinks have the
+/// same one with a probability of 1 in 4,294,967,296.
 pub fn checksum(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     for part in parts {
@@ -126,47 +127,47 @@ pub fn checksum(parts: &[&[u8]]) -> u32 {
     hasher.finalize()
 }
 
-/// The bytes are no frame of this codec. Nothing of them is guessed; the uplink goes to quarantine with this reason.
+/// Why bytes are not a frame of the codec. Nothing is guessed: the uplink is quarantined with this reason.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Undecodable {
     /// The frame ends too early.
     #[error("the frame ends at byte {0}, in the middle of a field")]
     TooShort(usize),
-    /// The frame goes on after its end.
+    /// Bytes follow after the end of the frame.
     #[error("{0} bytes follow after the end of the frame")]
     TooLong(usize),
-    /// A frame code this codec does not know.
+    /// A frame code that this codec does not know.
     #[error("frame code {0:#04x} is not known to this codec")]
     UnknownFrame(u8),
-    /// A field holds what it cannot mean.
+    /// A field has an unknown value.
     #[error("{field} is {value}, which this codec does not know")]
     UnknownValue {
-        /// Which.
+        /// The field.
         field: &'static str,
-        /// What it holds.
+        /// Its value.
         value: i64,
     },
-    /// The frame is not of the form that the format asks for.
+    /// The frame violates its format.
     #[error("{0}")]
     Form(&'static str),
-    /// The profile leaves out what the frame cannot be read without.
+    /// The profile lacks a setting that the frame needs.
     #[error("the profile does not set {0}, without which this frame cannot be read")]
     Setting(&'static str),
-    /// Not the protobuf of the message it should be.
+    /// Not protobuf of the expected message.
     #[error(transparent)]
     Protobuf(#[from] prost::DecodeError),
-    /// A header that names no device.
+    /// A header without a valid device ID.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
-    /// Not SenML, or not of pulses.
+    /// Not SenML, or not SenML of pulses.
     #[error(transparent)]
     SenMl(#[from] senml::SenMlError),
 }
 
-/// 2020-01-01T00:00:00Z, before any of the devices read here was made: an earlier time is of a clock that nobody has set.
+/// 2020-01-01T00:00:00Z, before any of these devices was made: an earlier time means that the clock is not set.
 const CLOCK_SET: i64 = 1_577_836_800;
 
-/// What a device's clock says, in seconds since 1970; `None` if nobody has set it.
+/// The time of a device's clock, from seconds since 1970; `None` if the clock is not set.
 fn clock(seconds: impl Into<i64>) -> Option<At> {
     let seconds = seconds.into();
     if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }

@@ -1,4 +1,4 @@
-//! What one frame says, whatever its format: the normal form of all codecs.
+//! A reading: the content of one frame, in one form for all codecs.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,68 +9,68 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::at::At;
 
-/// What one frame says.
+/// The content of one frame.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// What kind of frame it is, in its maker's words: `0x46`.
+    /// The kind of frame, in its maker's terms: `0x46`.
     pub frame: &'static str,
-    /// The device's own clock, where the frame carries it and it was set: the frame's own moment. Without it that is the
-    /// time of the uplink.
+    /// The time of the frame by the device's own clock, if the frame contains it and the clock is set. Otherwise it is
+    /// the time of the uplink.
     pub clock: Option<At>,
-    /// Pulse counts, by the input they were counted at.
+    /// Pulse counts, by input.
     pub channels: BTreeMap<Channel, Series>,
-    /// What somebody may have to act upon.
+    /// Conditions that may need action.
     pub flags: BTreeSet<Mark>,
     /// Voltage of the battery, mV.
     pub battery_mv: Option<u16>,
-    /// Flow of each channel, where the device reckons it.
+    /// Flow of each channel, if the device computes it.
     pub flow: BTreeMap<Channel, Flow>,
-    /// All else: settings, counters of frames, versions, and bits that nobody documents.
+    /// All other content: settings, frame counters, versions, and undocumented bits.
     pub details: Details,
 }
 
-/// Cumulative pulse counts, modulo the counter's width, or what was counted between two moments.
+/// The pulse counts of a channel: cumulative ones, modulo the counter's width, or increments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Series {
-    /// Counts a log period of the profile apart, newest first. The newest is of the frame's own moment.
+    /// Counts one log period of the profile apart, newest first. The newest has the time of the frame.
     Logs(Vec<u64>),
-    /// Counts with the device's own times, in no order.
+    /// Counts with the device's own times, in any order.
     Timed(Vec<(At, u64)>),
-    /// Counts with how many seconds they were taken before the frame's own moment, in no order.
+    /// Counts with the seconds from each to the time of the frame, in any order.
     Ago(Vec<(u32, u64)>),
     /// Counts of which only the order is known, newest first.
     Undated {
-        /// Whether the newest is of the frame's own moment.
+        /// Whether the newest has the time of the frame.
         newest_is_now: bool,
-        /// Of cumulative counts if it stands by itself, of periods within [`Series::Counted`].
+        /// Cumulative counts; per-period counts within [`Series::Counted`].
         counts: Vec<u64>,
     },
-    /// The same as any of these, but not cumulative: the device counts in each period anew, and these are added up.
+    /// Any of these, but per-period counts: the device starts at zero in each period, and readers add them up.
     Counted(Box<Self>),
-    /// The count at the first log of a series whose newest log is of the frame's own moment; the frames after it tell how
-    /// it went on. How many logs a series has, the profile knows.
+    /// The count at the first log of a series whose newest log has the time of the frame; later frames continue the
+    /// series. The profile sets the number of logs in a series.
     First(u64),
-    /// What was counted from one log of such a series to the next.
+    /// Increments from log to log of such a series.
     Increments {
-        /// The first is what was counted from this log of the series to the next.
+        /// The first is the count between this log of the series and the next.
         after_log: u16,
-        /// In the order of time.
+        /// Oldest first.
         counts: Vec<u32>,
-        /// How many uplinks before this one its [`Series::First`] was sent.
+        /// How many uplinks earlier its [`Series::First`] was sent.
         uplinks_before: u16,
     },
 }
 
-/// Pulses per hour, as the device reckons them.
+/// Pulses per hour, as computed by the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Flow {
-    /// When the frame was sent.
+    /// At the time of the frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<u32>,
-    /// The least of the day before.
+    /// The minimum of the day before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u32>,
-    /// The most of the day before.
+    /// The maximum of the day before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
 }
@@ -86,9 +86,9 @@ pub struct Channel(Cow<'static, str>);
 pub struct ChannelError(String);
 
 impl Channel {
-    /// The first input of a device that calls them so, or its only one.
+    /// The first input of a device that names them by letters, or its only one.
     pub const A: Self = Self(Cow::Borrowed("A"));
-    /// The second.
+    /// The second input.
     pub const B: Self = Self(Cow::Borrowed("B"));
 
     /// An input of a device that numbers them.
@@ -134,39 +134,39 @@ impl Serialize for Channel {
     }
 }
 
-/// A state that somebody may have to act upon.
+/// A condition that may need action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flag {
     /// The battery is nearly empty.
     LowBattery,
-    /// The device found a fault in itself.
+    /// The device reports a fault of its hardware.
     HardwareError,
     /// The device's settings contradict each other.
     InconsistentConfiguration,
     /// The last downlink changed the settings.
     ConfigurationDone,
-    /// The frame carries a time, but one from before the device was made.
+    /// The frame contains a time, but one from before the device was made.
     ClockNotSet,
     /// A step of more than half the field's range. Some decoders of this format read it as negative, so the meter may
-    /// have run backwards; here it is counted as it stands.
+    /// have run backwards; here it counts as positive.
     LargeStep,
-    /// More flowed than the limit that is set in the device.
+    /// The flow exceeded the limit set in the device.
     HighFlow,
-    /// Something always flowed.
+    /// The flow never stopped.
     Leak,
-    /// Somebody tampered with the device or its cable.
+    /// The device or its cable was tampered with.
     Tamper,
     /// Water ran backwards.
     Backflow,
     /// No water in the pipe.
     Dry,
-    /// Nothing has flowed for too long.
+    /// There has been no flow for too long.
     NoFlow,
     /// A contact has been open for too long.
     ContactOpen,
-    /// The device has to be set to the meter's count once more.
+    /// The device must be set to the meter's count again.
     CalibrationRequired,
-    /// A sample is not there, since the device's sensor failed.
+    /// A sample is missing because the device's sensor failed.
     SensorError,
 }
 
@@ -189,12 +189,12 @@ impl Flag {
         (Self::SensorError, "sensor-error"),
     ];
 
-    /// How it is written.
+    /// Its written form.
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(flag, _)| *flag == self).map_or("", |(_, name)| name)
     }
 
-    /// Of one channel only.
+    /// The flag, for one channel.
     pub fn on(self, channel: Channel) -> Mark {
         Mark { flag: self, channel: Some(channel) }
     }
@@ -204,9 +204,9 @@ impl Flag {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Mark {
-    /// What.
+    /// The flag.
     pub flag: Flag,
-    /// Of which channel; `None` for the device.
+    /// Its channel; `None` for the device.
     pub channel: Option<Channel>,
 }
 
@@ -258,37 +258,37 @@ impl Serialize for Mark {
     }
 }
 
-/// What a frame says besides, by name. Names are in lower case with underscores and end with the unit, if there is one;
-/// what is of one channel ends with `:A`. Bits that nobody documents are kept, if any is set, under `unknown_` and the
-/// name of their field.
+/// All other content of a frame, by name. Names are in lower case with underscores and end with the unit, if there is
+/// one, and with `:A` for a channel. Undocumented bits are kept, if any is set, under `unknown_` and the name of their
+/// field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Details(BTreeMap<Cow<'static, str>, Value>);
 
-/// A detail.
+/// The value of a detail.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     /// Yes or no.
     Flag(bool),
-    /// How much, or a code.
+    /// A quantity, or a code.
     Number(i64),
-    /// A word.
+    /// A text.
     Text(String),
 }
 
 impl Details {
-    /// Adds one.
+    /// Adds a detail.
     pub fn insert(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Adds one of a channel.
+    /// Adds a detail of a channel.
     pub fn insert_of(&mut self, channel: &Channel, name: &str, value: impl Into<Value>) {
         self.insert(format!("{name}:{channel}"), value);
     }
 
-    /// Keeps bits that nobody documents. There is nothing to keep where none is set.
+    /// Adds undocumented bits, if any is set.
     pub fn insert_unknown(&mut self, field: &str, bits: impl Into<i64>) {
         let bits = bits.into();
         if bits != 0 {
@@ -296,7 +296,7 @@ impl Details {
         }
     }
 
-    /// The one of that name.
+    /// The detail of that name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }

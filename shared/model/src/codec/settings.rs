@@ -1,22 +1,23 @@
-//! The settings of a device that its bytes do not tell.
+//! Settings of devices that their frames do not contain.
 
 use serde::{Deserialize, Serialize};
 
 use super::Codec;
 
-/// How all devices of a profile are set, where their frames do not say so. Nothing of it is ever guessed.
+/// Settings of all devices of a profile that their frames do not contain. They are never guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CodecSettings {
     /// Seconds between two logs of a history.
     pub log_period: Option<u32>,
-    /// How many logs a series has that is sent in several frames.
+    /// Number of logs in a series that is sent in several frames.
     pub logs_per_series: Option<u16>,
-    /// The bits of the device's counters, where the codec does not know them, or they are fewer than the codec says.
+    /// Width of the device's counters in bits, if the codec does not know it, or if it is smaller than the codec's.
     pub counter_bits: Option<u8>,
-    /// Whether frames of a Dragino device have the IMSI behind the IMEI, as newer firmware sends it.
+    /// Whether frames of a Dragino device have the IMSI after the IMEI, as newer firmware sends it.
     pub imsi: bool,
-    /// How long a record in the log of a Dragino CPN01-NB is: 11 bytes, or 12 with firmware that repeats the calculate flag.
+    /// Length of a record in the log of a Dragino CPN01-NB: 11 bytes, or 12 with firmware that repeats the calculate
+    /// flag.
     pub record_bytes: Option<u8>,
 }
 
@@ -27,13 +28,13 @@ impl CodecSettings {
             return Some(format!("a counter has 1 to 64 bits, not {bits}"));
         }
         if let Some((bits, field)) = self.counter_bits.zip(codec.counter_bits).filter(|(bits, field)| bits > field) {
-            return Some(format!("a counter of {bits} bits, in a field of {field} ({})", codec.name));
+            return Some(format!("a counter of {bits} bits does not fit its field of {field} ({})", codec.name));
         }
         if self.log_period == Some(0) {
-            return Some("a log period of no time at all".to_owned());
+            return Some("log_period is 0, but must be at least 1 second".to_owned());
         }
         if self.logs_per_series.is_some_and(|logs| logs < 2) {
-            return Some("a series has two logs at least".to_owned());
+            return Some("a series has at least two logs".to_owned());
         }
         let bytes = self.record_bytes.filter(|bytes| !(11..=12).contains(bytes))?;
         Some(format!("a record has 11 or 12 bytes, not {bytes}"))

@@ -1,25 +1,26 @@
-//! Series that are told in several uplinks: one with the index of the first log, and others with increments to it.
+//! Series that are sent in several uplinks: one has the index of the first log, the others have increments to it.
 
 use std::collections::BTreeMap;
 
-use super::numbered::{Numbered, goes_on};
+use super::numbered::{Numbered, may_continue};
 use super::{ChannelReport, Found, UnanchoredReason};
 use crate::at::At;
 use crate::pulse::modulo;
 
-/// A series by the uplink that begins it, with the uplinks that go on with it by the log after which they do.
+/// A series: the uplink that begins it, and the uplinks that continue it, by the log after which they do.
 struct Series<'a> {
     anchor: &'a ChannelReport<'a>,
     first: u64,
     frames: BTreeMap<u16, Vec<&'a ChannelReport<'a>>>,
 }
 
-/// Puts the logs of every series as far as they follow from its first one, and leaves the increments that do not.
+/// Adds the logs of each series as far as increments follow its first log without a gap; all other increments are
+/// unanchored.
 ///
-/// A frame counts back to the number of its first one as if nothing else had been sent in between. Where something was, the first
-/// one is the last before it that begins a series, if all that was sent since then is at hand.
+/// A frame computes the number of the first frame as if the device had sent nothing else in between. If the device has,
+/// the first frame is the last one before it that begins a series, provided that all uplinks since then are available.
 pub(super) fn chain(all: &[ChannelReport], uplinks: &Numbered, found: &mut Found) {
-    let begun = all.iter().filter_map(|said| Some((said, said.begins_series()?)));
+    let begun = all.iter().filter_map(|report| Some((report, report.begins_series()?)));
     let mut begun: Vec<Series> =
         begun.map(|(anchor, first)| Series { anchor, first, frames: BTreeMap::new() }).collect();
     let mut by_sequence: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -28,7 +29,7 @@ pub(super) fn chain(all: &[ChannelReport], uplinks: &Numbered, found: &mut Found
             by_sequence.entry(number).or_default().push(position);
         }
     }
-    for frame in all.iter().filter(|said| !said.counts.increments.is_empty()) {
+    for frame in all.iter().filter(|report| !report.counts.increments.is_empty()) {
         let near = |number: u32| {
             let positions = by_sequence.get(&number).into_iter().flatten().copied();
             positions.filter(|&position| begun[position].is_near(frame)).collect::<Vec<_>>()
@@ -48,7 +49,7 @@ pub(super) fn chain(all: &[ChannelReport], uplinks: &Numbered, found: &mut Found
 
 impl<'a> Series<'a> {
     fn is_near(&self, frame: &ChannelReport) -> bool {
-        goes_on(self.anchor.uplink.at, frame.uplink.at)
+        may_continue(self.anchor.uplink.at, frame.uplink.at)
     }
 
     fn take(&mut self, frame: &'a ChannelReport<'a>) {
@@ -77,11 +78,11 @@ impl<'a> Series<'a> {
         found.put_indexes(self.anchor, dated.rev());
     }
 
-    /// UnanchoredReason these frames do not go on where the series has come to, if they do not.
+    /// Why these frames do not continue the series after its last log; `None` if they do.
     fn breaks(&self, logs: usize, after_log: u16, frames: &[&ChannelReport]) -> Option<UnanchoredReason> {
-        let settings = |said: &ChannelReport| (said.counts.log_period, said.uplink.counter_bits);
-        let says = |said: &ChannelReport| (settings(said), said.counts.increments.clone());
-        let alike = frames.windows(2).all(|pair| says(pair[0]) == says(pair[1]));
+        let settings = |report: &ChannelReport| (report.counts.log_period, report.uplink.counter_bits);
+        let content = |report: &ChannelReport| (settings(report), report.counts.increments.clone());
+        let alike = frames.windows(2).all(|pair| content(pair[0]) == content(pair[1]));
         if !alike || frames.iter().any(|frame| settings(frame) != settings(self.anchor)) {
             return Some(UnanchoredReason::Contradicting);
         }
@@ -92,7 +93,7 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// When a log was taken, the first being 0.
+    /// The time of a log, the first being 0.
     fn time(&self, nth: usize) -> Option<At> {
         let (first, nth) = (self.anchor.counts.at?, u64::try_from(nth).ok()?);
         if nth == 0 {

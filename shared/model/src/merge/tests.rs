@@ -13,8 +13,8 @@ fn item(uplink: &str, channels: &Value) -> PulseItem {
     serde_json::from_value(item).unwrap()
 }
 
-/// An item of 2026-11-20 that tells of channel A.
-fn said(time_and_sequence: &str, counts: &Value) -> PulseItem {
+/// An item of 2026-11-20 with counts of channel A.
+fn report(time_and_sequence: &str, counts: &Value) -> PulseItem {
     item(&format!("2026-11-20T{time_and_sequence}"), &json!({ "A": counts }))
 }
 
@@ -47,7 +47,7 @@ fn what_two_histories_both_tell_is_one_point_of_the_better_clock() {
     let ten = json!({"indexes": [9, 7, 5], "at": "2026-11-20T10:00:00Z", "time_source": "network", "log_period": 3600});
     let nine = json!({"indexes": [7, 5], "at": "2026-11-20T09:00:00Z", "time_source": "network", "log_period": 3600});
     let eight = json!({"indexes": [5], "at": "2026-11-20T08:00:00Z", "time_source": "device"});
-    let points = of_a([said("10:00:00Z#3", &ten), said("09:00:00Z#2", &nine), said("08:00:00Z#1", &eight)]);
+    let points = of_a([report("10:00:00Z#3", &ten), report("09:00:00Z#2", &nine), report("08:00:00Z#1", &eight)]);
     let expected = [("08:00:00Z", 5, Device), ("09:00:00Z", 7, Network), ("10:00:00Z", 9, Network)];
     assert_eq!(dated(&points), expected.map(|(at, index, source)| (at.to_owned(), index, source)));
     assert!(points.undated.is_empty() && points.points.iter().all(|point| point.counter_bits == Some(32)));
@@ -59,7 +59,7 @@ fn what_the_device_dates_itself_is_of_its_clock_throughout() {
     for apart in [json!({"every": 60}), json!({"seconds_before": [60, 120]})] {
         let mut counts = json!({"indexes": [9, 7, 5], "at": "2026-11-20T10:00:00Z", "time_source": "device"});
         counts.as_object_mut().unwrap().extend(apart.as_object().unwrap().clone());
-        let points = of_a([said("10:00:00Z#-", &counts)]);
+        let points = of_a([report("10:00:00Z#-", &counts)]);
         assert_eq!(points.points.len(), 3);
         assert!(points.points.iter().all(|point| point.time_source == TimeSource::Device));
     }
@@ -68,7 +68,7 @@ fn what_the_device_dates_itself_is_of_its_clock_throughout() {
 #[test]
 fn what_the_device_dates_back_from_the_networks_time_is_computed() {
     let counts = json!({"indexes": [9, 7], "at": "2026-11-20T10:00:00Z", "time_source": "network", "every": 60});
-    let points = of_a([said("10:00:00Z#-", &counts)]);
+    let points = of_a([report("10:00:00Z#-", &counts)]);
     let sources: Vec<_> = points.points.iter().map(|point| point.time_source).collect();
     assert_eq!(sources, [TimeSource::Computed, TimeSource::Network]);
 }
@@ -80,10 +80,10 @@ fn what_is_counted_in_each_period_anew_is_no_index_and_there_once_for_each() {
     let eight = json!({"counted": [6], "at": "2026-11-20T08:00:00Z", "time_source": "device"});
     let unknown = json!({"counted": [5]});
     let points = of_a([
-        said("10:00:00Z#4", &ten),
-        said("09:00:00Z#3", &nine),
-        said("08:00:00Z#2", &eight),
-        said("07:00:00Z#1", &unknown),
+        report("10:00:00Z#4", &ten),
+        report("09:00:00Z#3", &nine),
+        report("08:00:00Z#2", &eight),
+        report("07:00:00Z#1", &unknown),
     ]);
     let counted: Vec<_> = points.counted.iter().map(|period| (period.pulses, period.contradicted)).collect();
     assert_eq!(counted, [(6, true), (8, true), (7, false), (9, false)]);
@@ -94,7 +94,7 @@ fn what_is_counted_in_each_period_anew_is_no_index_and_there_once_for_each() {
 #[test]
 fn a_history_without_a_period_gives_one_point_and_the_rest_in_its_order() {
     let counts = json!({"indexes": [9, 7, 5], "at": "2026-11-20T10:00:00Z", "time_source": "network"});
-    let points = of_a([said("10:00:00Z#00001", &counts)]);
+    let points = of_a([report("10:00:00Z#00001", &counts)]);
     assert_eq!(dated(&points), [("10:00:00Z".to_owned(), 9, TimeSource::Network)]);
     assert_eq!(points.undated, [undated("10:00:00Z#00001", &[7, 5])]);
 }
@@ -103,7 +103,8 @@ fn a_history_without_a_period_gives_one_point_and_the_rest_in_its_order() {
 fn two_indexes_of_one_time_are_both_kept_and_marked() {
     let counts = |index: u64| json!({"indexes": [index], "at": "2026-11-20T10:00:00Z", "time_source": "network"});
     let later = json!({"indexes": [9], "at": "2026-11-20T10:00:01Z", "time_source": "network"});
-    let points = of_a([said("10:00:00Z#1", &counts(9)), said("10:00:00Z#2", &counts(8)), said("10:00:01Z#3", &later)]);
+    let points =
+        of_a([report("10:00:00Z#1", &counts(9)), report("10:00:00Z#2", &counts(8)), report("10:00:01Z#3", &later)]);
     let marked: Vec<_> = points.points.iter().map(|point| (point.index, point.contradicted)).collect();
     assert_eq!(marked, [(8, true), (9, true), (9, false)]);
 }
@@ -134,9 +135,9 @@ fn a_difference_is_modulo_the_width_and_none_where_that_is_not_known() {
 fn an_item_of_another_device_or_without_a_key_is_refused_and_changes_nothing() {
     let counts = json!({"indexes": [9], "at": "2026-11-20T10:00:00Z", "time_source": "network"});
     let mut merge = Merge::default();
-    merge.add(said("10:00:00Z#1", &counts)).unwrap();
+    merge.add(report("10:00:00Z#1", &counts)).unwrap();
     let before = merge.clone();
-    let other = PulseItem { device: "sigfox:2B".parse().unwrap(), ..said("11:00:00Z#1", &counts) };
+    let other = PulseItem { device: "sigfox:2B".parse().unwrap(), ..report("11:00:00Z#1", &counts) };
     let refused = merge.add(other.clone()).unwrap_err();
     assert_eq!(refused.to_string(), "an item of sigfox:2B among those of sigfox:1A2345");
     let mut others = Merge::default();
@@ -150,7 +151,7 @@ fn an_item_of_another_device_or_without_a_key_is_refused_and_changes_nothing() {
     assert_eq!(merge, before);
 }
 
-/// ChannelCounts of any form, with so few values that items agree, overlap and contradict each other.
+/// Counts of any kind, with so few values that items agree, overlap and contradict each other.
 fn any_counts() -> impl Strategy<Value = Value> {
     let time = |hour: u8| format!("2026-11-20T{hour:02}:00:00Z");
     let source = || prop::sample::select(vec!["network", "device", "computed"]);
@@ -212,12 +213,12 @@ proptest! {
     #[test]
     fn every_index_and_increment_comes_out_as_point_or_apart(items in any_items()) {
         let points = merge(items.clone()).unwrap();
-        // Whether the points are there that lead from log to log as the increments say, in a series that an item begins.
-        let in_a_series = |points: &Points, channel, told: &ChannelCounts| items.iter().any(|item: &PulseItem| {
+        // Whether a series that an item begins has points from log to log with these increments.
+        let in_a_series = |points: &Points, channel, counts: &ChannelCounts| items.iter().any(|item: &PulseItem| {
             let anchor = item.channels.get(channel).filter(|counts| counts.begins_series);
             let time = |log: u64| anchor?.at?.checked_add((log - 1) * 3600);
             let at_log = |log: u64| points.points.iter().filter(move |point| Some(point.at) == time(log));
-            (u64::from(told.after_log.unwrap())..).zip(&told.increments).all(|(log, &increment)| at_log(log).any(|from| {
+            (u64::from(counts.after_log.unwrap())..).zip(&counts.increments).all(|(log, &increment)| at_log(log).any(|from| {
                 at_log(log + 1).any(|to| difference(from, to) == Some(increment.into()))
             }))
         });

@@ -82,13 +82,13 @@ fn times_of_the_device_are_written_short_where_they_are_evenly_apart() {
 #[test]
 fn what_was_counted_before_now_is_dated_back_from_the_frames_own_moment() {
     let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
-    let since = ago(now, vec![(7200, 5), (0, 9), (3600, 7), (0, 9)]);
+    let since = relative(now, vec![(7200, 5), (0, 9), (3600, 7), (0, 9)]);
     assert_eq!((since.indexes, since.at, since.time_source), (vec![9, 7, 5], Some(now.0), Some(now.1)));
     assert_eq!((since.every, since.seconds_before), (Some(3600), vec![]));
-    let earlier = ago(now, vec![(100, 5), (60, 9)]);
+    let earlier = relative(now, vec![(100, 5), (60, 9)]);
     assert_eq!((earlier.at, earlier.time_source), (now.0.checked_sub(60), Some(TimeSource::Computed)));
     assert_eq!((earlier.indexes, earlier.every), (vec![9, 5], Some(40)));
-    let too_early = ago((At::EPOCH, TimeSource::Network), vec![(1, 5)]);
+    let too_early = relative((At::EPOCH, TimeSource::Network), vec![(1, 5)]);
     assert_eq!((too_early.indexes, too_early.at, too_early.time_source), (vec![5], None, None));
 }
 
@@ -125,15 +125,15 @@ fn a_counter_that_is_narrower_than_its_field_starts_again_where_the_profile_says
     let text = "[a]\nnetwork = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\nsettings.counter_bits = 24";
     let profile = profile::parse(text).unwrap().remove(0);
     let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
-    let told = |series| counts(&uplink("a", "00"), &profile, now, series);
-    // 2, and five before it, which the field's 32 bits have as 2^32 - 3.
+    let of = |series| counts(&uplink("a", "00"), &profile, now, series);
+    // 2, and 5 pulses earlier, which is 2^32 - 3 in the field's 32 bits.
     let series = Series::Logs(vec![2, u64::from(u32::MAX) - 2]);
-    assert_eq!(told(series.clone()).indexes, [2, (1 << 24) - 3]);
-    // What is counted in periods is no index.
-    assert_eq!(told(Series::Counted(Box::new(series))).counted, [2, u64::from(u32::MAX) - 2]);
+    assert_eq!(of(series.clone()).indexes, [2, (1 << 24) - 3]);
+    // Per-period counts are not indexes.
+    assert_eq!(of(Series::Counted(Box::new(series))).counted, [2, u64::from(u32::MAX) - 2]);
 }
 
-/// A reading of the message of an Efento logger whose clock is not set, as a profile with a log period has it.
+/// The counts of an Efento logger whose clock is not set, with a profile that has a log period.
 fn unset_clock(series: Series) -> ChannelCounts {
     let profile = Profile {
         settings: crate::codec::CodecSettings { log_period: Some(3600), ..crate::codec::CodecSettings::default() },

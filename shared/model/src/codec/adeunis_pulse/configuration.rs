@@ -1,7 +1,7 @@
-//! What a device is set to: 0x10, and 0x11 and 0x12 for what does not fit into that on Sigfox.
+//! The configuration of a device: 0x10, and 0x11 and 0x12 for the settings that do not fit into it over Sigfox.
 //!
 //! ```text
-//!  0      1        2      3                     then, each a byte where nothing else stands
+//!  0      1        2      3                     then one byte each, unless noted
 //! +------+--------+------+---------------------+----------+------------------+----------+-------------------+
 //! | 0x10 | status | mode | period (u8, 10 min) | channels | history          | debounce | flow period (u16) |   V2, 9 bytes
 //! | 0x10 | status | mode | period (u16, min)   | channels | history          | debounce | flow period (u16) |   V2, 22 bytes (*)
@@ -14,8 +14,8 @@
 //! | 0x12 | status | leak periods A   | leak periods B   | tamper A (u8, u8) | tamper B (u8, u8) |   10 or 11 bytes from V3 on
 //! +------+--------+------------------+------------------+-------------------+-------------------+
 //!
-//!  (*)  behind it the fields of 0x11 and 0x12
-//!  (**) behind it, with 28 bytes, the same and the redundant samples (u8)
+//!  (*)  then the fields of 0x11 and 0x12
+//!  (**) then, with 28 bytes, the same and the redundant samples (u8)
 //! ```
 //!
 //! Mode: 0 park, 1 production, 2 test, 3 dead; in test mode a period's unit is 20 s. Channels: the low nibble is A's, bit 0
@@ -26,10 +26,10 @@ use super::super::cursor::Cursor;
 use super::super::{Channel, Details, Reading, Undecodable};
 use super::{Generation, word};
 
-/// Bytes of frame code and status, which are read before.
+/// Bytes of frame code and status, which have been read already.
 const HEAD: usize = 2;
 
-/// CodecSettings of the whole device, and in its long form (LoRaWAN, NB-IoT) everything.
+/// Settings of the whole device; in the long form (LoRaWAN, NB-IoT) all settings.
 pub(super) fn general(mut body: Cursor<'_>, generation: Generation, reading: &mut Reading) -> Result<(), Undecodable> {
     let length = HEAD + body.left();
     generation.check_length(length, &[9, 22], &[11, 28])?;
@@ -76,13 +76,13 @@ fn general_v3(body: &mut Cursor<'_>, long: bool, details: &mut Details) -> Resul
     Ok(())
 }
 
-/// From which flow on there is an alarm, and a leak.
+/// The flow limits for an alarm and for a leak.
 pub(super) fn thresholds(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Undecodable> {
     limits(&mut body, &mut reading.details)?;
     body.finish()
 }
 
-/// How leaks are found, and from V3 on how tampering is.
+/// Settings of leak detection, and from V3 on of tamper detection.
 pub(super) fn detection(
     mut body: Cursor<'_>,
     generation: Generation,
@@ -92,7 +92,7 @@ pub(super) fn detection(
     leak_periods(&mut body, &mut reading.details)?;
     if generation != Generation::V2 {
         tamper(&mut body, &mut reading.details)?;
-        // The vendor's own example has a byte more than its decoders read. (0x10 has the redundant samples there.)
+        // The vendor's example has one byte more than its decoders read. (0x10 has the redundant samples there.)
         if body.left() > 0 {
             reading.details.insert_unknown("byte_10", body.u8()?);
         }
@@ -100,7 +100,7 @@ pub(super) fn detection(
     body.finish()
 }
 
-/// Returns whether it is the test mode, in which periods are short.
+/// Adds the mode; returns whether it is the test mode, in which periods are short.
 fn mode(code: u8, details: &mut Details) -> bool {
     const TEST: u8 = 2;
     details.insert("product_mode", word(code, &[(0, "park"), (1, "production"), (TEST, "test"), (3, "dead")]));
@@ -137,7 +137,7 @@ fn limits(body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodabl
     for_both("leak_threshold_per_h", body, details)
 }
 
-/// With fewer periods a day in which less flows than the leak threshold, there is a leak.
+/// There is a leak if fewer periods of a day than this have a flow below the leak threshold.
 fn leak_periods(body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodable> {
     for_both("leak_daily_periods", body, details)
 }
@@ -150,7 +150,7 @@ fn tamper(body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodabl
     Ok(())
 }
 
-/// A field of channel A, and then the same of B.
+/// Reads a field of channel A, then the same of B.
 fn for_both(name: &str, body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodable> {
     for channel in [Channel::A, Channel::B] {
         details.insert_of(&channel, name, body.u16_be()?);
@@ -158,7 +158,7 @@ fn for_both(name: &str, body: &mut Cursor<'_>, details: &mut Details) -> Result<
     Ok(())
 }
 
-/// The low one is channel A's.
+/// The two halves of a byte; the low one is channel A's.
 fn nibbles(byte: u8) -> [(Channel, u8); 2] {
     [(Channel::A, byte & 0x0F), (Channel::B, byte >> 4)]
 }

@@ -6,7 +6,7 @@ use super::super::cursor::Cursor;
 use super::super::{Channel, Flag, Reading, Series, Undecodable};
 use crate::codec::CodecSettings;
 
-/// Both counters, now.
+/// Both counters at the time of the frame.
 pub(super) fn data(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Undecodable> {
     let (a, b) = (body.u32_be()?, body.u32_be()?);
     body.finish()?;
@@ -15,7 +15,7 @@ pub(super) fn data(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Un
     Ok(())
 }
 
-/// A frame of a series: the first log of both counters, or what was counted from one log to the next.
+/// A frame of a series: the first log of both counters, or the increments from log to log.
 pub(super) fn series(mut body: Cursor<'_>, settings: &CodecSettings, reading: &mut Reading) -> Result<(), Undecodable> {
     let place = body.u8()?;
     reading.channels = match place {
@@ -46,8 +46,9 @@ fn increments(
     Ok(both(of(a), of(b)))
 }
 
-/// A short frame is the last of its series, and a long one is not. What does not fit is of a series of another length than
-/// the profile says, and so of another log period; or it is a LoRaWAN frame, in which the same place has another meaning.
+/// Checks that a frame fits into its series. A short frame is the last one, a long one is not. A frame that does not
+/// fit belongs to a series of another length than the profile's, and so of another log period; or it is a LoRaWAN
+/// frame, in which the same place has another meaning.
 fn check_place(after_log: u16, last: bool, settings: &CodecSettings) -> Result<(), Undecodable> {
     const REASON: &str = "this frame has no place in a series of as many logs as the profile says \
                           (adeunis-pulse-v2-10min: 6 logs, adeunis-pulse-v2-1h: 24, adeunis-pulse-v2: either)";
@@ -56,7 +57,7 @@ fn check_place(after_log: u16, last: bool, settings: &CodecSettings) -> Result<(
     if fits { Ok(()) } else { Err(Undecodable::Form(REASON)) }
 }
 
-/// An index and then steps back in time. The counter may have wrapped in between, so the steps do too.
+/// An index, then steps back in time. The counter may have wrapped in between, so the subtraction wraps too.
 pub(super) fn history(mut body: Cursor<'_>, channel: Channel, reading: &mut Reading) -> Result<(), Undecodable> {
     /// Above this the vendor's V3 decoder reads a step as negative.
     const LARGE_STEP: u16 = 0x7FFF;

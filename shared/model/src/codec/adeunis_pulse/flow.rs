@@ -15,7 +15,7 @@ const ALARMS: [(Flag, Channel); 6] = [
     (Flag::Leak, Channel::B),
 ];
 
-/// Once a day: what was alarming since the last one, and the flow of the last 24 hours.
+/// Sent once a day: the alarms since the last one, and the flow of the last 24 hours.
 pub(super) fn keep_alive(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Undecodable> {
     let alarms = body.u8()?;
     let [max_a, max_b, min_a, min_b] = [body.u16_be()?, body.u16_be()?, body.u16_be()?, body.u16_be()?];
@@ -31,7 +31,7 @@ pub(super) fn keep_alive(mut body: Cursor<'_>, reading: &mut Reading) -> Result<
     Ok(())
 }
 
-/// More flows than is set as the limit of one of the channels; of which, the frame does not say.
+/// The flow of one of the channels exceeds its limit; the frame does not name it.
 pub(super) fn alarm(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Undecodable> {
     let (a, b) = (body.u16_be()?, body.u16_be()?);
     body.finish()?;

@@ -1,7 +1,7 @@
-//! Adeunis PULSE: generation V2 over Sigfox (ARF8230 family, firmware before APP 2.0), V3 and V4 (APP 2.0 and later) over
-//! Sigfox, and PULSE 4 over NB-IoT (ARF8335AA).
+//! Adeunis PULSE: generation V2 over Sigfox (ARF8230 family, firmware before APP 2.0), V3 and V4 (APP 2.0 and later)
+//! over Sigfox, and PULSE 4 over NB-IoT (ARF8335AA).
 //!
-//! Two inputs, A and B, that count pulses; all integers big-endian. What a pulse is worth is not in the frame.
+//! Two inputs, A and B, that count pulses; all integers big-endian. The frame does not contain the value of a pulse.
 //!
 //! ```text
 //!  0      1        2               6
@@ -22,20 +22,22 @@
 //! +------+--------+--------+----------------+----------------+----------------+----------------+ - - - -+
 //! | 0x30 | status | alarms | max flow A     | max flow B     | min flow A     | min flow B     | clock  |   once a day
 //! +------+--------+--------+-------+--------+-------+ - - - -+----------------+----------------+ - - - -+
-//! | 0x47 | status | flow A (u16)   | flow B (u16)   | clock  |   more flows than a limit allows; all flows in pulses per hour
+//! | 0x47 | status | flow A (u16)   | flow B (u16)   | clock  |   a flow exceeds its limit; all flows in pulses per hour
 //! +------+--------+----------------+----------------+ - - - -+
 //! ```
 //!
-//! Configuration (0x10, 0x11, 0x12) is drawn in `configuration.rs`; radio settings (0x20) and what answers downlinks (0x31,
-//! 0x33) in `network.rs`. A series of V2 is one of 10 minutes (6 logs, frames 0 to 3) or of hours (24 logs, frames 0 to 12).
+//! `configuration.rs` draws the configuration (0x10, 0x11, 0x12), `network.rs` radio settings (0x20) and answers to
+//! downlinks (0x31, 0x33). The logs of a V2 series are 10 minutes apart (6 logs, frames 0 to 3) or an hour (24 logs,
+//! frames 0 to 12).
 //!
-//! Status: bits 7-5 frame counter, bit 1 low battery, bit 0 configuration done. Bit 2 is a hardware error in V2 and V3; in
-//! V4 it says that the clock is there (behind 0x46, 0x5A, 0x5B, 0x30 and 0x47), seconds since 2013-01-01; but not in a history of at
-//! most 12 bytes over Sigfox, where its last steps would be taken for it: the clock is documented for NB-IoT and LoRaWAN. Bit 3 is an
-//! inconsistent configuration in V3 only. **Which generation it is the frame does not say**: that is the profile's to know.
-//! Where a frame's length or code gives it away, and the profile is of another, the frame is refused.
+//! Status: bits 7-5 frame counter, bit 1 low battery, bit 0 configuration done. Bit 2 is a hardware error in V2 and V3.
+//! In V4 it means that the frame ends with a clock (0x46, 0x5A, 0x5B, 0x30 and 0x47), in seconds since 2013-01-01. It
+//! is ignored in a history of at most 12 bytes over Sigfox, whose last steps would be read as the clock: the clock is
+//! documented for NB-IoT and LoRaWAN. Bit 3 is an inconsistent configuration in V3 only. **The frame does not contain
+//! its generation**: the profile sets it. If a frame's length or code is that of another generation than the profile's,
+//! the frame is rejected.
 //!
-//! PULSE 4 NB-IoT puts a header in front of a V4 frame:
+//! PULSE 4 NB-IoT sends a header before a V4 frame:
 //!
 //! ```text
 //!  0                      8                9                      13
@@ -44,8 +46,8 @@
 //! +----------------------+----------------+----------------------+---- - -
 //! ```
 //!
-//! How far apart the logs of a history are is a setting of the device (register S321) and in none of these frames but the
-//! configuration; points are therefore told in log periods.
+//! The log period of a history is a setting of the device (register S321). Of these frames only the configuration
+//! contains it, so points are given in log periods.
 //!
 //! Sources: Adeunis user guides "sigfox RC1 Pulse" V2.0.2, "sigfox RC2 Pulse" V1.0.0 and "LoRaWAN AS-923 Pulse" V1.0.0,
 //! technical references "PULSE V3", "PULSE V4" and "PULSE V3 NB-IoT"; the vendor's decoders and tests in
@@ -70,7 +72,7 @@ mod tests;
 
 pub use nbiot::{NBIOT_HEADER_LEN, NbiotHeader, split_nbiot};
 
-/// Generation V2, as it comes over Sigfox.
+/// Generation V2 over Sigfox.
 pub static V2: Codec = Codec {
     name: "adeunis-pulse-v2",
     version: 1,
@@ -79,7 +81,7 @@ pub static V2: Codec = Codec {
     decode: |frame, settings| decode(frame, Generation::V2, settings),
 };
 
-/// Generation V3, as it comes over Sigfox.
+/// Generation V3 over Sigfox.
 pub static V3: Codec = Codec {
     name: "adeunis-pulse-v3",
     version: 2,
@@ -88,7 +90,7 @@ pub static V3: Codec = Codec {
     decode: |frame, settings| decode(frame, Generation::V3, settings),
 };
 
-/// Generation V4, as it comes over Sigfox.
+/// Generation V4 over Sigfox.
 pub static V4: Codec = Codec {
     name: "adeunis-pulse-v4",
     version: 3,
@@ -111,7 +113,7 @@ enum Generation {
     V2,
     V3,
     V4,
-    /// V4 behind a header.
+    /// V4 after a header.
     V4Nbiot,
 }
 
@@ -120,15 +122,15 @@ struct Kind {
     code: u8,
     name: &'static str,
     of: &'static [Generation],
-    /// Whether a V4 frame of it ends with a clock, if its status says so. In the status of others the bit says nothing.
+    /// Whether a V4 frame of this kind ends with a clock if its status says so. In other kinds that bit has no meaning.
     clock: bool,
     read: Read,
 }
 
-/// Reads a frame from behind its status.
+/// Reads the fields of a frame after its status.
 type Read = fn(Cursor<'_>, Device<'_>, &mut Reading) -> Result<(), Undecodable>;
 
-/// Scope frame it is.
+/// The device that sent the frame.
 struct Device<'a> {
     generation: Generation,
     settings: &'a CodecSettings,
@@ -190,7 +192,7 @@ impl Generation {
         matches!(self, Self::V4 | Self::V4Nbiot)
     }
 
-    /// Refuses a frame whose length says that it is of another generation.
+    /// Rejects a frame whose length is that of another generation.
     fn check_length(self, length: usize, v2: &[usize], later: &[usize]) -> Result<(), Undecodable> {
         match self {
             Self::V2 if later.contains(&length) => Err(Undecodable::Form(OF_LATER)),
@@ -200,7 +202,7 @@ impl Generation {
     }
 }
 
-/// The time a V4 frame over NB-IoT ends with, where it has one and its clock was set. Read by the bridge: it is the time of the
+/// The clock at the end of a V4 frame over NB-IoT, if it has one and it is set. The bridge uses it as the time of the
 /// uplink.
 pub fn v4_clock(frame: &[u8]) -> Option<At> {
     let &[code, status, _, _, _, _, ..] = frame else { return None };
@@ -225,7 +227,7 @@ fn decode(frame: &[u8], generation: Generation, settings: &CodecSettings) -> Res
     Ok(reading)
 }
 
-/// The word for a code; of one that nobody documents, the number.
+/// The word for a code; for an undocumented one, the number.
 fn word(code: u8, words: &[(u8, &'static str)]) -> Value {
     words.iter().find(|(known, _)| *known == code).map_or_else(|| code.into(), |(_, word)| (*word).into())
 }

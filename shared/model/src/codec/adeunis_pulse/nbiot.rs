@@ -1,4 +1,4 @@
-//! The header in front of the frames of PULSE 4 NB-IoT.
+//! The header before the frames of PULSE 4 NB-IoT.
 
 use super::super::cursor::Cursor;
 use super::super::{Acknowledgement, Head, Reading, Undecodable};
@@ -6,25 +6,25 @@ use super::{Generation, decode, v4_clock};
 use crate::codec::CodecSettings;
 use crate::device::{DeviceId, Imei};
 
-/// Bytes in front of the frame in a PULSE 4 NB-IoT datagram.
+/// Bytes before the frame in a PULSE 4 NB-IoT datagram.
 pub const NBIOT_HEADER_LEN: usize = 13;
 
 /// The header of a PULSE 4 NB-IoT datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NbiotHeader {
-    /// The meter.
+    /// IMEI of the meter.
     pub imei: Imei,
-    /// As the modem reports it, without a unit.
+    /// Signal quality as the modem reports it, without a unit.
     pub signal_quality: u8,
-    /// Counts every frame the meter sent.
+    /// Counts every frame that the meter sent.
     pub frame_counter: u32,
 }
 
-/// Parts a datagram into its header and the V4 frame behind it, which is not looked at.
+/// Splits a datagram into its header and the V4 frame after it, which is not checked.
 ///
 /// # Errors
-/// [`Undecodable::TooShort`] without a whole header and at least a frame code and status behind it,
-/// [`Undecodable::Device`] when the header names no device.
+/// [`Undecodable::TooShort`] without a whole header and at least a frame code and status after it,
+/// [`Undecodable::Device`] if the header has no valid IMEI.
 pub fn split_nbiot(datagram: &[u8]) -> Result<(NbiotHeader, &[u8]), Undecodable> {
     let mut cursor = Cursor::new(datagram);
     let header = NbiotHeader {
@@ -51,7 +51,7 @@ pub(super) fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
     })
 }
 
-/// The header's IMEI is kept too: in a sealed envelope or by CoAP, the device is another's to name.
+/// Keeps the header's IMEI as a detail: in a sealed envelope or by CoAP, the device ID comes from elsewhere.
 pub(super) fn decode_datagram(datagram: &[u8], settings: &CodecSettings) -> Result<Reading, Undecodable> {
     let (header, frame) = split_nbiot(datagram)?;
     let mut reading = decode(frame, Generation::V4Nbiot, settings)?;

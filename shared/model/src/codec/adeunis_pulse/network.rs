@@ -1,10 +1,10 @@
-//! How a device speaks (0x20), and what it answers to downlinks (0x31, 0x33).
+//! Radio settings (0x20), and answers to downlinks (0x31, 0x33).
 //!
 //! ```text
 //!  0      1        2          3
 //! +------+--------+----------+--------------------+
 //! | 0x20 | status | S202     |                    |   Sigfox: bits 1-0 repetitions, bits 7-4 area
-//! | 0x20 | status | S202     | downlinks (u16)    |   Sigfox, V4: every so many minutes
+//! | 0x20 | status | S202     | downlinks (u16)    |   Sigfox, V4: their period in minutes
 //! | 0x20 | status | options  | provisioning |     |   LoRaWAN: bit 0 ADR, bit 2 duty cycle, bit 5 class C; ABP or OTAA
 //! | 0x20 | status | address, port, local port, APN    NB-IoT
 //! +------+--------+----------+--------------------+
@@ -17,7 +17,7 @@ use super::super::cursor::Cursor;
 use super::super::{Details, Reading, Undecodable};
 use super::{Generation, word};
 
-/// Radio settings. Three forms, which differ in length: Sigfox, Sigfox with the period of downlinks (V4), LoRaWAN.
+/// Radio settings, in three forms of different length: Sigfox, Sigfox with the period of downlinks (V4), LoRaWAN.
 pub(super) fn radio(mut body: Cursor<'_>, generation: Generation, reading: &mut Reading) -> Result<(), Undecodable> {
     match body.left() {
         2 => lorawan(&mut body, &mut reading.details)?,
@@ -50,18 +50,18 @@ fn lorawan(body: &mut Cursor<'_>, details: &mut Details) -> Result<(), Undecodab
     Ok(())
 }
 
-/// Over NB-IoT: address and port of the server, the own port and the APN. How long each is, the vendor's decoder and its
-/// documents do not agree on, so all of it is kept as it is.
+/// Over NB-IoT: address and port of the server, the local port and the APN. The vendor's decoder and documents disagree
+/// about the length of each, so all of it is kept unchanged.
 pub(super) fn server(body: Cursor<'_>, reading: &mut Reading) {
     reading.details.insert("network_hex", hex::encode(body.rest()));
 }
 
-/// The registers somebody asked for. Which these are, only who asked knows; nothing where the request was wrong.
+/// The requested registers. The frame does not contain their numbers; it is empty if the request was invalid.
 pub(super) fn registers(body: Cursor<'_>, reading: &mut Reading) {
     reading.details.insert("registers_hex", hex::encode(body.rest()));
 }
 
-/// What became of a downlink that sets registers, and the register that it failed at.
+/// The result of a downlink that sets registers, and the register at which it failed.
 pub(super) fn set_registers(mut body: Cursor<'_>, reading: &mut Reading) -> Result<(), Undecodable> {
     const RESULTS: [(u8, &str); 7] = [
         (1, "success"),

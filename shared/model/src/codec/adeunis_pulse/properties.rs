@@ -1,4 +1,4 @@
-//! Frames built from any values say those values.
+//! Frames built from any values decode to those values.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use crate::codec::{Flag, Flow, Series};
 
 const HEADER: [u8; NBIOT_HEADER_LEN] = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 3, 0, 0, 0, 38];
 
-/// A frame of some code, which may have any status without a V4 clock.
+/// A frame of any code, with any status but without the bit of a V4 clock.
 fn frame(code: u8, status: u8, fields: &[&[u8]]) -> Vec<u8> {
     let mut frame = vec![code, status & !(1 << 2)];
     frame.extend(fields.concat());
@@ -87,12 +87,12 @@ proptest! {
                 (Flag::HardwareError, 4),
                 (Flag::InconsistentConfiguration, 8),
             ];
-            let said: u8 = flags.into_iter().filter(|(flag, _)| reading.flags.contains(&(*flag).into())).map(|(_, bit)| bit).sum();
+            let known: u8 = flags.into_iter().filter(|(flag, _)| reading.flags.contains(&(*flag).into())).map(|(_, bit)| bit).sum();
             let number = |name| match reading.details.get(name) {
                 Some(Value::Number(number)) => *number,
                 _ => 0,
             };
-            prop_assert_eq!(number("frame_counter") << 5 | number("unknown_status") | i64::from(said), i64::from(status));
+            prop_assert_eq!(number("frame_counter") << 5 | number("unknown_status") | i64::from(known), i64::from(status));
         }
     }
 
@@ -120,10 +120,10 @@ proptest! {
             prop_assert_eq!(&reading.channels[&Channel::B], &Series::First(first[1].into()));
             for (place, pairs) in (1_u8..).zip(steps.chunks(2)) {
                 let reading = read(&V2, &frame(0x48, 0, &[&[place], &bytes(&pairs.concat())]));
-                for (channel, told) in [(Channel::A, &mut a), (Channel::B, &mut b)] {
+                for (channel, all) in [(Channel::A, &mut a), (Channel::B, &mut b)] {
                     let Series::Increments { after_log, counts, uplinks_before } = &reading.channels[&channel] else { panic!() };
-                    prop_assert_eq!((usize::from(*after_log), *uplinks_before), (told.len() + 1, place.into()));
-                    told.extend(counts);
+                    prop_assert_eq!((usize::from(*after_log), *uplinks_before), (all.len() + 1, place.into()));
+                    all.extend(counts);
                 }
             }
             let sent = |n: usize| steps.iter().map(|pair| u32::from(pair[n])).collect::<Vec<_>>();

@@ -7,10 +7,11 @@ use crate::at::At;
 /// 2013-01-01T00:00:00Z, where the devices' clock starts.
 const CLOCK_EPOCH: i64 = 1_356_998_400;
 
-/// In V4: the frame ends with a clock, if it is of a kind that does.
+/// In V4: the frame ends with a clock, if frames of its kind can.
 const CLOCK: u8 = 1 << 2;
 
-/// As many bytes as an uplink over Sigfox has at most. A history of that length may be one that ends with two more steps instead.
+/// The longest Sigfox uplink, in bytes. A history of at most that length may end with two more steps instead of a
+/// clock.
 const SIGFOX_MAX: usize = 12;
 
 /// All bits but the frame counter's.
@@ -21,7 +22,7 @@ const LOW_BATTERY: (u8, Flag) = (1 << 1, Flag::LowBattery);
 const HARDWARE_ERROR: (u8, Flag) = (1 << 2, Flag::HardwareError);
 const INCONSISTENT: (u8, Flag) = (1 << 3, Flag::InconsistentConfiguration);
 
-/// Reads a status byte without the bit that the clock has taken, if it has.
+/// Reads a status byte; without the clock's bit, if the frame has a clock.
 pub(super) fn read(status: u8, generation: Generation, clock: Option<Clock>, reading: &mut Reading) {
     let known: &[_] = match generation {
         Generation::V2 => &[CONFIGURATION_DONE, LOW_BATTERY, HARDWARE_ERROR],
@@ -37,7 +38,8 @@ pub(super) fn read(status: u8, generation: Generation, clock: Option<Clock>, rea
     reading.details.insert_unknown("status", unknown);
 }
 
-/// Cuts the clock off the frame's end when the status says that it is there. Only for frames of a kind that ends with one.
+/// Splits the clock off the end of the frame, if the status says that there is one. Only for kinds of frames that can
+/// have one.
 pub(super) fn cut_clock(
     frame: &[u8],
     status: u8,
@@ -57,12 +59,12 @@ pub(super) fn cut_clock(
 pub(super) struct Clock(u32);
 
 impl Clock {
-    /// Unless nobody has set it.
+    /// The time; `None` if the clock is not set.
     pub(super) fn time(self) -> Option<At> {
         clock(CLOCK_EPOCH + i64::from(self.0))
     }
 
-    /// Dates the frame. Its counts carry the time on; where it has none, the details do.
+    /// Sets the time of the frame. It is in the frame's counts, or without counts in the details.
     pub(super) fn date(self, reading: &mut Reading) {
         reading.clock = self.time();
         match reading.clock {

@@ -21,9 +21,9 @@ fn refused(codec: &Codec, frame: &str) -> Undecodable {
     read(codec, frame).unwrap_err()
 }
 
-// What each frame becomes is in tests/codecs/adeunis-pulse.yaml. The vectors here are the vendor's: adeunis-codecs-lib
-// 1.3.0, src/products/pulse_v3/*.parser.spec.ts; with the NB-IoT header of the example in pulse-nb-iot-codec.yaml in front
-// for PULSE 4.
+// tests/codecs/adeunis-pulse.yaml has the reading of each frame. The vectors here are the vendor's: adeunis-codecs-lib
+// 1.3.0, src/products/pulse_v3/*.parser.spec.ts; for PULSE 4 after the NB-IoT header of the example in
+// pulse-nb-iot-codec.yaml.
 
 #[test]
 fn both_counters_of_a_data_frame_are_read() {
@@ -63,7 +63,7 @@ fn a_v4_frame_ends_with_its_clock_when_the_status_says_so() {
         let reading = read(&V4, frame).unwrap();
         assert_eq!(reading.clock, Some(clock), "{frame}");
         assert_eq!(v4_clock(&hex::decode(frame).unwrap()), Some(clock), "{frame}");
-        // Where there is no count that it dates, it is kept by itself.
+        // Without a count that it dates, it is a detail.
         assert_eq!(reading.details.get("clock").is_some(), reading.channels.is_empty(), "{frame}");
         assert_eq!(reading.details.get("unknown_status"), None, "{frame}");
     }
@@ -78,7 +78,7 @@ fn a_history_that_sigfox_can_carry_ends_with_steps_and_not_with_a_clock() {
         assert_eq!(reading.details.get("unknown_status"), Some(&4_u8.into()), "{frame}");
     }
     let clock = At::from_unix(1_356_998_400 + 0x1a2b_3c4d).unwrap();
-    // More than Sigfox carries.
+    // Longer than a Sigfox uplink.
     assert_eq!(read(&V4, "5b8400000064000100021a2b3c4d").unwrap().clock, Some(clock));
     assert_eq!(read(&NBIOT, "112233445566778803000000265a84000000641a2b3c4d").unwrap().clock, Some(clock));
     assert_eq!(v4_clock(&hex::decode("5a84000000641a2b3c4d").unwrap()), Some(clock));
@@ -102,16 +102,16 @@ fn a_clock_that_nobody_set_tells_no_time() {
 
 #[test]
 fn the_same_status_means_something_else_in_each_generation() {
-    let said = |codec, status: &str| {
-        let reading = read(codec, &format!("20{status}02")).unwrap();
+    let status = |codec, byte: &str| {
+        let reading = read(codec, &format!("20{byte}02")).unwrap();
         (reading.flags.into_iter().collect::<Vec<_>>(), reading.details.get("unknown_status").cloned())
     };
     let low = [Flag::LowBattery, Flag::HardwareError];
-    assert_eq!(said(&V2, "8e"), (low.map(Mark::from).to_vec(), Some(8_u8.into())));
+    assert_eq!(status(&V2, "8e"), (low.map(Mark::from).to_vec(), Some(8_u8.into())));
     let inconsistent = [Flag::LowBattery, Flag::HardwareError, Flag::InconsistentConfiguration];
-    assert_eq!(said(&V3, "8e"), (inconsistent.map(Mark::from).to_vec(), None));
-    assert_eq!(said(&V4, "8e"), (vec![Flag::LowBattery.into()], Some(12_u8.into())));
-    assert_eq!(said(&V3, "91"), (vec![Flag::ConfigurationDone.into()], Some(16_u8.into())));
+    assert_eq!(status(&V3, "8e"), (inconsistent.map(Mark::from).to_vec(), None));
+    assert_eq!(status(&V4, "8e"), (vec![Flag::LowBattery.into()], Some(12_u8.into())));
+    assert_eq!(status(&V3, "91"), (vec![Flag::ConfigurationDone.into()], Some(16_u8.into())));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Dragino's NB-IoT devices: SW3L-NB, a flow sensor, and CPN01-NB, a counter of a dry contact.
 //!
-//! One input that counts; all integers big-endian; the same bytes over UDP, CoAP, MQTT and TCP.
+//! One counting input; all integers big-endian; the same bytes over UDP, CoAP, MQTT and TCP.
 //!
 //! ```text
 //!  0                   8                   16        18           20       21        31        35
@@ -17,12 +17,12 @@
 //!                       contact (1), pulses (3), calculate flag (1), last open minutes (3), time (4)
 //! ```
 //!
-//! Only newer firmware sends the IMSI, and the form of a CPN01's record depends on its firmware too: both are the
-//! profile's to know (`settings.imsi`, `settings.record_bytes`), and a frame that is not so is refused. Each count is the
-//! counter's, in records too, which are the log, the newest first. Times are seconds since 1970. The version's
-//! high byte is the model, 100 in its low byte is 1.0.0. The calculate flag is a class that users give their meters.
+//! Only newer firmware sends the IMSI, and the format of a CPN01's record depends on its firmware too. The profile sets
+//! both (`settings.imsi`, `settings.record_bytes`), and a frame that differs from it is rejected. Records are the log,
+//! newest first. Each count is cumulative, in records too. Times are seconds since 1970. The version's high byte is the
+//! model; 100 in its low byte is 1.0.0. The calculate flag is a class that users assign to their meters.
 //!
-//! The bytes may come as hex in ASCII. Neither form can be taken for the other: an ID of bytes begins with 0xF and a
+//! The bytes may arrive as hex in ASCII. The first byte distinguishes the two: an ID in bytes begins with 0xF and a
 //! digit, a text with 0x66 or 0x46, an "f" or "F".
 //!
 //! Sources: the decoders for Datacake in <https://github.com/dragino/dragino-end-node-decoder>, `Datacake-Dragino_NB/` and
@@ -63,8 +63,8 @@ pub static CPN01_NB: Codec = Codec {
 
 /// Identifies the meter of a datagram, whatever follows its ID.
 ///
-/// A message in hex is another uplink than the same one in bytes, with the same points: the datagram is stored as it arrived, and
-/// has to be a function of its key. Dragino documents no acknowledgement over UDP.
+/// A message in hex and the same one in bytes are two uplinks with the same points: the datagram is stored unchanged,
+/// and must be a function of its key. Dragino documents no acknowledgement over UDP.
 fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
     let frame = bytes(datagram)?;
     let imei = meter(Cursor::new(&frame).array()?)?;
@@ -78,10 +78,10 @@ fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
     })
 }
 
-/// The bytes that a datagram means: its own, or those that its text is the hex of.
+/// The bytes of a datagram, which may be sent as hex in ASCII.
 ///
 /// # Errors
-/// [`Undecodable::Form`] when it is neither.
+/// [`Undecodable::Form`] if it begins like hex, but is not hex.
 fn bytes(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
     match datagram.first() {
         Some(b'f' | b'F') => hex::decode(datagram.trim_ascii_end())
@@ -91,7 +91,7 @@ fn bytes(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
     }
 }
 
-/// An ID: the nibble F, and fifteen digits.
+/// Parses an ID: the nibble F, and fifteen digits.
 fn meter(mut id: [u8; 8]) -> Result<Imei, Undecodable> {
     if id[0] >> 4 != 0xF {
         return Err(Undecodable::Form("the frame does not begin with \"f\" and an IMEI"));
@@ -100,7 +100,7 @@ fn meter(mut id: [u8; 8]) -> Result<Imei, Undecodable> {
     Ok(Imei::from_packed(id)?)
 }
 
-/// What all these devices send in front of their records.
+/// The fields that all these devices send before their records.
 struct Header {
     imei: Imei,
     imsi: Option<[u8; 8]>,
@@ -148,13 +148,13 @@ impl Header {
     }
 }
 
-/// What only one of the devices sends: reads its own part of the head, and tells the count and the form of its records.
+/// Reads the fields of a head that only one of the devices has; returns the count and the layout of the records.
 type Device = fn(&[u8; 10], &CodecSettings, &mut Reading) -> (u32, Layout);
 
-/// Reads a record, behind a head with that part of its own.
+/// Reads a record, after a head with these own fields.
 type ReadRecord = fn(&mut Cursor<'_>, &[u8; 10]) -> Result<Record, Undecodable>;
 
-/// How a record is read, and how long it is; `None` where only the profile could tell.
+/// How to read a record, and its length; `None` if the profile must set it, but does not.
 struct Layout {
     len: Option<u8>,
     read: ReadRecord,
@@ -232,7 +232,7 @@ fn cpn01_record_with_flag(cursor: &mut Cursor<'_>, own: &[u8; 10]) -> Result<Rec
     Ok(Record { count, own, time: cursor.u32_be()? })
 }
 
-/// One says that there is an alarm; what else it could say is not documented.
+/// 1 means an alarm; other values are not documented.
 fn tell_alarm(alarm: u8, flag: Flag, reading: &mut Reading) {
     match alarm {
         1 => {

@@ -1,21 +1,21 @@
-//! The log that follows the head: what of it is a point in time, and where the rest of it is kept.
+//! The log after the head: its points, and details for the rest.
 
 use super::{Details, Flag, Reading, Series, clock};
 use crate::at::At;
 
-/// What the log holds of one moment.
+/// A record of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Record {
-    /// The counter.
+    /// The cumulative count.
     pub(super) count: u32,
-    /// What else there is, in its order.
+    /// The other fields, in order.
     pub(super) own: Vec<u32>,
     /// Seconds since 1970, by the device's clock.
     pub(super) time: u32,
 }
 
 impl Record {
-    /// A place of the log that nothing was written to yet. The maker's newer decoder skips these too.
+    /// Whether this place of the log was never written. The maker's newer decoder skips these too.
     fn is_empty(&self) -> bool {
         self.time == 0 && self.count == 0 && self.own.iter().all(|&value| value == 0)
     }
@@ -25,16 +25,17 @@ impl Record {
     }
 }
 
-/// The points of a frame. What is no point is told in the reading's details, so that nothing of the log gets lost.
+/// The points of a frame. Records that are not points are kept in the reading's details, so that nothing of the log is
+/// lost.
 ///
-/// A count without a time is as good as any other, so long as its place among the others is certain: with a clock that
-/// nobody set that is so for a log that its own times put into the order in which it was sent.
+/// A count without a time is still a point if its place among the others is certain. If the clock is not set, it is
+/// certain in a log whose times are in the order in which the records were sent.
 pub(super) fn series(time: u32, count: u32, log: &[Record], reading: &mut Reading) -> Series {
     let (empty, log): (Vec<_>, Vec<_>) = log.iter().partition(|record| record.is_empty());
     if !empty.is_empty() {
         reading.details.insert("empty_records", i64::try_from(empty.len()).unwrap_or(i64::MAX));
     }
-    tell_own(time, &log, &mut reading.details);
+    insert_own(time, &log, &mut reading.details);
 
     let (dated, undated): (Vec<&Record>, Vec<&Record>) = log.iter().partition(|record| record.at().is_some());
     if !undated.is_empty() {
@@ -43,7 +44,7 @@ pub(super) fn series(time: u32, count: u32, log: &[Record], reading: &mut Readin
     let counts = |log: &[&Record]| log.iter().map(|record| record.count.into()).collect::<Vec<u64>>();
     match clock(time) {
         Some(now) => {
-            tell_counts("undated_pulses", &undated, &mut reading.details);
+            insert_counts("undated_pulses", &undated, &mut reading.details);
             let points = dated.iter().filter_map(|record| Some((record.at()?, record.count.into())));
             Series::Timed([(now, count.into())].into_iter().chain(points).collect())
         }
@@ -51,8 +52,8 @@ pub(super) fn series(time: u32, count: u32, log: &[Record], reading: &mut Readin
             Series::Undated { newest_is_now: true, counts: [vec![count.into()], counts(&undated)].concat() }
         }
         None => {
-            tell_counts("undated_pulses", &undated, &mut reading.details);
-            tell_counts("logged_pulses", &dated, &mut reading.details);
+            insert_counts("undated_pulses", &undated, &mut reading.details);
+            insert_counts("logged_pulses", &dated, &mut reading.details);
             Series::Logs(vec![count.into()])
         }
     }
@@ -63,17 +64,17 @@ fn is_newest_first(time: u32, log: &[&Record]) -> bool {
     times.is_sorted_by(|later, earlier| later >= earlier)
 }
 
-/// Counts that are no points, each as `count@seconds since 1970`.
-fn tell_counts(name: &'static str, log: &[&Record], details: &mut Details) {
+/// Adds counts that are not points to the details, each as `count@seconds since 1970`.
+fn insert_counts(name: &'static str, log: &[&Record], details: &mut Details) {
     if !log.is_empty() {
         details.insert(name, joined(log, |record| format!("{}@{}", record.count, record.time)));
     }
 }
 
-/// What records hold besides, each as `value,...`. They are in the order of the points, where each is earlier than the one
-/// before it. Otherwise each ends with `@` and how many seconds it is before the head, and one that repeats the record
-/// before it is not told again.
-fn tell_own(time: u32, log: &[&Record], details: &mut Details) {
+/// Adds the other fields of records to the details, each record as `value,...`. They are in the order of the points if
+/// each is earlier than the one before it. Otherwise each ends with `@` and its seconds before the head, and a record
+/// that repeats the one before it is left out.
+fn insert_own(time: u32, log: &[&Record], details: &mut Details) {
     let mut log: Vec<&Record> = log.iter().copied().filter(|record| !record.own.is_empty()).collect();
     if log.is_empty() {
         return;
@@ -90,6 +91,6 @@ fn tell_own(time: u32, log: &[&Record], details: &mut Details) {
     details.insert("records", text);
 }
 
-fn joined(log: &[&Record], tell: impl Fn(&Record) -> String) -> String {
-    log.iter().map(|record| tell(record)).collect::<Vec<_>>().join(" ")
+fn joined(log: &[&Record], write: impl Fn(&Record) -> String) -> String {
+    log.iter().map(|record| write(record)).collect::<Vec<_>>().join(" ")
 }

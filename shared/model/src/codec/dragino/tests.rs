@@ -138,7 +138,7 @@ fn two_records_of_one_time_are_told_with_their_times() {
     assert_eq!(records("6315537a", "6315537a"), Some("1,38@1".into()));
 }
 
-/// A time that the device's clock shows when it was set.
+/// A time of a device whose clock is set.
 fn set_time() -> impl Strategy<Value = u32> {
     1_577_836_800..=u32::MAX
 }
@@ -206,7 +206,7 @@ proptest! {
         frame.extend([mode, flag, contact, alarm.into()]);
         frame.extend([u24(head.0), u24(head.1), head.2.to_be_bytes().to_vec()].concat());
         for &(contact, count, open, time) in &records {
-            let flag = if long { vec![contact] } else { vec![] }; // another than the head's
+            let flag = if long { vec![contact] } else { vec![] }; // differs from the head's
             frame.extend([vec![contact], u24(count), flag, u24(open), time.to_be_bytes().to_vec()].concat());
         }
         let reading = (CPN01_NB.decode)(&frame, &records_of(if long { 12 } else { 11 }))?;

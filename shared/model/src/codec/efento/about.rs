@@ -1,4 +1,4 @@
-//! What a device says of itself: its configuration, and how it is.
+//! Messages of a device about itself: its configuration, and device info.
 
 use std::fmt::Display;
 
@@ -6,10 +6,10 @@ use super::message::{Configuration, DeviceInfo, Modem, Runtime, Update};
 use super::{insert_time, insert_token};
 use crate::codec::{Details, Reading, Undecodable};
 
-/// Longer than any serial number there is.
+/// The longest serial number accepted, in bytes: longer than any known one.
 const MAX_SERIAL: usize = 16;
 
-/// The part of a reading that all messages have.
+/// The part of a reading that all messages have in common.
 pub(super) fn reading(serial: &[u8]) -> Result<Reading, Undecodable> {
     if !(1..=MAX_SERIAL).contains(&serial.len()) {
         return Err(Undecodable::Form("a message without the device's serial number"));
@@ -34,7 +34,7 @@ pub(super) fn configuration(message: &Configuration) -> Result<Reading, Undecoda
     ] {
         insert_set(details, name, value);
     }
-    // A configuration that was cut into parts: -1, -2, and so on; the last tells how many there are.
+    // Of a configuration that is sent in parts: -1, -2, and so on; the last has the number of parts.
     insert_set(details, "payload_split", message.payload_split);
     insert_list(details, "channel_types", &message.channel_kinds);
     insert_list(details, "errors", &message.errors);
@@ -84,7 +84,7 @@ fn insert_runtime(details: &mut Details, runtime: &Runtime) {
     insert_list(details, "errors", &runtime.errors);
 }
 
-/// Zero stands for what is not told.
+/// Adds a number; zero means that it is absent.
 fn insert_set<T: Into<i64>>(details: &mut Details, name: &'static str, value: T) {
     let value = value.into();
     if value != 0 {
@@ -92,7 +92,7 @@ fn insert_set<T: Into<i64>>(details: &mut Details, name: &'static str, value: T)
     }
 }
 
-/// In the order of the schema, which names each place.
+/// Adds numbers in the order of the schema, which names each position.
 fn insert_list(details: &mut Details, name: &'static str, numbers: &[impl Display]) {
     if !numbers.is_empty() {
         details.insert(name, numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));

@@ -1,4 +1,4 @@
-//! The messages, as far as they are read. What else is in them is skipped, as protobuf asks for.
+//! The messages, with the fields that are read. Other fields are skipped, as protobuf specifies.
 
 use prost::Message;
 
@@ -23,7 +23,7 @@ pub(super) struct Measurements {
     pub(super) period_factor: u32,
     #[prost(uint32, tag = "9")]
     pub(super) config_hash: u32,
-    /// Text, but what is none must not cost the counts beside it.
+    /// A string in the schema. Read as bytes, so that an invalid string does not fail the counts beside it.
     #[prost(bytes = "vec", tag = "16")]
     pub(super) cloud_token: Vec<u8>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Samples {
     pub(super) offsets: Vec<i32>,
 }
 
-/// `ProtoConfig`, by POST to `c`. Names of networks and servers, and all that is secret, are left out.
+/// `ProtoConfig`, by POST to `c`. Names of networks and servers, and all secrets, are left out.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Configuration {
     #[prost(uint32, tag = "2")]
@@ -76,7 +76,7 @@ pub(super) struct Configuration {
     pub(super) payload_split: i32,
 }
 
-/// `ProtoConfig` again, as a device is answered: what is not there is left as it is.
+/// `ProtoConfig` again, as the answer to a device, which leaves settings unchanged that it does not contain.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Reply {
     #[prost(bool, tag = "6")]

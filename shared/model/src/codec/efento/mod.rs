@@ -1,4 +1,4 @@
-//! Efento NB-IoT loggers: protobuf, which they send by CoAP to a path for each kind of message.
+//! Efento NB-IoT loggers: protobuf over CoAP, with a path for each kind of message.
 //!
 //! ```text
 //! message ProtoMeasurements {             // POST m
@@ -11,7 +11,7 @@
 //!   uint32 signal = 7;                    // 0 below -110 dBm, 63 from -48 dBm, 99 unknown
 //!   uint32 measurement_period_factor = 8; // 0 counts as 1
 //!   uint32 hash = 9;                      // of the configuration
-//!   string cloud_token = 16;              // the modem's IMEI, or whatever the customer set
+//!   string cloud_token = 16;              // the modem's IMEI, or a text that the customer set
 //! }
 //! message ProtoChannel {
 //!   MeasurementType type = 1;
@@ -23,20 +23,20 @@
 //!
 //! There are two kinds of pulse counters:
 //!
-//! - Those that go on counting ("accumulative mode") take two channels. The MAJOR one has `count * 4 + status`, where the
-//!   status is not 0 after an error (1) or a reset (2) that may have lost pulses; the MINOR one has `count * 6 + m`, where `m`
-//!   says which channel is its MAJOR, from 0 on. A MAJOR counts by 100 (water), 1,000 (pulses, electricity) or 1,000,000
-//!   (pulses, wide). Both together are one channel here, with the number of the MINOR one.
-//! - The others, `PULSE_CNT`, `ELECTRICITY_METER` and `WATER_METER`, count **in each period anew**. These are no indexes:
-//!   they are added up ([`Series::Counted`]). Whether a sample's time is the beginning or the end of its period, Efento does
-//!   not say.
+//! - Cumulative counters ("accumulative mode") take two channels. The MAJOR one has `count * 4 + status`, where a
+//!   status other than 0 means an error (1) or a reset (2) that may have lost pulses. The MINOR one has `count * 6 +
+//!   m`, where `m` is the index of its MAJOR channel, from 0 on. A MAJOR counts by 100 (water), 1,000 (pulses,
+//!   electricity) or 1,000,000 (pulses, wide). Together they are one channel here, with the number of the MINOR one.
+//! - The others, `PULSE_CNT`, `ELECTRICITY_METER` and `WATER_METER`, **start at zero in each period**. Their samples
+//!   are not indexes: readers add them up ([`Series::Counted`]). Efento does not specify whether a sample's time is the
+//!   beginning or the end of its period.
 //!
-//! An offset of -32,768, or of 8,355,840 to 8,388,607, is a fault of the sensor and no sample. What other sensors measure is
-//! not counted, but their last sample is among the details, in the unit of its type: temperatures in 0.1 °C.
+//! An offset of -32,768, or of 8,355,840 to 8,388,607, is a sensor fault and not a sample. The samples of other sensors
+//! are not counts; the last one is kept in the details, in the unit of its type: temperatures in 0.1 °C.
 //!
-//! `ProtoConfig` (POST `c`) and `ProtoDeviceInfo` (POST `i`) have codecs of their own, since their bytes do not say what they
-//! are. A cloud token may be a credential, so only one that is an IMEI is told; what else is secret in a configuration
-//! is not read at all.
+//! `ProtoConfig` (POST `c`) and `ProtoDeviceInfo` (POST `i`) have codecs of their own, because the bytes do not
+//! identify the message. A cloud token may be a credential, so it is kept only if it is an IMEI; other secrets in a
+//! configuration are not read at all.
 //!
 //! Sources: the protobuf schema with its comments and the decoder that thingsboard/thingsboard has
 //! (`common/transport/coap/src/main/proto/efento/`, `CoapEfentoTransportResource.java`); the vendor's sample server
@@ -58,7 +58,7 @@ mod tests;
 
 use message::{Configuration, DeviceInfo, Measurements, Reply};
 
-/// What was measured.
+/// Measurements.
 pub static MEASUREMENTS: Codec = Codec {
     name: "efento",
     version: 2,
@@ -67,7 +67,7 @@ pub static MEASUREMENTS: Codec = Codec {
     decode: |payload, _| measurements(&Measurements::decode(payload)?),
 };
 
-/// How a device is set.
+/// The configuration of a device.
 pub static CONFIGURATION: Codec = Codec {
     name: "efento-configuration",
     version: 1,
@@ -76,7 +76,7 @@ pub static CONFIGURATION: Codec = Codec {
     decode: |payload, _| about::configuration(&Configuration::decode(payload)?),
 };
 
-/// How a device is.
+/// Device info: the state of a device.
 pub static DEVICE_INFO: Codec = Codec {
     name: "efento-device-info",
     version: 1,
@@ -88,24 +88,24 @@ pub static DEVICE_INFO: Codec = Codec {
 /// Bit 0 of a transfer reason.
 const AFTER_RESET: u32 = 1;
 
-/// What a message says of itself, whatever is in it.
+/// The head of a message, whatever its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageHead {
-    /// The device.
+    /// Serial number of the device.
     pub serial: Serial,
-    /// The time of its newest sample, where it has one and its clock was set.
+    /// The time of its newest sample; `None` if it has none, or if the clock is not set.
     pub newest: Option<At>,
-    /// As the modem reports it. (63 is the best, 99 is unknown.)
+    /// Signal as the modem reports it. (63 is the best, 99 is unknown.)
     pub signal: Option<u8>,
     /// Whether it is the device's first message after a reset.
     pub after_reset: bool,
 }
 
 impl MessageHead {
-    /// Of what came to path `m`.
+    /// Parses a message to path `m`.
     ///
     /// # Errors
-    /// [`Undecodable`] for what is no message of a device.
+    /// [`Undecodable`] if it is not a message of a device.
     pub fn of_measurements(payload: &[u8]) -> Result<Self, Undecodable> {
         let message = Measurements::decode(payload)?;
         Ok(Self {
@@ -116,24 +116,24 @@ impl MessageHead {
         })
     }
 
-    /// Of what came to path `c`.
+    /// Parses a message to path `c`.
     ///
     /// # Errors
-    /// [`Undecodable`] for what is no message of a device.
+    /// [`Undecodable`] if it is not a message of a device.
     pub fn of_configuration(payload: &[u8]) -> Result<Self, Undecodable> {
         Self::without_samples(&Configuration::decode(payload)?.serial)
     }
 
-    /// Of what came to path `i`.
+    /// Parses a message to path `i`.
     ///
     /// # Errors
-    /// [`Undecodable`] for what is no message of a device.
+    /// [`Undecodable`] if it is not a message of a device.
     pub fn of_device_info(payload: &[u8]) -> Result<Self, Undecodable> {
         Self::without_samples(&DeviceInfo::decode(payload)?.serial)
     }
 
-    /// The head of the message to this path. The same bytes are another uplink on another path, so the path counts into the
-    /// sequence. A device's description of itself costs it a message, so it is asked for after a reset only.
+    /// The head of a message to this path. The same bytes on another path are another uplink, so the checksum includes
+    /// the path. Device info costs the device a message, so it is requested after a reset only.
     pub fn of_path(&self, path: &str, payload: &[u8]) -> Head {
         Head {
             device: DeviceId::NbiotSerial(self.serial),
@@ -153,8 +153,8 @@ impl MessageHead {
     }
 }
 
-/// What a device is answered: the time, in seconds since 1970, by which it sets its clock, and whether it is to tell how it is.
-/// At most 8 bytes.
+/// The answer to a device: the time, in seconds since 1970, by which it sets its clock, and whether it should send its
+/// device info. At most 8 bytes.
 pub fn reply(current_time: u32, request_device_info: bool) -> Vec<u8> {
     Reply { request_device_info, current_time }.encode_to_vec()
 }
@@ -183,14 +183,14 @@ fn measurements(message: &Measurements) -> Result<Reading, Undecodable> {
     Ok(reading)
 }
 
-/// A time of the device; zero is none.
+/// Adds a time of the device; zero means none.
 fn insert_time(details: &mut Details, name: &'static str, seconds: u32) {
     if let Some(at) = At::from_unix(seconds.into()).ok().filter(|&at| at != At::EPOCH) {
         details.insert(name, at.to_string());
     }
 }
 
-/// An IMEI is a name and kept. Of anything else, only that it is there.
+/// Adds a token that is an IMEI, which is no secret. Of any other token, adds only that it is present.
 fn insert_token(details: &mut Details, token: &[u8]) {
     match std::str::from_utf8(token) {
         Ok("") => {}

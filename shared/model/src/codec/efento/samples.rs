@@ -1,4 +1,4 @@
-//! The samples of the channels: which are counts, and when they were taken.
+//! The samples of the channels: counts and their times, and details for the rest.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use super::message::{Measurements, Samples};
 use crate::at::At;
 use crate::codec::{CLOCK_SET, Channel, Flag, Reading, Series, Undecodable, Value};
 
-/// As many as a device has.
+/// The number of channels of a device.
 const MAX_CHANNELS: usize = 6;
 
-/// Offsets that are no samples: what old firmware sends, and the error codes of newer one.
+/// Offsets that are not samples: of old firmware, and the error codes of newer firmware.
 const NO_SAMPLE: i32 = -32_768;
 const ERROR_CODES: std::ops::RangeInclusive<i32> = 8_355_840..=8_388_607;
 
-/// `MeasurementType`, by its numbers.
+/// `MeasurementType`, by number.
 const TYPES: [&str; 44] = [
     "NO_SENSOR",
     "TEMPERATURE",
@@ -61,18 +61,18 @@ const TYPES: [&str; 44] = [
     "RESISTANCE",
 ];
 
-/// What the samples of a type are.
+/// The meaning of a type's samples.
 #[derive(Clone, Copy, PartialEq)]
 enum Meaning {
-    /// What was counted in a period.
+    /// Per-period counts.
     Counted,
     /// The low part of a cumulative count.
     Minor { major: i32, per_major: u64 },
     /// The high part.
     Major,
-    /// Changes of a state: the sign is the state, the rest the seconds since `timestamp`, and one.
+    /// Changes of a state: the sign is the state, the rest is the seconds since `timestamp`, plus one.
     State,
-    /// Something else.
+    /// Any other measurement.
     Measured,
 }
 
@@ -91,7 +91,7 @@ impl Meaning {
     }
 }
 
-/// The time of the newest sample of all, if the device's clock was set.
+/// The time of the newest sample of all channels, if the device's clock is set.
 pub(super) fn newest(message: &Measurements) -> Option<At> {
     message.channels.iter().filter_map(|samples| samples.newest(period(message))).max()
 }
@@ -139,7 +139,7 @@ pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), 
         reading.details.insert_of(&channel, "type", type_name(samples.kind));
         note_errors(samples, &channel, reading);
     }
-    // Which MAJOR a MINOR belongs to, its samples say: one of nothing but errors leaves it open.
+    // The samples of a MINOR channel name its MAJOR one. If all are errors, it is unknown.
     let is_major = |samples: &Samples| Meaning::of(samples.kind) == Meaning::Major && !samples.offsets.is_empty();
     let majors = channels.iter().filter(|samples| is_major(samples)).count();
     if majors > paired.len() + unreadable {
@@ -148,7 +148,7 @@ pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), 
     Ok(())
 }
 
-/// The counts of two channels put together. A sample is there if it is in both.
+/// Combines the counts of two channels. A sample is present if it is in both.
 fn totals(
     minor: &Samples,
     major: &Samples,
@@ -179,7 +179,7 @@ fn totals(
     Ok(totals)
 }
 
-/// The code of a type that nobody knows is kept as it is.
+/// The name of a type, or the code of an unknown one.
 fn type_name(kind: i32) -> Value {
     usize::try_from(kind).ok().and_then(|kind| TYPES.get(kind)).map_or(kind.into(), |&name| name.into())
 }
@@ -205,18 +205,18 @@ fn period(message: &Measurements) -> u64 {
 }
 
 impl Samples {
-    /// Whether there is no sensor.
+    /// Whether the channel has no sensor.
     fn is_nothing(&self) -> bool {
         self.kind == 0 && self.offsets.is_empty()
     }
 
-    /// Every sample, `None` for one that is not there.
+    /// All samples; `None` for a missing one.
     fn values(&self) -> impl Iterator<Item = Option<i64>> {
         let value = |offset: &i32| i64::from(self.start_point) + i64::from(*offset);
         self.offsets.iter().map(move |offset| (!is_error(*offset)).then(|| value(offset)))
     }
 
-    /// The last one, of a channel that does not count.
+    /// The last sample of a channel without counts.
     fn last(&self) -> Option<Value> {
         match Meaning::of(self.kind) {
             Meaning::State => self.offsets.iter().rfind(|offset| !is_error(**offset)).map(|last| (*last > 0).into()),
@@ -224,11 +224,11 @@ impl Samples {
         }
     }
 
-    /// Which channel, from 0 on, is the MAJOR one to this. `None` if no sample is there to tell.
+    /// The index of its MAJOR channel, from 0 on. `None` if no sample contains it.
     fn major(&self) -> Result<Option<usize>, Undecodable> {
-        let mut told = self.values().flatten().map(|value| natural(value).map(|value| value % 6));
-        let Some(first) = told.next().transpose()? else { return Ok(None) };
-        for other in told {
+        let mut majors = self.values().flatten().map(|value| natural(value).map(|value| value % 6));
+        let Some(first) = majors.next().transpose()? else { return Ok(None) };
+        for other in majors {
             if other? != first {
                 return Err(Undecodable::Form("a MINOR channel that names several MAJOR ones"));
             }
@@ -236,8 +236,8 @@ impl Samples {
         Ok(usize::try_from(first).ok())
     }
 
-    /// The time of the newest, if the clock was set. One that is an error has its time too, but not among changes of a state,
-    /// which carry their times themselves.
+    /// The time of the newest sample, if the clock is set. An error has a time too, except among changes of a state,
+    /// which contain their times themselves.
     fn newest(&self, period: u64) -> Option<At> {
         match Meaning::of(self.kind) {
             Meaning::State => self.last_at(period),
@@ -245,7 +245,7 @@ impl Samples {
         }
     }
 
-    /// The time of the last one that is no error, if the clock was set.
+    /// The time of the last sample that is not an error, if the clock is set.
     fn last_at(&self, period: u64) -> Option<At> {
         self.time_of(self.offsets.iter().rposition(|offset| !is_error(*offset))?, period)
     }
@@ -262,13 +262,14 @@ impl Samples {
         i64::from(self.timestamp) >= CLOCK_SET
     }
 
-    /// So many seconds after the first sample.
+    /// The time `seconds` after the first sample.
     fn at(&self, seconds: u64) -> Option<At> {
         At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
     }
 
-    /// Counts with their times. If the clock was not set only their order is known, and of cumulative ones that the last sample
-    /// is of now. A period's count gets no time at all: sent again, it would be of another time each time, and count again.
+    /// Counts with their times. If the clock is not set, only their order is known; for cumulative counts also that the
+    /// last sample is of now. Per-period counts then get no time at all: if they were sent again, they would get
+    /// another time and count twice.
     fn series(
         &self,
         period: u64,

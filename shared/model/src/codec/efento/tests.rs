@@ -1,4 +1,4 @@
-//! What the cases of `tests/codecs/efento.yaml` cannot say: that it is so for any message.
+//! Properties of any message, which the cases of `tests/codecs/efento.yaml` cannot cover.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,14 +10,14 @@ use crate::codec::{CLOCK_SET, Channel, CodecSettings, Flag, Series, Value};
 
 const CODECS: [&Codec; 3] = [&MEASUREMENTS, &CONFIGURATION, &DEVICE_INFO];
 
-/// A captured message of a device, of 6 bytes of a serial number and two channels.
+/// A captured message of a device, with a serial number of 6 bytes and two channels.
 const CAPTURED: &str = "0a06282c02424eed1001183c220f080110b8d0a7c20620d2032a020000220e080210b8d0a7c20620722a0200002896d5a7c20640014809820100";
 
 fn read(message: &Measurements) -> Result<Reading, Undecodable> {
     (MEASUREMENTS.decode)(&message.encode_to_vec(), &CodecSettings::default())
 }
 
-/// A channel whose clock is set.
+/// A channel of a device.
 fn samples(kind: i32, timestamp: i32, start_point: i32, values: &[i64]) -> Samples {
     let offsets = values.iter().map(|value| i32::try_from(value - i64::from(start_point)).unwrap()).collect();
     Samples { kind, timestamp, start_point, offsets }
@@ -27,7 +27,7 @@ fn timestamps() -> impl Strategy<Value = i32> {
     i32::try_from(CLOCK_SET).unwrap()..i32::MAX
 }
 
-/// Anything but the channels.
+/// Any message without channels.
 fn envelopes() -> impl Strategy<Value = Measurements> {
     let numbers = (any::<u32>(), any::<u32>(), 0..100_u32, any::<u32>());
     (vec(1..=255_u8, 6), any::<bool>(), 1..=65_535_u32, 0..=1_000_u32, numbers, "[ -~]{0,36}").prop_map(
@@ -46,7 +46,7 @@ fn envelopes() -> impl Strategy<Value = Measurements> {
     )
 }
 
-/// The times and counts that have to come out.
+/// The expected times and counts.
 fn points(message: &Measurements, timestamp: i32, counts: &[u64]) -> Vec<(At, u64)> {
     let period = i64::from(message.period_base) * i64::from(message.period_factor.max(1));
     let at = |n| At::from_unix(i64::from(timestamp) + n * period).unwrap();
@@ -194,10 +194,10 @@ proptest! {
     }
 }
 
-/// What old firmware sends for a sample that is none.
+/// Old firmware sends it for a missing sample.
 const NO_SAMPLE: i32 = -32_768;
 
-/// A message whose clock was never set, with samples of that kind in its first channels.
+/// A message of a device whose clock is not set, with these channels.
 fn unset(channels: &[(i32, &[i32])]) -> Measurements {
     let channel =
         |&(kind, offsets): &(i32, &[i32])| Samples { kind, timestamp: 60, start_point: 0, offsets: offsets.to_vec() };
@@ -276,7 +276,7 @@ fn only_a_channel_without_kind_and_samples_is_left_out() {
     let last = |kind, offsets: &[i32]| read(&unset(&[(kind, offsets)])).unwrap().details.get("last:1").cloned();
     assert_eq!(last(0, &[]), None);
     assert_eq!(last(0, &[7]), Some(7_i64.into()));
-    // Flooding: water from the second on, none, and what nobody documents, which is no alarm.
+    // Flooding: water, no water, and an undocumented value, which is no alarm.
     assert_eq!(last(7, &[1]), Some(true.into()));
     assert_eq!(last(7, &[-1]), Some(false.into()));
     assert_eq!(last(7, &[0]), Some(false.into()));

@@ -1,4 +1,4 @@
-//! Packs in CBOR (RFC 8428, section 6). Nothing here goes into depth: what is not known is skipped without recursion.
+//! Packs in CBOR (RFC 8428, section 6). Nesting costs no stack: unknown values are skipped without recursion.
 
 use minicbor::Decoder;
 use minicbor::data::{IanaTag, Type};
@@ -12,7 +12,7 @@ pub(super) fn parse(frame: &[u8]) -> Result<Vec<Record>, SenMlError> {
     pack(&mut Decoder::new(frame)).map_err(|e| SenMlError::Cbor(short(&e.to_string())))
 }
 
-/// Lengths may be told beforehand or not; encoders of small devices often do not.
+/// Arrays and maps may be of definite length or not; encoders of small devices often use the latter.
 fn pack(decoder: &mut Decoder<'_>) -> Result<Vec<Record>, Error> {
     let len = decoder.array()?;
     let mut records = Vec::new();
@@ -43,7 +43,7 @@ fn record(decoder: &mut Decoder<'_>) -> Result<Record, Error> {
     Ok(record)
 }
 
-/// Whether there is another element of something of that length, after those that are done.
+/// Whether an array or map of length `len` has another element after those that are done.
 fn goes_on(decoder: &mut Decoder<'_>, len: Option<u64>, done: usize) -> Result<bool, Error> {
     match len {
         Some(len) => Ok((done as u64) < len),
@@ -85,7 +85,7 @@ fn field(decoder: &mut Decoder<'_>) -> Result<Field, Error> {
     })
 }
 
-/// A decimal fraction: tag 4, an array of exponent and mantissa. No other tag has a meaning here.
+/// A decimal fraction: tag 4, an array of exponent and mantissa. Other tags have no meaning here.
 fn decimal(decoder: &mut Decoder<'_>) -> Result<Field, Error> {
     let start = decoder.position();
     if decoder.tag()? == IanaTag::Decimal.tag() && decoder.array()? == Some(2) {

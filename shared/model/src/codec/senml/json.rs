@@ -1,4 +1,4 @@
-//! Packs in JSON (RFC 8428, section 5). How deep it may be nested is `serde_json`'s to bound.
+//! Packs in JSON (RFC 8428, section 5). `serde_json` limits the depth of nesting.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-/// Reads a record by hand: of a derived one nobody knows which unknown fields it had.
+/// Reads a record. A derived implementation would not report the names of unknown fields.
 struct Fields;
 
 impl<'de> Visitor<'de> for Fields {

@@ -1,4 +1,4 @@
-//! Where one thing ends and the next begins.
+//! Values at the limits of the format.
 
 use serde_json::json;
 
@@ -14,7 +14,8 @@ fn a_unit_has_as_many_characters_as_one_may_have_and_no_more() {
 #[test]
 fn a_time_from_2_to_the_28th_on_is_absolute() {
     let reason = |time: i64| json(&json!([{"n": "A", "u": "count", "v": 1, "t": time}])).unwrap_err().to_string();
-    // Refused either way: years from now, when nothing can have been counted yet; and in 1978, by a clock that nobody set.
+    // Both are rejected: the first is years from now, when nothing can have been counted yet; the second is in 1978,
+    // from a clock that is not set.
     assert!(reason((1 << 28) - 1).contains("relative to now"));
     assert!(reason(1 << 28).contains("before 2020"));
 }

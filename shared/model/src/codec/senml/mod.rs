@@ -1,19 +1,22 @@
-//! Sensor Measurement Lists (RFC 8428), in JSON and in CBOR: the open format, for meters that have none of their own.
+//! Sensor Measurement Lists (SenML, RFC 8428) in JSON and in CBOR: the open format, for meters without a format of
+//! their own.
 //!
 //! ```text
 //! [{"bn": "urn:imei:490154203237518:", "bt": 1795176000, "bu": "count", "n": "A", "v": 1234},
 //!  {"n": "A", "t": -3600, "v": 1230}, {"n": "battery", "u": "V", "v": 3.61}, {"n": "leak:A", "vb": true}]
 //! ```
 //!
-//! A pack is an array of records. Base fields hold from their record on; a record's name is the base name and its own, its
-//! value the base value plus its own, and so on. In CBOR the labels are numbers. `docs/codecs.md` says what becomes of what:
+//! A pack is an array of records. Base fields apply from their record on: a record's name is the base name and its own,
+//! its value the base value plus its own, and so on. In CBOR the labels are numbers. `docs/codecs.md` describes the
+//! mapping:
 //!
-//! - Numbers of the unit `count` are pulse counts. The channel is the name without the base name of the first record.
-//! - `vb` of the name of a [`Flag`](super::Flag) or [`Mark`](super::Mark), if true, is that; `battery` in `V` is the battery's voltage.
-//! - All else is kept in the details, under its name.
+//! - Numbers with the unit `count` are pulse counts. The channel is the name without the base name of the first record.
+//! - `vb`, if true, sets the [`Flag`](super::Flag) or [`Mark`](super::Mark) of its name; `battery` in `V` is the
+//!   battery's voltage.
+//! - Everything else is kept in the details, under its name.
 //!
-//! A time from 2^28 on is in seconds since 1970, a lesser one is relative to now, which is the uplink's own moment; fractions
-//! of a second are cut off.
+//! A time from 2^28 on is in seconds since 1970; a smaller one is relative to now, the time of the uplink. Fractions of
+//! a second are dropped.
 //!
 //! Sources: RFC 8428 (the format; section 12.1 for `count`), RFC 7254 (`urn:gsma:imei:`), OMA LwM2M (`urn:imei:`).
 
@@ -52,7 +55,7 @@ pub static CBOR: Codec = Codec {
     decode: |frame, _| decode(frame, Form::Cbor),
 };
 
-/// How a pack is written.
+/// The encoding of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// `application/senml+json`.
@@ -61,7 +64,7 @@ pub enum Form {
     Cbor,
 }
 
-/// Not a pack that pulses can be read from.
+/// A pack that cannot be decoded.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SenMlError {
     /// Not an array of objects.
@@ -70,37 +73,37 @@ pub enum SenMlError {
     /// Not an array of maps.
     #[error("not SenML in CBOR: {0}")]
     Cbor(String),
-    /// Nothing in it.
+    /// No records.
     #[error("a pack without a record")]
     Empty,
-    /// A label the sender wants understood.
+    /// An unknown label that must be understood.
     #[error("field {0:?} has to be understood, and is not known")]
     NotUnderstood(String),
     /// A label twice in a record.
     #[error("a record has field {0:?} twice")]
     Twice(&'static str),
-    /// A value that a label cannot have.
+    /// A value of the wrong type.
     #[error("field {0:?} is of another type than RFC 8428 says")]
     Type(&'static str),
-    /// A later or no version.
+    /// An unknown version.
     #[error("version {0} of SenML is not known (10 at most, the same in all records)")]
     Version(String),
-    /// None of the values that a record has to have, or several.
+    /// No value, or several.
     #[error("{0} has not just one value")]
     NotOneValue(String),
-    /// A name with other characters than RFC 8428 allows, too long a one, or none at all.
+    /// A name that is empty, too long, or has characters that RFC 8428 does not allow.
     #[error("{0:?} is not the name of a record (1 to 128 letters, digits and -:./_)")]
     Name(String),
-    /// Not a channel.
+    /// A name that is not a channel's.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    /// Not a count.
+    /// A number that is not a count.
     #[error("count {1} of {0} is not a whole number of pulses that can be held exactly")]
     Count(String, String),
-    /// More than can be held or reckoned with.
+    /// A value beyond its limit.
     #[error("{0} goes beyond all bounds")]
     Bounds(&'static str),
-    /// A count of the future, or of a clock that was not set.
+    /// A count from the future, or from a clock that is not set.
     #[error("a count of {0} is from {1}")]
     Time(String, &'static str),
     /// Counts with and without absolute times.
@@ -109,7 +112,7 @@ pub enum SenMlError {
     /// A channel named A beside one without a name.
     #[error("one channel has no name, and would be A, and another one is A")]
     TwoChannelsA,
-    /// A base name that is not of a meter.
+    /// A base name without an IMEI.
     #[error("{0:?} does not begin with urn:imei: or urn:gsma:imei: and an IMEI")]
     NoMeter(String),
 }
@@ -148,13 +151,13 @@ fn imei(name: &str) -> Option<Result<Imei, DeviceIdError>> {
         let check = if check == "0" { check_digit(&digits) } else { check.to_owned() };
         (digits + &check, rest)
     };
-    // What follows is the name of something in the meter, apart from its number.
+    // The rest names something in the meter, and must be separate from the IMEI.
     let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
     ends.then(|| digits.parse())
 }
 
-/// The last digit of an IMEI (3GPP TS 23.003, annex B), for which RFC 7254 writes a zero. Without it the meter would have
-/// another ID than the one that is printed on it.
+/// The check digit of an IMEI (3GPP TS 23.003, annex B), which RFC 7254 replaces by a zero. With the zero, the meter
+/// would have another ID than the one that is printed on it.
 fn check_digit(digits: &str) -> String {
     let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
     let digits = digits.chars().map(|c| c.to_digit(10).unwrap_or_default());
@@ -174,7 +177,7 @@ fn decode(frame: &[u8], form: Form) -> Result<Reading, Undecodable> {
     Ok(values::reading(&pack, form)?)
 }
 
-/// As much of a text out of a pack as belongs into a reason.
+/// The beginning of a text from a pack, for a reason.
 fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }

@@ -1,22 +1,22 @@
-//! Numbers, as exact as they come.
+//! Numbers, without loss of precision.
 
 use std::fmt;
 
 /// A finite number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Number {
-    /// A whole one, as it was written without fraction and exponent.
+    /// A whole number, written without fraction and exponent.
     Int(i128),
-    /// Any.
+    /// Any other number.
     Float(f64),
 }
 
 impl Number {
-    /// Below this a double-precision float tells every whole number from its neighbours: 2^53 (RFC 8259, section 6). From there on
-    /// it may stand for another one that was rounded.
+    /// 2^53: below it, a double represents every whole number exactly (RFC 8259, section 6). From it on, a double may
+    /// be the rounded value of another number.
     pub(super) const EXACT: i128 = 1 << 53;
 
-    /// `None` for what is not finite.
+    /// `None` if the number is not finite.
     pub(super) fn float(number: f64) -> Option<Self> {
         number.is_finite().then_some(Self::Float(number))
     }
@@ -42,7 +42,7 @@ impl Number {
     pub(super) fn whole(self) -> Option<i128> {
         match self {
             Self::Int(number) => Some(number),
-            // Looked at before it is cut, which makes the largest integer of what is beyond all of them.
+            // Checked before `cut`, which turns a float that is too large into the largest integer.
             Self::Float(number) if number.fract() == 0.0 && number.abs() < Self::Int(Self::EXACT).to_f64() => {
                 Some(self.cut())
             }
@@ -53,7 +53,7 @@ impl Number {
     /// Without its fraction.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "which is what is asked for; too large ones become the largest"
+        reason = "it is intended; numbers that are too large become the largest"
     )]
     pub(super) fn cut(self) -> i128 {
         match self {
@@ -62,8 +62,8 @@ impl Number {
         }
     }
 
-    /// To the nearest that a float can hold.
-    #[expect(clippy::cast_precision_loss, reason = "RFC 8428 asks for no more than the precision of a double")]
+    /// The nearest double.
+    #[expect(clippy::cast_precision_loss, reason = "RFC 8428 requires no more than the precision of a double")]
     pub(super) fn to_f64(self) -> f64 {
         match self {
             Self::Int(number) => number as f64,
@@ -77,7 +77,7 @@ impl fmt::Display for Number {
         match self {
             Self::Int(number) => number.fmt(f),
             Self::Float(number) if *number == 0.0 || (1e-6..1e15).contains(&number.abs()) => number.fmt(f),
-            Self::Float(number) => write!(f, "{number:e}"), // not with hundreds of zeros
+            Self::Float(number) => write!(f, "{number:e}"), // avoids hundreds of zeros
         }
     }
 }

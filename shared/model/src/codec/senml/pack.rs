@@ -1,43 +1,44 @@
-//! What the records of a pack mean, once its base fields are applied (RFC 8428, sections 4.1 to 4.6).
+//! Resolves the records of a pack: applies its base fields (RFC 8428, sections 4.1 to 4.6).
 
 use super::number::Number;
 use super::record::Record;
 use super::{SenMlError, clock, short};
 use crate::at::At;
 
-/// The version of RFC 8428, which is the one of a pack that tells none. Later ones have another structure.
+/// The version of RFC 8428, and of a pack without one. Later versions have another structure.
 const VERSION: i128 = 10;
 
-/// From here on times are absolute, 1978 and later; lesser ones are relative to now (section 4.5.3).
+/// Times from this number on are absolute, 1978 and later; smaller ones are relative to now (section 4.5.3).
 const ABSOLUTE: i128 = 1 << 28;
 
-/// More records than this are refused, and so are longer names and units: base fields make much out of few bytes, and the
-/// item has to stay under the 400 KB that DynamoDB takes. A day of counts at intervals of three minutes is 480 records.
+/// The maximum number of records. Records, names and units are limited because base fields expand a few bytes into
+/// many, and the item must stay below the 400 KB that DynamoDB accepts. A day of counts at intervals of three minutes
+/// has 480 records.
 const MAX_RECORDS: usize = 512;
 
 /// See [`MAX_RECORDS`].
 const MAX_NAME: usize = 128;
 
-/// See [`MAX_RECORDS`]. The longest registered has 8 characters.
+/// See [`MAX_RECORDS`]. The longest registered unit has 8 characters.
 const MAX_UNIT: usize = 32;
 
-/// A pack.
+/// A resolved pack.
 #[derive(Debug)]
 pub(super) struct Pack {
     /// The base name of its first record, empty if it has none.
     pub(super) base_name: String,
-    /// What the records say, in their order.
+    /// The measurements of its records, in order.
     pub(super) measurements: Vec<Measurement>,
 }
 
-/// What a record says.
+/// The measurement of a record.
 #[derive(Debug)]
 pub(super) struct Measurement {
     /// The name, without the pack's base name.
     pub(super) name: String,
     pub(super) unit: Option<String>,
     pub(super) value: Option<Measured>,
-    /// What the value is the sum of, if it is a number.
+    /// The base value and the record's own value, if they are numbers.
     pub(super) parts: [Option<Number>; 2],
     pub(super) sum: Option<Number>,
     pub(super) time: Time,
@@ -53,17 +54,17 @@ pub(super) enum Measured {
     Data(Vec<u8>),
 }
 
-/// When, to the second.
+/// The time of a measurement, to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
     Absolute(At),
-    /// Seconds from now; below zero in the past.
+    /// Seconds from now; negative in the past.
     Relative(i64),
 }
 
 impl Pack {
-    /// The moment of the pack by the device's own clock: its latest time. `None` if one is relative to now, which may be
-    /// later, or if the clock was not set.
+    /// The time of the pack by the device's own clock: its latest time. `None` if any is relative to now, which may be
+    /// later, or if the clock is not set.
     pub(super) fn clock(&self) -> Option<At> {
         let absolute = |measurement: &Measurement| match measurement.time {
             Time::Absolute(at) => Some(at),
@@ -104,7 +105,7 @@ fn check_version(version: Number, of_record: Number) -> Result<(), SenMlError> {
     }
 }
 
-/// The base fields that hold.
+/// The base fields that apply to a record.
 #[derive(Default)]
 struct Base {
     name: String,
@@ -139,7 +140,7 @@ impl Base {
                 record.text.map(Measured::Text).or(record.flag.map(Measured::Flag)).or(record.data.map(Measured::Data))
             }
         };
-        // What the base fields say of numbers is not for texts.
+        // The base unit applies to numbers only.
         let unit = record.unit.or_else(|| self.unit.clone().filter(|_| is_number));
         if unit.as_ref().is_some_and(|unit| unit.len() > MAX_UNIT) {
             return Err(SenMlError::Bounds("a unit"));
@@ -156,7 +157,7 @@ impl Base {
     }
 }
 
-/// What is missing counts as zero, unless both are.
+/// Adds two numbers. A missing one counts as zero; `None` if both are missing.
 fn plus(base: Option<Number>, own: Option<Number>, what: &'static str) -> Result<Option<Number>, SenMlError> {
     match (base, own) {
         (Some(base), Some(own)) => base.plus(own).map(Some).ok_or(SenMlError::Bounds(what)),
@@ -174,7 +175,7 @@ fn time(time: Number) -> Result<Time, SenMlError> {
     }
 }
 
-/// Section 4.5.1, but for the first character: LwM2M's names are paths and begin with a slash.
+/// Checks a name by section 4.5.1, except its first character: LwM2M's names are paths and begin with a slash.
 fn check_name(name: &str) -> Result<(), SenMlError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-:./_".contains(c);
     if (1..=MAX_NAME).contains(&name.len()) && name.chars().all(allowed) {

@@ -32,18 +32,18 @@ pub(super) fn numbered_label(number: i64) -> Option<&'static str> {
     LABELS.iter().find(|&&(_, of)| of == number).map(|&(label, _)| label)
 }
 
-/// A value in a record, of the types that fields have.
+/// A value of a field.
 #[derive(Debug, PartialEq)]
 pub(super) enum Field {
     /// A number.
     Number(Number),
     /// A text.
     Text(String),
-    /// Yes or no.
+    /// A Boolean.
     Flag(bool),
     /// Octets.
     Data(Vec<u8>),
-    /// None of them.
+    /// Any other type.
     Other,
 }
 
@@ -65,13 +65,12 @@ pub(super) struct Record {
     pub(super) sum: Option<Number>,
     pub(super) time: Option<Number>,
     pub(super) update_time: Option<Number>,
-    /// What is wrong with it, first of all. It is told to who wants to know what the record means, not to who wants to
-    /// know whose it is.
+    /// The first error in the record. Decoding the pack fails with it; reading the sender does not.
     pub(super) wrong: Option<SenMlError>,
 }
 
 impl Record {
-    /// Takes a field.
+    /// Sets a field.
     pub(super) fn set(&mut self, label: &'static str, field: Field) {
         let result = match (label, field) {
             ("bver", Field::Number(number)) => put(&mut self.version, number, label),
@@ -96,20 +95,21 @@ impl Record {
         }
     }
 
-    /// Takes note of a field that is not known. It is ignored, unless its name says that it must not be (section 4.4).
+    /// Handles an unknown field. It is ignored, unless its name ends with `_`, which means that it must be understood
+    /// (section 4.4).
     pub(super) fn unknown(&mut self, name: &str) {
         if name.ends_with('_') {
             self.wrong.get_or_insert(SenMlError::NotUnderstood(short(name)));
         }
     }
 
-    /// Whether it has base fields only, and is for the records after it.
+    /// Whether it has base fields only, which apply to the records after it.
     pub(super) fn is_base_only(&self) -> bool {
         let regular = [self.name.is_some(), self.unit.is_some(), self.time.is_some(), self.update_time.is_some()];
         self.values() == 0 && self.sum.is_none() && !regular.contains(&true)
     }
 
-    /// How many value fields it has.
+    /// The number of its value fields.
     pub(super) fn values(&self) -> usize {
         let values = [self.value.is_some(), self.text.is_some(), self.flag.is_some(), self.data.is_some()];
         values.into_iter().filter(|&is_there| is_there).count()

@@ -23,7 +23,7 @@ fn refused(pack: &Json) -> String {
     json(pack).unwrap_err().to_string()
 }
 
-/// The same pack in CBOR, its arrays and maps with their lengths in front or without.
+/// The same pack in CBOR, its arrays and maps of definite length or not.
 fn cbor(pack: &Json, definite: bool) -> Vec<u8> {
     let records = pack.as_array().unwrap();
     let mut e = Encoder::new(Vec::new());
@@ -129,7 +129,7 @@ fn a_sum_is_exact_if_both_its_parts_are() {
     assert_eq!(count(json!(beyond), json!(-5)), [false, true]);
     assert_eq!(count(json!(beyond - 1), json!(1)), [false, true]);
     assert_eq!(count(json!(9_007_199_254_740_992.0), json!(-5)), [false, false]);
-    // By way of doubles this would be one more.
+    // With doubles the sum would be one more.
     let pack = json!([{"n": "A", "u": "count", "bv": beyond + 3, "v": -1.0}]);
     let reading = read(&CBOR, &cbor(&pack, true)).unwrap();
     assert_eq!(reading.channels[&Channel::A], Series::Ago(vec![(0, (1 << 53) + 2)]));
@@ -139,8 +139,8 @@ fn a_sum_is_exact_if_both_its_parts_are() {
 fn what_comes_again_under_a_name_is_counted() {
     let reading =
         json(&json!([{"n": "x", "v": 1}, {"n": "y", "v": 2}, {"n": "x", "v": 3}, {"n": "x", "v": 4}])).unwrap();
-    let told = [("x", 1_u8), ("x#2", 3), ("x#3", 4), ("y", 2)];
-    assert!(told.iter().all(|(name, value)| reading.details.get(name) == Some(&(*value).into())), "{reading:?}");
+    let expected = [("x", 1_u8), ("x#2", 3), ("x#3", 4), ("y", 2)];
+    assert!(expected.iter().all(|(name, value)| reading.details.get(name) == Some(&(*value).into())), "{reading:?}");
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn the_sender_is_the_meter_of_the_first_base_name() {
     };
     assert_eq!(clock([NOW - 60, NOW]), Some(at(NOW)));
     assert_eq!((clock([NOW, 0]), clock([1_276_020_076; 2])), (None, None));
-    // What it means is another question.
+    // The sender does not depend on the meaning of the records.
     let unreadable = json!([{"bn": BASE, "n": "A", "v": "one", "crucial_": 1, "bver": 12}]);
     assert_eq!(of(&unreadable).unwrap().clock, None);
 }
@@ -323,7 +323,8 @@ fn what_is_nested_or_longer_than_anything_is_refused_without_harm() {
     assert!(refused(&records(513)).starts_with("the number of records goes beyond"));
 }
 
-/// Records of counts, with more in some of them, and the points they are. All of a channel's times are of the same kind.
+/// Packs of counts, some followed by other records, with the expected points. All times of a channel are of the same
+/// kind.
 fn any_pack() -> impl Strategy<Value = (Json, Vec<(Channel, i64, u64)>)> {
     let count = (0..3_usize, 0..1_u64 << 53, 0..1_000_000_i64);
     let other = prop_oneof![
@@ -376,12 +377,12 @@ proptest! {
         }
         let channels: std::collections::BTreeSet<_> = points.iter().map(|(channel, ..)| channel).collect();
         prop_assert_eq!(reading.channels.keys().collect::<std::collections::BTreeSet<_>>(), channels);
-        // Whatever else there is has a place of its own.
+        // Every other record has a detail or flag of its own.
         let others: Vec<_> = pack.as_array().unwrap().iter().filter(|record| record["u"] != "count").collect();
         let details = |record: &&Json| usize::from(record["vb"] != true) + usize::from(record["ut"].is_number());
         let named = usize::from(pack[0]["bn"].is_string()) + usize::from(absolute && !others.is_empty());
-        let told = serde_json::to_value(&reading.details)?.as_object().unwrap().len();
-        prop_assert_eq!(told, named + others.iter().map(details).sum::<usize>());
+        let found = serde_json::to_value(&reading.details)?.as_object().unwrap().len();
+        prop_assert_eq!(found, named + others.iter().map(details).sum::<usize>());
         prop_assert_eq!(!reading.flags.is_empty(), others.iter().any(|record| record["vb"] == true));
     }
 

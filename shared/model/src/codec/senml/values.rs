@@ -1,4 +1,4 @@
-//! What a pack says of pulses; and where the rest of it is kept.
+//! Converts a pack into a reading: pulse counts, and details for the rest.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::codec::{Channel, Details, Mark, Reading, Series, Value};
 /// The unit of counts in the registry of SenML units (RFC 8428, section 12.1).
 const COUNT: &str = "count";
 
-/// A channel's counts as they come.
+/// A channel's counts, in the order of the pack.
 type Counts = Vec<(Time, u64)>;
 
 pub(super) fn reading(pack: &Pack, form: Form) -> Result<Reading, SenMlError> {
@@ -49,16 +49,16 @@ fn is_count(measurement: &Measurement) -> bool {
     measurement.unit.as_deref() == Some(COUNT) && matches!(measurement.value, Some(Measured::Number(_)))
 }
 
-/// The name is the channel's. A meter that has only one need not give it a name.
+/// The channel is the measurement's name. A meter with one channel only may leave it out.
 fn channel(measurement: &Measurement) -> Result<Channel, SenMlError> {
     if measurement.name.is_empty() { Ok(Channel::A) } else { Ok(measurement.name.parse()?) }
 }
 
 fn count(measurement: &Measurement, form: Form) -> Result<u64, SenMlError> {
     let Some(Measured::Number(number)) = measurement.value else { return Ok(0) };
-    // Whoever wrote the JSON may have had doubles only (RFC 8259, section 6), in which larger ones are not exact.
+    // The writer of the JSON may have only doubles (RFC 8259, section 6), in which larger numbers are not exact.
     let is_exact = |whole: &i128| form == Form::Cbor || whole.abs() < Number::EXACT;
-    // Each part by itself: of two that are not exact, the sum may look so.
+    // Each part is checked, because the sum of two inexact parts may look exact.
     let mut parts = measurement.parts.into_iter().flatten().map(|part| part.whole().filter(is_exact));
     let sum = parts.try_fold(0, |sum: i128, part| sum.checked_add(part?)).filter(is_exact);
     let count = sum.and_then(|whole| u64::try_from(whole).ok());
@@ -88,8 +88,8 @@ fn series(channel: &Channel, counts: &Counts) -> Result<Series, SenMlError> {
     }
 }
 
-/// What is no count: a flag, the battery's voltage or a detail. One that has a time of its own is a detail in any case, as
-/// the others have none.
+/// Adds a measurement that is not a count: a flag, the battery's voltage or a detail. One with a time of its own is a
+/// detail in any case, because flags and the voltage have none.
 fn other(measurement: &Measurement, reading: &mut Reading, notes: &mut Notes) {
     let is_now = notes.is_now(measurement.time);
     match &measurement.value {
@@ -114,26 +114,26 @@ fn is_battery(measurement: &Measurement) -> bool {
     measurement.name == "battery" && measurement.unit.as_deref() == Some("V")
 }
 
-/// To the nearest; `None` for what no battery has.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is rounded, and in the range")]
+/// Rounds to millivolts; `None` outside the range of the field.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is rounded and in range")]
 fn millivolts(volts: Number) -> Option<u16> {
     let millivolts = (volts.to_f64() * 1000.0).round();
     (0.0..=f64::from(u16::MAX)).contains(&millivolts).then_some(millivolts as u16)
 }
 
-/// A measurement's name, for details and reasons; a meter that measures one thing only need not give it one.
+/// A measurement's name, for details and reasons; a meter that measures one thing only may leave it out.
 fn named(measurement: &Measurement) -> String {
     if measurement.name.is_empty() { "value".to_owned() } else { measurement.name.clone() }
 }
 
-/// The details, each under a name of its own.
+/// The details, each under a unique name.
 #[derive(Default)]
 struct Notes {
-    /// The time that needs not be told again.
+    /// The time of the pack, which details do not repeat.
     moment: Option<At>,
     details: Details,
-    /// How often a name was told.
-    told: HashMap<String, u32>,
+    /// How often each name was used.
+    uses: HashMap<String, u32>,
 }
 
 impl Notes {
@@ -144,9 +144,9 @@ impl Notes {
         }
     }
 
-    /// What comes a second time gets `#2` behind its name, and so on. No name has a `#` of its own.
+    /// Adds a detail. The second of a name gets the suffix `#2`, and so on. No name contains a `#` of its own.
     fn add(&mut self, name: &str, value: impl Into<Value>) {
-        let times = self.told.entry(name.to_owned()).and_modify(|times| *times += 1).or_insert(1);
+        let times = self.uses.entry(name.to_owned()).and_modify(|times| *times += 1).or_insert(1);
         let name = if *times == 1 { name.to_owned() } else { format!("{name}#{times}") };
         self.details.insert(name, value);
     }

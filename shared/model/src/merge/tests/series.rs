@@ -1,4 +1,4 @@
-//! Series as an Adeunis PULSE of generation V2 cuts them into frames: the index of the first log, and then two increments in each
+//! Series as an Adeunis PULSE of generation V2 sends them: the index of the first log, then two increments in each
 //! frame but the last, which has one.
 
 use super::*;
@@ -13,21 +13,21 @@ fn begins(time_and_sequence: &str, index: u64, at: Option<&str>, log_period: Opt
     if let Some(log_period) = log_period {
         counts["log_period"] = json!(log_period);
     }
-    said(time_and_sequence, &counts)
+    report(time_and_sequence, &counts)
 }
 
-fn goes_on(time_and_sequence: &str, series: u32, after_log: u16, increments: &[u32]) -> PulseItem {
+fn continues(time_and_sequence: &str, series: u32, after_log: u16, increments: &[u32]) -> PulseItem {
     let counts = json!({"increments": increments, "after_log": after_log, "log_period": 600, "series": series});
-    said(time_and_sequence, &counts)
+    report(time_and_sequence, &counts)
 }
 
-/// Six logs of ten minutes, the last of 12:00.
+/// Six logs, ten minutes apart, the last at 12:00.
 fn series() -> [PulseItem; 4] {
     [
         begins("12:00:00Z#00042", 100, Some("11:10:00Z"), Some(600)),
-        goes_on("12:00:10Z#00043", 42, 1, &[1, 2]),
-        goes_on("12:00:20Z#00044", 42, 3, &[3, 4]),
-        goes_on("12:00:30Z#00045", 42, 5, &[5]),
+        continues("12:00:10Z#00043", 42, 1, &[1, 2]),
+        continues("12:00:20Z#00044", 42, 3, &[3, 4]),
+        continues("12:00:30Z#00045", 42, 5, &[5]),
     ]
 }
 
@@ -68,7 +68,7 @@ fn without_the_first_frame_every_increment_stands_alone() {
 #[test]
 fn without_a_counter_of_messages_no_series_is_known() {
     let counts = json!({"increments": [1, 2], "after_log": 1, "log_period": 600});
-    let points = of_a([begins("12:00:00Z#-", 100, Some("11:10:00Z"), Some(600)), said("12:00:10Z#-", &counts)]);
+    let points = of_a([begins("12:00:00Z#-", 100, Some("11:10:00Z"), Some(600)), report("12:00:10Z#-", &counts)]);
     assert_eq!(indexes(&points), [100]);
     assert_eq!(points.unanchored, [alone("12:00:10Z#-", 1, &[1, 2], UnanchoredReason::AnchorMissing)]);
 }
@@ -86,7 +86,7 @@ fn a_series_of_unknown_length_keeps_its_order_and_gets_no_time() {
 #[test]
 fn the_same_part_told_differently_is_taken_from_neither() {
     let [first, second, third, last] = series();
-    let other = goes_on("12:00:20Z#00046", 42, 3, &[3, 5]);
+    let other = continues("12:00:20Z#00046", 42, 3, &[3, 5]);
     let points = of_a([first, second, third, last, other]);
     assert_eq!(indexes(&points), [100, 101, 103]);
     assert_eq!(points.unanchored.len(), 3);
@@ -95,7 +95,7 @@ fn the_same_part_told_differently_is_taken_from_neither() {
 
 #[test]
 fn the_same_part_told_twice_counts_once() {
-    let again = goes_on("12:00:21Z#00044", 42, 3, &[3, 4]);
+    let again = continues("12:00:21Z#00044", 42, 3, &[3, 4]);
     let points = of_a(series().into_iter().chain([again]));
     assert_eq!(indexes(&points), [100, 101, 103, 106, 110, 115]);
     assert_eq!(points.unanchored, []);
@@ -104,7 +104,7 @@ fn the_same_part_told_twice_counts_once() {
 #[test]
 fn parts_that_overlap_or_are_of_other_settings_contradict() {
     let [first, second, third, _] = series();
-    let overlapping = goes_on("12:00:20Z#00044", 42, 2, &[2, 3]);
+    let overlapping = continues("12:00:20Z#00044", 42, 2, &[2, 3]);
     let points = of_a([first.clone(), second, overlapping]);
     assert_eq!(points.unanchored, [alone("12:00:20Z#00044", 2, &[2, 3], UnanchoredReason::Contradicting)]);
     for first in
@@ -141,14 +141,14 @@ fn a_series_of_the_same_number_that_was_begun_too_early_or_too_late_is_another_o
 #[test]
 fn a_counter_that_wraps_within_a_series_is_followed() {
     let first = begins("12:00:00Z#00042", u64::from(u32::MAX), Some("11:10:00Z"), Some(600));
-    assert_eq!(indexes(&of_a([first, goes_on("12:00:10Z#00043", 42, 1, &[1, 2])])), [u64::from(u32::MAX), 0, 2]);
+    assert_eq!(indexes(&of_a([first, continues("12:00:10Z#00043", 42, 1, &[1, 2])])), [u64::from(u32::MAX), 0, 2]);
 }
 
 #[test]
 fn what_else_was_sent_between_the_frames_is_counted_in_if_it_is_at_hand() {
     let [first, second, ..] = series();
     let alarm = item("2026-11-20T12:00:15Z#00044", &json!({}));
-    let rest = [goes_on("12:00:20Z#00045", 43, 3, &[3, 4]), goes_on("12:00:30Z#00046", 43, 5, &[5])];
+    let rest = [continues("12:00:20Z#00045", 43, 3, &[3, 4]), continues("12:00:30Z#00046", 43, 5, &[5])];
     let [third, last] = rest.clone();
     let whole = of_a([first.clone(), second.clone(), alarm.clone(), third, last]);
     assert_eq!((indexes(&whole), whole.unanchored), (vec![100, 101, 103, 106, 110, 115], vec![]));
@@ -159,14 +159,14 @@ fn what_else_was_sent_between_the_frames_is_counted_in_if_it_is_at_hand() {
     };
     let (certain, missing) = (vec![100, 101, 103], vec![UnanchoredReason::AnchorMissing; 2]);
     assert_eq!(alone(vec![first.clone(), second.clone()]), (certain.clone(), missing.clone()));
-    // Whatever it is that has its number, there are two of them.
+    // Two uplinks have this number, so it is unknown which one was sent in between.
     let other = item("2026-11-20T12:00:16Z#00044", &json!({}));
     assert_eq!(alone(vec![first.clone(), second, alarm.clone(), other]), (certain, missing.clone()));
     assert_eq!(alone(vec![first, alarm]), (vec![100], missing));
 }
 
 const START: i64 = 1_795_176_000;
-/// Between two uplinks of a device that has several to send.
+/// Seconds between two uplinks of a device that sends several.
 const PAUSE: i64 = 45;
 
 /// A device's life: its series one after the other, with other uplinks between their frames.
@@ -174,19 +174,20 @@ const PAUSE: i64 = 45;
 struct Life {
     first_sequence: u32,
     start: [u32; 2],
-    /// 6 logs of ten minutes, or 24 of an hour.
+    /// 6 logs, ten minutes apart, or 24, an hour apart.
     logs: usize,
-    /// What both channels count from log to log.
+    /// The increments of both channels from log to log.
     steps: Vec<[u16; 2]>,
-    /// After which frame something else is sent: a data frame, with both indexes.
+    /// Whether a data frame, with both indexes, follows each frame.
     others: Vec<bool>,
-    /// Whether a series begins when all sequence numbers have been used, so that its first is that of the one before.
+    /// Whether each series begins after all sequence numbers have been used, so that it has the same first number as
+    /// the one before.
     again: Vec<bool>,
-    /// Which uplinks arrive.
+    /// Whether each uplink arrives.
     arrive: Vec<bool>,
 }
 
-/// What a part of a life tells for certain.
+/// What the uplinks that arrive prove.
 #[derive(Debug, Default, PartialEq)]
 struct Certain {
     points: BTreeSet<(At, u64)>,
@@ -223,7 +224,7 @@ fn at(seconds: i64) -> At {
 }
 
 impl Life {
-    /// Every item that arrives, and what they tell for certain of channel A and B.
+    /// All items that arrive, and what they prove about channels A and B.
     fn live(&self) -> (Vec<PulseItem>, [Certain; 2]) {
         let (mut items, mut certain) = (vec![], [Certain::default(), Certain::default()]);
         let (mut arrive, mut others) = (self.arrive.iter(), self.others.iter());
@@ -256,8 +257,8 @@ impl Life {
                         certain.points.insert((at(now), index.into()));
                     }
                 }
-                // The frames after it count back to another uplink than the one that begins their series, so they need all
-                // that was sent since then.
+                // Later frames refer to another uplink than the one that begins their series, so they need all uplinks
+                // since then.
                 if !arrives || chain != Chain::Whole {
                     chain = Chain::NoAnchor;
                 }
@@ -277,12 +278,12 @@ impl Life {
         at(start - i64::try_from(self.logs - 1 - log).unwrap() * self.period())
     }
 
-    /// The logs that a frame brings the series to, from 0 on.
+    /// The logs that a frame adds to the series, from 0 on.
     fn logs_of(&self, frame: usize) -> std::ops::Range<usize> {
         if frame == 0 { 0..1 } else { 2 * frame - 1..(2 * frame + 1).min(self.logs) }
     }
 
-    /// A frame of a series, as the device cuts it.
+    /// A frame of a series, as the device sends it.
     fn frame(&self, logs: &[[u32; 2]], frame: usize) -> String {
         if frame == 0 {
             return format!("488000{:08x}{:08x}", logs[0][0], logs[0][1]);
@@ -292,7 +293,7 @@ impl Life {
         format!("4880{frame:02x}{}", steps.concat())
     }
 
-    /// The item that a frame becomes.
+    /// The item of a frame.
     fn send(&self, now: i64, sent: u32, payload: &str) -> PulseItem {
         let profile = if self.logs == 6 { "adeunis-pulse-v2-10min" } else { "adeunis-pulse-v2-1h" };
         let uplink = json!({
@@ -324,7 +325,7 @@ impl Life {
     }
 }
 
-/// What of a series has arrived so far.
+/// What has arrived of a series so far.
 #[derive(Clone, Copy, PartialEq)]
 enum Chain {
     Whole,
