@@ -61,7 +61,7 @@ fn uplink(uplink: &Uplink) -> Value {
         }
     };
     json!({
-        "raw_item": typed(pulsegate_aws::items::raw_item(&uplink, RETENTION_DAYS)),
+        "raw_item": typed(pulsegate_aws::items::raw_item(uplink, RETENTION_DAYS)),
         "pulse": decoded,
         "envelope": envelope::of_one(uplink),
         "stream": {"partition_key": stream.partition_key, "data": hex::encode(stream.data)},
@@ -156,7 +156,7 @@ fn every_datagram_is_identified_as_it_was() {
                     "device": opened.device, "clock": opened.clock, "sequence": opened.sequence, "radio": opened.radio,
                     "payload": opened.payload,
                     // The answer to an Efento logger contains the current time.
-                    "acknowledgement": if profile.codec.name == "efento" { "".into() } else { hex::encode(opened.acknowledgement) },
+                    "acknowledgement": if profile.codec.name == "efento" { String::new() } else { hex::encode(opened.acknowledgement) },
                 }),
                 Err(refusal) => json!({"refused": refusal.to_string(), "reason": refusal.reason()}),
             };

@@ -104,7 +104,9 @@ fn needs_of(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     let modules: BTreeSet<String> = needs.keys().cloned().collect();
-    needs.values_mut().for_each(|named| named.retain(|name| modules.contains(name)));
+    for named in needs.values_mut() {
+        named.retain(|name| modules.contains(name));
+    }
     needs
 }
 

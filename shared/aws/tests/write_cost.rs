@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use frames::{read, repository};
 use pulsegate_aws::items::{Item, item_size, pulse_item, raw_item};
 use pulsegate_model::codec::Channel;
-use pulsegate_model::pulse;
+use pulsegate_model::pulse::{self, PulseItem};
 use pulsegate_model::uplink::Uplink;
 use serde_json::json;
 
@@ -68,7 +68,7 @@ fn days() -> String {
         "| reported in | payloads | raw items | units | pulse items | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
     for (name, uplinks) in rows {
         let payloads: usize = uplinks.iter().map(|uplink| uplink.payload.bytes().len()).sum();
-        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(&uplink, RETENTION_DAYS)).collect();
+        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(uplink, RETENTION_DAYS)).collect();
         let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&decoded(uplinks)));
     }
     let _ = writeln!(
@@ -83,19 +83,20 @@ fn uplink(profile: &str, payload: &str) -> Uplink {
     frames::uplink(&json!({"name": "a day", "profile": profile, "hex": payload}))
 }
 
+fn pulse_of(uplink: &Uplink) -> PulseItem {
+    pulse::decode(uplink).unwrap_or_else(|e| panic!("{e}"))
+}
+
 fn decoded(uplinks: &[Uplink]) -> Vec<Item> {
-    uplinks
-        .iter()
-        .map(|uplink| pulse::decode(uplink).map(|item| pulse_item(&item)).unwrap_or_else(|e| panic!("{e}")))
-        .collect()
+    uplinks.iter().map(|uplink| pulse_item(&pulse_of(uplink))).collect()
 }
 
 /// Adds to an item of channel A an equal channel B.
 fn of_both(uplink: &Uplink) -> Item {
-    let mut item = pulse::decode(uplink).unwrap();
+    let mut item = pulse_of(uplink);
     let counts = item.channels[&Channel::A].clone();
     item.channels.insert(Channel::B, counts);
-    serde_dynamo::to_item(&item).unwrap()
+    pulse_item(&item)
 }
 
 /// Returns the bytes and the write units of all items.
