@@ -81,7 +81,7 @@ fn known(name: &str) -> String {
 
 fn received(kind: CallbackKind, body: &str, query: &str) -> Messages {
     let profile = profile::find(Network::Sigfox, PROFILE).unwrap();
-    let messages = read("test", kind, profile, &Content { body: body.as_bytes(), query, also: Vec::new() });
+    let messages = read("test", kind, profile, &Content { body: body.as_bytes(), query, extra: Vec::new() });
     assert!(messages.unreadable.is_empty(), "{kind}: {:?}", messages.unreadable);
     messages
 }
@@ -104,7 +104,7 @@ fn an_uplink_arrives_as_that_uplink_by_each_kind_that_brings_one() {
         let advanced = kind == CallbackKind::DataAdvanced;
         assert_eq!(uplink.kind, if advanced { Kind::DataAdvanced } else { Kind::Data });
         assert_eq!(uplink.radio.rssi.map(f64::from), (!advanced).then_some(-123.0));
-        assert_eq!(messages.asking.len(), usize::from(kind == CallbackKind::Bidir));
+        assert_eq!(messages.downlink_requests.len(), usize::from(kind == CallbackKind::Bidir));
         assert_eq!(messages.events.len(), usize::from(advanced));
     }
 }
@@ -162,7 +162,7 @@ fn a_batch_arrives_as_its_uplinks_in_the_query_and_in_the_body() {
         for messages in [received(kind, "", query), received(kind, query, "")] {
             let devices: Vec<String> = messages.uplinks.iter().map(|uplink| uplink.device.to_string()).collect();
             assert_eq!(devices, ["sigfox:1A2345", "sigfox:FAF7E"]);
-            assert_eq!(messages.asking.len(), if kind == CallbackKind::Bidir { 2 } else { 0 });
+            assert_eq!(messages.downlink_requests.len(), if kind == CallbackKind::Bidir { 2 } else { 0 });
         }
     }
 }

@@ -106,7 +106,7 @@ fn callback(stage: &'static str, kept: &QuarantinedRecord) -> Result<Route, Stri
     let kind = kept.callback.as_deref().ok_or("the record names no kind of callback")?;
     let kind: CallbackKind = kind.parse().map_err(|e: sigfox::UnknownKind| e.to_string())?;
     let body = kept.record().unwrap_or_default();
-    let content = Content { body: &body, query: kept.query.as_deref().unwrap_or_default(), also: Vec::new() };
+    let content = Content { body: &body, query: kept.query.as_deref().unwrap_or_default(), extra: Vec::new() };
     read(&sigfox::read(stage, kind, profile, &content))
 }
 
