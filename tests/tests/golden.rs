@@ -80,8 +80,10 @@ fn assert_recorded(file: &str, lines: &[(String, Value)]) {
     }
     let recorded = std::fs::read_to_string(&path).unwrap();
     assert!(lines.len() > 20, "{file} has {} cases", lines.len());
+    // As values: with other features, `serde_json` keeps the members of an object in another order.
+    let value = |line| serde_json::from_str::<Value>(line).unwrap();
     for (now, before) in text.lines().zip(recorded.lines()) {
-        assert_eq!(now, before, "{file}");
+        assert_eq!(value(now), value(before), "{file}");
     }
     assert_eq!(text.lines().count(), recorded.lines().count(), "{file}");
 }

@@ -14,12 +14,12 @@ use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::answer::{Deferral, Reply};
 use crate::counters::Counters;
 use crate::first_seen::FirstSeen;
 use crate::memory::MemoryBudget;
 use crate::pack::{Filling, Pack};
 use crate::protocol::{IdentifiedUplink, Inbound, Protocol, Refusal};
+use crate::reply::{Deferral, Reply};
 use crate::separate::Separate;
 use crate::socket::{BATCH, MAX_DATAGRAM, ReceiveBuffers, Socket};
 
@@ -187,7 +187,7 @@ impl Intake {
 
     fn flush(&self, filling: &mut Filling) {
         if let Some(mut pack) = filling.close() {
-            pack.deferral = Deferral::start(&pack, &self.runtime);
+            pack.deferral = Deferral::start(&pack.replies, pack.since, &pack.socket, &self.runtime);
             self.hold.take(pack.weight());
             self.counters.in_flight.inc_by(pack.datagrams().try_into().unwrap_or(i64::MAX));
             // The receiver outlives this thread. Without it, nothing would be acknowledged.

@@ -15,6 +15,7 @@
 //! - [`first_seen`]: remembers first arrivals, so that a repeated datagram keeps its time.
 //! - [`pack`]: several uplinks in one record of the stream; [`memory`]: budget for packs that are not durable yet.
 //! - [`put`]: puts packs to the stream, several requests at a time, and retries rejected records.
+//! - [`reply`]: replies that wait for the put, and the timer for late CoAP replies.
 //! - [`answer`]: answers the senders; [`separate`]: retransmits late CoAP answers until they are acknowledged.
 //! - [`counters`]: counts datagrams, uplinks and puts.
 //! - [`http`]: health, readiness and metrics.
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod pack;
 pub mod protocol;
 pub mod put;
+pub mod reply;
 pub mod separate;
 pub mod server;
 pub mod socket;

@@ -6,7 +6,7 @@ use pulsegate_model::aggregate::{Aggregator, StreamRecord};
 use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
-use crate::answer::{Deferral, Reply};
+use crate::reply::{Deferral, Reply};
 use crate::socket::Socket;
 
 /// A record to put, and the replies that wait for it.

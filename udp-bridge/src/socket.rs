@@ -83,6 +83,12 @@ impl Socket {
         self.poll(PollFlags::POLLIN, timeout);
     }
 
+    /// Sends as [`Socket::send`], from buffers that are owned.
+    pub fn send_all(&self, datagrams: &[(SocketAddr, Vec<u8>)], timeout: Duration) -> usize {
+        let borrowed: Vec<_> = datagrams.iter().map(|(peer, bytes)| (*peer, bytes.as_slice())).collect();
+        self.send(&borrowed, timeout)
+    }
+
     /// Sends each datagram to its address, and returns the number sent. Each time the kernel's buffer is full, it waits
     /// for space up to `timeout`, and then drops the rest, as the network might. A datagram that cannot be sent (to an
     /// unreachable address) does not delay the others.

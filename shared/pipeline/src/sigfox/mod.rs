@@ -77,7 +77,7 @@ pub struct Content<'a> {
     /// The query of its URL, without the question mark.
     pub query: &'a str,
     /// Names and values from other sources.
-    pub also: Vec<(String, String)>,
+    pub extra: Vec<(String, String)>,
 }
 
 /// The parsed content of a callback.
