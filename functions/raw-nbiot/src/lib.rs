@@ -1,7 +1,7 @@
 //! `ProcessRawDataNbiot` -> the raw table -> `ProcessPulseDataNbiot`.
 //!
-//! The work is [`pulsegate_pipeline::raw`]; this crate connects it to Lambda's Kinesis events. It accepts every record that
-//! the shard delivers, whatever its hash key.
+//! The work is [`pulsegate_pipeline::raw`]; this crate connects it to Lambda's Kinesis events. It accepts every record
+//! that the shard delivers, whatever its hash key.
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;

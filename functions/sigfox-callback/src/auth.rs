@@ -102,9 +102,9 @@ impl Rules {
 
     /// Returns the presented secrets, from `Authorization` and from the separate header; empty if absent.
     ///
-    /// Accepts `Authorization: Bearer SECRET`, or `Authorization: Basic` with the secret as the password of any user: the
-    /// back end builds the latter from `https://user:SECRET@host/`, and is known to garble the user name (`@` arrives as
-    /// `%40`).
+    /// Accepts `Authorization: Bearer SECRET`, or `Authorization: Basic` with the secret as the password of any user:
+    /// the back end builds the latter from `https://user:SECRET@host/`, and is known to garble the user name (`@`
+    /// arrives as `%40`).
     fn presented(&self, request: &Request) -> [Vec<u8>; 2] {
         let authorization = request.header("authorization").unwrap_or_default().trim();
         let (scheme, credentials) = authorization.split_once(' ').unwrap_or_default();

@@ -55,8 +55,8 @@ impl<S: Secret> Cached<S> {
         Ok(Self { source, held: Mutex::new(held) })
     }
 
-    /// Returns the secrets, and reads them again when they are due. Keeps the old ones if that fails: an outage of Secrets
-    /// Manager must not cause callbacks to be rejected.
+    /// Returns the secrets, and reads them again when they are due. Keeps the old ones if that fails: an outage of
+    /// Secrets Manager must not cause callbacks to be rejected.
     pub async fn get(&self) -> Arc<Secrets> {
         if Instant::now() >= self.held().until {
             let now = Instant::now();

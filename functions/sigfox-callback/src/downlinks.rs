@@ -18,13 +18,13 @@ use crate::request::Response;
 /// Concurrent lookups for the devices of one batch.
 const CONCURRENCY: usize = 8;
 
-/// Seconds after an uplink within which its answer can reach the device. The device listens for less than a minute; Sigfox's
-/// first repetition of a callback comes after a minute. (<https://support.sigfox.com/docs/bidir>)
+/// Seconds after an uplink within which its answer can reach the device. The device listens for less than a minute;
+/// Sigfox's first repetition of a callback comes after a minute. (<https://support.sigfox.com/docs/bidir>)
 const LISTENING_SECONDS: i64 = 50;
 
-/// Seconds after an uplink beyond which its callback is not a repetition by Sigfox: the last repetition is seven minutes
-/// after the first callback, and the rest allows for a slow network. The time of an older uplink must be wrong, so it counts
-/// as in time.
+/// Seconds after an uplink beyond which its callback is not a repetition by Sigfox: the last repetition is seven
+/// minutes after the first callback, and the rest allows for a slow network. The time of an older uplink must be wrong,
+/// so it counts as in time.
 const MAX_REPETITION_SECONDS: i64 = 20 * 60;
 
 /// Stores reported outcomes of downlinks, and answers the downlink requests.
@@ -40,10 +40,11 @@ pub(crate) async fn serve(
     answer(&messages.downlink_requests, downlinks, deadline).await
 }
 
-/// Builds the response: eight bytes for each requesting device with a pending downlink; 204 if there are none. Spells device
-/// IDs as the callback did.
+/// Builds the response: eight bytes for each requesting device with a pending downlink; 204 if there are none. Spells
+/// device IDs as the callback did.
 ///
-/// Fails if one lookup fails, because that device's downlink may already be assigned: the repeated callback gets it again.
+/// Fails if one lookup fails, because that device's downlink may already be assigned: the repeated callback gets it
+/// again.
 async fn answer(
     requests: &[DownlinkRequest],
     downlinks: &impl Downlinks,

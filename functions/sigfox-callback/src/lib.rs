@@ -1,7 +1,7 @@
 //! `/sigfox/{profile}/{kind}` -> `ProcessRawDataSigfox`.
 //!
-//! Sigfox repeats a callback that is not answered with 2xx within 10 s three times, and then never again. So the function
-//! stores every callback, readable or not, and answers 2xx; it answers 5xx only if it could not store it.
+//! Sigfox repeats a callback that is not answered with 2xx within 10 s three times, and then never again. So the
+//! function stores every callback, readable or not, and answers 2xx; it answers 5xx only if it could not store it.
 //!
 //! # Layout
 //!
@@ -41,8 +41,8 @@ use request::{Request, Response};
 /// The part name in metrics and the stage name in quarantine records.
 const STAGE: &str = "sigfox-callback";
 
-/// The longest accepted request, body and query. A callback has less than 1 KB; this allows thousands of messages in one,
-/// and still fits, escaped, into one message of the quarantine queue (1 MiB).
+/// The longest accepted request, body and query. A callback has less than 1 KB; this allows thousands of messages in
+/// one, and still fits, escaped, into one message of the quarantine queue (1 MiB).
 pub const MAX_CONTENT: usize = 256 * 1024;
 
 /// The settings of the function.

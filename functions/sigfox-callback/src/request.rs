@@ -1,8 +1,8 @@
 //! The request and response of API Gateway: HTTP API, payload format 2.0
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 //!
-//! `lambda_http` is not used: it builds a URI from every request, and panics on a character in the query that URIs do not
-//! allow (such as a plain `<`). Anyone could then cause 5xx responses.
+//! `lambda_http` is not used: it builds a URI from every request, and panics on a character in the query that URIs do
+//! not allow (such as a plain `<`). Anyone could then cause 5xx responses.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -18,8 +18,8 @@ use crate::config::ApiUrl;
 /// Items per page: the maximum of the API.
 pub const PAGE: u64 = 100;
 
-/// The longest accepted page. An item has about 1 KB, one of a batch some more; this allows 160 KB per item, and the parsed
-/// page fits into the function's memory.
+/// The longest accepted page. An item has about 1 KB, one of a batch some more; this allows 160 KB per item, and the
+/// parsed page fits into the function's memory.
 const MAX_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Time-out of an attempt, longer than a response normally takes.
@@ -172,7 +172,8 @@ impl Api {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
-            // Full jitter, but at least the pause that Sigfox requests. That may be any number, so nothing is added to it.
+            // Full jitter, but at least the pause that Sigfox requests. That may be any number, so nothing is added to
+            // it.
             let Some(least) = error.wait() else { return Err(error) };
             let pause_now = pause.mul_f64(fastrand::f64()).max(least);
             if pause_now >= deadline.saturating_duration_since(Instant::now()) || self.turn() >= deadline {
@@ -184,7 +185,8 @@ impl Api {
         }
     }
 
-    /// Makes one request. The client blocks, so it runs on a separate thread: the runtime's only thread must keep the time.
+    /// Makes one request. The client blocks, so it runs on a separate thread: the runtime's only thread must keep the
+    /// time.
     async fn ask(&self, query: &Query, credentials: &Credentials, deadline: Instant) -> Result<Page, ApiError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.every;
@@ -194,8 +196,8 @@ impl Api {
         response.await.unwrap_or_else(|e| Err(unreached(ureq::Error::Other(e.into()))))
     }
 
-    /// Makes one request, and blocks. Always builds the URL itself. The response's link to the next page only shows that
-    /// there is one: to follow it could send the credentials to another host.
+    /// Makes one request, and blocks. Always builds the URL itself. The response's link to the next page only shows
+    /// that there is one: to follow it could send the credentials to another host.
     fn ask_and_wait(&self, query: &Query, credentials: &Credentials, timeout: Duration) -> Result<Page, ApiError> {
         let url = format!("{}/device-types/{}/callbacks-not-delivered", self.url.as_str(), query.device_type);
         let request = self.agent.get(url).header(header::AUTHORIZATION, &credentials.0);

@@ -1,7 +1,7 @@
 //! Parses an item of the list of undelivered callbacks.
 //!
-//! Sigfox documents the members of an item, but its own examples differ in places: the body may be a text or an object, the
-//! device a text or an object with an ID. So this module accepts all of these forms. The API is documented at
+//! Sigfox documents the members of an item, but its own examples differ in places: the body may be a text or an object,
+//! the device a text or an object with an ID. So this module accepts all of these forms. The API is documented at
 //! <https://support.sigfox.com/apidocs>.
 
 use std::borrow::Cow;
@@ -45,10 +45,10 @@ pub struct Missed<'a> {
 }
 
 impl Missed<'_> {
-    /// Parses the callback. First parses it as the live callback: a callback that did arrive then gets the same key, and a
-    /// batch is parsed as a batch. If that finds nothing, adds the item's further variables; if that finds nothing either,
-    /// omits the body, because a callback may be undelivered just because Sigfox could not build JSON from its body.
-    /// Otherwise quarantines the whole item, which contains more than its callback.
+    /// Parses the callback. First parses it as the live callback: a callback that did arrive then gets the same key,
+    /// and a batch is parsed as a batch. If that finds nothing, adds the item's further variables; if that finds
+    /// nothing either, omits the body, because a callback may be undelivered just because Sigfox could not build JSON
+    /// from its body. Otherwise quarantines the whole item, which contains more than its callback.
     pub fn read(&self) -> Messages {
         let read = |body, extra: &[_]| {
             let content = Content { body, query: &self.query, extra: extra.to_vec() };
@@ -92,7 +92,8 @@ pub fn read(item: &Value) -> Item<'_> {
     let Some((path, query)) = path_and_query(url) else { return Item::Foreign };
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let [.., "sigfox", profile, kind] = segments[..] else {
-        // A mistyped path with "sigfox" in it was probably meant for this stack: quarantine it, so that an operator decides.
+        // A mistyped path with "sigfox" in it was probably meant for this stack: quarantine it, so that an operator
+        // decides.
         let ours = segments.iter().any(|segment| segment.eq_ignore_ascii_case("sigfox"));
         return if ours { unreadable(item, Reason::Path) } else { Item::Foreign };
     };
@@ -140,7 +141,8 @@ fn without_user(url: &str) -> Option<String> {
     Some(format!("{scheme}://{}", &rest[user.len() + 1..]))
 }
 
-/// Returns the variables that the callback was built from, followed by the item's own values for those that are missing.
+/// Returns the variables that the callback was built from, followed by the item's own values for those that are
+/// missing.
 fn extra(item: &Value) -> Vec<(String, String)> {
     let parameters = item["parameters"].as_object().into_iter().flatten();
     let present = parameters.filter(|(_, value)| !value.is_null());

@@ -127,8 +127,8 @@ impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
         result
     }
 
-    /// Fetches and enqueues page by page, and advances the watermark only after that. If two runs overlap, each still stores
-    /// a correct watermark: everything before it is durable.
+    /// Fetches and enqueues page by page, and advances the watermark only after that. If two runs overlap, each still
+    /// stores a correct watermark: everything before it is durable.
     async fn resume(&self, watermark: &mut Watermark, tally: &mut Tally) -> Result<(), PassError> {
         let Recovery { api, reach, watermarks, .. } = self.recovery;
         let mut pass = reach.pass(watermark, self.now);

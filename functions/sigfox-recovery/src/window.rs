@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pulsegate_pipeline::ports::{Unfinished, Watermark};
 
-/// Overlap of a pass with the end of the last one. A callback is listed under its message's time; one that was listed only
-/// after the settling time would otherwise be missed behind the watermark. Writing a callback again is idempotent.
+/// Overlap of a pass with the end of the last one. A callback is listed under its message's time; one that was listed
+/// only after the settling time would otherwise be missed behind the watermark. Writing a callback again is idempotent.
 const OVERLAP: Duration = Duration::from_mins(15);
 
 /// The limits of the time window.
@@ -31,8 +31,8 @@ impl Reach {
     }
 }
 
-/// Returns the watermark after `found` more items are durable. Both ends of a pass stay fixed until it is finished, because
-/// offsets count from the newest entry of the list: if `before` moved, entries would change their offsets.
+/// Returns the watermark after `found` more items are durable. Both ends of a pass stay fixed until it is finished,
+/// because offsets count from the newest entry of the list: if `before` moved, entries would change their offsets.
 pub fn after(watermark: &Watermark, pass: Unfinished, found: u64, more: bool) -> Watermark {
     if more {
         let further = Unfinished { offset: pass.offset.saturating_add(found), ..pass };

@@ -32,7 +32,8 @@ impl DownlinkTable {
         Self { client: client(config), name: name.into() }
     }
 
-    /// Marks the uplink as answered, and assigns the downlink if it is unchanged since it was read and not yet assigned.
+    /// Marks the uplink as answered, and assigns the downlink if it is unchanged since it was read and not yet
+    /// assigned.
     fn writes(&self, answer: &DownlinkAnswer) -> Result<[TransactWriteItem; 2], Unavailable> {
         let DownlinkAnswer { downlink, uplink, marker, expires_at } = answer;
         let marker = Put::builder()

@@ -1,15 +1,16 @@
 //! Converts Lambda events to records, and failed records to the partial batch response.
 //!
 //! The response names the failed records, and only these are delivered again. The event source mapping must set
-//! `FunctionResponseTypes: [ReportBatchItemFailures]`: without it, Lambda treats any response as success, and the failed
-//! records are lost.
+//! `FunctionResponseTypes: [ReportBatchItemFailures]`: without it, Lambda treats any response as success, and the
+//! failed records are lost.
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use pulsegate_pipeline::batch::{BatchRecord, Failed};
 
-/// A record has no ID. A response with an empty name would fail the whole batch for ever, so the invocation fails at once.
+/// A record has no ID. A response with an empty name would fail the whole batch for ever, so the invocation fails at
+/// once.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("record {0} of the event has no ID")]
 pub struct MissingId(usize);

@@ -1,8 +1,9 @@
 //! AWS adapters for the ports. Only this crate and the `main.rs` files use an SDK.
 //!
-//! Each adapter builds requests from the given values and reads which of them were refused. Queue and table retry refused
-//! values until all are accepted or the deadline is reached; the stream leaves retries to its caller. The SDK's own retries
-//! are off: the SDK does not see a refusal inside a successful response, and two retry loops would multiply.
+//! Each adapter builds requests from the given values and reads which of them were refused. Queue and table retry
+//! refused values until all are accepted or the deadline is reached; the stream leaves retries to its caller. The SDK's
+//! own retries are off: the SDK does not see a refusal inside a successful response, and two retry loops would
+//! multiply.
 //!
 //! # Layout
 //!
@@ -64,14 +65,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than any of these requests normally takes; after that a retry on another connection is better.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Builds the configuration that all clients share: credentials, region and endpoint from the environment, one connection
-/// pool.
+/// Builds the configuration that all clients share: credentials, region and endpoint from the environment, one
+/// connection pool.
 pub async fn sdk_config() -> SdkConfig {
     config_loader().load().await
 }
 
-/// Builds the configuration for a stack whose settings are not in this process's environment. `variable` returns region,
-/// endpoint and credentials by their usual names, where it has them.
+/// Builds the configuration for a stack whose settings are not in this process's environment. `variable` returns
+/// region, endpoint and credentials by their usual names, where it has them.
 pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
     let mut config = config_loader();
     if let Some(endpoint) = variable("AWS_ENDPOINT_URL") {

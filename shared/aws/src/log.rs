@@ -75,8 +75,8 @@ impl Log for LogGroup {
 }
 
 impl LogGroup {
-    /// Splits the period in two. A stand-in for AWS without tokens returns at most one full response: shorter periods have
-    /// fewer lines.
+    /// Splits the period in two. A stand-in for AWS without tokens returns at most one full response: shorter periods
+    /// have fewer lines.
     fn halves(&self, query: &LogQuery) -> Result<[LogQuery; 2], ReadError> {
         let Range { start, end } = query.between;
         let middle = start + (end - start) / 2;

@@ -75,8 +75,8 @@ where
     }
 }
 
-/// Waits for a random part of the pause, and lengthens the next one. Full jitter: requests that were refused together must
-/// not be retried together.
+/// Waits for a random part of the pause, and lengthens the next one. Full jitter: requests that were refused together
+/// must not be retried together.
 pub(crate) async fn wait(pause: &mut Duration) {
     sleep(pause.mul_f64(fastrand::f64())).await;
     *pause = (*pause * 2).min(LONGEST_PAUSE);

@@ -76,8 +76,9 @@ fn entry(record: &StreamRecord) -> PutRecordsRequestEntry {
         .expect("key and data")
 }
 
-/// Returns the positions of refused records. The response has an entry for every record, in order, with a sequence number
-/// if the record was accepted. Any other response cannot be trusted: a record not known to be accepted is refused.
+/// Returns the positions of refused records. The response has an entry for every record, in order, with a sequence
+/// number if the record was accepted. Any other response cannot be trusted: a record not known to be accepted is
+/// refused.
 fn refused(entries: &[PutRecordsResultEntry], positions: &[usize]) -> Vec<usize> {
     if entries.len() != positions.len() {
         return positions.to_vec();

@@ -26,8 +26,8 @@ const SORT_KEYS: [&str; 2] = ["uplink", "event"];
 
 /// A table whose items have the key `device` and `uplink`, or `device` and `event`.
 pub trait Table {
-    /// Puts every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no request if
-    /// there are none. Returns the positions of items that are not durable.
+    /// Puts every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no request
+    /// if there are none. Returns the positions of items that are not durable.
     fn put(&self, items: &[Item], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
@@ -112,8 +112,8 @@ impl Table for DynamoTable {
     }
 }
 
-/// Puts every item, in requests as large as DynamoDB allows. `request` puts the items at these positions; no two of them
-/// have the same key.
+/// Puts every item, in requests as large as DynamoDB allows. `request` puts the items at these positions; no two of
+/// them have the same key.
 pub async fn put_all<F>(items: &[Item], deadline: Instant, request: impl Fn(Vec<usize>) -> F) -> Refused
 where
     F: Future<Output = Undone>,
@@ -154,8 +154,8 @@ fn by_key(items: &[Item]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Returns the positions of unprocessed items. If the response lists an item that was never sent, it cannot be trusted, so
-/// everything is retried.
+/// Returns the positions of unprocessed items. If the response lists an item that was never sent, it cannot be trusted,
+/// so everything is retried.
 fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[Item]) -> Undone {
     let unprocessed = unprocessed.unwrap_or_default();
     let position = |request: &WriteRequest| {

@@ -23,9 +23,9 @@ pub const MAX_KEYS: usize = 1_000;
 
 /// A table with the keys `device` and `uplink` that is read page by page.
 pub trait Pages {
-    /// Returns the next page of a part, after a key or from the beginning. Reads up to `limit` items and returns those in the
-    /// part's time range, so a page may be empty although another one follows. Items of one device are adjacent, sorted by
-    /// `uplink`. Retries transient refusals until the deadline.
+    /// Returns the next page of a part, after a key or from the beginning. Reads up to `limit` items and returns those
+    /// in the part's time range, so a page may be empty although another one follows. Items of one device are adjacent,
+    /// sorted by `uplink`. Retries transient refusals until the deadline.
     fn page(
         &self,
         part: &Part,
@@ -37,9 +37,9 @@ pub trait Pages {
 
 /// A table with the keys `device` and `uplink` that looks up items by key.
 pub trait Lookup {
-    /// Returns the existing items with these keys, in any order. The keys must be distinct, at most [`MAX_KEYS`]; makes no
-    /// request if there are none. Returns an error unless all keys were looked up: retries unprocessed keys until the
-    /// deadline.
+    /// Returns the existing items with these keys, in any order. The keys must be distinct, at most [`MAX_KEYS`]; makes
+    /// no request if there are none. Returns an error unless all keys were looked up: retries unprocessed keys until
+    /// the deadline.
     fn get(&self, keys: &[Key], deadline: Instant) -> impl Future<Output = Result<Found, ReadError>> + Send;
 }
 
@@ -113,8 +113,8 @@ const CONCURRENCY: usize = 10;
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// A DynamoDB table with the string keys `device` and `uplink`, to read from. Uses eventually consistent reads, which cost
-/// half: an item may be missing for about a second after it was written.
+/// A DynamoDB table with the string keys `device` and `uplink`, to read from. Uses eventually consistent reads, which
+/// cost half: an item may be missing for about a second after it was written.
 #[derive(Debug, Clone)]
 pub struct DynamoReader {
     client: Client,

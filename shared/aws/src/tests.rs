@@ -1,5 +1,5 @@
-//! Tests the adapters with responses in which AWS accepts only a part. Time is paused, so pauses between requests take no
-//! time.
+//! Tests the adapters with responses in which AWS accepts only a part. Time is paused, so pauses between requests take
+//! no time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -68,8 +68,8 @@ impl BatchRecord {
         Self { id: id.into(), bodies: vec![Body::Envelope(body.into())] }
     }
 
-    /// Builds a record of a stream. Keeps every user record of an aggregated one, whatever its hash key: after a reshard,
-    /// user records outside the shard's range exist nowhere else.
+    /// Builds a record of a stream. Keeps every user record of an aggregated one, whatever its hash key: after a
+    /// reshard, user records outside the shard's range exist nowhere else.
     pub fn of_stream(id: impl Into<String>, data: Vec<u8>) -> Self {
         let user_records = aggregate::user_records(&data).unwrap_or_else(|| vec![data]);
         Self { id: id.into(), bodies: user_records.into_iter().map(Body::of_user_record).collect() }
@@ -82,8 +82,8 @@ impl BatchRecord {
 }
 
 impl Body {
-    /// Also accepts an envelope: records put into the stream by hand are JSON. The two cannot be confused, since no binary
-    /// record begins with a brace.
+    /// Also accepts an envelope: records put into the stream by hand are JSON. The two cannot be confused, since no
+    /// binary record begins with a brace.
     fn of_user_record(data: Vec<u8>) -> Self {
         if data.starts_with(b"{") { Self::Envelope(data) } else { Self::UserRecord(data) }
     }

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 /// Reserved for the work after the last write: the response and the counters.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// The longest invocation that Lambda allows. A deadline below this is a duration, not a timestamp: `cargo lambda watch`
-/// always sends 600,000 here, the time that is left.
+/// The longest invocation that Lambda allows. A deadline below this is a duration, not a timestamp: `cargo lambda
+/// watch` always sends 600,000 here, the time that is left.
 const MAX_INVOCATION: Duration = Duration::from_mins(15);
 
-/// Returns the time by which every port must return, `MARGIN` before Lambda stops the invocation. `lambda_deadline` is in
-/// milliseconds since 1970.
+/// Returns the time by which every port must return, `MARGIN` before Lambda stops the invocation. `lambda_deadline` is
+/// in milliseconds since 1970.
 pub fn before(lambda_deadline: u64) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Instant::now() + remaining(Duration::from_millis(lambda_deadline), now).saturating_sub(MARGIN)

@@ -1,4 +1,5 @@
-//! Downlinks: eight bytes each, queued for a Sigfox device until it requests one. `docs/downlinks.md` describes the items.
+//! Downlinks: eight bytes each, queued for a Sigfox device until it requests one. `docs/downlinks.md` describes the
+//! items.
 //!
 //! Operators queue them, [`answer`] chooses the downlink for an uplink, [`close`] stores the outcome that the network
 //! reports. This module reads no clock: the uplink's own time decides whether a downlink is still valid, so repeated
@@ -28,8 +29,8 @@ const ANSWERED: &str = "answered#";
 /// Retention of a downlink after the uplink that it answered, or after its expiry, so that operators can look it up.
 const RETENTION_SECONDS: i64 = 30 * 86_400;
 
-/// The network reports the outcome of an answer within so many seconds after the uplink: the device listens for less than
-/// a minute. The report for an uplink that got no downlink must not close a much older downlink.
+/// The network reports the outcome of an answer within so many seconds after the uplink: the device listens for less
+/// than a minute. The report for an uplink that got no downlink must not close a much older downlink.
 const MAX_OUTCOME_DELAY_SECONDS: i64 = 600;
 
 /// The longest message of the network that is stored, in characters.

@@ -205,7 +205,8 @@ impl Watermarks for FakeWatermarks {
     }
 }
 
-/// Returns `true` if SQS accepts the body: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
+/// Returns `true` if SQS accepts the body:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
 pub fn queue_takes(body: &str) -> bool {
     let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
     !body.is_empty() && body.len() <= 1024 * 1024 && body.chars().all(taken)

@@ -1,10 +1,10 @@
-//! The ports: traits of one to three methods for each service. Their docs are the contract; adapter crates implement it,
-//! `fakes` fail on purpose.
+//! The ports: traits of one to three methods for each service. Their docs are the contract; adapter crates implement
+//! it, `fakes` fail on purpose.
 //!
-//! All write methods follow one rule. They take several values and return the positions of those that are **not** durable;
-//! an empty set means that all are durable. Queues and stores retry transient refusals; all give up at the deadline at the
-//! latest. A value may have been written although it is reported as refused (a response can get lost), so every write must
-//! be idempotent.
+//! All write methods follow one rule. They take several values and return the positions of those that are **not**
+//! durable; an empty set means that all are durable. Queues and stores retry transient refusals; all give up at the
+//! deadline at the latest. A value may have been written although it is reported as refused (a response can get lost),
+//! so every write must be idempotent.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -33,22 +33,22 @@ pub trait Queue {
 
 /// A store of raw uplinks, under their natural key and kind.
 pub trait RawStore {
-    /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no request
-    /// if there are none.
+    /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no
+    /// request if there are none.
     fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A store of pulse items, under their natural key.
 pub trait PulseStore {
-    /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no request if
-    /// there are none.
+    /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no
+    /// request if there are none.
     fn put(&self, items: &[PulseItem], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A store of device events, under their source and key.
 pub trait EventStore {
-    /// Stores every event, replacing one with the same key. Of several with the same key, keeps the last. Makes no request
-    /// if there are none.
+    /// Stores every event, replacing one with the same key. Of several with the same key, keeps the last. Makes no
+    /// request if there are none.
     fn put(&self, events: &[DeviceEvent], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
@@ -60,8 +60,8 @@ pub const MAX_STREAM_BYTES: usize = 10 * 1024 * 1024;
 
 /// A stream of records, ordered by partition key.
 pub trait Stream {
-    /// Puts every record once. The caller retries refused records, because it knows which meters wait for the accepted ones
-    /// meanwhile. Makes no request if there are none, and several in sequence if one request cannot hold all.
+    /// Puts every record once. The caller retries refused records, because it knows which meters wait for the accepted
+    /// ones meanwhile. Makes no request if there are none, and several in sequence if one request cannot hold all.
     fn put(&self, records: &[&StreamRecord], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 

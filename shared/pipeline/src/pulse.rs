@@ -1,7 +1,7 @@
 //! The stage that decodes uplinks and stores their pulses.
 //!
-//! The message contains the bytes of each uplink, so the stage reads no table. The profile chooses the codec; all points of
-//! an uplink become one item under its natural key.
+//! The message contains the bytes of each uplink, so the stage reads no table. The profile chooses the codec; all
+//! points of an uplink become one item under its natural key.
 
 use pulsegate_model::envelope;
 use pulsegate_model::pulse::{self, PulseError};

@@ -24,8 +24,8 @@ pub struct RawStage<R, E, Q> {
 }
 
 impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
-    /// Stores and publishes a batch. A record fails unless all of its uplinks are stored and published, its events stored
-    /// and its unreadable pieces quarantined. Repeating the whole record is idempotent.
+    /// Stores and publishes a batch. A record fails unless all of its uplinks are stored and published, its events
+    /// stored and its unreadable pieces quarantined. Repeating the whole record is idempotent.
     pub async fn run(&self, stage: &'static str, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, stage);
         if self.events.is_none() {
@@ -59,8 +59,8 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         unstored
     }
 
-    /// Returns the positions of uplinks not stored or not published. Publishes only stored uplinks: the next stage must not
-    /// see an uplink that could still be lost.
+    /// Returns the positions of uplinks not stored or not published. Publishes only stored uplinks: the next stage must
+    /// not see an uplink that could still be lost.
     async fn store_and_publish(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
         let mut given_back = self.raw.put(uplinks, deadline::leaving_time(deadline)).await;
         let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !given_back.contains(position)).collect();

@@ -70,7 +70,8 @@ impl OutcomeCounts {
     }
 }
 
-/// Emits metrics of device events for alarms, as the part `sigfox-events`. Events of a repeated batch are counted again.
+/// Emits metrics of device events for alarms, as the part `sigfox-events`. Events of a repeated batch are counted
+/// again.
 pub fn emit_events(events: &[DeviceEvent]) {
     let missed: u32 = events.iter().filter_map(|event| Some(event.details.sequence_break?.missed)).sum();
     let refused = |event: &&DeviceEvent| event.details.downlink.as_ref().is_some_and(|report| is_refusal(report.code));
@@ -96,7 +97,8 @@ struct ThrottleState {
 impl LogThrottle {
     const PERIOD: Duration = Duration::from_mins(1);
 
-    /// Returns how many events were suppressed since the last one that went through; `None` if this one is suppressed too.
+    /// Returns how many events were suppressed since the last one that went through; `None` if this one is suppressed
+    /// too.
     pub fn due(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.is_some_and(|last| last.elapsed() < Self::PERIOD) {

@@ -121,8 +121,8 @@ async fn a_secret_that_takes_too_long_to_read_does_not_keep_sigfox_waiting() {
     assert!(before.elapsed() < Duration::from_secs(3));
 }
 
-/// Nanoseconds cannot be measured reliably on a shared machine, so this test counts the work: all three cases must take the
-/// same number of digests and comparisons.
+/// Nanoseconds cannot be measured reliably on a shared machine, so this test counts the work: all three cases must take
+/// the same number of digests and comparisons.
 #[test]
 fn a_wrong_user_a_wrong_secret_and_a_missing_header_cost_the_same_work() {
     let secrets = Secrets::new(&[SECRET.to_owned(), "another".to_owned()]).unwrap();

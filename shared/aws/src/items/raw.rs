@@ -38,8 +38,8 @@ pub enum RawItemError {
     Payload(#[from] UplinkError),
 }
 
-/// Builds the item of the raw table, with the bytes as received. The table may delete it so many days after the uplink's
-/// own time.
+/// Builds the item of the raw table, with the bytes as received. The table may delete it so many days after the
+/// uplink's own time.
 pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
     to_item(&RawItem {
         device: uplink.device,

@@ -80,7 +80,8 @@ impl Entry {
     }
 }
 
-/// A downlink's key among the downlinks of its device: `5#2026-11-20T12:00:00Z#open-valve`. Keys sort by priority, then by age.
+/// A downlink's key among the downlinks of its device: `5#2026-11-20T12:00:00Z#open-valve`. Keys sort by priority, then
+/// by age.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DownlinkId {

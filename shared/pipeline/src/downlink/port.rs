@@ -19,8 +19,9 @@ pub trait Downlinks {
         deadline: Instant,
     ) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 
-    /// Assigns a downlink to an uplink and marks the uplink as answered, atomically. Returns `false`, and writes nothing, if
-    /// the downlink was deleted, changed or assigned since it was read, or if the uplink already has an answer.
+    /// Assigns a downlink to an uplink and marks the uplink as answered, atomically. Returns `false`, and writes
+    /// nothing, if the downlink was deleted, changed or assigned since it was read, or if the uplink already has an
+    /// answer.
     fn answer_with(
         &self,
         answer: &DownlinkAnswer,

@@ -1,5 +1,5 @@
-//! Simulates a process that is killed at any point of a port call: before the call takes effect, or after its effect and
-//! before its result.
+//! Simulates a process that is killed at any point of a port call: before the call takes effect, or after its effect
+//! and before its result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

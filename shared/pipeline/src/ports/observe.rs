@@ -34,8 +34,8 @@ impl Waiting {
 
 /// A log whose lines can be read.
 pub trait Log {
-    /// Returns the lines of a period, by the log's clock, in milliseconds since 1970. Returns each line once, in any order,
-    /// and an error unless it has read all of them.
+    /// Returns the lines of a period, by the log's clock, in milliseconds since 1970. Returns each line once, in any
+    /// order, and an error unless it has read all of them.
     fn lines(
         &self,
         between: Range<u64>,

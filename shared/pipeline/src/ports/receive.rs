@@ -10,19 +10,19 @@ use super::Refused;
 /// The most messages of one receive.
 pub const MAX_RECEIVED: usize = 100;
 
-/// A queue to receive messages from. A received message is held: no other consumer receives it until it is given back or
-/// its hold expires. It stays in the queue until it is deleted.
+/// A queue to receive messages from. A received message is held: no other consumer receives it until it is given back
+/// or its hold expires. It stays in the queue until it is deleted.
 pub trait ReceiveQueue {
-    /// Receives up to [`MAX_RECEIVED`] messages that are not held, in any order, and holds each for `hold`. An empty result
-    /// does not prove that the queue is empty: the caller should receive again.
+    /// Receives up to [`MAX_RECEIVED`] messages that are not held, in any order, and holds each for `hold`. An empty
+    /// result does not prove that the queue is empty: the caller should receive again.
     fn receive(
         &self,
         hold: Duration,
         deadline: Instant,
     ) -> impl Future<Output = Result<Vec<Received>, ReadError>> + Send;
 
-    /// Gives back received messages by their handles, so that they can be received again at once. Returns the positions of
-    /// those not given back; they return to the queue when their hold expires.
+    /// Gives back received messages by their handles, so that they can be received again at once. Returns the positions
+    /// of those not given back; they return to the queue when their hold expires.
     fn give_back(&self, handles: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
 
     /// Deletes received messages by their handles. Returns the positions of those that may still be in the queue.

@@ -15,14 +15,15 @@ use super::variables::Variables;
 use super::{CallbackError, CallbackKind, uplink};
 use crate::downlink::MAX_MESSAGE;
 
-/// The modulus of the counter that Sigfox checks (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
+/// The modulus of the counter that Sigfox checks
+/// (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
 const SEQUENCE_NUMBERS: u32 = 4096;
 
 /// The most stations of one event. In dense areas ten to twenty stations receive an uplink.
 const MAX_RECEPTIONS: usize = 64;
 
-/// Builds the event. Requires a source and a time, which form its key; everything else may be absent. Values that cannot be
-/// parsed stay in `variables` unchanged.
+/// Builds the event. Requires a source and a time, which form its key; everything else may be absent. Values that
+/// cannot be parsed stay in `variables` unchanged.
 pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<DeviceEvent, CallbackError> {
     let event = DeviceEvent {
         source: source(variables)?,
@@ -79,8 +80,8 @@ fn position(variables: &Variables, lat: &str, lng: &str) -> Option<Location> {
     pair(variables, lat, lng).map(|(lat, lng)| Location { lat, lng, radius_metres: None, source: None })
 }
 
-/// Returns the computed position of the device. In old DATA callbacks `lat` and `lng` are the position of a station; only in
-/// GEOLOC are they the device's.
+/// Returns the computed position of the device. In old DATA callbacks `lat` and `lng` are the position of a station;
+/// only in GEOLOC are they the device's.
 fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     if kind == CallbackKind::Geoloc {
         let position = position(variables, "lat", "lng")?;
@@ -91,7 +92,8 @@ fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     let computed: Map<String, Value> = variables
         .lookup("computedLocation", |text| {
             let computed: Map<String, Value> = serde_json::from_str(text).ok()?;
-            // An object with further members (how the position was computed, which places it is) also stays in `variables`.
+            // An object with further members (how the position was computed, which places it is) also stays in
+            // `variables`.
             let plain = |(name, value): (&String, &Value)| match name.as_str() {
                 "lat" | "lng" | "radius" => measure(value).is_some(),
                 "source" => small(value).is_some(),
@@ -109,7 +111,8 @@ fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     })
 }
 
-/// Parses the stations of `{duplicates}` as far as possible. If anything is left over, the text also stays in `variables`.
+/// Parses the stations of `{duplicates}` as far as possible. If anything is left over, the text also stays in
+/// `variables`.
 fn receptions(variables: &Variables) -> Vec<Reception> {
     let parse = |text: &str| serde_json::from_str::<Vec<Map<String, Value>>>(text).ok();
     let read = |reports: &[Map<String, Value>]| reports.iter().take(MAX_RECEPTIONS).map(reception).collect::<Vec<_>>();
@@ -160,7 +163,8 @@ fn downlink(variables: &Variables) -> Option<DownlinkReport> {
     })
 }
 
-/// "Break in message sequence" contains the last number before the break, "out of message sequence" the expected number.
+/// "Break in message sequence" contains the last number before the break, "out of message sequence" the expected
+/// number.
 fn sequence_break(variables: &Variables) -> Option<SequenceBreak> {
     let at_once = || pair::<u32>(variables, "deviceMessageSeqnumber", "deviceExpectedSeqnumber");
     let after_last = || {

@@ -1,7 +1,7 @@
 //! Splits a batch callback (channel `BATCH_URL`) into its messages.
 //!
-//! Sigfox collects messages for a second, formats each as a line with the callback's line pattern, and sends all lines as
-//! the value of one parameter. The customer chooses the parameter's name; the profile has the pattern.
+//! Sigfox collects messages for a second, formats each as a line with the callback's line pattern, and sends all lines
+//! as the value of one parameter. The customer chooses the parameter's name; the profile has the pattern.
 
 use std::collections::BTreeSet;
 
@@ -32,8 +32,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\n', '\r']).filter(|line| !line.trim().is_empty())
 }
 
-/// Returns the batches of a callback; a real one has at most one. In a batch callback no variable names the device, and the
-/// value of a parameter, or otherwise the whole body, has at least one line that fits the pattern.
+/// Returns the batches of a callback; a real one has at most one. In a batch callback no variable names the device, and
+/// the value of a parameter, or otherwise the whole body, has at least one line that fits the pattern.
 pub(super) fn find<'a>(
     kind: CallbackKind,
     profile: &Profile,
@@ -63,8 +63,8 @@ impl LinePattern {
         self.0
     }
 
-    /// Returns the names and values of a line; `None` if the line lacks one of the pattern's separators. Allows an extra
-    /// separator at the end: many patterns have one there.
+    /// Returns the names and values of a line; `None` if the line lacks one of the pattern's separators. Allows an
+    /// extra separator at the end: many patterns have one there.
     pub(super) fn values(self, line: &str) -> Option<Vec<(&'static str, &str)>> {
         let (mut pattern, mut line) = (self.0, line);
         let mut values = Vec::new();

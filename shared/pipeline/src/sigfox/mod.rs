@@ -36,8 +36,8 @@ pub mod variables;
 
 use variables::{VariableError, Variables};
 
-/// The most bad lines of one batch that are quarantined individually. More bad lines mean that the input is noise, so one
-/// record holds all the others.
+/// The most bad lines of one batch that are quarantined individually. More bad lines mean that the input is noise, so
+/// one record holds all the others.
 const MAX_LINES_ALONE: usize = 100;
 
 /// The kind of a callback: the last segment of its URL. The type and subtype below are the codes of Sigfox's API v2.
@@ -58,7 +58,8 @@ pub enum CallbackKind {
     /// SERVICE, `DATA_ADVANCED`: the message again, half a minute later, with all receiving stations and the position
     /// (<https://support.sigfox.com/docs/data-advanced>).
     DataAdvanced,
-    /// ERROR: the network has received nothing from a device for too long (<https://support.sigfox.com/docs/error-callback>).
+    /// ERROR: the network has received nothing from a device for too long
+    /// (<https://support.sigfox.com/docs/error-callback>).
     Error,
     /// EVENT: for example a sequence break (<https://support.sigfox.com/docs/event-type>).
     Event,
@@ -114,7 +115,8 @@ pub enum CallbackError {
     /// `data` is not a valid payload.
     #[error("the variable data: {0}")]
     Data(#[from] UplinkError),
-    /// The callback has Sigfox's decoding of the payload, but not the payload itself, so no codec could decode it later.
+    /// The callback has Sigfox's decoding of the payload, but not the payload itself, so no codec could decode it
+    /// later.
     #[error("there is customData but no data; add {{data}} to the template")]
     OnlyCustomData,
     /// Rejected, because an uplink without bytes would replace the same uplink from another callback.
@@ -268,8 +270,8 @@ impl Messages {
 }
 
 /// Makes everything durable: sends uplinks and events to the next stage, in as few messages as possible, and unreadable
-/// pieces to quarantine. `given_back` is zero if and only if everything is durable; otherwise the whole callback must be
-/// repeated, which is idempotent.
+/// pieces to quarantine. `given_back` is zero if and only if everything is durable; otherwise the whole callback must
+/// be repeated, which is idempotent.
 pub async fn enqueue(
     messages: &Messages,
     raw: &impl Queue,

@@ -1,8 +1,8 @@
 //! The names and values of a callback.
 //!
 //! There is no fixed wire format: the customer writes a template in the Sigfox back end, and Sigfox replaces its
-//! `{variables}` for each message (<https://support.sigfox.com/docs/callback-medium>). The customer chooses the names, the
-//! quoting of numbers, the nesting, and whether the variables arrive as JSON, as a form or in the query.
+//! `{variables}` for each message (<https://support.sigfox.com/docs/callback-medium>). The customer chooses the names,
+//! the quoting of numbers, the nesting, and whether the variables arrive as JSON, as a form or in the query.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -85,8 +85,8 @@ pub enum VariableError {
 }
 
 impl Variables {
-    /// Parses all parts of a request. The body takes precedence over the query: for a form, Sigfox itself moves the query
-    /// into the body.
+    /// Parses all parts of a request. The body takes precedence over the query: for a form, Sigfox itself moves the
+    /// query into the body.
     ///
     /// # Errors
     /// [`VariableError::Json`]. Any body that does not begin like a JSON object is parsed as a form, which cannot fail.
@@ -168,7 +168,8 @@ impl Variables {
         self.names_of(name).any(|name| self.values.iter().any(|variable| variable.name == name))
     }
 
-    /// Returns `true` if there is any `customData#NAME`, a variable that Sigfox can be configured to decode from the payload.
+    /// Returns `true` if there is any `customData#NAME`, a variable that Sigfox can be configured to decode from the
+    /// payload.
     pub fn has_custom_data(&self) -> bool {
         self.values.iter().any(|variable| variable.name.starts_with("customdata#"))
     }
@@ -178,8 +179,8 @@ impl Variables {
         self.lookup(name, Some)
     }
 
-    /// Parses a variable with `read`, and marks it as read on success. Returns `None` if it has no value or is invalid: use
-    /// it for variables that must not hold back a message.
+    /// Parses a variable with `read`, and marks it as read on success. Returns `None` if it has no value or is invalid:
+    /// use it for variables that must not hold back a message.
     pub fn lookup<'a, T>(&'a self, name: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let variable = self.find(name)?;
         let value = read(variable.value.trim())?;
@@ -227,8 +228,8 @@ impl Variables {
         self.lookup(name, |text| text.parse().ok())
     }
 
-    /// Names and values of the variables that were not read, for users that know more. Omits variables that repeat one that
-    /// was read.
+    /// Names and values of the variables that were not read, for users that know more. Omits variables that repeat one
+    /// that was read.
     pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
         let (read, unread): (Vec<_>, Vec<_>) = self.values.iter().partition(|variable| variable.read.get());
         let repeats = move |v: &Variable| read.iter().any(|read| (&read.name, &read.value) == (&v.name, &v.value));
@@ -264,8 +265,8 @@ fn normal(name: &str) -> String {
     if normal.is_empty() { name.trim().to_owned() } else { normal }
 }
 
-/// Returns `true` for the forms of a variable without a value: `null` (documented for `rssi`), `N/A` (for `avgSnr`), and as
-/// a precaution the empty text and a name in braces.
+/// Returns `true` for the forms of a variable without a value: `null` (documented for `rssi`), `N/A` (for `avgSnr`),
+/// and as a precaution the empty text and a name in braces.
 fn is_absent(value: &str) -> bool {
     let value = value.trim();
     let placeholder = value.starts_with('{') && value.ends_with('}') && !value.contains(':') && value.len() > 2;
