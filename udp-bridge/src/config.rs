@@ -101,7 +101,7 @@ impl FromStr for MetricsTarget {
 /// The address for the datagrams of one profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
-    /// Scope they are.
+    /// The profile.
     pub profile: &'static Profile,
     /// The address.
     pub addr: SocketAddr,
