@@ -7,7 +7,7 @@
 //! - [`spec`]: what a fleet is: everything that decides what its meters send, and when.
 //! - [`meters`]: the meters themselves, a function of the spec: who they are, what they count, and the bytes they send.
 //! - [`stack`]: the addresses of a deployed stack.
-//! - [`simulate`]: sends that to a stack, as meters, modems and the Sigfox cloud do.
+//! - [`load`]: sends that to a stack, as meters, modems and the Sigfox cloud do.
 //! - [`run`]: the directory of a run: its spec, what was sent and acknowledged, and what was measured.
 //! - [`audit`]: reads the tables back, and accounts for every session.
 //! - [`report`]: the load table of recorded runs, and the measurements that a bill is reckoned from.
@@ -18,12 +18,12 @@
 pub mod audit;
 pub mod chart;
 pub mod cost;
+pub mod load;
 pub mod meters;
 pub mod plan;
 pub mod print;
 pub mod report;
 pub mod run;
-pub mod simulate;
 pub mod spec;
 pub mod stack;
 

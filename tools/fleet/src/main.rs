@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fleet::{Problem, audit, cost, plan, report, simulate};
+use fleet::{Problem, audit, cost, load, plan, report};
 
 const EXAMPLES: &str = "\
 Examples:
-  fleet simulate --devices 180000 --hours 0.25 --env .local/env --run runs/180k
+  fleet load --devices 180000 --hours 0.25 --env .local/env --run runs/180k
   fleet audit runs/180k --env .local/env
   fleet report runs/180k runs/360k --output docs/load-test.md
   fleet cost --devices 3600000
@@ -26,7 +26,7 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Send what a fleet of meters sends, to any deployed stack
-    Simulate(Box<simulate::Options>),
+    Load(Box<load::Options>),
     /// Account for everything that a run has sent
     Audit(audit::Options),
     /// Make the load table of recorded runs, and the measurements that costs are reckoned from
@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Problem> {
     match options.command {
-        Command::Simulate(options) => simulate::run(*options).await,
+        Command::Load(options) => load::run(*options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Report(options) => report::run(options).await,
         Command::Cost(options) => cost::run(&options),

@@ -7,7 +7,7 @@ use std::path::Path;
 use pulsegate_model::device::DeviceId;
 use serde::Serialize;
 
-use super::book::{Book, Told, key};
+use super::expected_run::{Deviation, ExpectedRun, key};
 use crate::Problem;
 use crate::meters::{Meter, Uplink};
 
@@ -48,13 +48,13 @@ pub(super) struct Missing {
 }
 
 impl Stage {
-    pub(super) fn of(told: Option<&Told>, acknowledged: bool, raw: bool, pulses: bool) -> Option<Self> {
-        match (told, raw, pulses) {
-            (Some(Told::Altered(_)), ..) => Some(Self::Altered),
+    pub(super) fn of(deviation: Option<&Deviation>, acknowledged: bool, raw: bool, pulses: bool) -> Option<Self> {
+        match (deviation, raw, pulses) {
+            (Some(Deviation::Altered(_)), ..) => Some(Self::Altered),
             // Sent again after quarantine, or stored on another way: no longer missing.
             (_, true, true) => None,
-            (Some(Told::Quarantined(_)), ..) => Some(Self::Quarantined),
-            (Some(Told::DeadLetter), ..) => Some(Self::DeadLetter),
+            (Some(Deviation::Quarantined(_)), ..) => Some(Self::Quarantined),
+            (Some(Deviation::DeadLetter), ..) => Some(Self::DeadLetter),
             (None, true, false) => Some(Self::NotPulses),
             (None, false, true) => Some(Self::PulsesOnly),
             (None, false, false) if acknowledged => Some(Self::NotRaw),
@@ -78,25 +78,25 @@ impl Stage {
 
 impl Missing {
     pub(super) fn new(
-        book: &Book,
+        run: &ExpectedRun,
         meter: &Meter,
         which: (u32, usize),
         uplink: &Uplink,
         stage: Stage,
     ) -> Result<Self, Problem> {
         let (session, position) = which;
-        let why = match book.told.get(&(meter.number, session, position)) {
-            Some(Told::Quarantined(why) | Told::Altered(why)) => Some(why.clone()),
-            Some(Told::DeadLetter) | None => None,
+        let why = match run.deviations.get(&(meter.number, session, position)) {
+            Some(Deviation::Quarantined(why) | Deviation::Altered(why)) => Some(why.clone()),
+            Some(Deviation::DeadLetter) | None => None,
         };
         Ok(Self {
-            run: book.name.clone(),
+            run: run.name.clone(),
             device: meter.device,
             session,
             position,
             uplink: key(meter, uplink)?.uplink,
             stage,
-            acknowledged: book.sessions.is_acknowledged(meter.number, session),
+            acknowledged: run.sessions.is_acknowledged(meter.number, session),
             why,
         })
     }

@@ -21,11 +21,12 @@ use crate::Problem;
 use crate::print::Format;
 use crate::stack::Stack;
 
-mod book;
-mod books;
+mod accounts;
 mod check;
+mod expected_run;
+mod failed_messages;
+mod findings;
 mod missing;
-mod peek;
 mod points;
 mod progress;
 mod read;
@@ -35,9 +36,9 @@ mod tally;
 mod tests;
 mod waiting;
 
-pub(crate) use book::key;
-pub use tally::{Audit, Counts, Meters, Size, Sizes, Strange};
-use waiting::{Kind, Place};
+pub(crate) use expected_run::key;
+pub use findings::{Audit, Meters, NetworkCounts, Size, Sizes, UnexpectedItems};
+use waiting::{QueueKind, WatchedQueue};
 
 /// The file in the directory of a run that the audit leaves behind.
 pub const FILE: &str = "audit.json";
@@ -57,7 +58,7 @@ those runs: an item is of the run whose session it is.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Options {
-    /// Directories of runs, as `fleet simulate` has written them
+    /// Directories of runs, as `fleet load` has written them
     #[arg(required = true, value_name = "RUN_DIR")]
     pub runs: Vec<PathBuf>,
 
@@ -106,7 +107,7 @@ pub struct Stores<R, P, I> {
     /// Pulses.
     pub pulses: P,
     /// Queues.
-    pub places: Vec<Place<I>>,
+    pub places: Vec<WatchedQueue<I>>,
 }
 
 /// Does it.
@@ -116,8 +117,8 @@ pub struct Stores<R, P, I> {
 pub async fn run(options: Options) -> Result<(), Problem> {
     let stack = Stack::read(options.env.as_deref())?;
     let stores = stores(&stack).await?;
-    let mut books = books::Books::open(&options.runs)?;
-    let found = check::check(&mut books, &stores, &options).await?;
+    let mut accounts = accounts::Accounts::open(&options.runs)?;
+    let found = check::check(&mut accounts, &stores, &options).await?;
     check::leave(&found, &options)?;
     print!("{}", show::text(&found, options.list, options.format));
     if found.audit.ok { Ok(()) } else { Err(Problem::NotAll(found.audit.wrong.join("; "))) }
@@ -127,19 +128,19 @@ async fn stores(stack: &Stack) -> Result<Stores<DynamoReader, DynamoReader, SqsR
     let config = patient(&stack.sdk_config().await, ATTEMPT);
     let place = |name, kind, variable| {
         let inbox = SqsReceiver::new(&config, stack.required(variable)?);
-        Ok::<_, Problem>(Place { name, kind, inbox })
+        Ok::<_, Problem>(WatchedQueue { name, kind, inbox })
     };
     Ok(Stores {
         raw: DynamoReader::new(&config, stack.required("RAW_TABLE")?),
         pulses: DynamoReader::new(&config, stack.required("PULSE_TABLE")?),
         places: vec![
-            place("raw, Sigfox", Kind::Work, "RAW_QUEUE_URL")?,
-            place("pulses, Sigfox", Kind::Work, "PULSE_SIGFOX_QUEUE_URL")?,
-            place("pulses, NB-IoT", Kind::Work, "PULSE_NBIOT_QUEUE_URL")?,
-            place("dead letters: raw, Sigfox", Kind::DeadLetters, "RAW_DEAD_LETTERS_URL")?,
-            place("dead letters: pulses, Sigfox", Kind::DeadLetters, "PULSE_SIGFOX_DEAD_LETTERS_URL")?,
-            place("dead letters: pulses, NB-IoT", Kind::DeadLetters, "PULSE_NBIOT_DEAD_LETTERS_URL")?,
-            place("quarantine", Kind::Quarantine, "QUARANTINE_QUEUE_URL")?,
+            place("raw, Sigfox", QueueKind::Work, "RAW_QUEUE_URL")?,
+            place("pulses, Sigfox", QueueKind::Work, "PULSE_SIGFOX_QUEUE_URL")?,
+            place("pulses, NB-IoT", QueueKind::Work, "PULSE_NBIOT_QUEUE_URL")?,
+            place("dead letters: raw, Sigfox", QueueKind::DeadLetters, "RAW_DEAD_LETTERS_URL")?,
+            place("dead letters: pulses, Sigfox", QueueKind::DeadLetters, "PULSE_SIGFOX_DEAD_LETTERS_URL")?,
+            place("dead letters: pulses, NB-IoT", QueueKind::DeadLetters, "PULSE_NBIOT_DEAD_LETTERS_URL")?,
+            place("quarantine", QueueKind::Quarantine, "QUARANTINE_QUEUE_URL")?,
         ],
     })
 }

@@ -6,7 +6,7 @@ use pulsegate_model::merge;
 use pulsegate_model::merge::Points;
 use pulsegate_model::pulse::PulseItem;
 
-use super::book::{Book, Place};
+use super::expected_run::{ExpectedRun, UplinkPosition};
 use crate::meters::{Expected, consumption};
 
 /// How a meter's points compare.
@@ -21,27 +21,27 @@ pub(super) enum Compared {
 }
 
 /// Compares what is stored of a meter with what the sessions that it is of have to end as.
-pub(super) fn compare(book: &Book, items: Vec<(Place, PulseItem)>) -> Compared {
+pub(super) fn compare(run: &ExpectedRun, items: Vec<(UplinkPosition, PulseItem)>) -> Compared {
     let Some(meter) = items.first().map(|(place, _)| place.meter) else { return Compared::InPart };
     let mut hours: Vec<u32> = items.iter().map(|(place, _)| place.hour).collect();
     hours.sort_unstable();
     hours.dedup();
-    let is_whole = |&hour: &u32| book.pulses_of((meter, hour)) == book.session((meter, hour)).uplinks.len();
+    let is_whole = |&hour: &u32| run.pulses_of((meter, hour)) == run.session((meter, hour)).uplinks.len();
     if !hours.iter().all(is_whole) {
         return Compared::InPart;
     }
-    let device = book.fleet.meter(meter).device;
+    let device = run.fleet.meter(meter).device;
     let channels = match merge::merge(items.into_iter().map(|(_, item)| item)) {
         Ok(channels) => channels,
         Err(e) => return Compared::Wrong(format!("{device}: {e}")),
     };
-    let (mut expected, mut found) = (book.fleet.expected(meter, &hours), points(&channels));
+    let (mut expected, mut found) = (run.fleet.expected(meter, &hours), points(&channels));
     expected.sort_unstable();
     found.sort_unstable();
     if let Some(how) = differ(&expected, &found) {
         return Compared::Wrong(format!("{device}: {how}"));
     }
-    let total = book.fleet.total(meter, &hours);
+    let total = run.fleet.total(meter, &hours);
     let counted: BTreeMap<String, u64> =
         channels.iter().map(|(channel, points)| (channel.to_string(), consumption(points))).collect();
     if total == counted {

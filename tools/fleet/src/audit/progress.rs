@@ -8,9 +8,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// A bar, or a line that changes.
 #[derive(Debug)]
-pub(super) struct Progress(ProgressBar);
+pub(super) struct AuditProgress(ProgressBar);
 
-impl Progress {
+impl AuditProgress {
     /// Of nobody knows how many.
     pub(super) fn waiting() -> Self {
         let bar = ProgressBar::new_spinner();
@@ -40,7 +40,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for AuditProgress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

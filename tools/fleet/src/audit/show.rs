@@ -1,11 +1,11 @@
 //! What has been found, as tables.
 
-use super::check::{Found, all};
-use super::tally::{Audit, Counts, networks};
+use super::check::{AuditResult, all};
+use super::findings::{Audit, NetworkCounts, networks};
 use crate::print::{Format, Table, several};
 
 /// One of the counts.
-type One = fn(&Counts) -> u64;
+type One = fn(&NetworkCounts) -> u64;
 
 /// How messages are counted, in the order in which they pass.
 const COUNTS: [(&str, One); 11] = [
@@ -23,7 +23,7 @@ const COUNTS: [(&str, One); 11] = [
 ];
 
 /// All of it.
-pub(super) fn text(found: &Found, list: usize, format: Format) -> String {
+pub(super) fn text(found: &AuditResult, list: usize, format: Format) -> String {
     let mut tables = vec![messages(&found.audit), meters(&found.audit), queues(&found.audit)];
     if !found.missing.is_empty() {
         tables.push(missing(found, list));
@@ -60,7 +60,7 @@ fn queues(audit: &Audit) -> Table {
     table
 }
 
-fn missing(found: &Found, list: usize) -> Table {
+fn missing(found: &AuditResult, list: usize) -> Table {
     let title = format!("Not there, or not as sent (the first {list}; all of them with --missing FILE)");
     let mut table = Table::new(title, &["device", "uplink", "hour", "last seen", "why"]);
     for each in &found.missing {

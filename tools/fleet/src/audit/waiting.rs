@@ -8,9 +8,9 @@ use pulsegate_pipeline::ports::{Depth, ReadError, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::Stores;
-use super::book::{Book, key};
-use super::books::Books;
-use super::progress::Progress;
+use super::accounts::Accounts;
+use super::expected_run::{ExpectedRun, key};
+use super::progress::AuditProgress;
 use super::read::soon;
 use crate::Problem;
 
@@ -25,18 +25,18 @@ const LAST: usize = 500;
 
 /// A queue.
 #[derive(Debug)]
-pub struct Place<I> {
+pub struct WatchedQueue<I> {
     /// What it is called.
     pub name: &'static str,
     /// What waits there.
-    pub kind: Kind,
+    pub kind: QueueKind,
     /// The queue.
     pub inbox: I,
 }
 
 /// What waits in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum QueueKind {
     /// Work in progress.
     Work,
     /// What could not be stored.
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 /// How much is in each queue.
-pub(super) async fn depths(places: &[Place<impl Depth>]) -> Result<BTreeMap<String, Waiting>, ReadError> {
+pub(super) async fn depths(places: &[WatchedQueue<impl Depth>]) -> Result<BTreeMap<String, Waiting>, ReadError> {
     let mut depths = BTreeMap::new();
     for place in places {
         depths.insert(place.name.to_owned(), place.inbox.depth(soon()).await?);
@@ -55,19 +55,19 @@ pub(super) async fn depths(places: &[Place<impl Depth>]) -> Result<BTreeMap<Stri
 }
 
 /// How much work is in progress.
-pub(super) fn work<I>(places: &[Place<I>], depths: &BTreeMap<String, Waiting>) -> u64 {
-    let work = places.iter().filter(|place| place.kind == Kind::Work);
+pub(super) fn work<I>(places: &[WatchedQueue<I>], depths: &BTreeMap<String, Waiting>) -> u64 {
+    let work = places.iter().filter(|place| place.kind == QueueKind::Work);
     work.filter_map(|place| depths.get(place.name)).map(Waiting::all).sum()
 }
 
 /// Waits until no work is in progress and the last uplinks that were acknowledged are stored, or until it is too late.
 pub(super) async fn settle<R, P: Lookup, I: Depth>(
-    books: &Books,
+    accounts: &Accounts,
     stores: &Stores<R, P, I>,
     until: Instant,
 ) -> Result<(), Problem> {
-    let progress = Progress::waiting();
-    let last: Vec<Key> = last(&books.runs)?;
+    let progress = AuditProgress::waiting();
+    let last: Vec<Key> = last(&accounts.runs)?;
     let mut quiet = 0;
     while quiet < LOOKS {
         let work = work(&stores.places, &depths(&stores.places).await?);
@@ -86,19 +86,19 @@ pub(super) async fn settle<R, P: Lookup, I: Depth>(
 }
 
 /// Keys among pulses of the last uplinks that were acknowledged.
-fn last(books: &[Book]) -> Result<Vec<Key>, Problem> {
+fn last(runs: &[ExpectedRun]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
-    for book in books {
-        let hours = (0..book.fleet.hours()).rev();
+    for run in runs {
+        let hours = (0..run.fleet.hours()).rev();
         let due = hours.flat_map(|hour| {
-            let due = (0..book.fleet.spec().devices).rev();
-            due.filter_map(move |n| Some((book.fleet.due(hour, n)?.0, hour)))
+            let due = (0..run.fleet.spec().devices).rev();
+            due.filter_map(move |n| Some((run.fleet.due(hour, n)?.0, hour)))
         });
-        let acknowledged = due.filter(|&(meter, hour)| book.sessions.is_acknowledged(meter, hour));
-        for which in acknowledged.take(LAST / books.len().max(1)) {
-            let session = book.session(which);
+        let acknowledged = due.filter(|&(meter, hour)| run.sessions.is_acknowledged(meter, hour));
+        for which in acknowledged.take(LAST / runs.len().max(1)) {
+            let session = run.session(which);
             let Some(uplink) = session.uplinks.last() else { continue };
-            keys.push(key(&book.fleet.meter(which.0), uplink)?);
+            keys.push(key(&run.fleet.meter(which.0), uplink)?);
         }
     }
     // Two runs may have sessions in common.

@@ -132,7 +132,8 @@ fn messages(runs: &[Recorded]) -> Table {
     let mut table = Table::new("", &[&head[..], &more[..]].concat());
     for run in runs.iter().filter(|run| run.run.measured.burst.is_none()) {
         let (spec, measured, counts) = (&run.run.spec, &run.run.measured, run.counts());
-        let audited = |of: fn(&crate::audit::Counts) -> u64| counts.as_ref().map_or_else(dash, |c| of(c).to_string());
+        let audited =
+            |of: fn(&crate::audit::NetworkCounts) -> u64| counts.as_ref().map_or_else(dash, |c| of(c).to_string());
         table.row([
             run.name.clone(),
             spec.devices.to_string(),

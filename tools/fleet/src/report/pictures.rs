@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::recorded::Recorded;
 use crate::chart::{Axis, Chart, Line};
-use crate::simulate::burst::charts;
+use crate::load::burst::charts;
 
 /// Seconds that make one point: each by itself would be a hedge.
 const PER_POINT: usize = 10;

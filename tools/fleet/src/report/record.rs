@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: [&str; 5] = ["sigfox-callback", "raw-sigfox", "raw-n
 const AT_ONCE: u64 = 60_000;
 
 /// For so long a log that throttles is asked again.
-const PATIENCE: Duration = Duration::from_mins(5);
+const LOG_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Adds up what each function has logged since the run began.
 pub(super) async fn record<L: Log>(
@@ -62,7 +62,7 @@ async fn read(log: &impl Log, between: Range<u64>, mut take: impl FnMut(&LogLine
     let mut from = between.start;
     while from < between.end {
         let to = (from + AT_ONCE).min(between.end);
-        let lines = log.lines(from..to, Instant::now() + PATIENCE).await?;
+        let lines = log.lines(from..to, Instant::now() + LOG_TIMEOUT).await?;
         lines.iter().for_each(&mut take);
         from = to;
     }

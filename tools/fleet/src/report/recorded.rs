@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::invocations::{self, Functions};
 use crate::Problem;
-use crate::audit::{self, Audit, Counts};
+use crate::audit::{self, Audit, NetworkCounts};
 use crate::run::Run;
 
 /// A run, with what is recorded of it.
@@ -46,9 +46,9 @@ impl Recorded {
     }
 
     /// Counts of all networks; `None` if there was no audit of this run alone.
-    pub(super) fn counts(&self) -> Option<Counts> {
+    pub(super) fn counts(&self) -> Option<NetworkCounts> {
         let audit = self.audit.as_ref().filter(|audit| audit.runs.len() == 1)?;
-        let mut all = Counts::default();
+        let mut all = NetworkCounts::default();
         audit.networks.values().for_each(|counts| all.add(counts));
         Some(all)
     }
