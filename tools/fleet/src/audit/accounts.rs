@@ -1,4 +1,4 @@
-//! All runs that were named, to which an item is shown: of which of them it is, or of none.
+//! Accounts of all audited runs: assigns each stored item to the run that sent it, or to none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,17 @@ use crate::Problem;
 use crate::meters::Fleet;
 use crate::run::{Run, Sessions};
 
-/// The runs, and what is of none of them.
+/// The runs, and the items that belong to none of them.
 #[derive(Debug)]
 pub(super) struct Accounts {
     pub(super) runs: Vec<ExpectedRun>,
-    /// Of the fleets' own devices, but no session's.
+    /// Items of the fleets' devices that no session has sent.
     pub(super) strange: UnexpectedItems,
-    /// Items of devices that are of none of the fleets.
+    /// Items of devices outside the fleets.
     pub(super) foreign: u64,
-    /// How large items of these runs are, by network.
+    /// Sizes of the items of these runs, by network.
     pub(super) sizes: BTreeMap<String, Sizes>,
-    /// Of each run, the meters whose points were looked at.
+    /// Comparison of points, by run.
     pub(super) meters: Vec<Meters>,
 }
 
@@ -63,7 +63,7 @@ impl Accounts {
         Self { runs, strange: UnexpectedItems::default(), foreign: 0, sizes: BTreeMap::new(), meters }
     }
 
-    /// Nothing has been seen.
+    /// Forgets what was found.
     pub(super) fn clear(&mut self) {
         self.runs.iter_mut().for_each(ExpectedRun::clear);
         self.meters.fill(Meters::default());
@@ -71,7 +71,7 @@ impl Accounts {
         self.sizes.clear();
     }
 
-    /// Takes in a raw item; of one run only, or of whichever it is.
+    /// Records a raw item; of the run `only`, or of any.
     pub(super) fn raw(&mut self, item: &Item, only: Option<usize>) -> Result<(), Problem> {
         let key = Key::of(item);
         let uplink = match pulsegate_aws::items::uplink_of(item.clone()) {
@@ -98,11 +98,11 @@ impl Accounts {
         Ok(())
     }
 
-    /// Takes in all pulse items of a device; of one run only, or of whichever they are.
+    /// Records all pulse items of a device; of the run `only`, or of any.
     pub(super) fn pulses(&mut self, device: &str, items: Vec<Item>, only: Option<usize>) -> Result<(), Problem> {
         if !self.is_new(device, only) {
             return Err(Problem::Wrong(format!(
-                "the table of pulses told of {device} in several parts, which it promises not to; try --by-key"
+                "the pulses table returned the items of {device} in several parts; try --by-key"
             )));
         }
         let mut of_runs: BTreeMap<usize, Vec<(UplinkPosition, PulseItem)>> = BTreeMap::new();
@@ -130,7 +130,7 @@ impl Accounts {
         of_runs.into_iter().try_for_each(|(number, items)| self.of_run(number, items))
     }
 
-    /// Takes in all that a device has of one run.
+    /// Records all pulse items that a device has in one run.
     fn of_run(&mut self, number: usize, items: Vec<(UplinkPosition, PulseItem)>) -> Result<(), Problem> {
         let run = &mut self.runs[number];
         let mut right = Vec::with_capacity(items.len());
@@ -147,7 +147,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// What somebody says of an uplink that is not stored, or not only.
+    /// Records that an uplink is in quarantine or among dead letters.
     pub(super) fn note(&mut self, device: DeviceId, uplink: &str, deviation: &Deviation) {
         let Some((at, sequence)) = natural_key(uplink) else { return };
         for (number, place) in self.places(device, at, sequence, None).unwrap_or_default() {
@@ -155,7 +155,7 @@ impl Accounts {
         }
     }
 
-    /// The uplinks that have this key: `None` if the device is of none of the fleets.
+    /// The uplinks with this key: `None` if the device is in none of the fleets.
     fn places(
         &self,
         device: DeviceId,
@@ -174,7 +174,7 @@ impl Accounts {
         self.runs.iter().any(|run| run.fleet.number(&device).is_some()).then(Vec::new)
     }
 
-    /// Counts what is of none.
+    /// Counts items that belong to no run.
     fn known(
         &mut self,
         table: &str,
@@ -203,7 +203,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether nothing of this device was shown before.
+    /// Whether this device is seen for the first time.
     fn is_new(&mut self, device: &str, only: Option<usize>) -> bool {
         let Ok(device) = device.parse::<DeviceId>() else { return true };
         let runs = self.runs.iter_mut().enumerate().filter(|(number, _)| only.is_none_or(|only| only == *number));
@@ -214,20 +214,20 @@ impl Accounts {
     }
 }
 
-/// What a run is called: by its directory.
+/// Name of a run: that of its directory.
 fn name(directory: &Path) -> String {
     let name = directory.file_name().unwrap_or(directory.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
-/// Time and sequence out of the sort key of a pulse item.
+/// Parses time and sequence from the sort key of a pulse item.
 fn natural_key(key: &str) -> Option<(At, Option<u32>)> {
     let (at, sequence) = key.split_once('#')?;
     let sequence = if sequence == "-" { None } else { Some(sequence.parse().ok()?) };
     Some((at.parse().ok()?, sequence))
 }
 
-/// How a raw uplink is not as it was sent.
+/// How a raw uplink differs from what was sent.
 fn altered(expected: &Uplink, stored: &Uplink) -> Option<&'static str> {
     if expected.payload != stored.payload {
         Some("other bytes")
@@ -240,7 +240,7 @@ fn altered(expected: &Uplink, stored: &Uplink) -> Option<&'static str> {
     }
 }
 
-/// Whether an item says what is expected, whichever version of the codec has read it.
+/// Whether an item equals the expected one, apart from the codec version.
 fn same(expected: &PulseItem, stored: &PulseItem) -> bool {
     *expected == PulseItem { codec_version: expected.codec_version, ..stored.clone() }
 }

@@ -1,4 +1,4 @@
-//! All of it together.
+//! The audit: waits, reads, counts and judges.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use super::waiting::{self, QueueKind, WatchedQueue};
 use super::{FILE, Options, Stores};
 use crate::Problem;
 
-/// Before the tables are read again, when something that was acknowledged was not in them.
+/// Pause before the tables are read again, if an acknowledged message was missing.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What an audit has found, and those that are to be printed of what is missing.
+/// Result of an audit, and the missing messages to print.
 #[derive(Debug)]
 pub(super) struct AuditResult {
     pub(super) audit: Audit,
     pub(super) missing: Vec<Missing>,
 }
 
-/// Waits, reads, and accounts. When something is missing that was acknowledged, it reads again, until it is there or the time is up: what
-/// is in the stream nobody can ask for.
+/// Waits, reads and counts. If an acknowledged message is missing, it reads again until the message is there or the time is up, because
+/// a stream cannot report its depth.
 pub(super) async fn check<R, P, I>(
     accounts: &mut Accounts,
     stores: &Stores<R, P, I>,
@@ -110,7 +110,7 @@ fn audit<I>(
     audit
 }
 
-/// Why not all is accounted for.
+/// Reasons why not all is accounted for.
 fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> Vec<String> {
     let counts = all(&audit.networks);
     let in_queues = |kind| {
@@ -118,14 +118,14 @@ fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> V
         places.filter_map(|place| audit.queues.get(place.name)).map(Waiting::all).sum::<u64>()
     };
     let unfinished = accounts.runs.iter().filter(|run| !run.complete).count() as u64;
-    // The bits are of whole sessions. Of those that were given up in part, as many have to be there as were acknowledged.
+    // The bits are of whole sessions. In partly acknowledged sessions, the number of acknowledged messages must be stored.
     let acknowledged: u64 = accounts.runs.iter().map(|run| run.acknowledged).sum();
     let in_part = acknowledged.saturating_sub(counts.acknowledged + counts.given_up_stored);
     let reasons = [
-        (unfinished, "runs that have not come to their end (fleet load --resume goes on with one)"),
+        (unfinished, "unfinished runs (fleet load --resume continues one)"),
         (counts.lost, "acknowledged or stored in one table, and not in both"),
         (in_part, "acknowledged, of sessions that were given up in part, and not stored"),
-        (counts.altered, "stored otherwise than it was sent"),
+        (counts.altered, "stored, but not as sent"),
         (counts.quarantined, "in quarantine"),
         (counts.dead_letters.max(in_queues(QueueKind::DeadLetters)), "among dead letters"),
         (in_queues(QueueKind::Work), "still in queues"),
@@ -145,11 +145,11 @@ fn not_looked_at(failed: &FailedMessages, options: &Options) -> Vec<String> {
     if options.by_key {
         not.push("what is in the tables that these runs have not sent".to_owned());
     }
-    not.extend(failed.more.iter().map(|place| format!("some of what is in the queue {place}: it is too much")));
+    not.extend(failed.more.iter().map(|place| format!("part of the queue {place}: it has too many messages")));
     not
 }
 
-/// Counts of all networks together.
+/// Sum of the counts of all networks.
 pub(super) fn all(networks: &BTreeMap<String, NetworkCounts>) -> NetworkCounts {
     let mut all = NetworkCounts::default();
     for each in networks.values() {
@@ -158,7 +158,7 @@ pub(super) fn all(networks: &BTreeMap<String, NetworkCounts>) -> NetworkCounts {
     all
 }
 
-/// Leaves `audit.json` in the directory of each run.
+/// Writes `audit.json` into the directory of each run.
 pub(super) fn leave(found: &AuditResult, options: &Options) -> Result<(), Problem> {
     for directory in &options.runs {
         let file = directory.join(FILE);

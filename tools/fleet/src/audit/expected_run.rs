@@ -1,4 +1,4 @@
-//! A run, and which of its uplinks are stored.
+//! A run as the tables should hold it, and which of its uplinks are stored.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::Problem;
 use crate::meters::{self, Fleet, Session};
 use crate::run::{Measured, Sessions};
 
-/// So many uplinks of a session can be told apart: a bit for each.
+/// Maximum number of uplinks in a session: one bit each.
 const MOST: usize = 8;
 
 /// A session of a meter.
@@ -21,42 +21,42 @@ pub(super) type SessionId = (u32, u32);
 /// A run.
 #[derive(Debug)]
 pub(super) struct ExpectedRun {
-    /// What it is called.
+    /// Name of the run.
     pub(super) name: String,
     pub(super) fleet: Fleet,
     pub(super) sessions: Sessions,
-    /// Whether the fleet has lived its time.
+    /// Whether the run has reached its end.
     pub(super) complete: bool,
-    /// How many messages it has sent, and of how many it was told that they are durable.
+    /// Numbers of sent and acknowledged messages.
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
     raw: Stored,
     pulses: Stored,
-    /// The meters whose pulses were all shown.
+    /// Meters whose pulses have been compared.
     pub(super) compared: FixedBitSet,
-    /// Uplinks of which something is known beside where they are stored: by meter, hour and position.
+    /// Uplinks that are not stored as sent, or were set aside: by meter, hour and position.
     pub(super) deviations: BTreeMap<(u32, u32, usize), Deviation>,
 }
 
-/// Of each session, which of its uplinks are stored.
+/// Bits of each session: which of its uplinks are stored.
 #[derive(Debug)]
 struct Stored {
     devices: usize,
     bits: Vec<u8>,
 }
 
-/// What is known of an uplink that is not as it should be.
+/// Deviation of an uplink from what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deviation {
-    /// It is in quarantine, for this reason.
+    /// In quarantine, with the reason.
     Quarantined(String),
-    /// It is among dead letters.
+    /// Among dead letters.
     DeadLetter,
-    /// It is stored, but not as it was sent.
+    /// Stored, but not as it was sent.
     Altered(String),
 }
 
-/// An uplink of a session.
+/// Position of an uplink in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UplinkPosition {
     pub(super) meter: u32,
@@ -73,7 +73,7 @@ impl ExpectedRun {
         Self { name, fleet, sessions, complete, sent, acknowledged, raw, pulses, compared, deviations: BTreeMap::new() }
     }
 
-    /// Nothing has been seen.
+    /// Forgets what was found.
     pub(super) fn clear(&mut self) {
         self.raw.bits.fill(0);
         self.pulses.bits.fill(0);
@@ -81,21 +81,21 @@ impl ExpectedRun {
         self.compared.clear();
     }
 
-    /// Which uplink of the fleet has this key: `None` if this device is not of the fleet, and `Some(None)` if it is, but has sent no
-    /// such one.
-    #[expect(clippy::option_option, reason = "a stranger's and a strange uplink are two things")]
+    /// The uplink of the fleet with this key: `None` if the device is not in the fleet, `Some(None)` if it is, but has sent no
+    /// such uplink.
+    #[expect(clippy::option_option, reason = "an unknown device and an unknown uplink are different cases")]
     pub(super) fn find(&self, device: &DeviceId, at: At, sequence: Option<u32>) -> Option<Option<UplinkPosition>> {
         let meter = self.fleet.number(device)?;
         let place = self.fleet.hour_of(meter, at, sequence);
         Some(place.map(|(hour, position)| UplinkPosition { meter, hour, position }))
     }
 
-    /// A session, with what its meter had counted by then.
+    /// A session, with the counter reading of its meter.
     pub(super) fn session(&self, (meter, hour): SessionId) -> Session {
         self.fleet.session(meter, hour, self.fleet.counted(meter, hour))
     }
 
-    /// An uplink as it should have come in.
+    /// An uplink as it should be stored.
     pub(super) fn uplink(&self, place: UplinkPosition) -> Result<Uplink, Problem> {
         let UplinkPosition { meter, hour, position } = place;
         let session = self.session((meter, hour));
@@ -115,8 +115,8 @@ impl ExpectedRun {
         self.pulses.set(place)
     }
 
-    /// Notes what is known of an uplink. What was noted first stays, unless it is worse: what is in quarantine may be stored all the
-    /// same, and what is stored otherwise than it was sent may not.
+    /// Records a deviation. The first one stays, but `Altered` replaces others: an uplink in quarantine may have been stored
+    /// since, which is correct, but altered content is always an error.
     pub(super) fn note(&mut self, place: UplinkPosition, deviation: Deviation) {
         let noted =
             self.deviations.entry((place.meter, place.hour, place.position)).or_insert_with(|| deviation.clone());
@@ -138,13 +138,13 @@ impl ExpectedRun {
         self.raw.of(which) | self.pulses.of(which) > 0
     }
 
-    /// How many of a session's uplinks are stored as pulses.
+    /// Number of a session's uplinks that are stored as pulses.
     pub(super) fn pulses_of(&self, which: SessionId) -> usize {
         self.pulses.of(which).count_ones() as usize
     }
 }
 
-/// An uplink of a meter as the pipeline is to have it.
+/// An uplink of a meter as the pipeline should store it.
 pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
     let wrong =
         |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
@@ -163,7 +163,7 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
     })
 }
 
-/// The key that an uplink of a meter has among pulses.
+/// Key of an uplink in the pulses table.
 pub(crate) fn key(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Key, Problem> {
     let uplink = as_sent(meter, sent)?;
     Ok(Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() })

@@ -1,4 +1,4 @@
-//! What is in quarantine and among dead letters, without taking anything from it.
+//! Inspects quarantine and dead letters without removing messages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,26 +13,26 @@ use super::read::soon;
 use super::waiting::{QueueKind, WatchedQueue};
 use crate::Problem;
 
-/// Long enough to look at all of it, so that nothing is met twice.
+/// Visibility time-out: long enough to read the whole queue, so that no message is received twice.
 const HOLD: Duration = Duration::from_mins(2);
 
-/// No more are looked at: each is held until the end, and a queue lets nobody hold more than 120,000.
+/// Maximum messages to inspect: each is held until the end, and SQS allows at most 120,000 in flight.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
 const MOST: usize = 20_000;
 
-/// So many answers in a row with nothing new in them, and there is nothing more.
+/// Consecutive receives without a new message after which a queue counts as read.
 const IDLE: usize = 2;
 
-/// What has been looked at.
+/// Result of the inspection.
 #[derive(Debug, Default)]
 pub(super) struct FailedMessages {
-    /// Records in quarantine of which nobody can tell the uplink.
+    /// Records in quarantine whose uplink is unknown.
     pub(super) unknown: u64,
-    /// Places with more than was looked at.
+    /// Queues with more messages than were inspected.
     pub(super) more: Vec<&'static str>,
 }
 
-/// Tells the books what they have in quarantine and among dead letters.
+/// Records in the accounts what is in quarantine and among dead letters.
 pub(super) async fn inspect(
     accounts: &mut Accounts,
     places: &[WatchedQueue<impl ReceiveQueue>],
@@ -42,7 +42,7 @@ pub(super) async fn inspect(
         let mut held = BTreeMap::new();
         let looked = look(place, &mut held).await;
         let handles: Vec<String> = held.values().map(|message| message.handle.clone()).collect();
-        // What is not given back now comes back by itself.
+        // Messages that are not returned here become visible again after `HOLD`.
         place.inbox.give_back(&handles, soon()).await;
         looked?;
         if held.len() >= MOST {
@@ -56,7 +56,7 @@ pub(super) async fn inspect(
     Ok(failed)
 }
 
-/// Holds all that is there, by ID.
+/// Receives all messages of a queue, by ID.
 async fn look(place: &WatchedQueue<impl ReceiveQueue>, held: &mut BTreeMap<String, Received>) -> Result<(), Problem> {
     let mut idle = 0;
     while idle < IDLE && held.len() < MOST {
@@ -68,7 +68,7 @@ async fn look(place: &WatchedQueue<impl ReceiveQueue>, held: &mut BTreeMap<Strin
     Ok(())
 }
 
-/// Whether it is known of which uplinks a message is, theirs or others'.
+/// Records a message. Returns whether its uplinks are known, of these runs or of others.
 fn note(accounts: &mut Accounts, kind: QueueKind, body: &str) -> bool {
     if kind == QueueKind::DeadLetters {
         return note_members(accounts, body.as_bytes(), &Deviation::DeadLetter);

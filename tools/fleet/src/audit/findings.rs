@@ -7,62 +7,62 @@ use pulsegate_model::device::Network;
 use pulsegate_pipeline::ports::Waiting;
 use serde::{Deserialize, Serialize};
 
-/// Of what there may be millions of, so many are named.
+/// Examples that are listed: there may be millions of items.
 pub(super) const MOST_NAMED: usize = 20;
 
-/// What an audit has found. In the directory of a run as `audit.json`.
+/// Result of an audit. Written as `audit.json` into the directory of each run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Audit {
-    /// When it was done: RFC 3339.
+    /// Time of the audit: RFC 3339.
     pub at: String,
-    /// The runs that it was done of, by the names of their directories.
+    /// Audited runs, by the names of their directories.
     pub runs: Vec<String>,
     /// Whether all is accounted for.
     pub ok: bool,
-    /// If not, why not.
+    /// Reasons why not.
     pub wrong: Vec<String>,
     /// Counts, by network: `sigfox`, `nbiot`.
     pub networks: BTreeMap<String, NetworkCounts>,
-    /// Meters whose points were compared with what they counted.
+    /// Comparison of the points of meters with what they counted.
     pub meters: Meters,
-    /// Items of the fleets' own devices that no session has sent, and some of them.
+    /// Items of the fleets' devices that no session has sent.
     pub strange: UnexpectedItems,
-    /// Items of other devices; whatever they are, they are not of these runs.
+    /// Items of other devices, which do not belong to these runs.
     pub foreign: u64,
-    /// How large items are, by network.
+    /// Sizes of items, by network.
     pub sizes: BTreeMap<String, Sizes>,
-    /// What was in the queues in the end, by their names.
+    /// Depths of the queues at the end, by name.
     pub queues: BTreeMap<String, Waiting>,
-    /// Records in quarantine that nobody can tell the uplink of.
+    /// Records in quarantine whose uplink is unknown.
     pub quarantined_unknown: u64,
-    /// What was not looked at.
+    /// What the audit has not examined.
     pub not_looked_at: Vec<String>,
 }
 
-/// How large items are, as the tables count.
+/// Sizes of items, as DynamoDB counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Of raw items.
     pub raw: Size,
     /// Of pulse items.
     pub pulses: Size,
-    /// Bytes of the same uplinks in messages of the queues, without what is around them.
+    /// Bytes of the same uplinks in queue messages, without the envelope.
     pub message_bytes: u64,
 }
 
 /// Items of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
-    /// How many were looked at.
+    /// Number of items.
     pub items: u64,
-    /// Their bytes, names of attributes included.
+    /// Bytes, attribute names included.
     pub bytes: u64,
-    /// Write units: of each, one for each 1,024 bytes begun.
+    /// Write units: one per item and started 1,024 bytes.
     pub units: u64,
 }
 
 impl Sizes {
-    /// Adds others.
+    /// Adds another.
     pub fn add(&mut self, other: &Self) {
         self.raw.add(&other.raw);
         self.pulses.add(&other.pulses);
@@ -85,21 +85,21 @@ impl Size {
     }
 }
 
-/// Counts of messages. One of a series is one.
+/// Counts of messages. Each message of a series counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NetworkCounts {
-    /// Given to a network.
+    /// Handed to the network.
     pub sent: u64,
-    /// Of these, in sessions of which every message was acknowledged.
+    /// Of these, in fully acknowledged sessions.
     pub acknowledged: u64,
     /// Given up by the meter or by the Sigfox cloud, or not acknowledged by the end of the run.
     pub given_up: u64,
-    /// Of those, in the table of pulses all the same: only the acknowledgement was lost.
+    /// Of those, found in the pulses table: only the acknowledgement was lost.
     pub given_up_stored: u64,
-    /// In the raw table, to the byte.
+    /// In the raw table, byte for byte.
     pub raw: u64,
-    /// In the table of pulses.
+    /// In the pulses table.
     pub pulses: u64,
     /// In quarantine.
     pub quarantined: u64,
@@ -107,31 +107,31 @@ pub struct NetworkCounts {
     pub dead_letters: u64,
     /// Stored, but not as sent.
     pub altered: u64,
-    /// Stored, and not noted as sent: the simulator was killed in between.
+    /// Stored, but not recorded as sent: the load generator was killed in between.
     pub unnoted: u64,
-    /// Acknowledged or stored raw, and not in the table of pulses; or the other way round.
+    /// Acknowledged or stored raw, but not in the pulses table; or the other way round.
     pub lost: u64,
 }
 
-/// Meters, by how their points compare with what they counted.
+/// Numbers of meters, by the comparison of their points with what they counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meters {
-    /// Every point and the total.
+    /// Every point and the total match.
     pub right: u64,
-    /// Not.
+    /// Some point or the total differs.
     pub wrong: u64,
-    /// Not to be compared: part of a session is missing.
+    /// Not comparable: part of a session is missing.
     pub in_part: u64,
-    /// Some of those that are wrong.
+    /// Examples of wrong meters.
     pub examples: Vec<String>,
 }
 
-/// What nobody has sent.
+/// Items that no session has sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnexpectedItems {
-    /// How many.
+    /// Number.
     pub items: u64,
-    /// Some of them.
+    /// Examples.
     pub examples: Vec<String>,
 }
 
@@ -145,7 +145,7 @@ impl UnexpectedItems {
 }
 
 impl Meters {
-    /// Adds others.
+    /// Adds another.
     pub(super) fn add(&mut self, other: &Self) {
         self.right += other.right;
         self.wrong += other.wrong;
@@ -156,7 +156,7 @@ impl Meters {
 }
 
 impl NetworkCounts {
-    /// Adds others.
+    /// Adds another.
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.acknowledged += other.acknowledged;
@@ -172,7 +172,7 @@ impl NetworkCounts {
     }
 }
 
-/// The name of a network in counts.
+/// Names of the networks, as in `Audit::networks`.
 pub(super) fn networks() -> [String; 2] {
     [Network::Sigfox, Network::Nbiot].map(|network| network.to_string())
 }

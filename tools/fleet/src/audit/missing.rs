@@ -1,4 +1,4 @@
-//! What is not there, uplink by uplink.
+//! List of uplinks that are missing or altered.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -11,17 +11,17 @@ use super::expected_run::{Deviation, ExpectedRun, key};
 use crate::Problem;
 use crate::meters::{Meter, Uplink};
 
-/// Where an uplink that is not stored twice was last seen.
+/// The last stage of an uplink that is not stored both raw and as pulses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Stage {
-    /// At its meter, or at the Sigfox cloud, which has given up.
+    /// The meter or the Sigfox cloud has given up.
     NeverAcknowledged,
-    /// It was acknowledged, and is not in the raw table.
+    /// Acknowledged, but not in the raw table.
     NotRaw,
-    /// It is in the raw table, and not among pulses.
+    /// In the raw table, but not in the pulses table.
     NotPulses,
-    /// It is among pulses, and not in the raw table.
+    /// In the pulses table, but not in the raw table.
     PulsesOnly,
     /// In quarantine.
     Quarantined,
@@ -31,15 +31,15 @@ pub(super) enum Stage {
     Altered,
 }
 
-/// An uplink that is not stored twice as it was sent.
+/// An uplink that is not stored as sent in both tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Missing {
     run: String,
     pub(super) device: DeviceId,
-    /// The hour of the session, from 0 on, and which uplink of it.
+    /// Hour of the session, from 0, and position in the session.
     pub(super) session: u32,
     pub(super) position: usize,
-    /// The sort key that it has, or would have, among pulses.
+    /// Sort key in the pulses table.
     pub(super) uplink: String,
     pub(super) stage: Stage,
     pub(super) acknowledged: bool,
@@ -51,7 +51,7 @@ impl Stage {
     pub(super) fn of(deviation: Option<&Deviation>, acknowledged: bool, raw: bool, pulses: bool) -> Option<Self> {
         match (deviation, raw, pulses) {
             (Some(Deviation::Altered(_)), ..) => Some(Self::Altered),
-            // Sent again after quarantine, or stored on another way: no longer missing.
+            // Replayed after quarantine, or stored by another delivery: no longer missing.
             (_, true, true) => None,
             (Some(Deviation::Quarantined(_)), ..) => Some(Self::Quarantined),
             (Some(Deviation::DeadLetter), ..) => Some(Self::DeadLetter),
@@ -62,7 +62,7 @@ impl Stage {
         }
     }
 
-    /// For people.
+    /// Printed name.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::NeverAcknowledged => "never acknowledged",
@@ -102,7 +102,7 @@ impl Missing {
     }
 }
 
-/// Those that are printed, and the file for all.
+/// The first missing uplinks, which are printed, and the file with all of them.
 #[derive(Debug)]
 pub(super) struct List {
     pub(super) first: Vec<Missing>,
@@ -124,7 +124,7 @@ impl List {
             let line = serde_json::to_string(&missing).map_err(std::io::Error::from);
             line.and_then(|line| writeln!(file, "{line}")).map_err(|e| Problem::File(name.clone(), e))?;
         }
-        // What is somebody's fault goes before what is the network's.
+        // Failures of the pipeline are listed before losses of the network.
         let is_worse = |other: &Missing| other.stage == Stage::NeverAcknowledged && missing.stage != other.stage;
         if self.first.len() < self.most {
             self.first.push(missing);

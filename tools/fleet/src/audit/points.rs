@@ -1,4 +1,4 @@
-//! The points of a meter against what it counted.
+//! Compares the points of a meter with what it counted.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use pulsegate_model::pulse::PulseItem;
 use super::expected_run::{ExpectedRun, UplinkPosition};
 use crate::meters::{Expected, consumption};
 
-/// How a meter's points compare.
+/// Result of comparing a meter's points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Compared {
-    /// They are what it counted, and so is their total.
+    /// Points and total match.
     Right,
-    /// They are not; who, and in what.
+    /// They differ: device and difference.
     Wrong(String),
-    /// Some uplink of a session is not there, so nobody can say.
+    /// Not comparable: some uplink of a session is missing.
     InPart,
 }
 
-/// Compares what is stored of a meter with what the sessions that it is of have to end as.
+/// Compares the stored items of a meter with what their sessions should yield.
 pub(super) fn compare(run: &ExpectedRun, items: Vec<(UplinkPosition, PulseItem)>) -> Compared {
     let Some(meter) = items.first().map(|(place, _)| place.meter) else { return Compared::InPart };
     let mut hours: Vec<u32> = items.iter().map(|(place, _)| place.hour).collect();
@@ -51,7 +51,7 @@ pub(super) fn compare(run: &ExpectedRun, items: Vec<(UplinkPosition, PulseItem)>
     }
 }
 
-/// All points, and what could not be made one.
+/// All points, dated and undated.
 fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>) -> Vec<Expected> {
     let of_channel = |(channel, points): (&pulsegate_model::codec::Channel, &Points)| {
         let point = |at, index| Expected { channel: channel.to_string(), at, index };
@@ -62,7 +62,7 @@ fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>) -> Vec<E
     channels.iter().flat_map(of_channel).collect()
 }
 
-/// The first difference of two lists in order.
+/// The first difference of two sorted lists.
 fn differ(expected: &[Expected], found: &[Expected]) -> Option<String> {
     let shown = |point: &Expected| {
         let at = point.at.map_or_else(|| "an unknown time".to_owned(), |at| at.to_string());

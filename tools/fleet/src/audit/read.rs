@@ -1,4 +1,4 @@
-//! Brings the books all items of both tables.
+//! Reads all items of both tables into the accounts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,14 +16,14 @@ use super::expected_run::{ExpectedRun, as_sent};
 use super::progress::AuditProgress;
 use crate::Problem;
 
-/// For so long whatever refuses or throttles is asked again.
+/// How long failed or throttled reads are retried.
 const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Items of a page: more than any page holds, which ends at 1 MB.
+/// Maximum items of a page: more than fit into the 1 MB limit.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.Pagination>)
 const PAGE: usize = 10_000;
 
-/// Requests for keys at once. Each becomes several.
+/// Concurrent lookups. Each makes several requests.
 const AT_ONCE: usize = 2;
 
 /// Which table.
@@ -39,7 +39,7 @@ pub(super) fn soon() -> Instant {
     Instant::now() + READ_TIMEOUT
 }
 
-/// Reads a table from one end to the other.
+/// Scans a table.
 pub(super) async fn whole(
     accounts: &mut Accounts,
     which: TableKind,
@@ -71,7 +71,7 @@ pub(super) async fn whole(
     Ok(())
 }
 
-/// Keeps the items of a device together, until the first of another one.
+/// Gathers the items of a device, until the first item of another one.
 fn gather(accounts: &mut Accounts, together: &mut Vec<Item>, item: Item) -> Result<(), Problem> {
     if together.last().is_some_and(|last| device(last) != device(&item)) {
         shown(accounts, together, None)?;
@@ -95,7 +95,7 @@ fn device(item: &Item) -> Cow<'_, str> {
     }
 }
 
-/// Asks a table for what was sent.
+/// Looks up the sent uplinks in a table.
 pub(super) async fn by_key(
     accounts: &mut Accounts,
     which: TableKind,
@@ -119,7 +119,7 @@ pub(super) async fn by_key(
     Ok(())
 }
 
-/// The meters that have sent anything, and of how many one request takes the keys.
+/// The meters that have sent anything, and the number of meters per lookup.
 fn some_meters(run: &ExpectedRun) -> (Vec<u32>, usize) {
     let hours = run.fleet.hours();
     let has_sent = |&meter: &u32| (0..hours).any(|hour| run.sessions.is_sent(meter, hour));
@@ -127,7 +127,7 @@ fn some_meters(run: &ExpectedRun) -> (Vec<u32>, usize) {
     (meters, (MAX_KEYS / hours.max(1) as usize).max(1))
 }
 
-/// The keys of all that these have sent.
+/// Keys of everything that these meters have sent.
 fn keys(run: &ExpectedRun, which: TableKind, meters: &[u32]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
     for &meter in meters {
@@ -143,7 +143,7 @@ fn keys(run: &ExpectedRun, which: TableKind, meters: &[u32]) -> Result<Vec<Key>,
     Ok(keys)
 }
 
-/// Shows what was found, in no order, of one run.
+/// Records the items that were found for one run; they are in no order.
 fn take(accounts: &mut Accounts, which: TableKind, items: Vec<Item>, number: usize) -> Result<(), Problem> {
     if which == TableKind::Raw {
         return items.iter().try_for_each(|item| accounts.raw(item, Some(number)));

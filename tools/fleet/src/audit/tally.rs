@@ -9,7 +9,7 @@ use super::missing::{Missing, Stage};
 use crate::Problem;
 
 impl Accounts {
-    /// Goes through every session. What is not there, or not as it should be, is told one by one.
+    /// Counts every session. Calls `missing` for each message that is missing or altered.
     pub(super) fn tally(
         &self,
         mut missing: impl FnMut(Missing) -> Result<(), Problem>,
@@ -51,7 +51,7 @@ impl ExpectedRun {
         Ok(())
     }
 
-    /// Counts an uplink. Where it was last seen, unless all is well.
+    /// Counts an uplink. Returns the last stage that it reached, or `None` if it is stored correctly.
     fn count(&self, (meter, hour): (u32, u32), position: usize, counts: &mut NetworkCounts) -> Option<Stage> {
         let is_sent = self.sessions.is_sent(meter, hour);
         let is_acknowledged = is_sent && self.sessions.is_acknowledged(meter, hour);
@@ -75,7 +75,7 @@ impl ExpectedRun {
             Some(Stage::NotRaw | Stage::NotPulses | Stage::PulsesOnly) => counts.lost += 1,
             Some(Stage::NeverAcknowledged) | None => {}
         }
-        // The rest of a session that was never sent has not been sent either.
+        // The session was not recorded as sent, so its other messages need not be there.
         stage.filter(|stage| is_sent || *stage != Stage::NeverAcknowledged)
     }
 }

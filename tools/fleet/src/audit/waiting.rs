@@ -1,4 +1,4 @@
-//! Queues, and whether anything is still on its way.
+//! Waits until the queues are empty and the last uplinks are stored.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,38 +14,38 @@ use super::progress::AuditProgress;
 use super::read::soon;
 use crate::Problem;
 
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A queue that is empty for so many looks is: it counts what is in it one machine after the other.
+/// Consecutive checks in which a queue must be empty: SQS depths are approximate.
 const LOOKS: usize = 2;
 
-/// So many of the last uplinks that were acknowledged are looked for: a stream has no depth that could be asked for.
+/// Number of last acknowledged uplinks to look up, because a stream cannot report its depth.
 const LAST: usize = 500;
 
-/// A queue.
+/// A queue that the audit reads.
 #[derive(Debug)]
 pub struct WatchedQueue<I> {
-    /// What it is called.
+    /// Name.
     pub name: &'static str,
-    /// What waits there.
+    /// Kind of its messages.
     pub kind: QueueKind,
     /// The queue.
     pub inbox: I,
 }
 
-/// What waits in a queue.
+/// Kind of the messages in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueKind {
     /// Work in progress.
     Work,
-    /// What could not be stored.
+    /// Messages that could not be stored.
     DeadLetters,
-    /// What cannot be read.
+    /// Messages that cannot be parsed.
     Quarantine,
 }
 
-/// How much is in each queue.
+/// Depth of each queue.
 pub(super) async fn depths(places: &[WatchedQueue<impl Depth>]) -> Result<BTreeMap<String, Waiting>, ReadError> {
     let mut depths = BTreeMap::new();
     for place in places {
@@ -54,13 +54,13 @@ pub(super) async fn depths(places: &[WatchedQueue<impl Depth>]) -> Result<BTreeM
     Ok(depths)
 }
 
-/// How much work is in progress.
+/// Number of messages in work queues.
 pub(super) fn work<I>(places: &[WatchedQueue<I>], depths: &BTreeMap<String, Waiting>) -> u64 {
     let work = places.iter().filter(|place| place.kind == QueueKind::Work);
     work.filter_map(|place| depths.get(place.name)).map(Waiting::all).sum()
 }
 
-/// Waits until no work is in progress and the last uplinks that were acknowledged are stored, or until it is too late.
+/// Waits until the work queues are empty and the last acknowledged uplinks are stored, or until `until`.
 pub(super) async fn settle<R, P: Lookup, I: Depth>(
     accounts: &Accounts,
     stores: &Stores<R, P, I>,
@@ -73,7 +73,7 @@ pub(super) async fn settle<R, P: Lookup, I: Depth>(
         let work = work(&stores.places, &depths(&stores.places).await?);
         let found = if work == 0 { stores.pulses.get(&last, soon()).await?.items.len() } else { 0 };
         let there = format!("{work} messages in queues, {found} of the last {} stored", last.len());
-        progress.say(format!("waiting for what is on its way: {there}"));
+        progress.say(format!("waiting for messages in transit: {there}"));
         quiet = if work == 0 && found == last.len() { quiet + 1 } else { 0 };
         if Instant::now() >= until {
             break;
@@ -85,7 +85,7 @@ pub(super) async fn settle<R, P: Lookup, I: Depth>(
     Ok(())
 }
 
-/// Keys among pulses of the last uplinks that were acknowledged.
+/// Keys, in the pulses table, of the last acknowledged uplinks.
 fn last(runs: &[ExpectedRun]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
     for run in runs {
