@@ -58,7 +58,9 @@ impl Stack {
     pub fn required(&self, name: &str) -> Result<&str, Problem> {
         self.optional(name).ok_or_else(|| {
             Problem::Wrong(match &self.file {
-                Some(file) => format!("{} does not set {name}; does the file belong to the running stack?", file.display()),
+                Some(file) => {
+                    format!("{} does not set {name}; does the file belong to the running stack?", file.display())
+                }
                 None => format!("{name} is not set; start a stack (make up), or name its file with --env"),
             })
         })

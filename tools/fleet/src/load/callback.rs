@@ -1,4 +1,4 @@
-//! What the Sigfox cloud sends for its messages, as the customer has typed it into its back end: see `docs/sigfox.md`.
+//! Requests of the Sigfox cloud, as configured in its back end: see `docs/sigfox.md`.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use serde_json::json;
 
 use super::ledger::Message;
 
-/// A message that a device type's callback is to bring.
+/// A message to be delivered by the callback of a device type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Callback {
-    /// Which it is.
+    /// The message.
     pub(super) message: Message,
     /// The device type.
     pub(super) profile: &'static str,
-    /// Who sent it.
+    /// The device.
     pub(super) device: DeviceId,
     /// When the network received it.
     pub(super) at: At,
-    /// Its number.
+    /// Its sequence number.
     pub(super) sequence: u32,
     /// Its bytes.
     pub(super) data: Box<[u8]>,
@@ -30,29 +30,29 @@ pub(super) struct Callback {
 /// A request for messages of one device type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
-    /// One, or the lines of a batch.
+    /// One callback, or the lines of a batch.
     pub(super) callbacks: Vec<Callback>,
-    /// How often it has been repeated.
+    /// Number of repetitions so far.
     pub(super) repetitions: u8,
 }
 
 impl Request {
-    /// For these, of which there is one at least.
+    /// A request for at least one callback.
     pub(super) fn new(callbacks: Vec<Callback>) -> Self {
         Self { callbacks, repetitions: 0 }
     }
 
-    /// Scope callback it is.
+    /// Device type of the callbacks.
     pub(super) fn profile(&self) -> &'static str {
         self.callbacks.first().map_or("", |callback| callback.profile)
     }
 
-    /// The body of a single callback, after the template of `docs/sigfox.md`: JSON.
+    /// JSON body of a single callback, by the template of `docs/sigfox.md`.
     pub(super) fn single(&self) -> String {
         self.callbacks.first().map(Callback::body).unwrap_or_default()
     }
 
-    /// The body of a batch: a form, into which Sigfox moves the query `?batch={batch}`.
+    /// Body of a batch: a form, into which Sigfox moves the query `?batch={batch}`.
     pub(super) fn batch(&self) -> String {
         let profile = profile::find(Network::Sigfox, self.profile());
         let pattern = profile.map_or(Callbacks::default().uplink_line, |profile| profile.callbacks.uplink_line);
@@ -102,7 +102,7 @@ impl Callback {
         })
     }
 
-    /// How it was received: some levels that are the same each time it is told.
+    /// Made-up reception levels, a function of the message.
     fn radio(&self) -> Radio {
         let lot = self.message.meter.wrapping_mul(0x9E37_79B9) ^ self.message.hour.wrapping_mul(0x85EB_CA6B);
         Radio {

@@ -1,31 +1,31 @@
-//! CoAP (RFC 7252) from the meter's side: the request around a sealed uplink, and what may come back.
+//! CoAP (RFC 7252) from the meter's side: requests with an uplink, and the answers to them.
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
 
 use super::sealed::{Acknowledged, MasterKey};
 
-/// What the bridge says in CoAP.
+/// An answer of the bridge in CoAP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CoapAnswer {
-    /// An empty acknowledgement: the request with this message ID has arrived, and its answer comes later.
+    /// An empty ACK: the request with this message ID has arrived, and its answer follows.
     Promised(u16),
-    /// A 2.04 whose payload acknowledges an uplink. If it is a message of its own, it wants the message ID confirmed.
+    /// A 2.04 whose payload acknowledges an uplink. `confirm`: the message ID to acknowledge, if it is a separate response.
     Durable { acknowledged: Acknowledged, confirm: Option<u16> },
-    /// A 2.01 with a token of [`post_in_the_clear`]. Nothing proves whose it is.
+    /// A 2.01 with a token of [`post_in_the_clear`]. It is not authenticated.
     Created { name: (u32, u32), confirm: Option<u16> },
-    /// A code that refuses or puts off. It is not sealed, so nothing follows from it but that it is counted.
+    /// An error code. It is not sealed, so it is only counted.
     Refused { confirm: Option<u16> },
-    /// Nothing that a meter knows what to do with.
+    /// Anything else.
     Noise,
 }
 
-/// A confirmable POST of a sealed uplink to the path of its profile. The counter is the token and, its low half, the message ID, as the protocol's
-/// page suggests: so those of two meters behind one address are the same often enough.
+/// A confirmable POST of a sealed uplink to the path of its profile. The counter is the token, and its low half the message ID, as the protocol's
+/// page suggests, so message IDs of meters behind one address often collide.
 pub(super) fn post(profile: &str, counter: u32, sealed: Vec<u8>) -> Vec<u8> {
     confirmable(profile, counter, counter.to_be_bytes().to_vec(), sealed)
 }
 
-/// The same of an Efento logger's measurements, in the clear: only the token tells whose and which an answer is.
+/// A POST of an Efento logger's measurements, in clear text: only the token identifies meter and uplink of an answer.
 pub(super) fn post_in_the_clear(name: (u32, u32), payload: Vec<u8>) -> Vec<u8> {
     const MEASUREMENTS: &str = "m";
     let (meter, checksum) = name;
@@ -40,28 +40,28 @@ fn confirmable(path: &str, number: u32, token: Vec<u8>, payload: Vec<u8>) -> Vec
     packet.set_token(token);
     packet.add_option(CoapOption::UriPath, path.as_bytes().to_vec());
     packet.payload = payload;
-    // It fails for what is longer than 1,280 bytes or has a part too long for an option; neither is ever sent.
+    // Fails for packets of more than 1,280 bytes or too long options; neither is ever sent.
     packet.to_bytes().unwrap_or_default()
 }
 
-/// The message ID of the request that had this counter.
+/// Message ID of the request with this counter.
 pub(super) fn message_id(counter: u32) -> u16 {
     (counter & 0xFFFF) as u16
 }
 
-/// An empty acknowledgement, of an answer that came as a message of its own.
+/// An empty ACK for a separate response.
 pub(super) fn confirmation(message_id: u16) -> [u8; 4] {
     const VERSION_1_ACK: u8 = 0x60;
     let [high, low] = message_id.to_be_bytes();
     [VERSION_1_ACK, 0, high, low]
 }
 
-/// Whether a datagram may be CoAP: version 1 is in its first two bits, and a sealed acknowledgement begins with others.
+/// Whether a datagram may be CoAP: its first two bits are version 1; those of a sealed acknowledgement differ.
 pub(super) fn may_be(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| first >> 6 == 1)
 }
 
-/// What a datagram says.
+/// Parses a datagram.
 pub(super) fn parse_answer(datagram: &[u8], key: &MasterKey) -> CoapAnswer {
     let Ok(packet) = Packet::from_bytes(datagram) else { return CoapAnswer::Noise };
     let (kind, id) = (packet.header.get_type(), packet.header.message_id);
@@ -70,7 +70,7 @@ pub(super) fn parse_answer(datagram: &[u8], key: &MasterKey) -> CoapAnswer {
         MessageClass::Empty if kind == MessageType::Acknowledgement => CoapAnswer::Promised(id),
         MessageClass::Response(ResponseType::Changed) => match key.acknowledged(&packet.payload) {
             Some(acknowledged) => CoapAnswer::Durable { acknowledged, confirm },
-            // Not the bridge's, whoever it is; so it is not confirmed either.
+            // Not from the bridge, so it is not confirmed.
             None => CoapAnswer::Noise,
         },
         MessageClass::Response(ResponseType::Created) => {

@@ -1,4 +1,4 @@
-//! What of a stack a fleet needs: addresses and secrets. What none of its meters needs is not asked for.
+//! Addresses and secrets of a stack. Only those that the fleet's meters need are required.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::Problem;
 use crate::meters::{Fleet, Transport};
 use crate::stack::Stack;
 
-/// Ways to a stack.
+/// Connections to a stack.
 pub(super) struct Connections<E> {
     /// For callbacks.
     pub(super) callbacks: E,
-    /// For datagrams, if the fleet has meters that send any.
+    /// For datagrams, if the fleet has NB-IoT meters.
     pub(super) nbiot: Option<Link>,
-    /// To look samples up, if that is asked for.
+    /// To look up samples, if requested.
     pub(super) pulses: Option<DynamoReader>,
 }
 
-/// How many meters send in which way.
+/// Number of meters by transport.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Ways {
     sigfox: u32,
@@ -34,7 +34,7 @@ struct Ways {
 }
 
 impl Ways {
-    /// Of a fleet. It asks each meter, which takes a second for millions.
+    /// Counts the meters of a fleet, which takes a second for millions.
     fn of(fleet: &Fleet) -> Self {
         let mut ways = Self::default();
         for number in 0..fleet.spec().devices {
@@ -54,10 +54,10 @@ impl Ways {
 }
 
 impl Connections<Option<Api>> {
-    /// To the stack.
+    /// Connects to the stack.
     ///
     /// # Errors
-    /// [`Problem`]: an address or a secret is missing, or is none.
+    /// [`Problem`] if an address or a secret is missing or invalid.
     pub(super) async fn to(stack: &Stack, fleet: &Arc<Fleet>, how: &SendOptions, probe: u16) -> Result<Self, Problem> {
         let ways = Ways::of(fleet);
         let nbiot = if ways.nbiot() > 0 {

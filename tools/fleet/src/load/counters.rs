@@ -1,4 +1,4 @@
-//! What is counted while a fleet sends.
+//! Counters of a run.
 
 use std::collections::BTreeMap;
 
@@ -6,61 +6,61 @@ use hdrhistogram::Histogram;
 
 use crate::run::Volume;
 
-/// Times, in microseconds.
+/// Histogram of times, in microseconds.
 #[derive(Debug, Clone)]
 pub(super) struct Times(Histogram<u64>);
 
-/// What the UDP side counts.
+/// Counters of the UDP side.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Udp {
     /// Datagrams with uplinks, lost ones included.
     pub(super) attempts: u64,
-    /// Lost on purpose, either way.
+    /// Dropped on purpose, in either direction.
     pub(super) lost: u64,
     /// Sent twice on purpose.
     pub(super) duplicated: u64,
-    /// Answers that nobody waits for.
+    /// Answers that match no outstanding message.
     pub(super) unexpected: u64,
-    /// Answers of CoAP that are errors.
+    /// CoAP errors.
     pub(super) refused: u64,
-    /// What was sent and not lost on purpose.
+    /// Sent datagrams, without those dropped on purpose.
     pub(super) datagrams: Volume,
-    /// Acknowledgements that came back, of repetitions too, and were not lost on purpose. The bytes are also those of CoAP's empty
-    /// ones, which promise them.
+    /// Received acknowledgements, without those dropped on purpose. Bytes include CoAP's empty
+    /// ACKs.
     pub(super) acknowledgements: Volume,
-    /// From the first sending to the acknowledgement.
+    /// From the first transmission to the acknowledgement.
     pub(super) latency: Times,
 }
 
-/// What the Sigfox side counts.
+/// Counters of the Sigfox side.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Callbacks {
     /// Requests, lost ones included.
     pub(super) attempts: u64,
-    /// Lost on purpose, either way.
+    /// Dropped on purpose, in either direction.
     pub(super) lost: u64,
     /// Sent twice on purpose.
     pub(super) duplicated: u64,
-    /// Requests by status; 0 for those without an answer in time.
+    /// Requests by status; 0 after a time-out.
     pub(super) by_status: BTreeMap<u16, u64>,
-    /// Uplinks in the bodies of requests that were answered.
+    /// Uplinks in the bodies of answered requests.
     pub(super) uplinks: Volume,
     /// Answers with their headers.
     pub(super) answers: Volume,
-    /// From the request to its answer, where that was 2xx.
+    /// From the request to its answer 2xx.
     pub(super) latency: Times,
 }
 
-/// What the sampled messages show.
+/// Results of the sampled messages.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Probed {
-    /// From sending to the item in the table of pulses.
+    /// From transmission to the item in the pulses table.
     pub(super) latency: Times,
-    /// How many were not there in time.
+    /// Samples that were not found in time.
     pub(super) missed: u64,
 }
 
-/// Messages of each second.
+/// Messages in each second.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rates {
     /// Sent for the first time.
@@ -78,17 +78,17 @@ impl Default for Times {
 }
 
 impl Times {
-    /// One more.
+    /// Records a time.
     pub(super) fn record(&mut self, micros: u64) {
         self.0.saturating_record(micros);
     }
 
-    /// How many there are.
+    /// Number of recorded times.
     pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// Milliseconds at quantiles 0.5, 0.9, 0.99, 0.999 and 1; none of none.
+    /// Milliseconds at quantiles 0.5, 0.9, 0.99, 0.999 and 1; `None` without times.
     pub(super) fn quantiles(&self) -> Option<[f64; 5]> {
         #[expect(clippy::cast_precision_loss, reason = "an hour of microseconds is exact")]
         let millis = |quantile| self.0.value_at_quantile(quantile) as f64 / 1_000.0;
@@ -97,17 +97,17 @@ impl Times {
 }
 
 impl Rates {
-    /// So many more were sent in this second.
+    /// Adds messages sent in this second.
     pub(super) fn send(&mut self, second: usize, messages: u32) {
         *at(&mut self.sent, second) += messages;
     }
 
-    /// So many more were acknowledged in this second.
+    /// Adds messages acknowledged in this second.
     pub(super) fn acknowledge(&mut self, second: usize, messages: u32) {
         *at(&mut self.acknowledged, second) += messages;
     }
 
-    /// Both of the same length, until this second.
+    /// Extends both lists to this second.
     pub(super) fn fill(&mut self, second: usize) {
         at(&mut self.sent, second);
         at(&mut self.acknowledged, second);

@@ -1,4 +1,4 @@
-//! The fleet's life: what is due is sent, what has come is taken, what has become of it is written down. One thread, in ticks.
+//! Main loop of a run: sends what is due, receives answers and records outcomes. One thread, in ticks.
 
 use std::io;
 use std::sync::Arc;
@@ -20,22 +20,22 @@ use crate::{Problem, audit};
 
 const TICK: Duration = Duration::from_micros(500);
 
-/// Messages in a tick. A fleet that was not given the processor for a while catches up over several ticks.
+/// Messages in a tick. After a pause in scheduling, the run catches up over several ticks.
 const MAX_PER_TICK: u32 = 128;
 
-/// How often people are told how far it is.
+/// Interval of the progress display.
 const SHOW: Duration = Duration::from_millis(250);
 
-/// How often it is written down: what a kill takes with it is sent again.
+/// Interval of writing the run's files. After a kill, messages since the last write are sent again.
 const WRITE: Duration = Duration::from_secs(3);
 
-/// What takes long to write is written less often: nothing is sent meanwhile.
+/// Minimum ratio of pause to writing time: nothing is sent while files are written.
 const PAUSE_PER_WRITE: u32 = 20;
 
-/// How long acknowledgements are waited for once somebody has stopped it.
+/// How long a stopped run waits for acknowledgements.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the engine drives.
+/// Parts of the engine.
 pub(super) struct Parts {
     pub(super) fleet: Arc<Fleet>,
     pub(super) ledger: Ledger,
@@ -43,33 +43,33 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     /// `None` if no meter is on NB-IoT.
     pub(super) link: Option<Link>,
-    /// To the Sigfox cloud, and what comes back from it.
+    /// To the Sigfox cloud, and the outcomes from it.
     pub(super) sigfox: UnboundedSender<Callback>,
     pub(super) settled: Receiver<Settled>,
-    /// Samples a second, and where to.
+    /// Samples a second, and their receiver.
     pub(super) probe: Option<(u16, UnboundedSender<Sample>)>,
     /// Messages a second at most.
     pub(super) max_rate: Option<u32>,
 }
 
-/// How far it is.
+/// Progress of the run.
 pub(super) struct View<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) udp: Option<&'a Udp>,
     pub(super) rates: &'a Rates,
     pub(super) reordered: u64,
-    /// Sessions that are done, those of before the run was gone on with included.
+    /// Finished sessions, including those before `--resume`.
     pub(super) done: u64,
     pub(super) elapsed: Duration,
     pub(super) waiting: usize,
     pub(super) is_over: bool,
 }
 
-/// Whoever looks on.
+/// Observer of the run.
 pub(super) trait Observer {
-    /// Shows it.
+    /// Displays the progress.
     fn show(&mut self, view: &View<'_>);
-    /// Writes it down.
+    /// Writes the run's files.
     fn write(&mut self, view: &View<'_>) -> Result<(), Problem>;
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Engine {
     nbiot: Option<Nbiot>,
     began: Instant,
     rates: Rates,
-    /// What may be sent of `max_rate`.
+    /// Unused allowance of `max_rate`.
     quota: f64,
     last: Duration,
     sampled: u64,
@@ -92,10 +92,10 @@ impl Engine {
         Self { parts, nbiot, began: Instant::now(), rates, quota: 0.0, last, sampled: 0, settled }
     }
 
-    /// Lives it, until all is settled or somebody stops it. Blocks.
+    /// Runs until all is settled or the run is stopped. Blocks.
     ///
     /// # Errors
-    /// [`Problem`], of the sockets or of what is written down.
+    /// [`Problem`] of the sockets or of the files.
     pub(super) fn run(mut self, stop: &Stop, observer: &mut impl Observer) -> Result<(), Problem> {
         let (mut shown, mut write, mut stopped) = (Duration::ZERO, WRITE, None);
         loop {
@@ -139,7 +139,7 @@ impl Engine {
             if !stopped {
                 nbiot.repeat(micros(now), &mut self.settled)?;
             }
-            // Sending has taken its time, in which answers have come.
+            // A new time: answers have arrived while this tick was sending.
             nbiot.receive(micros(self.began.elapsed()), &mut self.settled)?;
         }
         self.settled.extend(self.parts.settled.try_iter());
@@ -162,7 +162,7 @@ impl Engine {
         Ok(sent)
     }
 
-    /// How many may be sent now. What was not used is not saved up for longer than a moment.
+    /// How many messages may be sent now. Unused allowance accumulates for 50 ms at most.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and cut to what fits")]
     fn allowance(&mut self, now: Duration) -> u32 {
         const MOMENT: f64 = 0.05;
@@ -172,7 +172,7 @@ impl Engine {
         self.quota.clamp(0.0, f64::from(MAX_PER_TICK)) as u32
     }
 
-    /// A session begins: its first uplink is sent now, and the others as much later as their times say.
+    /// Starts a session: sends the first uplink now, and schedules the others by their times.
     fn begin(&mut self, (number, hour, counted): (u32, u32, u32), now: Duration, virtual_ms: u64) -> io::Result<()> {
         let meter = self.parts.fleet.meter(number);
         let session = self.parts.fleet.session(number, hour, counted.into());
@@ -193,7 +193,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A later uplink of a session.
+    /// Sends a later uplink of a session.
     fn go_on(&mut self, message: Message, now: Duration) -> io::Result<()> {
         let meter = self.parts.fleet.meter(message.meter);
         let session = self.parts.fleet.session(message.meter, message.hour, message.counted.into());
@@ -217,22 +217,22 @@ impl Engine {
                     sequence: uplink.sequence,
                     data: uplink.payload.as_slice().into(),
                 };
-                // The cloud lives as long as this does.
+                // The receiver lives as long as the engine.
                 let _ = self.parts.sigfox.send(callback);
                 Ok(())
             }
             (_, Some(nbiot)) => nbiot.send(message, meter, uplink, micros(now)),
-            (_, None) => Err(io::Error::other("a meter is on NB-IoT, and there is no way to send for it")),
+            (_, None) => Err(io::Error::other("a meter is on NB-IoT, but there is no NB-IoT link")),
         }
     }
 
-    /// Has it looked up, if it is time for another one.
+    /// Passes the uplink to the probe, if the next sample is due.
     fn sample(&mut self, meter: &Meter, uplink: &Uplink, now: Duration) {
         let Some((rate, samples)) = &self.parts.probe else { return };
         if u128::from(self.sampled) * 1_000_000 <= now.as_micros() * u128::from(*rate) {
             self.sampled += 1;
             let Ok(key) = audit::key(meter, uplink) else { return };
-            // Whoever looks them up lives as long as this does.
+            // The receiver lives as long as the engine.
             let _ = samples.send(Sample { key, sent: tokio::time::Instant::now() });
         }
     }

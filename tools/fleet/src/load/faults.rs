@@ -1,24 +1,24 @@
-//! What goes wrong on purpose. Which sessions are held back follows from the fleet's seed. Lots of loss and of doubling are drawn
-//! with the seed, too, but in the order of events, which is another one each time.
+//! Fault injection. The fleet's seed decides which sessions are delayed. Loss and duplication are drawn
+//! with the seed too, but in the order of events, which differs between runs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::meters::chance::mix;
 
-/// How much goes wrong.
+/// Rates of faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Faults {
-    /// Part of the datagrams, requests, acknowledgements and answers that get lost, from 0 to 1.
+    /// Share of datagrams, requests, acknowledgements and answers that are lost, from 0 to 1.
     pub(super) loss: f64,
-    /// Part of the datagrams and requests that go out twice, from 0 to 1.
+    /// Share of datagrams and requests that are sent twice, from 0 to 1.
     pub(super) duplicate: f64,
-    /// Part of the sessions that are held back, from 0 to 1.
+    /// Share of sessions that are delayed, from 0 to 1.
     pub(super) reorder: f64,
-    /// For how many virtual seconds at most.
+    /// Maximum delay in virtual seconds.
     pub(super) reorder_by: f64,
 }
 
-/// Draws the lots of one transport.
+/// Draws the faults of one transport.
 #[derive(Debug, Clone)]
 pub(super) struct FaultInjector {
     faults: Faults,
@@ -26,8 +26,8 @@ pub(super) struct FaultInjector {
 }
 
 impl Faults {
-    /// For how many virtual milliseconds a session is held back: nothing for most. The same every time it is asked, so that
-    /// a run that is gone on with holds back the same ones.
+    /// Delay of a session in virtual milliseconds; 0 for most. The result is deterministic, so that
+    /// a resumed run delays the same sessions.
     pub(super) fn held_ms(&self, seed: u64, meter: u32, hour: u32) -> u64 {
         let session = u64::from(meter) << 32 | u64::from(hour);
         let mut random = fastrand::Rng::with_seed(mix(mix(seed ^ 0x5EC0_0DE7) ^ session));
@@ -43,7 +43,7 @@ impl Faults {
         random.u64(1..=longest.max(1))
     }
 
-    /// The lots of a transport, told from the others by its name.
+    /// Injector of a transport, seeded by its name.
     pub(super) fn injector(self, seed: u64, transport: &str) -> FaultInjector {
         let of_name = transport.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
         FaultInjector { faults: self, random: fastrand::Rng::with_seed(of_name) }
@@ -51,17 +51,17 @@ impl Faults {
 }
 
 impl FaultInjector {
-    /// Whether this one gets lost.
+    /// Whether to drop this one.
     pub(super) fn lost(&mut self) -> bool {
         self.faults.loss > 0.0 && self.random.f64() < self.faults.loss
     }
 
-    /// Whether this one goes out twice.
+    /// Whether to send this one twice.
     pub(super) fn doubled(&mut self) -> bool {
         self.faults.duplicate > 0.0 && self.random.f64() < self.faults.duplicate
     }
 
-    /// A factor from 1 to 1.5: who missed the same moment does not come back at the same moment.
+    /// A random factor from 1 to 1.5, so that messages that failed together are not repeated together.
     pub(super) fn spread(&mut self) -> f64 {
         1.0 + self.random.f64() / 2.0
     }

@@ -1,4 +1,4 @@
-//! HTTP: the callbacks' endpoint, and the bridge's metrics.
+//! HTTP clients for the callbacks' endpoint and the bridge's metrics.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use super::callback::Request;
 use super::sigfox::{Answered, Channel, Endpoint};
 use crate::Problem;
 
-/// More than any answer here has.
+/// Maximum size of an answer, larger than any expected one.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Shorter than that of API Gateway and of load balancers, so that a connection is not used while it is being closed.
+/// Idle time-out: shorter than that of API Gateway and of load balancers, so that no connection is reused while the server closes it.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// A stack's API, for callbacks.
+/// API of a stack, for callbacks.
 pub(super) struct Api {
     client: Web,
     url: String,
     secret: String,
 }
 
-/// A client with a pool of connections. Without TLS where none is asked for, so that no root certificates are needed there.
+/// HTTP client with a connection pool. Plain HTTP needs no root certificates.
 #[derive(Debug, Clone)]
 pub(super) enum Web {
     Plain(Client<HttpConnector, Full<Bytes>>),
@@ -36,10 +36,10 @@ pub(super) enum Web {
 }
 
 impl Web {
-    /// For addresses like this one, with so many idle connections at most.
+    /// A client for the scheme of this URL, with at most `idle` idle connections.
     ///
     /// # Errors
-    /// [`Problem::Cause`] if the system has no root certificates and TLS is asked for.
+    /// [`Problem::Cause`] if the URL needs TLS and the system has no root certificates.
     pub(super) fn new(url: &str, idle: usize) -> Result<Self, Problem> {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_max_idle_per_host(idle).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
@@ -54,7 +54,7 @@ impl Web {
         Ok(Self::Tls(builder.build(connector.https_or_http().enable_http1().build())))
     }
 
-    /// The status, the headers and the text of the answer; `None` where none comes.
+    /// Status, headers and body of the answer; `None` without one.
     async fn ask(&self, request: HttpRequest<Full<Bytes>>) -> Option<(u16, HeaderMap, Bytes)> {
         let answer = match self {
             Self::Plain(client) => client.request(request).await,
@@ -67,7 +67,7 @@ impl Web {
         Some((head.status.as_u16(), head.headers, body.to_bytes()))
     }
 
-    /// The text at an address, if it is answered 200.
+    /// Body of a 200 answer.
     pub(super) async fn get(&self, url: &str) -> Option<String> {
         let request = HttpRequest::get(url).body(Full::default()).ok()?;
         let (status, _, body) = self.ask(request).await?;
@@ -76,10 +76,10 @@ impl Web {
 }
 
 impl Api {
-    /// The API at an address, with the callbacks' secret.
+    /// The API at a URL, with the callbacks' secret.
     ///
     /// # Errors
-    /// [`Problem::Wrong`] if it is no address.
+    /// [`Problem::Wrong`] if the URL is invalid.
     pub(super) fn new(url: &str, secret: &str, connections: usize) -> Result<Self, Problem> {
         let url = url.trim_end_matches('/').to_owned();
         let address: Option<Uri> = url.parse().ok().filter(|uri: &Uri| uri.host().is_some() && uri.scheme().is_some());
@@ -89,7 +89,7 @@ impl Api {
         Ok(Self { client: Web::new(&url, connections)?, url, secret: secret.to_owned() })
     }
 
-    /// As the back end makes it of what is typed there.
+    /// The request as Sigfox's back end sends it.
     fn request(&self, request: &Request, channel: Channel) -> Option<HttpRequest<Full<Bytes>>> {
         let (content, body, authorization) = match channel {
             Channel::Single => ("application/json", request.single(), format!("Bearer {}", self.secret)),
@@ -115,7 +115,7 @@ impl Endpoint for Api {
     }
 }
 
-/// Of an answer's status and headers, as HTTP/1.1 writes them: lines of name, colon, blank and value.
+/// Bytes of an answer's status line and headers in HTTP/1.1.
 fn head_bytes(headers: &HeaderMap) -> usize {
     const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n".len();
     let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());

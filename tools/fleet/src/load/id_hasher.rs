@@ -1,14 +1,14 @@
-//! Hashes of what messages are called. There are millions of them, and nobody chooses them to collide: they are the fleet's own,
-//! and of what comes in only those that are waited for are looked up to any end.
+//! Fast hasher for uplink IDs. Collision attacks are not a concern: the map holds only the fleet's own IDs,
+//! and IDs from outside are only looked up.
 
 use std::hash::Hasher;
 
-/// Hashes a few whole numbers: each is mixed in by a multiplication, as in Firefox's and rustc's `FxHasher`, with the better bits
-/// brought down in the end.
+/// Hashes a few integers: each is mixed in by a multiplication, as in Firefox's and rustc's `FxHasher`; at the end the high bits
+/// are mixed into the low ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct IdHasher(u64);
 
-/// An odd number whose bits look random: 2^64 divided by the golden section.
+/// An odd number with well-mixed bits: 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Hasher for IdHasher {

@@ -1,28 +1,28 @@
-//! Which sessions are on their way, and what became of them.
+//! Ledger of outstanding sessions and their outcomes.
 
 use std::collections::HashMap;
 
 use crate::run::Sessions;
 
-/// An uplink of a session, and all that is needed to make its bytes again.
+/// An uplink of a session, with all that is needed to make its bytes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Message {
-    /// Scope.
+    /// Meter.
     pub(super) meter: u32,
-    /// Of which hour.
+    /// Hour of the session.
     pub(super) hour: u32,
-    /// What the meter had counted until then.
+    /// Counter of the meter at that time.
     pub(super) counted: u32,
-    /// Which of its uplinks.
+    /// Position of the uplink in the session.
     pub(super) position: u8,
-    /// Of how many.
+    /// Number of uplinks in the session.
     pub(super) of: u8,
 }
 
-/// What became of a message in the end.
+/// Outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settled {
-    /// Which.
+    /// The message.
     pub(super) message: Message,
     /// Acknowledged, or else given up.
     pub(super) acknowledged: bool,
@@ -33,15 +33,15 @@ pub(super) struct Settled {
 pub(super) struct Ledger {
     /// The bits.
     pub(super) sessions: Sessions,
-    /// Those of several messages that are on their way.
+    /// Sessions of several messages that are not yet settled.
     open: HashMap<(u32, u32), Open>,
-    /// Messages that nothing is known of yet.
+    /// Messages that are not yet settled.
     pub(super) outstanding: u64,
-    /// Sessions that were settled since the start, or gone on with.
+    /// Sessions that were settled since the start or `--resume`.
     pub(super) settled: u64,
-    /// Acknowledged messages of sessions that are not acknowledged as a whole, or not yet.
+    /// Acknowledged messages of sessions that are not fully acknowledged.
     in_part: u64,
-    /// Given up messages.
+    /// Messages that were given up.
     pub(super) given_up: u64,
 }
 
@@ -52,15 +52,15 @@ struct Open {
 }
 
 impl Ledger {
-    /// Goes on with these.
+    /// Starts from these bits.
     pub(super) fn new(sessions: Sessions) -> Self {
         Self { sessions, open: HashMap::new(), outstanding: 0, settled: 0, in_part: 0, given_up: 0 }
     }
 
-    /// A session's first message is given to the network.
+    /// Records that the first message of a session is sent.
     pub(super) fn send(&mut self, message: Message) {
         let Message { meter, hour, of, .. } = message;
-        // One that was sent before the run was gone on with is the same one.
+        // A session that was sent before `--resume` counts once.
         if !self.sessions.is_sent(meter, hour) {
             self.sessions.send(meter, hour);
             self.sessions.progress.sent += u64::from(of);
@@ -68,7 +68,7 @@ impl Ledger {
         self.outstanding += u64::from(of);
     }
 
-    /// What became of a message.
+    /// Records the outcome of a message.
     pub(super) fn settle(&mut self, Settled { message, acknowledged }: Settled) {
         self.outstanding = self.outstanding.saturating_sub(1);
         let Message { meter, hour, of, .. } = message;
@@ -92,12 +92,12 @@ impl Ledger {
         }
     }
 
-    /// Messages sent, also before the run was gone on with.
+    /// Messages sent, including those before `--resume`.
     pub(super) fn sent(&self) -> u64 {
         self.sessions.progress.sent
     }
 
-    /// Messages acknowledged, also before the run was gone on with.
+    /// Messages acknowledged, including those before `--resume`.
     pub(super) fn acknowledged(&self) -> u64 {
         self.sessions.progress.acknowledged + self.in_part
     }

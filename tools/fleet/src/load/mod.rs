@@ -1,19 +1,19 @@
-//! Sends what a fleet's meters say to a stack, as meters, modems and the Sigfox cloud do.
+//! Load generator: sends a fleet's messages to a stack, as meters, modems and the Sigfox cloud do.
 //!
-//! Memory stays flat: of a meter four bytes are kept (what it has counted), of a session two bits, and of a datagram on its way
-//! its name. Its bytes are a function of that, and are made again whenever they are sent again. Only a callback keeps them, until it
+//! Memory use is bounded: four bytes per meter (its counter), two bits per session, and the ID of each outstanding
+//! datagram. The bytes are a function of the ID, and are made again for each repetition. Only a callback keeps its bytes, until it
 //! is answered 2xx or given up.
 //!
 //! # Layout
 //!
-//! - `options`, `begin`: what is on the command line, and the run it makes, a new one or one that is gone on with.
-//! - `connect`: what of a stack a fleet needs: addresses, secrets.
-//! - `engine`: the fleet's life, in ticks. `schedule`: what is due; `ledger`: what became of it; `timers`.
-//! - `nbiot`, `sealed`, `coap`, `sockets`: datagrams, sealed and repeated.
+//! - `options`, `prepare`: the command line, and the run that it starts or resumes.
+//! - `connect`: addresses and secrets of the stack.
+//! - `engine`: the main loop, in ticks. `schedule`: which sessions are due; `ledger`: outcome of each; `timers`.
+//! - `nbiot`, `sealed`, `coap`, `sockets`, `id_hasher`: datagrams, sealed and repeated.
 //! - `sigfox`, `callback`, `http`: the Sigfox cloud.
-//! - `burst`: without a stack: the bridge alone, before a stream in memory.
-//! - `faults`: what goes wrong on purpose.
-//! - `tally`, `watch`, `procfs`, `prometheus`, `probe`: what is measured; `recorder`, `summary`: where it is told.
+//! - `burst`: a run without a stack: the bridge alone, with a stream in memory.
+//! - `faults`: injected faults.
+//! - `counters`, `monitor`, `procfs`, `prometheus`, `probe`: measurements; `recorder`, `summary`: their output.
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -59,10 +59,10 @@ use schedule::{Clock, Schedule};
 use sigfox::{CallbackPolicy, Cloud, Endpoint};
 use stop::Stop;
 
-/// Does it.
+/// Runs the load generator.
 ///
 /// # Errors
-/// [`Problem`]: it could not begin; or, [`Problem::NotAll`], not everything was acknowledged.
+/// [`Problem`] if the run could not start; [`Problem::NotAll`] if not everything was acknowledged.
 pub async fn run(options: Options) -> Result<(), Problem> {
     if options.stand_in {
         return burst::run(options).await;
@@ -83,10 +83,10 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     verdict(&run, &directory)
 }
 
-/// Whether all of it came out right.
+/// Checks that the run is complete and that no message was given up.
 fn verdict(run: &Run, directory: &str) -> Result<(), Problem> {
     if !run.measured.complete {
-        return Err(Problem::NotAll(format!("stopped before the end; go on with: fleet load --resume {directory}")));
+        return Err(Problem::NotAll(format!("stopped before the end; continue with: fleet load --resume {directory}")));
     }
     match run.measured.given_up {
         0 => Ok(()),
@@ -96,7 +96,7 @@ fn verdict(run: &Run, directory: &str) -> Result<(), Problem> {
     }
 }
 
-/// Lives a fleet's life, and comes back with what was measured.
+/// Runs a fleet to its end, and returns its measurements.
 async fn run_fleet(
     begin: PreparedRun,
     connections: Connections<impl Endpoint>,
@@ -139,10 +139,10 @@ async fn run_fleet(
         let lived = Engine::new(parts).run(&stop, &mut recorder);
         lived.map(|()| recorder)
     });
-    let recorder = lived.await.map_err(|e| Problem::Wrong(format!("the simulator failed: {e}")))??;
+    let recorder = lived.await.map_err(|e| Problem::Wrong(format!("the load generator failed: {e}")))??;
     cloud.abort();
     if let Some(looks) = looks {
-        // It looked in vain, at worst.
+        // An error only means that samples are missing.
         let _ = looks.await;
     }
     if let Some(watching) = watching {

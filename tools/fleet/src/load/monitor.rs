@@ -1,4 +1,4 @@
-//! Looks at processes and at the bridge's counters while a fleet sends.
+//! Monitor: samples processes and the bridge's counters during a run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,10 @@ use crate::stack::Stack;
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// For the bridge to tell its counters.
+/// Time-out of a request for the bridge's metrics.
 const METRICS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What was used and counted since the start.
+/// Resource usage and counters since the start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceUsage {
     /// Seconds of processor time, by part.
@@ -31,45 +31,45 @@ pub(super) struct ResourceUsage {
     pub(super) bridge: BTreeMap<String, f64>,
 }
 
-/// Somebody who looks.
+/// Handle that stops the monitor.
 pub(super) struct RunningMonitor {
     task: JoinHandle<()>,
     end: oneshot::Sender<()>,
 }
 
 impl RunningMonitor {
-    /// Once more, and no more.
+    /// Takes a last sample and stops.
     pub(super) async fn end(self) {
         drop(self.end);
-        // It looked in vain, at worst.
+        // An error only means that the last sample is missing.
         let _ = self.task.await;
     }
 }
 
-/// Looks.
+/// Samples CPU, memory and metrics.
 pub(super) struct Monitor {
-    /// Scope file knows where a bridge is that was started anew.
+    /// Its file names the process of a restarted bridge.
     stack: Option<Stack>,
     bridge: Option<String>,
     cloud: Option<String>,
     metrics: Option<String>,
     web: Web,
     counted: CountedCpu,
-    /// `None` until the bridge has told its counters once.
+    /// `None` until the bridge's counters were read once.
     bridge_before: Option<BTreeMap<String, f64>>,
     seen: Arc<Mutex<ResourceUsage>>,
 }
 
-/// What a part uses, and by which process ID.
+/// Part, process ID and usage.
 type Used = (&'static str, String, Usage);
 
-/// Seconds of processor time that are counted already, by part and process.
+/// Seconds of processor time already counted, by part and process.
 #[derive(Debug, Default)]
 struct CountedCpu(BTreeMap<(&'static str, String), f64>);
 
 impl CountedCpu {
-    /// How much more that is than ever before. It may go back for a moment, while a child's time is neither the child's any more nor
-    /// its parent's yet. Of a process that was not there at the start it is all.
+    /// The increase since the highest value so far. A value may drop briefly, while the time of an ended child is not yet added to
+    /// its parent's. For a process that did not exist at the start, all of its time counts.
     fn more(&mut self, (part, pid, usage): &Used) -> f64 {
         let counted = self.0.entry((*part, pid.clone())).or_default();
         let more = (usage.cpu_seconds - *counted).max(0.0);
@@ -79,8 +79,8 @@ impl CountedCpu {
 }
 
 impl Monitor {
-    /// At what can be seen of a stack: `BRIDGE_PID` and `CLOUD_PID` on this machine, and the metrics beside
-    /// `BRIDGE_HEALTH_URL`. What was there before is not counted.
+    /// Monitors a stack: `BRIDGE_PID` and `CLOUD_PID` on this machine, and the metrics beside
+    /// `BRIDGE_HEALTH_URL`. Earlier usage is not counted.
     pub(super) async fn of(stack: Stack, seen: Arc<Mutex<ResourceUsage>>) -> Result<Self, Problem> {
         let health = stack.optional("BRIDGE_HEALTH_URL");
         let metrics = health.and_then(|url| Some(format!("{}/metrics", url.rsplit_once('/')?.0)));
@@ -106,7 +106,7 @@ impl Monitor {
         Ok(watch)
     }
 
-    /// Looks again and again, until it is told to end.
+    /// Samples repeatedly, until it is stopped.
     pub(super) fn begin(mut self) -> RunningMonitor {
         let (end, mut ended) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -145,7 +145,7 @@ impl Monitor {
             Some((pid, usage))
         };
         let bridge = of(&self.bridge, procfs::process).or_else(|| {
-            // Killed; who has started it anew has written down which process it is now.
+            // The bridge was killed; whoever restarted it has written its new process ID to the file.
             self.bridge = Some(self.stack.as_ref()?.again()?.optional("BRIDGE_PID")?.to_owned());
             of(&self.bridge, procfs::process)
         });

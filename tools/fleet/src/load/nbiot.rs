@@ -1,8 +1,8 @@
-//! NB-IoT: sealed datagrams, bare and in CoAP, over a pool of sockets; repeated as modems do until they are acknowledged.
+//! NB-IoT meters: sealed datagrams, with and without CoAP, over a pool of sockets, repeated until they are acknowledged.
 //!
-//! One thread does it all, in ticks: what is due is sent by the batch, and what has come is taken by the batch. A message counts as
-//! sent at the beginning of its tick, and as acknowledged when the tick gets to what has come: latencies are too high by up to two
-//! ticks, never too low. Of a message that waits only its name is kept: its bytes are made again for a repetition, the same ones.
+//! One thread works in ticks: it sends and receives in batches. A message counts as
+//! sent at the start of its tick, and as acknowledged when the tick reads it: latencies are too high by up to two
+//! ticks, never too low. Only the ID of an outstanding message is kept: a repetition makes the same bytes again.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -24,16 +24,16 @@ use super::sockets::{Sockets, group};
 use super::timers::{Timers, micros};
 use crate::meters::{Fleet, Meter, Transport, Uplink};
 
-/// Repetitions in a tick. What comes back in one clump would come back in one with each repetition.
+/// Maximum repetitions in a tick. A limit spreads out a burst of repetitions, which would otherwise recur as a burst.
 const MAX_REPEATED: usize = 256;
 
-/// Longer than an acknowledgement with any downlink seen so far, CoAP around it.
+/// Buffer size: more than an acknowledgement with the longest known downlink, in CoAP.
 const MAX_ANSWER: usize = 512;
 
-/// How long a meter waits for the answer that an empty acknowledgement promises (docs/nbiot-protocol.md, "Answer").
+/// How long a meter waits for the separate response after an empty ACK (docs/nbiot-protocol.md, "Answer").
 const SEPARATE_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where the bridge listens. A repetition goes to the next address, if there are several.
+/// Addresses of the bridge. A repetition goes to the next address, if there are several.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Addresses {
     /// For sealed datagrams.
@@ -51,8 +51,8 @@ impl Addresses {
     }
 }
 
-/// When to repeat what was not acknowledged. RFC 7252, 4.8, has 2 s (`ACK_TIMEOUT`), up to half more by chance
-/// (`ACK_RANDOM_FACTOR`), and twice as long each time. Real time: a network is no faster for a fleet that lives faster.
+/// When to repeat unacknowledged messages. RFC 7252, 4.8: 2 s (`ACK_TIMEOUT`), up to 50 % more at random
+/// (`ACK_RANDOM_FACTOR`), doubled each time. In real time: the network does not speed up with the fleet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retransmission {
     /// The first pause.
@@ -61,7 +61,7 @@ pub(super) struct Retransmission {
     pub(super) repetitions: u8,
 }
 
-/// What datagrams travel on. It may be made on one thread and used on another, which [`Nbiot`] may not.
+/// Keys, addresses and sockets. Unlike [`Nbiot`], it can be sent to another thread.
 pub(super) struct Link {
     /// Seals them.
     pub(super) key: MasterKey,
@@ -82,19 +82,19 @@ pub(super) struct Nbiot {
     to: Addresses,
     sockets: Sockets,
     outbox: Outbox,
-    /// What comes in, and what is replied to that.
+    /// Received datagrams, and the replies to them.
     inbox: Option<(Box<Inbox<MAX_ANSWER>>, Outbox)>,
     waiting: HashMap<UplinkId, Waiting, BuildHasherDefault<IdHasher>>,
     again: Timers<UplinkId>,
-    /// When requests were promised an answer, by socket and message ID: of all meters behind one address.
+    /// Times of empty ACKs, by socket and message ID, which all meters behind one address share.
     promised: HashMap<(usize, u16), u64>,
     retransmission: Retransmission,
     injector: FaultInjector,
-    /// What it has counted.
+    /// Counters.
     pub(super) udp: Udp,
 }
 
-/// What an acknowledgement tells: meter and counter.
+/// ID of an uplink, as an acknowledgement carries it: meter and counter.
 type UplinkId = (u32, u32);
 
 #[derive(Debug)]
@@ -125,14 +125,14 @@ impl Nbiot {
         }
     }
 
-    /// A meter has something to send.
+    /// Sends an uplink of a meter.
     pub(super) fn send(&mut self, message: Message, meter: &Meter, uplink: &Uplink, now: u64) -> io::Result<()> {
         let name = (meter.number, uplink.sequence);
         self.waiting.insert(name, Waiting { message, first_sent: now, socket: 0, attempts: 0 });
         self.push(name, meter, uplink, now)
     }
 
-    /// Puts a datagram into the outbox, and itself down for the next look at it.
+    /// Puts a datagram into the outbox, and schedules its repetition.
     fn push(&mut self, name: UplinkId, meter: &Meter, uplink: &Uplink, now: u64) -> io::Result<()> {
         if self.outbox.is_full() || !self.sockets.is_current(meter.number) {
             self.flush()?;
@@ -169,7 +169,7 @@ impl Nbiot {
         u64::try_from(pause.as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// `None` for a meter that cannot be sealed or reached; the fleet and the addresses are checked before the start.
+    /// `None` for a meter without key or address; both are checked before the start.
     fn datagram(&self, meter: &Meter, uplink: &Uplink, attempts: u8) -> Option<(Vec<u8>, SocketAddrV4)> {
         let sealed = || {
             let DeviceId::Nbiot(imei) = meter.device else { return None };
@@ -198,7 +198,7 @@ impl Nbiot {
         Ok(())
     }
 
-    /// Repeats what has waited long enough, and gives up what has been repeated often enough.
+    /// Repeats messages that are due, and gives up after the last repetition.
     pub(super) fn repeat(&mut self, now: u64, settled: &mut Vec<Settled>) -> io::Result<()> {
         let mut repeated = 0;
         while repeated < MAX_REPEATED
@@ -225,14 +225,14 @@ impl Nbiot {
         self.flush()
     }
 
-    /// Until when the answer was promised, if it was since the message was sent. Message IDs of meters behind one address are
-    /// the same at times, so the promise may be another's; the meter waits longer then, and that is all.
+    /// Until when the meter waits for a separate response, if an empty ACK came since the message was sent. Message IDs of meters behind one address
+    /// may collide, so the ACK may be for another meter; then this one only waits longer.
     fn promise(&self, (_, counter): UplinkId, waiting: &Waiting) -> Option<u64> {
         let at = self.promised.get(&(waiting.socket.into(), coap::message_id(counter)))?;
         (*at >= waiting.first_sent).then(|| at + micros(SEPARATE_RESPONSE_TIMEOUT))
     }
 
-    /// Takes what has come.
+    /// Receives answers.
     pub(super) fn receive(&mut self, now: u64, settled: &mut Vec<Settled>) -> io::Result<()> {
         let Some((mut inbox, mut replies)) = self.inbox.take() else { return Ok(()) };
         let sockets = self.sockets.all();
@@ -278,7 +278,7 @@ impl Nbiot {
                 confirm
             }
             CoapAnswer::Promised(id) => {
-                // A part of the acknowledgement that follows it.
+                // Its bytes count with the acknowledgement that follows it.
                 acknowledgements.take(0, answer.len());
                 self.promised.insert((socket, id), now);
                 None
@@ -301,7 +301,7 @@ impl Nbiot {
         if self.injector.lost() {
             self.udp.lost += 1;
         } else if !replies.is_full() {
-            // Who is not confirmed says it once more; so one that finds no room is no loss.
+            // The bridge repeats an unconfirmed answer, so a confirmation may be dropped if the outbox is full.
             replies.push(&coap::confirmation(id), to);
         }
     }
@@ -310,7 +310,7 @@ impl Nbiot {
         Some((self.fleet.number(&DeviceId::Nbiot(imei))?, counter))
     }
 
-    /// Whether it is the message of a meter that nobody proves anything to.
+    /// Whether the message is of a meter without sealed acknowledgements.
     fn is_in_the_clear(&self, (number, _): UplinkId) -> bool {
         number < self.fleet.spec().devices && self.fleet.meter(number).transport == Transport::Efento
     }
@@ -324,7 +324,7 @@ impl Nbiot {
         settled.push(Settled { message: waiting.message, acknowledged: true });
     }
 
-    /// Forgets promises that are over. Once in a while is enough.
+    /// Removes expired empty ACKs. Called occasionally.
     pub(super) fn tidy(&mut self, now: u64) {
         self.promised.retain(|_, at| *at + micros(SEPARATE_RESPONSE_TIMEOUT) > now);
     }

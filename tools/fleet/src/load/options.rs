@@ -1,4 +1,4 @@
-//! What is on the command line.
+//! Options of `fleet load`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::spec::Arrival;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(pub f64);
 
-/// A time that is not negative, and no longer than a week: twice as long again and again, and in microseconds, it still is a time.
+/// A time from 0 to 7 days: doubled for each repetition, and in microseconds, it does not overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period(pub Duration);
 
@@ -46,137 +46,137 @@ impl FromStr for Period {
 }
 
 const FLEET: &str = "The fleet";
-const FAULTS: &str = "What goes wrong on purpose";
-const NETWORKS: &str = "How the networks are";
+const FAULTS: &str = "Injected faults";
+const NETWORKS: &str = "The networks";
 const BURST: &str = "Without a stack";
 const RUN: &str = "This run";
 
-/// What all meters are of a fleet against the stand-in: the profile of the one listener that its bridge has.
+/// Profile of all meters against the stand-in, whose bridge has one listener.
 pub(super) const BURST_PROFILE: &str = "adeunis-pulse4-nbiot";
 
 const AFTER: &str = "\
-Meters are a function of the seed: with the same options of the fleet, --start among them, they are the same meters, with the same
-readings. Hours are the fleet's own; with --speed-up 60 it lives one in a minute.
+Meters are a function of the seed: the same fleet options, --start included, yield the same meters with the same
+readings. Hours are virtual; with --speed-up 60 an hour passes in a minute.
 
-NB-IoT meters repeat what is not acknowledged with the timers of RFC 7252 (2 s, up to half more by chance, twice as long each
-time), in real time. Sigfox calls back as its documentation says: 10 s for an answer, repetitions after 1, 2 and 4 minutes; these
-are divided by the speed-up, the time-out to no less than 2 s. Batches are sent once a second of real time.
+NB-IoT meters repeat unacknowledged messages with the timers of RFC 7252 (2 s, up to 50 % more at random, doubled each
+time), in real time. Sigfox callbacks follow its documentation: a time-out of 10 s, repetitions after 1, 2 and 4 minutes; these
+are divided by the speed-up, but the time-out is at least 2 s. Batches are sent once a second of real time.
 
-The directory of the run holds run.json and sessions; fleet audit and fleet report read them. Whoever stops the simulator, with
-Ctrl-C or kill -9, goes on with --resume: the same fleet, from where it was. What was not acknowledged is sent again.
+The directory of the run contains run.json and sessions; fleet audit and fleet report read them. After Ctrl-C or
+kill -9, --resume continues the same fleet from where it was. Unacknowledged messages are sent again.
 
-Exit codes: 0 all is acknowledged; 1 something was given up, or it was stopped, or could not begin; 2 the command line is wrong.";
+Exit codes: 0 all messages acknowledged; 1 messages given up, run stopped, or start failed; 2 invalid command line.";
 
-/// What is on the command line of `fleet load`.
+/// Options of `fleet load`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Options {
-    /// How many meters
+    /// Number of meters
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000), help_heading = FLEET)]
     pub devices: u32,
-    /// How many hours they live; a fraction is a part of one
+    /// Duration in hours of virtual time; may be a fraction
     #[arg(long, value_name = "HOURS", default_value_t = 1.0, help_heading = FLEET)]
     pub hours: f64,
-    /// How many of their seconds pass in a second, 0.001 at least
+    /// Virtual seconds per real second, at least 0.001
     #[arg(long, value_name = "TIMES", default_value_t = 1.0, help_heading = FLEET)]
     pub speed_up: f64,
-    /// When their first hour begins, such as 2026-11-20T12:00:00Z [default: now; with a speed-up so that the last one ends now]
+    /// Start of the first hour, such as 2026-11-20T12:00:00Z [default: now; with a speed-up such that the run ends now]
     #[arg(long, value_name = "TIME", help_heading = FLEET)]
     pub start: Option<At>,
-    /// Which part of them is on Sigfox; the others are on NB-IoT
+    /// Share of meters on Sigfox; the others are on NB-IoT
     #[arg(long, value_name = "SHARE", default_value = "50%", default_value_if("stand_in", ArgPredicate::IsPresent, "0"), help_heading = FLEET)]
     pub sigfox_share: Share,
-    /// What they are: profiles and their weights among those of their network, PROFILE=WEIGHT,... [default: a mix of all]
+    /// Profiles and their weights within their network, PROFILE=WEIGHT,... [default: a mix of all]
     #[arg(long, value_name = "MIX", default_value_if("stand_in", ArgPredicate::IsPresent, BURST_PROFILE), help_heading = FLEET)]
     pub profile_mix: Option<String>,
-    /// When in its hour a meter sends
+    /// When a meter sends within its hour
     #[arg(long, value_enum, default_value_t = Arrival::Uniform, help_heading = FLEET)]
     pub arrival: Arrival,
-    /// By how many seconds a day the clock of an NB-IoT meter is off at most; a quartz of 20 parts in a million by 1.7
+    /// Maximum clock drift of an NB-IoT meter, seconds a day; 1.7 for a quartz of 20 ppm
     #[arg(long, value_name = "SECONDS", default_value_t = 1.7, help_heading = FLEET)]
     pub clock_drift: f64,
-    /// Part of the meters whose counter is about to start again at zero
+    /// Share of meters whose counter is about to roll over
     #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
     pub rollover: Share,
-    /// Part of the meters that start again at zero once
+    /// Share of meters whose counter is reset to zero once
     #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
     pub reset: Share,
-    /// What the meters are, what they say, and which sessions are held back follows from this and --start
+    /// Seed of the meters, their readings and the delayed sessions, together with --start
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = FLEET)]
     pub seed: u64,
 
-    /// Part of the datagrams, requests, acknowledgements and answers that get lost
+    /// Share of datagrams, requests, acknowledgements and answers that are lost
     #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
     pub loss: Share,
-    /// Part of the datagrams and requests that are sent twice
+    /// Share of datagrams and requests that are sent twice
     #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
     pub duplicate: Share,
-    /// Part of the sessions that are held back, so that others overtake them
+    /// Share of sessions that are delayed, so that others overtake them
     #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
     pub reorder: Share,
-    /// For how long at most, of the fleet's time
+    /// Maximum delay, in virtual time
     #[arg(long, value_name = "TIME", default_value = "3h", help_heading = FAULTS)]
     pub reorder_by: Period,
 
-    /// So many NB-IoT meters share an address and port, as behind a carrier's NAT; message IDs of CoAP collide there [default: all share a pool of 256]
+    /// Number of NB-IoT meters that share an address and port, as behind a carrier's NAT, where CoAP message IDs collide [default: all share a pool of 256]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, help_heading = NETWORKS)]
     pub shared_nat: u32,
-    /// How long a modem waits before it repeats for the first time
+    /// Time before a modem's first repetition
     #[arg(long, value_name = "TIME", default_value = "2s", help_heading = NETWORKS)]
     pub first_pause: Period,
-    /// How often it repeats at most
+    /// Maximum number of repetitions
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=16), help_heading = NETWORKS)]
     pub repetitions: u8,
-    /// How Sigfox calls back
+    /// Form of the Sigfox callbacks
     #[arg(long, value_enum, default_value_t = Channel::Batch, help_heading = NETWORKS)]
     pub callbacks: Channel,
-    /// How many callbacks it makes at once, at most
+    /// Maximum concurrent callbacks
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..), help_heading = NETWORKS)]
     pub connections: u16,
-    /// Which master key the keys of NB-IoT meters are made from
+    /// ID of the master key from which NB-IoT meter keys are derived
     #[arg(long, value_name = "ID", default_value_t = 1, help_heading = NETWORKS)]
     pub master_key_id: u8,
 
-    /// Instead of a stack: the bridge alone, before a Kinesis in memory, and the function behind that. All meters are on NB-IoT and
-    /// send bare sealed datagrams. In the end every acknowledgement is held against what is in the stream
+    /// Run without a stack: the bridge alone, with Kinesis in memory and the function that reads it. All meters are on NB-IoT and
+    /// send sealed datagrams without CoAP. At the end every acknowledgement is checked against the stream
     #[arg(long, help_heading = BURST, conflicts_with_all = ["env", "resume", "probe"])]
     pub stand_in: bool,
-    /// The bridge's program
+    /// Program of the bridge
     #[arg(long, value_name = "FILE", default_value = "target/release/udp-bridge", requires = "stand_in", help_heading = BURST)]
     pub bridge: PathBuf,
-    /// Write units a second that the table behind the stream takes; fleet plan says what a fleet needs
+    /// Write capacity of the table, units a second; fleet plan calculates what a fleet needs
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..), requires = "stand_in", help_heading = BURST)]
     pub drain: u32,
-    /// Shards of the stream [default: as many as fleet plan says]
+    /// Shards of the stream [default: as calculated by fleet plan]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000), requires = "stand_in", help_heading = BURST)]
     pub shards: Option<u16>,
-    /// The stream forgets one record in so many although it says that it keeps it, to see that this is found out
+    /// Lose one acknowledged record in N from the stream, to test that the loss is detected
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "stand_in", help_heading = BURST)]
     pub forget: Option<u64>,
 
-    /// The stack's addresses, as make up writes them [default: .local/env; without that the environment]
+    /// File with the stack's addresses, as make up writes it [default: .local/env; without that the environment]
     #[arg(long, value_name = "FILE", help_heading = RUN)]
     pub env: Option<PathBuf>,
-    /// Where to put the run [default: .local/fleet/TIME]
+    /// Directory of the run [default: .local/fleet/TIME]
     #[arg(long, value_name = "DIR", help_heading = RUN)]
     pub run: Option<PathBuf>,
-    /// Go on with the run in this directory, which says all that is not under this heading
+    /// Continue the run in this directory, with its options except those under this heading
     #[arg(long, value_name = "DIR", help_heading = RUN, conflicts_with_all = [
         "devices", "hours", "speed_up", "start", "sigfox_share", "profile_mix", "arrival", "clock_drift", "rollover", "reset",
         "seed", "loss", "duplicate", "reorder", "reorder_by", "shared_nat", "first_pause", "repetitions", "callbacks",
         "connections", "master_key_id", "run",
     ])]
     pub resume: Option<PathBuf>,
-    /// Messages a second at most; what is due waits [default: as many as are due]
+    /// Maximum messages a second; others wait [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = RUN)]
     pub max_rate: Option<u32>,
-    /// Messages a second that are looked up in the table of pulses, to tell how long it takes until they are there
+    /// Messages a second to look up in the pulses table, to measure the time until they are stored
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1_000), help_heading = RUN)]
     pub probe: u16,
     /// No progress bar
     #[arg(long, help_heading = RUN)]
     pub quiet: bool,
-    /// How to print what was measured
+    /// Output format of the measurements
     #[arg(long, value_enum, default_value_t = Format::Table, help_heading = RUN)]
     pub format: Format,
 }

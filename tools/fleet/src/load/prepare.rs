@@ -1,4 +1,4 @@
-//! A run's beginning: a new one, of what is on the command line, or one that is gone on with, of what is in its directory.
+//! Prepares a run: a new one from the command line, or a resumed one from its directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::meters::Fleet;
 use crate::run::{Measured, Run, Sessions};
 use crate::spec::Spec;
 
-/// Where runs go of which nothing is said.
+/// Default directory of runs.
 const RUNS: &str = ".local/fleet";
 
-/// A run that can begin.
+/// A run that is ready to start.
 #[derive(Debug)]
 pub(super) struct PreparedRun {
     pub(super) fleet: Arc<Fleet>,
@@ -30,7 +30,7 @@ pub(super) struct PreparedRun {
     pub(super) directory: PathBuf,
 }
 
-/// How a fleet is sent. In `run.json`, under `options`.
+/// Options of sending. Stored in `run.json`, under `options`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct SendOptions {
     #[serde(flatten)]
@@ -44,10 +44,10 @@ pub(super) struct SendOptions {
 }
 
 impl PreparedRun {
-    /// What the command line asks for.
+    /// Prepares the run of the command line.
     ///
     /// # Errors
-    /// [`Problem`]: the fleet cannot be, or the directory holds another run, or none that could be gone on with.
+    /// [`Problem`] if the fleet is invalid, the directory already contains a run, or there is none to resume.
     pub(super) fn new(options: &Options, now: Timestamp) -> Result<Self, Problem> {
         match &options.resume {
             Some(directory) => Self::resume(directory.clone()),
@@ -61,7 +61,7 @@ impl PreparedRun {
         if Run::is_in(&directory) {
             let directory = directory.display();
             return Err(Problem::Wrong(format!(
-                "{directory} holds a run already; go on with it by --resume {directory}, or name another directory"
+                "{directory} already contains a run; continue it with --resume {directory}, or name another directory"
             )));
         }
         let fleet = Arc::new(Fleet::new(spec(options, now)?)?);
@@ -77,15 +77,14 @@ impl PreparedRun {
             return Err(Problem::Wrong(format!("there is no run in {}: it has no run.json", directory.display())));
         }
         let run = Run::read(&directory)?;
-        let how = serde_json::from_value(Value::Object(run.options.clone())).map_err(|e| {
-            Problem::Wrong(format!("the options in {}/run.json are not a simulator's: {e}", directory.display()))
-        })?;
+        let how = serde_json::from_value(Value::Object(run.options.clone()))
+            .map_err(|e| Problem::Wrong(format!("the options in {}/run.json are invalid: {e}", directory.display())))?;
         let fleet = Arc::new(Fleet::new(run.spec.clone())?);
         let sessions = Sessions::read(&directory, fleet.spec().devices, fleet.hours())?;
         Ok(Self { fleet, how, sessions, run, directory })
     }
 
-    /// Writes it down, so that whoever is killed at once can be gone on with, too. `run.json` last: where it is, there is a run.
+    /// Writes both files, so that a run that is killed at once can be resumed. `run.json` last: its presence marks a run.
     pub(super) fn write(&self) -> Result<(), Problem> {
         self.sessions.write(&self.directory)?;
         self.run.write(&self.directory)
@@ -114,7 +113,7 @@ impl SendOptions {
         Duration::from_millis(self.first_pause_ms)
     }
 
-    /// With when and where, and by which command, for the report.
+    /// The options with date, machine and command, for the report.
     fn described(&self, now: Timestamp) -> Map<String, Value> {
         let mut all = match serde_json::to_value(self) {
             Ok(Value::Object(all)) => all,
@@ -144,17 +143,17 @@ fn spec(options: &Options, now: Timestamp) -> Result<Spec, Problem> {
     })
 }
 
-/// Now; a fleet that lives faster ends now, so that no reading is of the future.
+/// Default start: now. With a speed-up, a time such that the run ends now, so that no reading is in the future.
 fn start(options: &Options, now: Timestamp) -> Result<At, Problem> {
     let wrong =
-        || Problem::Wrong(format!("{} hours before now there is no time; name one with --start", options.hours));
+        || Problem::Wrong(format!("the time {} hours ago is out of range; name a start with --start", options.hours));
     let lived = if options.speed_up > 1.0 { options.hours * 3_600.0 } else { 0.0 };
     let lived = SignedDuration::try_from_secs_f64(lived.ceil()).map_err(|_| wrong())?;
     let start = now.checked_sub(lived).map_err(|_| wrong())?;
     At::from_unix(start.as_second()).map_err(|_| wrong())
 }
 
-/// As it was typed. Secrets are not among the options: they are in the stack's file, or in Secrets Manager.
+/// The command as typed. It contains no secrets: they are in the stack's file, or in Secrets Manager.
 fn command() -> String {
     let quoted = |arg: std::ffi::OsString| match arg.to_string_lossy() {
         arg if arg.contains(char::is_whitespace) => format!("'{arg}'"),
@@ -164,14 +163,14 @@ fn command() -> String {
     std::iter::once("fleet".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }
 
-/// What runs it, as far as Linux tells.
+/// This machine, as reported by Linux.
 fn machine() -> Value {
     let text = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
-    // Who built the kernel is nobody's business.
+    // Only the version: the rest of the release names the builder.
     let kernel = text("/proc/sys/kernel/osrelease");
     let kernel: Vec<&str> = kernel.split('.').take(2).collect();
     let memory = field(&text("/proc/meminfo"), "MemTotal");

@@ -1,4 +1,4 @@
-//! How long it takes from a meter to the table of pulses: messages of a sample are looked up there until they are found.
+//! Probe: measures the time from a meter to the pulses table, by looking up sampled messages until they are found.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,29 +13,29 @@ use super::counters::Probed;
 use super::sigfox::lock;
 use super::timers::micros;
 
-/// Between two looks.
+/// Pause between two lookups.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Longer than all repetitions of a modem.
+/// How long a sample is looked up: longer than all repetitions of a modem.
 const SAMPLE_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Once nobody brings any more. What is not there by then was missed, or is late; the audit tells which.
+/// How long samples are looked up after the run. Those not found were lost or are late; the audit shows which.
 const FINAL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// For one look.
+/// Time-out of one lookup.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A message that is to be looked up.
+/// A message to look up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sample {
-    /// Where it is to be found.
+    /// Its key in the pulses table.
     pub(super) key: Key,
-    /// When it was given to the network.
+    /// Time of transmission.
     pub(super) sent: Instant,
 }
 
-/// Looks samples up until nobody brings any more and all are found, or have been waited for long enough. There are no more of them at
-/// once than one look asks for: who comes while there is no room is no sample, since waiting for room would count as the pipeline's
+/// Looks up samples until the channel is closed and all are found or timed out. At most `MAX_KEYS` samples
+/// are outstanding; further ones are dropped, since waiting for room would count as the pipeline's
 /// time.
 pub(super) async fn run(table: impl Lookup, mut samples: UnboundedReceiver<Sample>, probed: Arc<Mutex<Probed>>) {
     let mut waiting: HashMap<Key, Instant> = HashMap::new();
@@ -59,7 +59,7 @@ pub(super) async fn run(table: impl Lookup, mut samples: UnboundedReceiver<Sampl
 
 async fn look(table: &impl Lookup, waiting: &mut HashMap<Key, Instant>, probed: &Mutex<Probed>) {
     let keys: Vec<Key> = waiting.keys().cloned().collect();
-    // A table that cannot be read just now is asked again; what is found late for that is found late.
+    // A failed lookup is repeated with the next one; its samples then count as found later.
     let found = table.get(&keys, Instant::now() + LOOKUP_TIMEOUT).await.unwrap_or_default();
     let mut probed = lock(probed);
     for key in found.items.iter().filter_map(Key::of) {

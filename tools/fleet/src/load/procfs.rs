@@ -1,30 +1,30 @@
-//! What processes of this machine use, as Linux tells it under `/proc`.
+//! Resource usage of processes, from `/proc`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use bridge_load::process::{Stat, memory};
 
-/// What processes have used.
+/// Resource usage of processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Usage {
-    /// Seconds of processor time, of children that have ended too.
+    /// Seconds of processor time, ended children included.
     pub(super) cpu_seconds: f64,
-    /// Bytes of memory: most ever of one process, at the moment of several.
+    /// Bytes of memory: the peak of one process, or the current sum of several.
     pub(super) rss: u64,
 }
 
-/// Of this process.
+/// Usage of this process.
 pub(super) fn own() -> Usage {
     process("self").unwrap_or_default()
 }
 
-/// Of a process alone; `None` if it is not there, or has ended and nobody has waited for it yet: it has no memory then.
+/// Usage of one process; `None` if it does not exist or is a zombie, which has no memory.
 pub(super) fn process(pid: &str) -> Option<Usage> {
     Some(Usage { cpu_seconds: all_of(&Stat::of(pid)?), rss: memory(pid, "VmHWM")? })
 }
 
-/// Of a process and all that descend from it.
+/// Usage of a process and its descendants.
 pub(super) fn tree(pid: &str) -> Option<Usage> {
     let root = pid.parse::<u32>().ok().filter(|_| Stat::of(pid).is_some())?;
     let all: BTreeMap<u32, Stat> = numbers().filter_map(|pid| Some((pid, Stat::of(&pid.to_string())?))).collect();
@@ -45,7 +45,7 @@ fn numbers() -> impl Iterator<Item = u32> {
 
 fn family(root: u32, all: &BTreeMap<u32, Stat>) -> BTreeSet<u32> {
     let mut family = BTreeSet::from([root]);
-    // Until nobody is added: children may have lower numbers than their parents.
+    // Repeats until nothing is added: children may have lower process IDs than their parents.
     loop {
         let before = family.len();
         let children = all.iter().filter(|(_, stat)| family.contains(&stat.parent)).map(|(&pid, _)| pid);

@@ -1,8 +1,8 @@
-//! The bridge's counters, from the text of its `/metrics`.
+//! Parser for the bridge's counters, from the text of `/metrics`.
 
 use std::collections::BTreeMap;
 
-/// Counters by name, labels included. Gauges are not among them, since nothing is added to these.
+/// Counters by name, labels included. Gauges are left out, since their differences mean nothing.
 pub(super) fn counters(text: &str) -> BTreeMap<String, f64> {
     let mut counted = Vec::new();
     let mut counters = BTreeMap::new();
@@ -22,13 +22,13 @@ pub(super) fn counters(text: &str) -> BTreeMap<String, f64> {
     counters
 }
 
-/// Of a counter `x` there is `x_total`, of a histogram `x_sum` and `x_count`. Its buckets are left out: they would be most of it.
+/// A counter `x` has `x_total`, a histogram `x_sum` and `x_count`. Buckets are left out, because of their number.
 fn is_of(name: &str, family: &str) -> bool {
     let rest = name.split('{').next().and_then(|name| name.strip_prefix(family));
     matches!(rest, Some("" | "_total" | "_sum" | "_count"))
 }
 
-/// Adds what was added since the last look. Counters that have gone back are those of a bridge that was started anew.
+/// Adds the increases since the last sample. A counter that has decreased is of a restarted bridge.
 pub(super) fn add(sum: &mut BTreeMap<String, f64>, before: &BTreeMap<String, f64>, now: &BTreeMap<String, f64>) {
     for (name, &value) in now {
         let before = before.get(name).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Writes down what was measured, and shows it.
+//! Recorder: writes the files of a run, and displays its progress.
 
 use std::collections::BTreeMap;
 use std::ops::Add as _;
@@ -15,7 +15,7 @@ use super::sigfox::lock;
 use crate::Problem;
 use crate::run::{Measured, Run, Volume};
 
-/// What others count meanwhile.
+/// Counters that other tasks update.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedCounters {
     pub(super) callbacks: Arc<Mutex<Callbacks>>,
@@ -23,11 +23,11 @@ pub(super) struct SharedCounters {
     pub(super) seen: Arc<Mutex<ResourceUsage>>,
 }
 
-/// Keeps a run's directory.
+/// Writes the directory of a run.
 pub(super) struct Recorder {
     directory: PathBuf,
     run: Run,
-    /// What had been measured before the run was gone on with.
+    /// Measurements from before `--resume`.
     before: Measured,
     shared: SharedCounters,
     bar: ProgressBar,
@@ -35,13 +35,13 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Of a run of so many sessions. What it has measured already is added to.
+    /// For a run of so many sessions. Adds to its earlier measurements.
     pub(super) fn new(directory: PathBuf, run: Run, shared: SharedCounters, sessions: Option<u64>) -> Self {
         let before = run.measured.clone();
         Self { directory, run, before, shared, bar: bar(sessions), shown: (Duration::ZERO, 0) }
     }
 
-    /// What came in last, after the fleet has lived: samples, and what was used.
+    /// Adds the last samples and resource usage, and writes `run.json`.
     pub(super) fn finish(mut self) -> Result<Run, Problem> {
         self.bar.finish_and_clear();
         self.with_others();
@@ -115,12 +115,12 @@ impl Observer for Recorder {
         let rate = acknowledged.saturating_sub(acknowledged_then) as f64 / seconds;
         self.bar.set_position(view.done);
         self.bar.set_message(format!(
-            "{rate:.0}/s, {acknowledged} acknowledged, {} on their way, {} held back, {} given up",
+            "{rate:.0}/s, {acknowledged} acknowledged, {} in transit, {} delayed, {} given up",
             ledger.outstanding, view.waiting, ledger.given_up
         ));
     }
 
-    /// The sessions first: what `run.json` says was sent is never more than what they say.
+    /// Writes the sessions first, so that `run.json` never claims more sent messages than they do.
     fn write(&mut self, view: &View<'_>) -> Result<(), Problem> {
         self.measure(view);
         view.ledger.sessions.write(&self.directory)?;
@@ -128,7 +128,7 @@ impl Observer for Recorder {
     }
 }
 
-/// Of so many; hidden if it is not known of how many.
+/// A progress bar of this length; hidden without one.
 pub(super) fn bar(of: Option<u64>) -> ProgressBar {
     of.map_or_else(ProgressBar::hidden, |of| {
         let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}");

@@ -1,4 +1,4 @@
-//! What is due, by the fleet's own clock.
+//! Schedule: which sessions are due, in virtual time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::meters::Fleet;
 use crate::run::Sessions;
 use crate::spec::Arrival;
 
-/// By how much `Fleet::due` may go back from one meter to the next where meters jitter.
+/// Maximum decrease of `Fleet::due` from one meter to the next with jitter.
 const JITTER_MS: u64 = 5 * 60 * 1_000;
 
-/// Virtual time. It runs with real time, so many times as fast.
+/// Virtual time: real time multiplied by the speed-up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     from_ms: u64,
@@ -21,28 +21,28 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// That shows so many milliseconds now.
+    /// A clock that shows `from_ms` now.
     pub(super) fn new(from_ms: u64, speed_up: f64) -> Self {
         Self { from_ms, speed_up }
     }
 
-    /// What it shows after so long.
+    /// Virtual milliseconds after `elapsed`.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and far below 2^64")]
     pub(super) fn at(self, elapsed: Duration) -> u64 {
         self.from_ms + (elapsed.as_secs_f64() * self.speed_up * 1_000.0) as u64
     }
 }
 
-/// Something to be sent now.
+/// Something to send now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// A session, of which it is not known yet what it is.
+    /// A session that starts.
     Session { meter: u32, hour: u32, counted: u32 },
     /// A later uplink of a session.
     Uplink(Message),
 }
 
-/// Goes through the hours of a fleet, adds up what its meters count, and says what is due. Of a meter it keeps four bytes.
+/// Iterates over the hours of a fleet, adds up the meters' counts, and returns what is due. Uses four bytes per meter.
 #[derive(Debug)]
 pub(super) struct Schedule {
     fleet: Arc<Fleet>,
@@ -51,16 +51,16 @@ pub(super) struct Schedule {
     hour: u32,
     n: u32,
     counted: Vec<u32>,
-    /// What was held back, comes a little later by jitter, or is a later uplink.
+    /// Delayed sessions, sessions with jitter, and later uplinks.
     later: Timers<Due>,
-    /// Sessions that were held back on purpose.
+    /// Sessions that were delayed on purpose.
     pub(super) reordered: u64,
-    /// Sessions that were acknowledged before the run was gone on with.
+    /// Sessions that were acknowledged before `--resume`.
     pub(super) skipped: u64,
 }
 
 impl Schedule {
-    /// From the fleet's first hour on. A run that is gone on with passes over what is acknowledged already.
+    /// Starts at the first hour. A resumed run skips acknowledged sessions.
     pub(super) fn new(fleet: Arc<Fleet>, faults: Faults) -> Self {
         const STEP_MS: u64 = 10;
         let ahead_ms = if fleet.spec().arrival == Arrival::Jitter { JITTER_MS } else { 0 };
@@ -69,9 +69,9 @@ impl Schedule {
         Self { fleet, faults, ahead_ms, hour: 0, n: 0, counted, later, reordered: 0, skipped: 0 }
     }
 
-    /// Something that is due by now and not acknowledged yet. `None` may also mean that it is to be asked again.
+    /// Something that is due and not yet acknowledged. `None` may also mean that the caller should ask again later.
     pub(super) fn due(&mut self, now_ms: u64, sessions: &Sessions) -> Option<Due> {
-        // A run that is gone on with passes over millions; the rest wants to be looked after meanwhile.
+        // A resumed run may skip millions of sessions; the limit lets the main loop do its other work.
         const MOST_PASSED: u32 = 10_000;
         if let Some(due) = self.later.due(now_ms) {
             return Some(due);
@@ -94,7 +94,7 @@ impl Schedule {
         None
     }
 
-    /// A session that the clock has reached: it is due, or later, or done already.
+    /// Handles a session that the clock has reached: it is due, delayed, or already acknowledged.
     fn reach(&mut self, meter: u32, due_ms: u64, now_ms: u64, sessions: &Sessions) -> Option<Due> {
         let (hour, index) = (self.hour, meter as usize);
         self.counted[index] += self.fleet.pulses(meter, hour);
@@ -112,23 +112,23 @@ impl Schedule {
         None
     }
 
-    /// An uplink of a session that has begun is sent later.
+    /// Schedules a later uplink of a started session.
     pub(super) fn later(&mut self, at_ms: u64, message: Message) {
         self.later.add(at_ms, Due::Uplink(message));
     }
 
-    /// How many wait for their time although the clock has reached their session.
+    /// Number of reached sessions and later uplinks that are not yet due.
     pub(super) fn waiting(&self) -> usize {
         self.later.len()
     }
 
-    /// Whether there is nothing any more that will be due.
+    /// Whether nothing more will be due.
     pub(super) fn is_over(&self) -> bool {
         self.hour >= self.fleet.hours() && self.later.len() == 0
     }
 }
 
-/// How many sessions a fleet has in its time.
+/// Number of sessions of a fleet.
 pub(super) fn sessions_of(fleet: &Fleet) -> u64 {
     (0..fleet.hours()).map(|hour| u64::from(fleet.sessions(hour))).sum()
 }

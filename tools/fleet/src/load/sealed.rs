@@ -7,24 +7,24 @@ use pulsegate_model::device::Imei;
 
 use crate::Problem;
 
-/// Makes device keys, and keeps none.
+/// Derives device keys, and stores none.
 #[derive(Debug)]
 pub(super) struct MasterKey(meter::MasterKey);
 
-/// What an acknowledgement whose tag is right says.
+/// Content of an authenticated acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Acknowledged {
-    /// Scope uplink.
+    /// Device of the uplink.
     pub(super) imei: Imei,
-    /// Which one.
+    /// Counter of the uplink.
     pub(super) counter: u32,
 }
 
 impl MasterKey {
-    /// The key of an ID, from the text of the stack's secret: `{"1": "KEY"}`.
+    /// Reads the key of an ID from the stack's secret: `{"1": "KEY"}`.
     ///
     /// # Errors
-    /// [`Problem::Wrong`]; it never says what is in the text.
+    /// [`Problem::Wrong`], which never contains the secret.
     pub(super) fn from_secret(text: &str, id: u8) -> Result<Self, Problem> {
         let keys: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| {
             Problem::Wrong("the master keys are not a JSON object of the form {\"1\": \"KEY\"}".to_owned())
@@ -44,7 +44,7 @@ impl MasterKey {
         self.0.meter(imei.packed()).map(|meter| meter.seal(counter, time, payload)).unwrap_or_default()
     }
 
-    /// What a datagram acknowledges, if it is an acknowledgement, and of a meter with a key of ours.
+    /// Authenticates an acknowledgement. `None` if the datagram is none, or its tag does not match this master key.
     pub(super) fn acknowledged(&self, datagram: &[u8]) -> Option<Acknowledged> {
         let (imei, counter) = self.0.acknowledged(datagram)?;
         Some(Acknowledged { imei: Imei::from_packed(imei).ok()?, counter })

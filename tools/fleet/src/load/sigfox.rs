@@ -1,7 +1,7 @@
-//! The Sigfox cloud: callbacks, one for each message or one a second for each device type, and its way of repeating them.
+//! The Sigfox cloud: sends callbacks, one per message or one a second per device type, and repeats them.
 //!
-//! What is not answered 2xx within ten seconds is sent again after one, two and four minutes, and then given up. Sigfox does not
-//! say from when these are counted; here it is from the failure before.
+//! A callback without a 2xx answer within ten seconds is repeated after one, two and four minutes, and then given up. Sigfox does not
+//! document when these pauses start; here they start at the previous failure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -22,28 +22,28 @@ use super::timers::{Timers, micros};
 /// A batch is sent each second, real time.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Lines in a request. Sigfox names no limit; the function takes 256 KiB, and of the longest lines, encoded, these fit.
+/// Maximum lines in a request. Sigfox documents no limit; the function accepts 256 KiB, which this many of the longest encoded lines fit.
 pub(super) const MAX_LINES: usize = 4_000;
 
-/// What is taken of the channel at once.
+/// Maximum callbacks to take from the channel at once.
 const MAX_TAKEN: usize = 1_024;
 
-/// The channel of the callbacks.
+/// Form of the callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channel {
-    /// A request for each message
+    /// One request per message
     Single,
-    /// A request a second for each device type, with a line for each message
+    /// One request a second per device type, with a line per message
     Batch,
 }
 
-/// How the cloud calls.
+/// Time-outs, pauses and concurrency of callbacks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallbackPolicy {
     /// One by one, or batches.
     pub(super) channel: Channel,
-    /// How long an answer may take.
+    /// Time-out of an answer.
     pub(super) time_out: Duration,
     /// Pauses before the repetitions.
     pub(super) pauses: [Duration; 3],
@@ -52,8 +52,8 @@ pub(super) struct CallbackPolicy {
 }
 
 impl CallbackPolicy {
-    /// Sigfox's own, so many times as fast. The stack is no faster for that, so the time-out never becomes shorter than
-    /// what an answer may well take.
+    /// Sigfox's values, divided by the speed-up. The stack does not speed up, so the time-out never becomes shorter than
+    /// an answer may reasonably take.
     pub(super) fn new(channel: Channel, speed_up: f64, connections: usize) -> Self {
         const TIME_OUT: Duration = Duration::from_secs(10);
         const LEAST_TIME_OUT: Duration = Duration::from_secs(2);
@@ -64,13 +64,13 @@ impl CallbackPolicy {
     }
 }
 
-/// Whoever takes requests.
+/// Receiver of requests.
 pub(super) trait Endpoint: Send + Sync + 'static {
-    /// The answer, or `None` where none comes. It may be dropped at any time.
+    /// Returns the answer, or `None` without one. The future may be dropped at any time.
     fn post(&self, request: &Request, channel: Channel) -> impl Future<Output = Option<Answered>> + Send;
 }
 
-/// What a request was answered.
+/// Answer to a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answered {
     /// Its status.
@@ -81,7 +81,7 @@ pub(super) struct Answered {
     pub(super) asked: usize,
 }
 
-/// Nobody, for a fleet that has nothing for it.
+/// `None` for a fleet without Sigfox meters.
 impl<E: Endpoint> Endpoint for Option<E> {
     async fn post(&self, request: &Request, channel: Channel) -> Option<Answered> {
         match self {
@@ -91,7 +91,7 @@ impl<E: Endpoint> Endpoint for Option<E> {
     }
 }
 
-/// The cloud, which lives until nobody can hand it callbacks any more and all are settled.
+/// The cloud. It ends when the channel of callbacks is closed and all are settled.
 pub(super) struct Cloud<E> {
     policy: CallbackPolicy,
     endpoint: Arc<E>,
@@ -102,7 +102,7 @@ pub(super) struct Cloud<E> {
     ready: VecDeque<Request>,
     again: Timers<Request>,
     flights: JoinSet<(Request, bool)>,
-    /// Requests once more: nobody waits for what they are answered.
+    /// Duplicate requests, whose answers are ignored.
     doubles: JoinSet<()>,
     began: Instant,
 }
@@ -130,7 +130,7 @@ impl<E: Endpoint> Cloud<E> {
         }
     }
 
-    /// Takes callbacks and makes requests of them.
+    /// Receives callbacks and sends requests for them.
     pub(super) async fn run(mut self, mut callbacks: UnboundedReceiver<Callback>) {
         let mut second = interval(SECOND);
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,7 +168,7 @@ impl<E: Endpoint> Cloud<E> {
         }
     }
 
-    /// The second is over.
+    /// Turns the callbacks of the last second into requests.
     fn call(&mut self) {
         for mut lines in std::mem::take(&mut self.gathered).into_values() {
             while lines.len() > MAX_LINES {
@@ -179,7 +179,7 @@ impl<E: Endpoint> Cloud<E> {
         }
     }
 
-    /// Sends what may be sent.
+    /// Sends ready requests, up to the limit of connections.
     fn depart(&mut self) {
         let now = self.now();
         while let Some(request) = self.again.due(now) {
@@ -227,7 +227,7 @@ impl<E: Endpoint> Cloud<E> {
             return;
         }
         for callback in &request.callbacks {
-            // Whoever waits for it is gone only when the run was stopped.
+            // The receiver is gone only if the run was stopped.
             let _ = self.settled.send(Settled { message: callback.message, acknowledged });
         }
     }
@@ -240,13 +240,13 @@ impl<E: Endpoint> Cloud<E> {
 /// A request on its way.
 #[derive(Clone, Copy)]
 struct Flight {
-    /// There, and back.
+    /// Request lost, answer lost.
     lost: [bool; 2],
     until: Instant,
 }
 
 impl Flight {
-    /// The status that the cloud sees; 0 for none in time.
+    /// The status that the cloud sees; 0 after a time-out.
     async fn fly(&self, to: &impl Endpoint, request: &Request, channel: Channel, counts: &Mutex<Callbacks>) -> u16 {
         let began = Instant::now();
         let [there, back] = self.lost;
@@ -269,7 +269,7 @@ impl Flight {
     }
 }
 
-/// Nobody panics while holding it, and counts are right at any moment anyway.
+/// Locks a mutex, poisoned or not: the counts are consistent at any moment.
 pub(super) fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }

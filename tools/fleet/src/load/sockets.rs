@@ -1,4 +1,4 @@
-//! The source ports that meters send from.
+//! Sockets with the source ports of the meters.
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -9,13 +9,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::Problem;
 
-/// Enough to be spread evenly over the threads of a bridge that share a port.
+/// Size of the pool: enough for an even spread over the bridge's threads, which share a port.
 const POOL: u32 = 256;
 
-/// File descriptors are few: many systems grant a process 1,024.
+/// Maximum sockets: many systems limit a process to 1,024 file descriptors.
 const MAX_SOCKETS: u32 = 512;
 
-/// Sockets, one of which is in use.
+/// Sockets, one of which is current.
 #[derive(Debug)]
 pub(super) struct Sockets {
     all: Arc<[UdpSocket]>,
@@ -27,17 +27,17 @@ pub(super) struct Sockets {
 /// Which meter sends from which socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Groups {
-    /// From whichever is in use: a carrier's network gives meters another address each time.
+    /// From the current one: a carrier's network assigns a meter another address each time.
     Pool,
-    /// Always from the same one, which it shares with others: of so many sockets.
+    /// Always from the same one of this many sockets, shared with other meters.
     Fixed(u32),
 }
 
 impl Groups {
-    /// The groups of so many NB-IoT meters, of which so many share an address; 0 for a pool.
+    /// The groups of `meters` NB-IoT meters, of which `shared_nat` share an address; 0 for a pool.
     ///
     /// # Errors
-    /// [`Problem::Wrong`] if that would take too many sockets.
+    /// [`Problem::Wrong`] if that needs too many sockets.
     pub(super) fn new(meters: u32, shared_nat: u32) -> Result<Self, Problem> {
         if shared_nat == 0 {
             return Ok(Self::Pool);
@@ -45,7 +45,7 @@ impl Groups {
         let sockets = meters.div_ceil(shared_nat).max(1);
         if sockets > MAX_SOCKETS {
             return Err(Problem::Wrong(format!(
-                "--shared-nat {shared_nat} takes {sockets} sockets for {meters} NB-IoT meters, and {MAX_SOCKETS} are the most; \
+                "--shared-nat {shared_nat} needs {sockets} sockets for {meters} NB-IoT meters, but {MAX_SOCKETS} is the maximum; \
                  take at least --shared-nat {}",
                 meters.div_ceil(MAX_SOCKETS)
             )));
@@ -55,7 +55,7 @@ impl Groups {
 }
 
 impl Sockets {
-    /// Opens them, on an address of this machine.
+    /// Opens the sockets on an address of this machine.
     ///
     /// # Errors
     /// The kernel's.
@@ -77,17 +77,17 @@ impl Sockets {
         Arc::clone(&self.all)
     }
 
-    /// The one in use.
+    /// The current socket.
     pub(super) fn now(&self) -> &UdpSocket {
         &self.all[self.current]
     }
 
-    /// Which one that is.
+    /// Index of the current socket.
     pub(super) fn current(&self) -> u16 {
         u16::try_from(self.current).unwrap_or_default()
     }
 
-    /// Whether a meter may send from the one in use.
+    /// Whether a meter may send from the current socket.
     pub(super) fn is_current(&self, meter: u32) -> bool {
         match self.groups {
             Groups::Pool => true,
@@ -95,21 +95,21 @@ impl Sockets {
         }
     }
 
-    /// Uses the one that a meter sends from.
+    /// Selects the socket of a meter.
     pub(super) fn turn_to(&mut self, meter: u32) {
         if let Groups::Fixed(count) = self.groups {
             self.current = group(meter, count);
         }
     }
 
-    /// Uses the next one of a pool.
+    /// Selects the next socket of a pool.
     pub(super) fn turn(&mut self) {
         if self.groups == Groups::Pool {
             self.current = (self.current + 1) % self.all.len();
         }
     }
 
-    /// Those on which something has come.
+    /// Indexes of readable sockets.
     ///
     /// # Errors
     /// The kernel's.
@@ -120,7 +120,7 @@ impl Sockets {
     }
 }
 
-/// Which of so many groups a meter is in. Networks take turns over the numbers, so numbers alone would leave groups empty.
+/// Group of a meter. The number is hashed, because networks alternate over the numbers, and a modulus would leave groups empty.
 pub(super) fn group(meter: u32, count: u32) -> usize {
     let spread = u64::from(meter.wrapping_mul(0x9E37_79B9));
     usize::try_from((spread * u64::from(count)) >> u32::BITS).unwrap_or_default()

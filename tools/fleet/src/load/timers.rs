@@ -1,10 +1,10 @@
-//! What is to be looked at again, and when.
+//! Timers: items and the times at which they are due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Things and the times at which they are due, in any order. A time is rounded up to the next step, so that many things share
-/// an entry: nothing is due early, and little late.
+/// Items and the times at which they are due. Times are rounded up to the next step, so that many items share
+/// an entry: nothing is due early, or late by a whole step.
 #[derive(Debug)]
 pub(super) struct Timers<T> {
     step: u64,
@@ -13,18 +13,18 @@ pub(super) struct Timers<T> {
 }
 
 impl<T> Timers<T> {
-    /// None, in steps of so many of whatever time is counted in.
+    /// No timers. `step` is in the caller's unit of time.
     pub(super) fn new(step: u64) -> Self {
         Self { step, slots: BTreeMap::new(), len: 0 }
     }
 
-    /// Something is due at a time.
+    /// Adds an item that is due at a time.
     pub(super) fn add(&mut self, at: u64, thing: T) {
         self.slots.entry(at.div_ceil(self.step)).or_default().push(thing);
         self.len += 1;
     }
 
-    /// Something that is due by now.
+    /// Removes and returns an item that is due.
     pub(super) fn due(&mut self, now: u64) -> Option<T> {
         let mut first = self.slots.first_entry().filter(|slot| slot.key().saturating_mul(self.step) <= now)?;
         let thing = first.get_mut().pop();
@@ -35,12 +35,12 @@ impl<T> Timers<T> {
         thing
     }
 
-    /// When the first of them is due.
+    /// Time of the first timer.
     pub(super) fn next(&self) -> Option<u64> {
         self.slots.first_key_value().map(|(slot, _)| slot.saturating_mul(self.step))
     }
 
-    /// How many there are.
+    /// Number of timers.
     pub(super) fn len(&self) -> usize {
         self.len
     }

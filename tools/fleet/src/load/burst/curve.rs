@@ -1,4 +1,4 @@
-//! How much is where, second by second, and the pictures of it.
+//! Counts of each second of a burst, and their charts.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,19 +21,19 @@ pub(super) struct Totals {
     pub(super) passed: u64,
 }
 
-/// Somebody who looks every second.
+/// Handle of the thread that samples every second.
 pub(super) struct Sampler {
     thread: JoinHandle<Vec<Totals>>,
     end: Sender<()>,
 }
 
 impl Sampler {
-    /// Begins now.
+    /// Starts sampling.
     pub(super) fn start(stream: Arc<Stream>, contents: Arc<TableContents>, progress: Arc<DrainProgress>) -> Self {
         let (end, ended) = channel::<()>();
         let began = Instant::now();
         let look = move || Totals {
-            // First: while it is looked, more is put and passes.
+            // In this order, because the counts grow while they are read.
             passed: progress.passed.load(Ordering::Relaxed),
             written: contents.written.load(Ordering::Relaxed),
             put: stream.put(),
@@ -53,14 +53,14 @@ impl Sampler {
         Self { thread, end }
     }
 
-    /// Looks a last time.
+    /// Takes the last sample and stops.
     pub(super) fn end(self) -> Result<Vec<Totals>, Problem> {
         drop(self.end);
         self.thread.join().map_err(|_| Problem::Wrong("counting the seconds failed".to_owned()))
     }
 }
 
-/// The seconds of a burst, of what the fleet has counted and what was seen behind the bridge.
+/// Counts of each second, from the load generator's rates and the samples behind the bridge.
 pub(super) fn seconds(measured: &Measured, totals: &[Totals]) -> Vec<Second> {
     let (mut all, mut before) = (Second::default(), Totals::default());
     let mut of_second = |n: usize| {
@@ -81,7 +81,7 @@ pub(super) fn seconds(measured: &Measured, totals: &[Totals]) -> Vec<Second> {
     (0..totals.len().max(measured.seconds_sent.len())).map(&mut of_second).collect()
 }
 
-/// Their pictures, and what each's file is called.
+/// The charts, each with its file name.
 pub(crate) fn charts(seconds: &[Second]) -> [(Chart, &'static str); 2] {
     let rates: [(&str, Value); 3] = [
         ("sent", |second| second.sent),

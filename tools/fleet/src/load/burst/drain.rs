@@ -1,5 +1,5 @@
-//! The function behind the stream, invoked as Lambda's event source mapping of the template does it: of each shard one batch at
-//! a time, in order, and what was refused once more.
+//! The function on the stream, invoked as by the template's event source mapping: for each shard one batch at
+//! a time, in order, with retries of failed records.
 //!
 //! The function is the deployed one, `pulsegate_pipeline::raw` with `pulsegate_pipeline::batch` around it, as `functions/raw-nbiot` puts them together, but
 //! for the line of metrics that it prints.
@@ -25,16 +25,16 @@ use crate::meters::Fleet;
 pub(super) const BATCH: usize = 50;
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
-/// The function's time-out in the template, less what it keeps for its answer.
+/// The function's time-out in the template, less the reserve for its answer.
 const TIMEOUT: Duration = Duration::from_millis(29_500);
 
-/// How often a shard is looked at.
+/// Polling interval of a shard.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What it has done so far.
+/// Progress of the drain.
 #[derive(Debug, Default)]
 pub(super) struct DrainProgress {
-    /// Uplinks of records that need not come back.
+    /// Uplinks of processed records.
     pub(super) passed: AtomicU64,
     /// Invocations.
     pub(super) invocations: AtomicU64,
@@ -42,7 +42,7 @@ pub(super) struct DrainProgress {
 
 type Stage = RawStage<pulsegate_aws::RawTable<RawTable>, pulsegate_aws::EventTable<RawTable>, NullQueue>;
 
-/// What a drain needs.
+/// Parts of a drain.
 pub(super) struct Setup {
     pub(super) stream: Arc<Stream>,
     pub(super) fleet: Arc<Fleet>,
@@ -51,7 +51,7 @@ pub(super) struct Setup {
     pub(super) progress: Arc<DrainProgress>,
 }
 
-/// Starts it, on a thread of its own. It ends when the stream is closed and empty.
+/// Starts the drain on its own thread. It ends when the stream is closed and empty.
 pub(super) fn start(setup: Setup) -> JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -78,7 +78,7 @@ async fn empty(stream: &Stream, shard: usize, stage: &Stage, progress: &DrainPro
     Ok(())
 }
 
-/// Waits until there is a batch, or what there is has waited for the window. `false` if nothing comes any more.
+/// Waits for a full batch or the end of the window. `false` if the stream is closed and empty.
 async fn gather(stream: &Stream, shard: usize, next: usize) -> bool {
     let mut since: Option<Instant> = None;
     loop {
@@ -114,11 +114,11 @@ fn event(next: usize, batch: &[Record]) -> KinesisEvent {
     event
 }
 
-/// How many records of a batch need not come back: those before the first one that the answer names.
+/// Number of processed records of a batch: those before the first one that the answer names.
 pub(super) fn done(next: usize, batch: &[Record], answer: &KinesisEventResponse) -> io::Result<usize> {
     let Some(failure) = answer.batch_item_failures.first() else { return Ok(batch.len()) };
     let name = failure.item_identifier.as_deref().unwrap_or_default();
     let position = name.parse::<usize>().ok().and_then(|number| number.checked_sub(next));
     let position = position.filter(|position| *position < batch.len());
-    position.ok_or_else(|| io::Error::other(format!("the function names a record that it was not given: {name:?}")))
+    position.ok_or_else(|| io::Error::other(format!("the function names an unknown record: {name:?}")))
 }

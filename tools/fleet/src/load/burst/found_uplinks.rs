@@ -1,4 +1,4 @@
-//! Which sessions there is an uplink of: each compared with what its meter has sent, to the byte.
+//! Set of sessions whose uplink was found, each compared with what its meter sent, byte for byte.
 
 use fixedbitset::FixedBitSet;
 use pulsegate_model::uplink::{TimeSource, Uplink};
@@ -12,15 +12,15 @@ use crate::run::Sessions;
 #[derive(Debug, Clone)]
 pub(super) struct FoundUplinks {
     hours: Vec<FixedBitSet>,
-    /// Once more than needed.
+    /// Redundant copies.
     pub(super) duplicates: u64,
-    /// That no meter has sent, or not like this.
+    /// Uplinks that no meter has sent, or not in this form.
     pub(super) strangers: u64,
-    /// That cannot be read.
+    /// Records that cannot be parsed.
     pub(super) unreadable: u64,
 }
 
-/// What was acknowledged, held against what was found.
+/// Comparison of acknowledged with found sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// Acknowledged sessions.
@@ -32,14 +32,14 @@ pub(super) struct Verdict {
 }
 
 impl FoundUplinks {
-    /// Nothing yet.
+    /// An empty set.
     pub(super) fn none(fleet: &Fleet) -> Self {
         let none = || FixedBitSet::with_capacity(fleet.spec().devices as usize);
         let hours = (0..fleet.hours()).map(|_| none()).collect();
         Self { hours, duplicates: 0, strangers: 0, unreadable: 0 }
     }
 
-    /// What is in a stream now.
+    /// Uplinks of a stream.
     pub(super) fn in_stream(stream: &Stream, fleet: &Fleet) -> Self {
         const AT_ONCE: usize = 64;
         let mut found = Self::none(fleet);
@@ -72,7 +72,7 @@ impl FoundUplinks {
         }
     }
 
-    /// One more uplink.
+    /// Adds an uplink.
     pub(super) fn take(&mut self, uplink: &Uplink, fleet: &Fleet) {
         match session_of(uplink, fleet) {
             None => self.strangers += 1,
@@ -80,17 +80,17 @@ impl FoundUplinks {
         }
     }
 
-    /// How many sessions there is one of.
+    /// Number of sessions found.
     pub(super) fn count(&self) -> u64 {
         self.hours.iter().map(|hour| hour.count_ones(..) as u64).sum()
     }
 
-    /// How many of these are not in the others.
+    /// Number of sessions that are not in `others`.
     pub(super) fn missing_in(&self, others: &Self) -> u64 {
         self.hours.iter().zip(&others.hours).map(|(a, b)| a.difference(b).count() as u64).sum()
     }
 
-    /// Holds what was acknowledged against it.
+    /// Compares acknowledged sessions with the found ones.
     pub(super) fn against(&self, sessions: &Sessions) -> Verdict {
         let (mut verdict, mut meter) = (Verdict { acknowledged: 0, durable: 0, unacknowledged: 0 }, 0);
         for (hour, found) in (0..).zip(&self.hours) {
@@ -108,13 +108,13 @@ impl FoundUplinks {
 }
 
 impl Verdict {
-    /// Acknowledged, and not found: what must never be.
+    /// Acknowledged, but not found. Must be 0.
     pub(super) fn lost(self) -> u64 {
         self.acknowledged - self.durable
     }
 }
 
-/// The session that an uplink is of, if its meter has sent it just like this.
+/// The session of an uplink, if its meter has sent exactly this uplink.
 fn session_of(uplink: &Uplink, fleet: &Fleet) -> Option<(u32, u32)> {
     let number = fleet.number(&uplink.device)?;
     let (hour, position) = fleet.hour_of(number, uplink.at, uplink.sequence)?;

@@ -1,12 +1,12 @@
-//! A burst without a stack: the fleet sends to a bridge whose Kinesis is in memory, and the function behind that empties it. In
-//! the end every acknowledgement is held against what is in the stream.
+//! A burst without a stack: the fleet sends to a bridge whose Kinesis is in memory, and the deployed function drains it. At
+//! the end every acknowledgement is checked against the stream.
 //!
 //! # Layout
 //!
-//! - `stream`: what the stand-in has taken, by shard; `drain`: the function behind it, as Lambda invokes it; `table`: where that
+//! - `stream`: records of the stand-in, by shard; `drain`: the function on the stream, as Lambda invokes it; `table`: where it
 //!   writes.
-//! - `found`: whose uplink is whose, in the stream and in the table, and what was acknowledged without being there.
-//! - `curve`: second by second; `outcome`: what has come of it.
+//! - `found_uplinks`: the sessions of the uplinks in the stream and in the table; acknowledged ones that are missing.
+//! - `curve`: counts of each second; `outcome`: the result.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -54,16 +54,16 @@ use found_uplinks::FoundUplinks;
 use stream::Stream;
 use table::TableContents;
 
-/// How long Kinesis takes to answer: what `bridge-load bench` takes, about what it takes in a region of AWS.
+/// Latency of Kinesis: as in `bridge-load bench`, about that of an AWS region.
 const KINESIS: Duration = Duration::from_millis(15);
 
-/// For the bridge to put what it still holds, once it is told to end. Its own patience is 25 s.
+/// How long the bridge may take to put its last records after SIGTERM. Its own time-out is 25 s.
 const BRIDGE_STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// How often people are told how far it is.
+/// Interval of the progress display.
 const SHOW: Duration = Duration::from_millis(250);
 
-/// Does it.
+/// Runs a burst.
 ///
 /// # Errors
 /// As [`super::run`].
@@ -92,7 +92,7 @@ fn check(options: &Options) -> Result<(), Problem> {
     let wrong = |what: String| Err(Problem::Wrong(what));
     if options.sigfox_share.0 > 0.0 {
         return wrong(
-            "--stand-in has a bridge alone, which Sigfox does not go through: leave --sigfox-share out".into(),
+            "--stand-in runs the bridge alone, and Sigfox does not use the bridge: leave --sigfox-share out".into(),
         );
     }
     let mix = Spec::parse_mix(options.profile_mix.as_deref().unwrap_or(BURST_PROFILE))?;
@@ -111,10 +111,10 @@ fn check(options: &Options) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The bridge, for whoever ends it: by a signal, or by dropping it, which kills it.
+/// The bridge, shared with the Ctrl-C handler. Dropping it kills the process.
 type SharedBridge = Arc<Mutex<Option<Child>>>;
 
-/// What is behind the bridge.
+/// Everything behind the bridge.
 struct Backend {
     stand_in: StandIn,
     stream: Arc<Stream>,
@@ -149,7 +149,7 @@ async fn burst(begin: PreparedRun, options: &Options, (stop, held): (Stop, Share
     Ok(run)
 }
 
-/// Waits for the end, and shows meanwhile how far the stream is drained.
+/// Waits for the end, and displays how far the stream is drained.
 async fn shown<T>(
     mut ending: tokio::task::JoinHandle<T>,
     stream: &Stream,
@@ -171,7 +171,7 @@ async fn shown<T>(
     ended
 }
 
-/// As many as a fleet like this would be given: what `fleet plan` says of it.
+/// Number of shards that `fleet plan` calculates for this fleet.
 fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
     #[derive(Parser)]
     struct Line {
@@ -192,7 +192,7 @@ async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<(Ba
     let (stream, sender, filling) = Stream::open(shards);
     let (program, seed) = (options.bridge.clone(), fleet.spec().seed);
     let fault = options.forget.map_or(Fault::None, Fault::Forget);
-    // Both begin with waiting, which must not be done here.
+    // Both block while they start, so they run on another thread.
     let started = tokio::task::spawn_blocking(move || {
         let stand_in = StandIn::start(KINESIS, Some(sender), seed)?;
         stand_in.fail(fault);
@@ -213,7 +213,7 @@ async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<(Ba
 }
 
 impl Backend {
-    /// Ends the bridge, then the stream, then what empties it; and holds what was acknowledged against what is there.
+    /// Ends the bridge, then the stream, then the drain; and checks the acknowledgements against the stream.
     fn end(
         self,
         bridge: Option<Child>,
@@ -227,7 +227,7 @@ impl Backend {
         bridge.signal(nix::sys::signal::Signal::SIGTERM).map_err(failed)?;
         let status = bridge.wait(BRIDGE_STOP_TIMEOUT).map_err(failed)?;
         if !status.success() {
-            return Err(Problem::Wrong(format!("the bridge was told to end, and ended badly: {status}")));
+            return Err(Problem::Wrong(format!("the bridge failed after SIGTERM: {status}")));
         }
         drop(self.stand_in);
         self.filling.join().map_err(|_| broken("the stream"))?;
@@ -253,7 +253,7 @@ impl Backend {
     }
 }
 
-/// In whole seconds: until the first at whose end all that was ever written had been.
+/// Whole seconds until everything was written.
 fn drained_after(totals: &[Totals]) -> f64 {
     let last = totals.last().map_or(0, |last| last.written);
     let seconds = totals.iter().position(|totals| totals.written == last).map_or(0, |position| position + 1);

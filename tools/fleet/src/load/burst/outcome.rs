@@ -1,11 +1,11 @@
-//! What has come of a burst, for people and for the exit code.
+//! Result of a burst: tables and verdict.
 
 use crate::Problem;
 use crate::load::summary;
 use crate::print::{self, Format, Table};
 use crate::run::{Burst, Run};
 
-/// Its tables.
+/// Tables of the result.
 pub(super) fn text(run: &Run, format: Format) -> String {
     let mut tables = vec![summary::table(run)];
     tables.extend(run.measured.burst.as_ref().map(table));
@@ -16,15 +16,15 @@ fn table(burst: &Burst) -> Table {
     let rows: Vec<(&str, String)> = vec![
         ("acknowledged", burst.acknowledged.to_string()),
         ("of these durable: in the stream as they were sent", burst.durable.to_string()),
-        ("acknowledged and not durable", burst.lost.to_string()),
-        ("durable and never acknowledged", burst.unacknowledged.to_string()),
-        ("in the stream once more than needed", burst.duplicates.to_string()),
-        ("in the stream and not as any meter sent it", burst.strangers.to_string()),
-        ("stored by the function behind the stream", burst.stored.to_string()),
-        ("in the stream and not stored", burst.unstored.to_string()),
-        ("most in the bridge: sent and not acknowledged", burst.most(|second| second.in_bridge).to_string()),
-        ("most in the stream: put and not stored", burst.most(|second| second.in_stream).to_string()),
-        ("most acknowledged in a second", burst.most(|second| second.acknowledged).to_string()),
+        ("acknowledged, but not durable", burst.lost.to_string()),
+        ("durable, but never acknowledged", burst.unacknowledged.to_string()),
+        ("redundant copies in the stream", burst.duplicates.to_string()),
+        ("in the stream, but not as a meter sent it", burst.strangers.to_string()),
+        ("stored by the function on the stream", burst.stored.to_string()),
+        ("in the stream, but not stored", burst.unstored.to_string()),
+        ("maximum in the bridge: sent, not acknowledged", burst.most(|second| second.in_bridge).to_string()),
+        ("maximum in the stream: put, not stored", burst.most(|second| second.in_stream).to_string()),
+        ("maximum acknowledged in a second", burst.most(|second| second.acknowledged).to_string()),
         ("write units a second of the table", burst.drain.to_string()),
         ("shards", burst.shards.to_string()),
         ("invocations", burst.invocations.to_string()),
@@ -35,7 +35,7 @@ fn table(burst: &Burst) -> Table {
     table
 }
 
-/// Whether every acknowledgement holds, and everything was acknowledged.
+/// Checks that everything was acknowledged and that every acknowledged message is durable.
 pub(super) fn verdict(run: &Run) -> Result<(), Problem> {
     let wrong = broken(run);
     if wrong.is_empty() { Ok(()) } else { Err(Problem::NotAll(wrong.join("; "))) }
@@ -49,14 +49,14 @@ fn broken(run: &Run) -> Vec<String> {
         }
     };
     if let Some(burst) = &run.measured.burst {
-        count(burst.lost, "messages were acknowledged and are not in the stream");
+        count(burst.lost, "messages were acknowledged, but are not in the stream");
         count(burst.strangers, "pieces of the stream are not what any meter has sent");
-        count(burst.unstored, "messages of the stream were not stored behind it");
+        count(burst.unstored, "messages of the stream were not stored");
         count(u64::from(burst.acknowledged == 0), "time that nothing at all was acknowledged");
     }
     count(run.measured.given_up, "messages were given up after all repetitions");
     if !run.measured.complete {
-        wrong.push("it was stopped before its end".to_owned());
+        wrong.push("the run was stopped before its end".to_owned());
     }
     wrong
 }

@@ -1,4 +1,4 @@
-//! The ports of the function behind the stream: a table that takes so many write units a second, and queues that only count.
+//! Ports of the function on the stream: a table of limited write capacity, and a queue that drops its messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,49 +19,49 @@ const UNIT: usize = 1_024;
 /// Items of a `BatchWriteItem` (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
 const BATCH: usize = 25;
 
-/// Capacity that was not used is gone, but for this much: a timer that is late is no throttle.
+/// Unused capacity expires after this time, so that a late timer does not throttle.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// A table that keeps of each item which session it is of, and nothing else: millions of them fit.
+/// A table that stores only the session of each item, so that millions fit into memory.
 pub(super) struct RawTable {
     fleet: Arc<Fleet>,
     /// Units a second.
     capacity: u32,
-    /// When its capacity until now is used up.
+    /// Time until which the capacity is used up.
     used: Mutex<Option<Instant>>,
     contents: Arc<TableContents>,
 }
 
-/// What it has taken.
+/// Content of the table.
 #[derive(Debug)]
 pub(super) struct TableContents {
-    /// Which items.
+    /// Items, by session.
     pub(super) items: Mutex<FoundUplinks>,
-    /// How many were written, also once more.
+    /// Number of writes, repetitions included.
     pub(super) written: AtomicU64,
     /// Write units of these.
     pub(super) units: AtomicU64,
 }
 
 impl TableContents {
-    /// Nothing yet.
+    /// Empty.
     pub(super) fn none(fleet: &Fleet) -> Self {
         Self { items: Mutex::new(FoundUplinks::none(fleet)), written: AtomicU64::new(0), units: AtomicU64::new(0) }
     }
 }
 
 impl RawTable {
-    /// An empty one.
+    /// An empty table.
     pub(super) fn new(fleet: Arc<Fleet>, capacity: u32, contents: Arc<TableContents>) -> Self {
         Self { fleet, capacity: capacity.max(1), used: Mutex::new(None), contents }
     }
 
-    /// What it has taken.
+    /// Content of the table.
     pub(super) fn contents(&self) -> &TableContents {
         &self.contents
     }
 
-    /// When so many units may be written; `None`, and nothing is used up, if that is too late.
+    /// Reserves write units and returns when they may be written; `None`, without a reservation, if that is too late.
     fn reserve(&self, units: usize, deadline: Instant) -> Option<Instant> {
         let mut used = lock(&self.used);
         let earliest = Instant::now().checked_sub(SLACK).unwrap_or_else(Instant::now);
@@ -84,7 +84,7 @@ impl RawTable {
 }
 
 impl Table for RawTable {
-    /// In order, so that what comes back is the end of it. As the real one, it refuses what does not fit into the time.
+    /// Writes in order and, like the real table, refuses what does not fit into the time: the last items.
     async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
         for (nth, batch) in items.chunks(BATCH).enumerate() {
             let units: usize = batch.iter().map(|item| item_size(item).div_ceil(UNIT)).sum();
@@ -103,7 +103,7 @@ impl Table for RawTable {
     }
 }
 
-/// A queue whose messages nobody reads.
+/// A queue that drops its messages.
 pub(super) struct NullQueue;
 
 impl Queue for NullQueue {
