@@ -122,7 +122,7 @@ fn a_stream_that_forgets_is_found_out() {
     let burst = measured.burst.unwrap();
     assert_eq!(measured.acknowledged, 600, "nobody is told");
     assert!(burst.lost > 0 && burst.durable + burst.lost == 600, "{burst:?}");
-    assert!(text(&output).contains(&format!("{} messages were acknowledged and are not in the stream", burst.lost)));
+    assert!(text(&output).contains(&format!("{} messages were acknowledged, but are not in the stream", burst.lost)));
 }
 
 /// One that does all it should, and then says that it could not.
@@ -139,7 +139,7 @@ fn a_bridge_that_ends_badly_is_told_of() {
     std::fs::set_permissions(&bridge, Permissions::from_mode(0o755)).unwrap();
     let output = load_with(&bridge, &directory, FLEET);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("ended badly: exit status: 7"), "{}", text(&output));
+    assert!(text(&output).contains("failed after SIGTERM: exit status: 7"), "{}", text(&output));
 }
 
 fn what_a_bridge_alone_cannot_take_is_refused() {

@@ -50,11 +50,11 @@ impl Drop for Directory {
 }
 
 fn options(line: &str) -> Options {
-    Line::parse_from(std::iter::once("simulate").chain(line.split_whitespace())).options
+    Line::parse_from(std::iter::once("load").chain(line.split_whitespace())).options
 }
 
 /// Runs what is on the command line against a peer.
-async fn simulate(line: &str, peer: &Peer, stop: Stop) -> Result<Run, Problem> {
+async fn run_line(line: &str, peer: &Peer, stop: Stop) -> Result<Run, Problem> {
     let options = options(&format!("{line} --quiet"));
     let begin = PreparedRun::new(&options, Timestamp::now())?;
     let meters = u32::try_from((0..begin.fleet.spec().devices).filter(|&n| is_nbiot(&begin.fleet, n)).count()).unwrap();
@@ -117,7 +117,7 @@ adeunis-pulse4-nbiot,adeunis-pulse4-nbiot-1h,dragino-sw3l-nb,dragino-cpn01-nb,se
 async fn every_meter_of_every_profile_is_heard_once_in_each_hour() {
     let (peer, directory) = (Peer::start().await, Directory::new());
     let line = format!("--devices 300 --hours 3 --speed-up 7200 {PATIENT} --run {} {EVERY_PROFILE}", directory.run());
-    let run = simulate(&line, &peer, Stop::default()).await.unwrap();
+    let run = run_line(&line, &peer, Stop::default()).await.unwrap();
     check_delivered(&run, Path::new(&directory.run()), &peer);
     let came = peer.heard.came();
     assert!(came.values().all(|&times| times == 1), "a network without faults needs no repetition");
@@ -135,7 +135,7 @@ async fn with_loss_duplicates_and_sessions_held_back_everything_is_still_heard_a
     let faults =
         "--loss 5% --duplicate 5% --reorder 20% --reorder-by 2h --first-pause 50ms --repetitions 12 --sigfox-share 0";
     let line = format!("--devices 400 --hours 2 --speed-up 7200 {faults} --run {}", directory.run());
-    let run = simulate(&line, &peer, Stop::default()).await.unwrap();
+    let run = run_line(&line, &peer, Stop::default()).await.unwrap();
     check_delivered(&run, Path::new(&directory.run()), &peer);
     let measured = &run.measured;
     assert!(measured.attempts > measured.sent && measured.lost > 0 && measured.duplicated > 0, "{measured:?}");
@@ -148,7 +148,7 @@ async fn single_callbacks_that_fail_are_repeated_and_those_that_go_on_failing_ar
     let (peer, directory) = (Peer::start().await, Directory::new());
     peer.heard.status.store(503, Ordering::Relaxed);
     let line = "--devices 20 --hours 0.5 --speed-up 3600 --sigfox-share 1 --callbacks single --reset 0";
-    let run = simulate(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    let run = run_line(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
     let measured = &run.measured;
     assert!(measured.complete && measured.acknowledged == 0 && measured.given_up == measured.sent, "{measured:?}");
     assert_eq!(measured.callbacks.values().sum::<u64>(), 4 * measured.sent, "of which most are 503");
@@ -157,7 +157,7 @@ async fn single_callbacks_that_fail_are_repeated_and_those_that_go_on_failing_ar
 
     // What was given up is sent once more by who goes on with it.
     peer.heard.status.store(0, Ordering::Relaxed);
-    let again = simulate(&format!("--resume {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    let again = run_line(&format!("--resume {}", directory.run()), &peer, Stop::default()).await.unwrap();
     check_delivered(&again, Path::new(&directory.run()), &peer);
     assert_eq!(again.measured.callbacks[&503], measured.callbacks[&503], "what was measured before is kept");
 }
@@ -167,7 +167,7 @@ async fn meters_behind_one_address_are_told_apart_though_their_message_ids_are_n
     let (peer, directory) = (Peer::start().await, Directory::new());
     peer.heard.late.store(true, Ordering::Relaxed);
     let line = "--devices 200 --hours 2 --speed-up 3600 --sigfox-share 0 --shared-nat 50 --profile-mix senml-cbor";
-    let run = simulate(&format!("{line} {PATIENT} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    let run = run_line(&format!("{line} {PATIENT} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
     check_delivered(&run, Path::new(&directory.run()), &peer);
     assert_eq!(peer.heard.from.lock().unwrap().len(), 4, "200 meters, 50 to an address");
     let confirmed = u64::from(peer.heard.confirmed.load(Ordering::Relaxed));
@@ -182,7 +182,7 @@ async fn a_bridge_that_is_away_for_a_while_is_asked_again_with_the_same_bytes() 
     let (peer, directory) = (Peer::start().await, Directory::new());
     peer.heard.deaf_to.store(3, Ordering::Relaxed);
     let line = "--devices 150 --hours 1 --speed-up 7200 --sigfox-share 0 --first-pause 60ms --repetitions 8";
-    let run = simulate(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    let run = run_line(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
     check_delivered(&run, Path::new(&directory.run()), &peer);
     let attempts: u32 = peer.heard.came().values().sum();
     assert_eq!(u64::from(attempts), run.measured.attempts);
@@ -194,7 +194,7 @@ async fn what_no_bridge_answers_is_given_up_and_said_to_be() {
     let (peer, directory) = (Peer::start().await, Directory::new());
     peer.heard.silent.store(true, Ordering::Relaxed);
     let line = "--devices 10 --hours 1 --speed-up 36000 --sigfox-share 0 --first-pause 10ms --repetitions 2";
-    let run = simulate(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    let run = run_line(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
     assert_eq!((run.measured.given_up, run.measured.acknowledged), (run.measured.sent, 0));
     assert_eq!(run.measured.attempts, 3 * run.measured.sent);
     let problem = super::verdict(&run, "runs/a").unwrap_err().in_full();
@@ -216,7 +216,7 @@ async fn a_run_that_is_killed_is_gone_on_with_to_the_same_end() {
     let fleet = "--devices 400 --hours 2 --speed-up 1800 --arrival jitter --reorder 10% --reorder-by 1h";
     let line = format!("{fleet} --run {}", run.display());
     let stop = Stop::default();
-    let first = simulate(&line, &peer, stop.clone());
+    let first = run_line(&line, &peer, stop.clone());
     let kill = async {
         while Sessions::read(&run, 400, 2).map_or(0, |sessions| sessions.acknowledged()) < 100 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -232,7 +232,7 @@ async fn a_run_that_is_killed_is_gone_on_with_to_the_same_end() {
     assert!(there.progress.virtual_ms > 0 && there.acknowledged() >= 100);
 
     let line = format!("--resume {}", killed.display());
-    let again = simulate(&line, &peer, Stop::default()).await.unwrap();
+    let again = run_line(&line, &peer, Stop::default()).await.unwrap();
     check_delivered(&again, &killed, &peer);
     let came = peer.heard.came();
     let once = came.values().filter(|&&times| times == 1).count();
@@ -245,7 +245,7 @@ async fn a_run_that_is_killed_as_it_begins_is_gone_on_with_unless_nobody_knows_w
     let line = format!("--devices 20 --hours 1 --speed-up 7200 {PATIENT} --run {}", directory.run());
     PreparedRun::new(&options(&line), Timestamp::now()).unwrap().write().unwrap();
     let resume = format!("--resume {}", directory.run());
-    let run = simulate(&resume, &peer, Stop::default()).await.unwrap();
+    let run = run_line(&resume, &peer, Stop::default()).await.unwrap();
     check_delivered(&run, Path::new(&directory.run()), &peer);
 
     std::fs::remove_file(Path::new(&directory.run()).join("sessions")).unwrap();
@@ -257,7 +257,7 @@ async fn a_run_that_is_killed_as_it_begins_is_gone_on_with_unless_nobody_knows_w
 async fn no_more_messages_are_sent_in_a_second_than_is_allowed() {
     let (peer, directory) = (Peer::start().await, Directory::new());
     let line = "--devices 300 --hours 1 --speed-up 36000 --sigfox-share 0 --max-rate 200 --reset 0 --rollover 0";
-    let run = simulate(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    let run = run_line(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
     check_delivered(&run, Path::new(&directory.run()), &peer);
     assert!(run.measured.peak_rate <= 215.0, "{}", run.measured.peak_rate);
 }
@@ -269,7 +269,7 @@ fn a_directory_with_a_run_in_it_is_not_written_over() {
     first.write().unwrap();
     let problem =
         PreparedRun::new(&options(&format!("--run {}", directory.run())), Timestamp::now()).unwrap_err().in_full();
-    assert!(problem.contains("holds a run already") && problem.contains("--resume"), "{problem}");
+    assert!(problem.contains("already contains a run") && problem.contains("--resume"), "{problem}");
     let problem = PreparedRun::new(&options("--resume nowhere/at/all"), Timestamp::now()).unwrap_err().in_full();
     assert!(problem.contains("no run in nowhere/at/all"), "{problem}");
 }
