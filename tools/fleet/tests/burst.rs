@@ -111,7 +111,7 @@ fn all_that_is_acknowledged_is_in_the_stream_and_all_of_the_stream_is_stored() {
     for picture in ["burst.svg", "backlog.svg"] {
         assert!(std::fs::read_to_string(directory.0.join(picture)).unwrap().starts_with("<svg"), "{picture}");
     }
-    assert!(text(&output).contains("acknowledged and not durable"));
+    assert!(text(&output).contains("acknowledged, but not durable"));
 }
 
 fn a_stream_that_forgets_is_found_out() {

@@ -250,7 +250,7 @@ async fn a_run_that_is_killed_as_it_begins_is_gone_on_with_unless_nobody_knows_w
 
     std::fs::remove_file(Path::new(&directory.run()).join("sessions")).unwrap();
     let problem = PreparedRun::new(&options(&resume), Timestamp::now()).unwrap_err().in_full();
-    assert!(problem.contains("sessions is not there") && problem.contains("put it back"), "{problem}");
+    assert!(problem.contains("sessions is missing") && problem.contains("restore it"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
