@@ -76,12 +76,12 @@ pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) 
     let run = stack.join("fleet");
     let _ = std::fs::remove_dir_all(&run);
 
-    let simulate = || {
-        let mut simulate = fleet("simulate", &stack);
-        simulate.arg("--quiet");
-        simulate
+    let load = || {
+        let mut load = fleet("load", &stack);
+        load.arg("--quiet");
+        load
     };
-    let mut running = simulate().arg("--run").arg(&run).args(FLEET).args(BAD_DAY).spawn().unwrap();
+    let mut running = load().arg("--run").arg(&run).args(FLEET).args(BAD_DAY).spawn().unwrap();
     let mut so_far = 0;
     for _ in 0..2 {
         so_far = acknowledged(&run, so_far, &mut running).await;
@@ -90,7 +90,7 @@ pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) 
     let mut ended = output(running).await.status;
     for _ in 0..MAX_RESUMED {
         if ended.code() == Some(1) {
-            ended = output(simulate().arg("--resume").arg(&run).spawn().unwrap()).await.status;
+            ended = output(load().arg("--resume").arg(&run).spawn().unwrap()).await.status;
         }
     }
     assert!(ended.success(), "{ended}");

@@ -1,54 +1,54 @@
-//! A fleet of meters of any size against a deployed stack, what became of its readings, and what it costs.
+//! Load generator, audit and cost model for fleets of meters of any size.
 //!
 //! # Layout
 //!
-//! In the order in which one would use them:
+//! In the order of use:
 //!
-//! - [`spec`]: what a fleet is: everything that decides what its meters send, and when.
-//! - [`meters`]: the meters themselves, a function of the spec: who they are, what they count, and the bytes they send.
+//! - [`spec`]: the definition of a fleet: everything that decides what its meters send, and when.
+//! - [`meters`]: the meters, a function of the spec: their identities, counters and messages.
 //! - [`stack`]: the addresses of a deployed stack.
-//! - [`simulate`]: sends that to a stack, as meters, modems and the Sigfox cloud do.
+//! - [`load`]: sends the messages to a stack, as meters, modems and the Sigfox cloud do.
 //! - [`run`]: the directory of a run: its spec, what was sent and acknowledged, and what was measured.
-//! - [`audit`]: reads the tables back, and accounts for every session.
-//! - [`report`]: the load table of recorded runs, and the measurements that a bill is reckoned from.
-//! - [`cost`]: what a month costs, by design and by fleet.
+//! - [`audit`]: reads the tables, and accounts for every session.
+//! - [`report`]: the load report of recorded runs, and the measurements for the cost model.
+//! - [`cost`]: the cost of a month, by design and by fleet.
 //! - [`plan`]: shards, capacity and tasks for a fleet.
 //! - [`mod@print`]: tables for people and for machines; [`chart`]: pictures.
 
 pub mod audit;
 pub mod chart;
 pub mod cost;
+pub mod load;
 pub mod meters;
 pub mod plan;
 pub mod print;
 pub mod report;
 pub mod run;
-pub mod simulate;
 pub mod spec;
 pub mod stack;
 
-/// Why it was not done, and what to do about it.
+/// Error of a command: the cause, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// What is wrong, and what to do, in a sentence without a full stop.
+    /// Cause and remedy, in a sentence without a full stop.
     #[error("{0}")]
     Wrong(String),
-    /// A file.
+    /// A file cannot be read or written.
     #[error("the file {0}")]
     File(String, #[source] std::io::Error),
-    /// Something that somebody else says.
+    /// An error of a library or of the system.
     #[error("{0}")]
     Cause(String, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A queue, a table or a log.
+    /// A queue, table or log cannot be read.
     #[error(transparent)]
     Read(#[from] pulsegate_pipeline::ports::ReadError),
-    /// It was done, and not all of it came out right; what was printed says what.
+    /// The command has run, but some messages were not acknowledged or not accounted for. The printed tables have the details.
     #[error("{0}")]
     NotAll(String),
 }
 
 impl Problem {
-    /// With its causes.
+    /// The message with its causes.
     pub fn in_full(&self) -> String {
         let causes = std::iter::successors(Some(self as &dyn std::error::Error), |e| e.source());
         let mut texts: Vec<String> = causes.map(ToString::to_string).collect();

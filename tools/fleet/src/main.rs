@@ -1,21 +1,21 @@
-//! Reads the command line and does what it says.
+//! Command line of `fleet`: parses the options and runs the command.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fleet::{Problem, audit, cost, plan, report, simulate};
+use fleet::{Problem, audit, cost, load, plan, report};
 
 const EXAMPLES: &str = "\
 Examples:
-  fleet simulate --devices 180000 --hours 0.25 --env .local/env --run runs/180k
+  fleet load --devices 180000 --hours 0.25 --env .local/env --run runs/180k
   fleet audit runs/180k --env .local/env
   fleet report runs/180k runs/360k --output docs/load-test.md
   fleet cost --devices 3600000
   fleet plan --devices 3600000 --arrival top-of-hour
 
-Exit codes: 0 done, and all of it came out right; 1 not, with the reason on standard error; 2 the command line is wrong.";
+Exit codes: 0 success; 1 failure, with the reason on standard error; 2 invalid command line.";
 
-/// A fleet of meters of any size against a deployed stack, what became of its readings, and what it costs
+/// Load generator, audit and cost model for fleets of meters of any size
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, after_help = EXAMPLES)]
 struct Options {
@@ -25,15 +25,15 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Send what a fleet of meters sends, to any deployed stack
-    Simulate(Box<simulate::Options>),
-    /// Account for everything that a run has sent
+    /// Send the messages of a fleet of meters to a deployed stack
+    Load(Box<load::Options>),
+    /// Account for every message that a run has sent
     Audit(audit::Options),
-    /// Make the load table of recorded runs, and the measurements that costs are reckoned from
+    /// Write the load report of recorded runs, and the measurements for the cost model
     Report(report::Options),
-    /// Reckon what a month costs
+    /// Calculate the cost of a month
     Cost(Box<cost::Options>),
-    /// Reckon what a fleet needs: shards, capacity, tasks, and how long a burst takes
+    /// Calculate the shards, capacity and tasks that a fleet needs, and the duration of a burst
     Plan(plan::Options),
 }
 
@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Problem> {
     match options.command {
-        Command::Simulate(options) => simulate::run(*options).await,
+        Command::Load(options) => load::run(*options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Report(options) => report::run(options).await,
         Command::Cost(options) => cost::run(&options),

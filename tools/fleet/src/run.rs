@@ -1,12 +1,12 @@
-//! The directory of a run: `run.json` (the spec, how it was sent, and what was measured) and `sessions` (two bits of each
-//! session: sent, acknowledged). A run that was killed is gone on with from here, and the audit begins here.
+//! Directory of a run: `run.json` (the spec, the options and the measurements) and `sessions` (two bits of each
+//! session: sent, acknowledged). `--resume` and the audit start from these files.
 //!
-//! Both are written as a run begins and every few seconds from then on, `sessions` first. So what a kill takes with it is sent once
-//! more: the same bytes under the same keys.
+//! Both are written when a run starts and every few seconds after that, `sessions` first. After a kill, unrecorded messages are sent
+//! again: the same bytes under the same keys.
 //!
 //! # Layout
 //!
-//! - `sessions`: the bits; `measured`: what was measured.
+//! - `sessions`: the bits; `measured`: the measurements.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -22,21 +22,21 @@ mod sessions;
 pub use measured::{Burst, Measured, Second, Volume};
 pub use sessions::{Progress, Sessions};
 
-/// What `run.json` holds.
+/// Content of `run.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
     /// The fleet.
     pub spec: Spec,
-    /// How it was sent: the options of the simulator that are not the fleet's, by name, for the report.
+    /// Options of the load generator other than the fleet's, by name, for the report.
     pub options: serde_json::Map<String, serde_json::Value>,
-    /// What has been measured so far; renewed as the run goes on.
+    /// Measurements so far; updated during the run.
     pub measured: Measured,
 }
 
 const RUN: &str = "run.json";
 
 impl Run {
-    /// Whether there is a run in a directory.
+    /// Whether a directory contains a run.
     pub fn is_in(directory: &Path) -> bool {
         directory.join(RUN).exists()
     }
@@ -44,15 +44,15 @@ impl Run {
     /// Reads `run.json`.
     ///
     /// # Errors
-    /// [`Problem`], naming the file.
+    /// [`Problem`] with the name of the file.
     pub fn read(directory: &Path) -> Result<Self, Problem> {
         let file = directory.join(RUN);
         let bytes = std::fs::read(&file).map_err(|e| Problem::File(file.display().to_string(), e))?;
         serde_json::from_slice(&bytes)
-            .map_err(|e| Problem::Wrong(format!("{} is not what a run writes: {e}", file.display())))
+            .map_err(|e| Problem::Wrong(format!("{} is not a valid run.json: {e}", file.display())))
     }
 
-    /// Writes `run.json`, whole or not at all.
+    /// Writes `run.json` atomically.
     ///
     /// # Errors
     /// [`Problem::File`].
@@ -65,8 +65,8 @@ impl Run {
     }
 }
 
-/// Under another name first, so that who is killed meanwhile leaves the file as it was. Not synced: it is the process that is killed,
-/// not the machine, and the fleet must not wait for a disk.
+/// Writes a temporary file and renames it, so that a kill leaves the old file intact. Not synced: runs are stopped by killing the process,
+/// not the machine, and the load must not wait for a disk.
 fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let new = file.with_extension("new");
     let write = || {

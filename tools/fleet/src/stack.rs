@@ -1,4 +1,4 @@
-//! A deployed stack: its addresses, from a file such as `.local/env` or from the environment.
+//! Addresses of a deployed stack, from a file such as `.local/env` or from the environment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use pulsegate_aws::{SdkConfig, sdk_config_of};
 
 use crate::Problem;
 
-/// What `make up` writes.
+/// The file that `make up` writes.
 const DEFAULT_FILE: &str = ".local/env";
 
 /// The variables of a stack.
@@ -17,7 +17,7 @@ pub struct Stack {
     variables: BTreeMap<String, String>,
 }
 
-/// Names only: among the values are secrets.
+/// Prints names only, because some values are secrets.
 impl std::fmt::Debug for Stack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Stack({:?}, {:?})", self.file, self.variables.keys())
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Stack {
 }
 
 impl Stack {
-    /// From this file; without one from `.local/env`, and where that is not there from the environment.
+    /// Reads this file; without one `.local/env`; without that the environment.
     ///
     /// # Errors
     /// [`Problem`], naming the file and what is wrong with it.
@@ -41,12 +41,12 @@ impl Stack {
         Ok(Self { file: Some(file.to_owned()), variables })
     }
 
-    /// As its file has it by now; `None` if it is from no file, or that cannot be read just now.
+    /// Reads the file again. `None` if the stack is from the environment, or the file cannot be read.
     pub fn again(&self) -> Option<Self> {
         Self::read(Some(self.file.as_deref()?)).ok()
     }
 
-    /// A variable, if it is set to something.
+    /// A variable, or `None` if it is absent or empty.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -54,11 +54,13 @@ impl Stack {
     /// A variable.
     ///
     /// # Errors
-    /// [`Problem::Wrong`], naming it and where it was looked for.
+    /// [`Problem::Wrong`] with the name of the variable and of the file.
     pub fn required(&self, name: &str) -> Result<&str, Problem> {
         self.optional(name).ok_or_else(|| {
             Problem::Wrong(match &self.file {
-                Some(file) => format!("{} does not say {name}; is it of the stack that is running?", file.display()),
+                Some(file) => {
+                    format!("{} does not set {name}; does the file belong to the running stack?", file.display())
+                }
                 None => format!("{name} is not set; start a stack (make up), or name its file with --env"),
             })
         })
@@ -70,8 +72,8 @@ impl Stack {
     }
 }
 
-/// Lines `NAME=VALUE` as a shell reads them: values may be in single or double quotes, or in parts of each. Else the number of
-/// the line that is not.
+/// Parses lines `NAME=VALUE` as a shell does: values may be in single or double quotes, or in parts of each. On an error, the number of
+/// the invalid line.
 fn parse(text: &str) -> Result<BTreeMap<String, String>, usize> {
     let lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

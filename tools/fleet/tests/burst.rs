@@ -72,13 +72,13 @@ impl Directory {
     }
 }
 
-fn simulate(directory: &Directory, line: &str) -> Output {
-    simulate_with(&std::env::current_exe().unwrap(), directory, line)
+fn load(directory: &Directory, line: &str) -> Output {
+    load_with(&std::env::current_exe().unwrap(), directory, line)
 }
 
-fn simulate_with(bridge: &Path, directory: &Directory, line: &str) -> Output {
+fn load_with(bridge: &Path, directory: &Directory, line: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
-    command.args(["simulate", "--stand-in", "--quiet"]).args(line.split_whitespace());
+    command.args(["load", "--stand-in", "--quiet"]).args(line.split_whitespace());
     command.arg("--bridge").arg(bridge).arg("--run").arg(&directory.0);
     command.stdin(Stdio::null()).output().unwrap()
 }
@@ -93,7 +93,7 @@ const FLEET: &str =
 
 fn all_that_is_acknowledged_is_in_the_stream_and_all_of_the_stream_is_stored() {
     let directory = Directory::new();
-    let output = simulate(&directory, FLEET);
+    let output = load(&directory, FLEET);
     assert!(output.status.success(), "{}", text(&output));
     let measured = Run::read(&directory.0).unwrap().measured;
     let burst = measured.burst.unwrap();
@@ -111,18 +111,18 @@ fn all_that_is_acknowledged_is_in_the_stream_and_all_of_the_stream_is_stored() {
     for picture in ["burst.svg", "backlog.svg"] {
         assert!(std::fs::read_to_string(directory.0.join(picture)).unwrap().starts_with("<svg"), "{picture}");
     }
-    assert!(text(&output).contains("acknowledged and not durable"));
+    assert!(text(&output).contains("acknowledged, but not durable"));
 }
 
 fn a_stream_that_forgets_is_found_out() {
     let directory = Directory::new();
-    let output = simulate(&directory, &format!("{FLEET} --forget 2"));
+    let output = load(&directory, &format!("{FLEET} --forget 2"));
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let measured = Run::read(&directory.0).unwrap().measured;
     let burst = measured.burst.unwrap();
     assert_eq!(measured.acknowledged, 600, "nobody is told");
     assert!(burst.lost > 0 && burst.durable + burst.lost == 600, "{burst:?}");
-    assert!(text(&output).contains(&format!("{} messages were acknowledged and are not in the stream", burst.lost)));
+    assert!(text(&output).contains(&format!("{} messages were acknowledged, but are not in the stream", burst.lost)));
 }
 
 /// One that does all it should, and then says that it could not.
@@ -137,21 +137,21 @@ fn a_bridge_that_ends_badly_is_told_of() {
     );
     std::fs::write(&bridge, script).unwrap();
     std::fs::set_permissions(&bridge, Permissions::from_mode(0o755)).unwrap();
-    let output = simulate_with(&bridge, &directory, FLEET);
+    let output = load_with(&bridge, &directory, FLEET);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("ended badly: exit status: 7"), "{}", text(&output));
+    assert!(text(&output).contains("failed after SIGTERM: exit status: 7"), "{}", text(&output));
 }
 
 fn what_a_bridge_alone_cannot_take_is_refused() {
     let refused = |line: &str, why: &str| {
         let directory = Directory::new();
-        let output = simulate(&directory, line);
+        let output = load(&directory, line);
         assert!(!output.status.success() && text(&output).contains(why), "{line}: {}", text(&output));
         assert!(!directory.0.exists(), "nothing is begun");
     };
     refused("--sigfox-share 10%", "leave --sigfox-share out");
     refused("--profile-mix senml-cbor", "not for senml-cbor");
     refused("--probe 1", "cannot be used with");
-    let output = Command::new(env!("CARGO_BIN_EXE_fleet")).args(["simulate", "--drain", "7"]).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fleet")).args(["load", "--drain", "7"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
 }

@@ -1,4 +1,4 @@
-//! What is not there, uplink by uplink.
+//! List of uplinks that are missing or altered.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -7,21 +7,21 @@ use std::path::Path;
 use pulsegate_model::device::DeviceId;
 use serde::Serialize;
 
-use super::book::{Book, Told, key};
+use super::expected_run::{Deviation, ExpectedRun, key};
 use crate::Problem;
 use crate::meters::{Meter, Uplink};
 
-/// Where an uplink that is not stored twice was last seen.
+/// The last stage of an uplink that is not stored both raw and as pulses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Stage {
-    /// At its meter, or at the Sigfox cloud, which has given up.
+    /// The meter or the Sigfox cloud has given up.
     NeverAcknowledged,
-    /// It was acknowledged, and is not in the raw table.
+    /// Acknowledged, but not in the raw table.
     NotRaw,
-    /// It is in the raw table, and not among pulses.
+    /// In the raw table, but not in the pulses table.
     NotPulses,
-    /// It is among pulses, and not in the raw table.
+    /// In the pulses table, but not in the raw table.
     PulsesOnly,
     /// In quarantine.
     Quarantined,
@@ -31,15 +31,15 @@ pub(super) enum Stage {
     Altered,
 }
 
-/// An uplink that is not stored twice as it was sent.
+/// An uplink that is not stored as sent in both tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Missing {
     run: String,
     pub(super) device: DeviceId,
-    /// The hour of the session, from 0 on, and which uplink of it.
+    /// Hour of the session, from 0, and position in the session.
     pub(super) session: u32,
     pub(super) position: usize,
-    /// The sort key that it has, or would have, among pulses.
+    /// Sort key in the pulses table.
     pub(super) uplink: String,
     pub(super) stage: Stage,
     pub(super) acknowledged: bool,
@@ -48,13 +48,13 @@ pub(super) struct Missing {
 }
 
 impl Stage {
-    pub(super) fn of(told: Option<&Told>, acknowledged: bool, raw: bool, pulses: bool) -> Option<Self> {
-        match (told, raw, pulses) {
-            (Some(Told::Altered(_)), ..) => Some(Self::Altered),
-            // Sent again after quarantine, or stored on another way: no longer missing.
+    pub(super) fn of(deviation: Option<&Deviation>, acknowledged: bool, raw: bool, pulses: bool) -> Option<Self> {
+        match (deviation, raw, pulses) {
+            (Some(Deviation::Altered(_)), ..) => Some(Self::Altered),
+            // Replayed after quarantine, or stored by another delivery: no longer missing.
             (_, true, true) => None,
-            (Some(Told::Quarantined(_)), ..) => Some(Self::Quarantined),
-            (Some(Told::DeadLetter), ..) => Some(Self::DeadLetter),
+            (Some(Deviation::Quarantined(_)), ..) => Some(Self::Quarantined),
+            (Some(Deviation::DeadLetter), ..) => Some(Self::DeadLetter),
             (None, true, false) => Some(Self::NotPulses),
             (None, false, true) => Some(Self::PulsesOnly),
             (None, false, false) if acknowledged => Some(Self::NotRaw),
@@ -62,7 +62,7 @@ impl Stage {
         }
     }
 
-    /// For people.
+    /// Printed name.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::NeverAcknowledged => "never acknowledged",
@@ -78,31 +78,31 @@ impl Stage {
 
 impl Missing {
     pub(super) fn new(
-        book: &Book,
+        run: &ExpectedRun,
         meter: &Meter,
         which: (u32, usize),
         uplink: &Uplink,
         stage: Stage,
     ) -> Result<Self, Problem> {
         let (session, position) = which;
-        let why = match book.told.get(&(meter.number, session, position)) {
-            Some(Told::Quarantined(why) | Told::Altered(why)) => Some(why.clone()),
-            Some(Told::DeadLetter) | None => None,
+        let why = match run.deviations.get(&(meter.number, session, position)) {
+            Some(Deviation::Quarantined(why) | Deviation::Altered(why)) => Some(why.clone()),
+            Some(Deviation::DeadLetter) | None => None,
         };
         Ok(Self {
-            run: book.name.clone(),
+            run: run.name.clone(),
             device: meter.device,
             session,
             position,
             uplink: key(meter, uplink)?.uplink,
             stage,
-            acknowledged: book.sessions.is_acknowledged(meter.number, session),
+            acknowledged: run.sessions.is_acknowledged(meter.number, session),
             why,
         })
     }
 }
 
-/// Those that are printed, and the file for all.
+/// The first missing uplinks, which are printed, and the file with all of them.
 #[derive(Debug)]
 pub(super) struct List {
     pub(super) first: Vec<Missing>,
@@ -124,7 +124,7 @@ impl List {
             let line = serde_json::to_string(&missing).map_err(std::io::Error::from);
             line.and_then(|line| writeln!(file, "{line}")).map_err(|e| Problem::File(name.clone(), e))?;
         }
-        // What is somebody's fault goes before what is the network's.
+        // Failures of the pipeline are listed before losses of the network.
         let is_worse = |other: &Missing| other.stage == Stage::NeverAcknowledged && missing.stage != other.stage;
         if self.first.len() < self.most {
             self.first.push(missing);

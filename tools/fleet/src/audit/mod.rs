@@ -1,16 +1,16 @@
-//! Reads a stack back after a run, and accounts for every session: sent, acknowledged, stored raw, stored as pulses, or in
-//! which place it was last seen. Then it holds each meter's points against what that meter counted.
+//! Audit of runs: reads a stack's tables and queues, and accounts for every session: sent, acknowledged, stored raw, stored as pulses, or
+//! the last stage that it reached. Then it compares the points of each meter with what the meter counted.
 //!
 //! # Layout
 //!
-//! - `book`: a run, and which of its uplinks are stored.
-//! - `books`: all runs that were named, to which an item is shown: of which of them it is, or of none.
-//! - `points`: the points of a meter against what it counted.
-//! - `read`: brings the books all items of both tables.
-//! - `waiting`: queues, and whether anything is still on its way; `peek`: what is in quarantine and among dead letters.
-//! - `progress`: how far it is, on a terminal.
-//! - `tally`: what it all comes to; `missing`: what is not there, uplink by uplink; `show`: tables.
-//! - `check`: all of it together.
+//! - `expected_run`: a run, and which of its uplinks are stored.
+//! - `accounts`: all audited runs; assigns each stored item to a run, or to none.
+//! - `points`: compares the points of a meter with what it counted.
+//! - `read`: reads all items of both tables into the accounts.
+//! - `waiting`: waits until queues are empty; `failed_messages`: reads quarantine and dead letters.
+//! - `progress`: progress bars.
+//! - `tally`: counts the sessions; `missing`: lists missing uplinks; `findings`: the result, `audit.json`; `show`: tables.
+//! - `check`: the audit as a whole.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,11 +21,12 @@ use crate::Problem;
 use crate::print::Format;
 use crate::stack::Stack;
 
-mod book;
-mod books;
+mod accounts;
 mod check;
+mod expected_run;
+mod failed_messages;
+mod findings;
 mod missing;
-mod peek;
 mod points;
 mod progress;
 mod read;
@@ -35,29 +36,29 @@ mod tally;
 mod tests;
 mod waiting;
 
-pub(crate) use book::key;
-pub use tally::{Audit, Counts, Meters, Size, Sizes, Strange};
-use waiting::{Kind, Place};
+pub(crate) use expected_run::key;
+pub use findings::{Audit, Meters, NetworkCounts, Size, Sizes, UnexpectedItems};
+use waiting::{QueueKind, WatchedQueue};
 
-/// The file in the directory of a run that the audit leaves behind.
+/// The file that the audit writes into the directory of each run.
 pub const FILE: &str = "audit.json";
 
-/// A page of a table is at most 1 MB, but a stand-in for the cloud may sort millions of items for it.
+/// Time-out of an attempt. A page of a table is at most 1 MB, but a local stand-in may sort millions of items for it.
 const ATTEMPT: Duration = Duration::from_mins(1);
 
 const AFTER: &str = "\
-Exit code 0 only if every acknowledged session is stored, raw and as pulses, as its meter sent it; if each meter's points are what it
-counted; if nothing is left in a queue or among dead letters, and nothing is stored that no meter has sent; and if the run has come to
-its end. Sessions that were never acknowledged are named, and are nobody's fault but the network's.
+Exit code 0 only if every acknowledged session is stored, raw and as pulses, as its meter sent it; if the points of each meter are what it
+counted; if queues and dead-letter queues are empty, and nothing is stored that no meter has sent; and if the run has come to
+its end. Sessions that were never acknowledged are listed, but are no failure: the network has lost them.
 
-What is in the tables of devices that are not of these runs does not matter. If the same devices were simulated several times, name all
-those runs: an item is of the run whose session it is.";
+Items of devices outside these runs are ignored. If several runs used the same devices, name all
+those runs: each item is assigned to the run that has sent it.";
 
-/// What is on the command line.
+/// Options of `fleet audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Options {
-    /// Directories of runs, as `fleet simulate` has written them
+    /// Directories of runs, as `fleet load` has written them
     #[arg(required = true, value_name = "RUN_DIR")]
     pub runs: Vec<PathBuf>,
 
@@ -65,40 +66,40 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub env: Option<PathBuf>,
 
-    /// How long to wait for what is still on its way
+    /// How long to wait for messages in transit
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub wait: Duration,
 
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 
-    /// How many of those that are missing to print
+    /// Number of missing messages to print
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub list: usize,
 
-    /// Write all that are missing to this file, one JSON object a line
+    /// Write all missing messages to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
 
-    /// Ask the tables for what was sent, key by key, instead of reading them from one end to the other. Sooner done where they hold
-    /// much else, or where each page costs as much as the whole table. What nobody has sent is not found then
+    /// Look up the sent messages by key instead of scanning the tables. Faster if the tables hold
+    /// much else, or if each page costs as much as the whole table. Items that no meter has sent are not found then
     #[arg(long)]
     pub by_key: bool,
 
-    /// Into how many parts the tables are divided, to be read side by side
+    /// Number of parallel segments of a table scan
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub segments: u32,
 }
 
-/// A time such as `90s`, `5m` or `1h`.
+/// Parses a time such as `90s`, `5m` or `1h`.
 fn time(text: &str) -> Result<Duration, String> {
     let no_time = || format!("{text:?} is not a time such as 90s, 5m or 1h");
     let time: jiff::SignedDuration = text.parse().map_err(|_| no_time())?;
     Duration::try_from(time).map_err(|_| no_time())
 }
 
-/// What is read.
+/// Tables and queues that the audit reads.
 #[derive(Debug)]
 pub struct Stores<R, P, I> {
     /// Raw uplinks.
@@ -106,18 +107,18 @@ pub struct Stores<R, P, I> {
     /// Pulses.
     pub pulses: P,
     /// Queues.
-    pub places: Vec<Place<I>>,
+    pub places: Vec<WatchedQueue<I>>,
 }
 
-/// Does it.
+/// Runs the audit.
 ///
 /// # Errors
-/// [`Problem::NotAll`] if not all is accounted for; what was printed says what. Other problems if it could not be done.
+/// [`Problem::NotAll`] if not all is accounted for; the printed tables have the details. Other problems if the audit could not run.
 pub async fn run(options: Options) -> Result<(), Problem> {
     let stack = Stack::read(options.env.as_deref())?;
     let stores = stores(&stack).await?;
-    let mut books = books::Books::open(&options.runs)?;
-    let found = check::check(&mut books, &stores, &options).await?;
+    let mut accounts = accounts::Accounts::open(&options.runs)?;
+    let found = check::check(&mut accounts, &stores, &options).await?;
     check::leave(&found, &options)?;
     print!("{}", show::text(&found, options.list, options.format));
     if found.audit.ok { Ok(()) } else { Err(Problem::NotAll(found.audit.wrong.join("; "))) }
@@ -127,19 +128,19 @@ async fn stores(stack: &Stack) -> Result<Stores<DynamoReader, DynamoReader, SqsR
     let config = patient(&stack.sdk_config().await, ATTEMPT);
     let place = |name, kind, variable| {
         let inbox = SqsReceiver::new(&config, stack.required(variable)?);
-        Ok::<_, Problem>(Place { name, kind, inbox })
+        Ok::<_, Problem>(WatchedQueue { name, kind, inbox })
     };
     Ok(Stores {
         raw: DynamoReader::new(&config, stack.required("RAW_TABLE")?),
         pulses: DynamoReader::new(&config, stack.required("PULSE_TABLE")?),
         places: vec![
-            place("raw, Sigfox", Kind::Work, "RAW_QUEUE_URL")?,
-            place("pulses, Sigfox", Kind::Work, "PULSE_SIGFOX_QUEUE_URL")?,
-            place("pulses, NB-IoT", Kind::Work, "PULSE_NBIOT_QUEUE_URL")?,
-            place("dead letters: raw, Sigfox", Kind::DeadLetters, "RAW_DEAD_LETTERS_URL")?,
-            place("dead letters: pulses, Sigfox", Kind::DeadLetters, "PULSE_SIGFOX_DEAD_LETTERS_URL")?,
-            place("dead letters: pulses, NB-IoT", Kind::DeadLetters, "PULSE_NBIOT_DEAD_LETTERS_URL")?,
-            place("quarantine", Kind::Quarantine, "QUARANTINE_QUEUE_URL")?,
+            place("raw, Sigfox", QueueKind::Work, "RAW_QUEUE_URL")?,
+            place("pulses, Sigfox", QueueKind::Work, "PULSE_SIGFOX_QUEUE_URL")?,
+            place("pulses, NB-IoT", QueueKind::Work, "PULSE_NBIOT_QUEUE_URL")?,
+            place("dead letters: raw, Sigfox", QueueKind::DeadLetters, "RAW_DEAD_LETTERS_URL")?,
+            place("dead letters: pulses, Sigfox", QueueKind::DeadLetters, "PULSE_SIGFOX_DEAD_LETTERS_URL")?,
+            place("dead letters: pulses, NB-IoT", QueueKind::DeadLetters, "PULSE_NBIOT_DEAD_LETTERS_URL")?,
+            place("quarantine", QueueKind::Quarantine, "QUARANTINE_QUEUE_URL")?,
         ],
     })
 }

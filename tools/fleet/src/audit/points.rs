@@ -1,4 +1,4 @@
-//! The points of a meter against what it counted.
+//! Compares the points of a meter with what it counted.
 
 use std::collections::BTreeMap;
 
@@ -6,42 +6,42 @@ use pulsegate_model::merge;
 use pulsegate_model::merge::Points;
 use pulsegate_model::pulse::PulseItem;
 
-use super::book::{Book, Place};
+use super::expected_run::{ExpectedRun, UplinkPosition};
 use crate::meters::{Expected, consumption};
 
-/// How a meter's points compare.
+/// Result of comparing a meter's points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Compared {
-    /// They are what it counted, and so is their total.
+    /// Points and total match.
     Right,
-    /// They are not; who, and in what.
+    /// They differ: device and difference.
     Wrong(String),
-    /// Some uplink of a session is not there, so nobody can say.
+    /// Not comparable: some uplink of a session is missing.
     InPart,
 }
 
-/// Compares what is stored of a meter with what the sessions that it is of have to end as.
-pub(super) fn compare(book: &Book, items: Vec<(Place, PulseItem)>) -> Compared {
+/// Compares the stored items of a meter with what their sessions should yield.
+pub(super) fn compare(run: &ExpectedRun, items: Vec<(UplinkPosition, PulseItem)>) -> Compared {
     let Some(meter) = items.first().map(|(place, _)| place.meter) else { return Compared::InPart };
     let mut hours: Vec<u32> = items.iter().map(|(place, _)| place.hour).collect();
     hours.sort_unstable();
     hours.dedup();
-    let is_whole = |&hour: &u32| book.pulses_of((meter, hour)) == book.session((meter, hour)).uplinks.len();
+    let is_whole = |&hour: &u32| run.pulses_of((meter, hour)) == run.session((meter, hour)).uplinks.len();
     if !hours.iter().all(is_whole) {
         return Compared::InPart;
     }
-    let device = book.fleet.meter(meter).device;
+    let device = run.fleet.meter(meter).device;
     let channels = match merge::merge(items.into_iter().map(|(_, item)| item)) {
         Ok(channels) => channels,
         Err(e) => return Compared::Wrong(format!("{device}: {e}")),
     };
-    let (mut expected, mut found) = (book.fleet.expected(meter, &hours), points(&channels));
+    let (mut expected, mut found) = (run.fleet.expected(meter, &hours), points(&channels));
     expected.sort_unstable();
     found.sort_unstable();
     if let Some(how) = differ(&expected, &found) {
         return Compared::Wrong(format!("{device}: {how}"));
     }
-    let total = book.fleet.total(meter, &hours);
+    let total = run.fleet.total(meter, &hours);
     let counted: BTreeMap<String, u64> =
         channels.iter().map(|(channel, points)| (channel.to_string(), consumption(points))).collect();
     if total == counted {
@@ -51,7 +51,7 @@ pub(super) fn compare(book: &Book, items: Vec<(Place, PulseItem)>) -> Compared {
     }
 }
 
-/// All points, and what could not be made one.
+/// All points, dated and undated.
 fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>) -> Vec<Expected> {
     let of_channel = |(channel, points): (&pulsegate_model::codec::Channel, &Points)| {
         let point = |at, index| Expected { channel: channel.to_string(), at, index };
@@ -62,7 +62,7 @@ fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>) -> Vec<E
     channels.iter().flat_map(of_channel).collect()
 }
 
-/// The first difference of two lists in order.
+/// The first difference of two sorted lists.
 fn differ(expected: &[Expected], found: &[Expected]) -> Option<String> {
     let shown = |point: &Expected| {
         let at = point.at.map_or_else(|| "an unknown time".to_owned(), |at| at.to_string());

@@ -1,4 +1,4 @@
-//! How far it is, on a terminal; elsewhere nothing is shown.
+//! Progress bars of the audit, on a terminal only.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const TICK: Duration = Duration::from_millis(200);
 
-/// A bar, or a line that changes.
+/// A progress bar or a spinner.
 #[derive(Debug)]
-pub(super) struct Progress(ProgressBar);
+pub(super) struct AuditProgress(ProgressBar);
 
-impl Progress {
-    /// Of nobody knows how many.
+impl AuditProgress {
+    /// A spinner, for work of unknown length.
     pub(super) fn waiting() -> Self {
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(TICK);
         Self(bar)
     }
 
-    /// Of about so many. There may be more.
+    /// A bar for about `count` items. There may be more.
     pub(super) fn of(count: u64, what: &str) -> Self {
         let bar = ProgressBar::new(count.max(1));
         let template = "{msg} {wide_bar} {human_pos} of about {human_len}, {per_sec}";
-        // Its own style if that template should be none.
+        // Falls back to the default style if the template is invalid.
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(what.to_owned());
         Self(bar)
@@ -40,7 +40,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for AuditProgress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! Brings the books all items of both tables.
+//! Reads all items of both tables into the accounts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,24 +11,24 @@ use pulsegate_aws::items::Item;
 use pulsegate_aws::{Key, Lookup, MAX_KEYS, Pages, Part, Scope};
 use tokio::time::Instant;
 
-use super::book::{Book, as_sent};
-use super::books::Books;
-use super::progress::Progress;
+use super::accounts::Accounts;
+use super::expected_run::{ExpectedRun, as_sent};
+use super::progress::AuditProgress;
 use crate::Problem;
 
-/// For so long whatever refuses or throttles is asked again.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long failed or throttled reads are retried.
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Items of a page: more than any page holds, which ends at 1 MB.
+/// Maximum items of a page: more than fit into the 1 MB limit.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.Pagination>)
 const PAGE: usize = 10_000;
 
-/// Requests for keys at once. Each becomes several.
+/// Concurrent lookups. Each makes several requests.
 const AT_ONCE: usize = 2;
 
 /// Which table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
+pub(super) enum TableKind {
     /// Raw uplinks.
     Raw,
     /// Pulses.
@@ -36,32 +36,34 @@ pub(super) enum Table {
 }
 
 pub(super) fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + READ_TIMEOUT
 }
 
-/// Reads a table from one end to the other.
+/// Scans a table.
 pub(super) async fn whole(
-    books: &mut Books,
-    which: Table,
+    accounts: &mut Accounts,
+    which: TableKind,
     table: &impl Pages,
     segments: u32,
-    progress: &Progress,
+    progress: &AuditProgress,
 ) -> Result<(), Problem> {
-    let books = Mutex::new(books);
+    let accounts = Mutex::new(accounts);
     let walk = async |number: u32| -> Result<(), Problem> {
         let part = Part { scope: Scope::Segment { number, of: segments }, from: None, to: None };
         let (mut next, mut device): (Option<Key>, Vec<Item>) = (None, Vec::new());
         loop {
             let page = table.page(&part, next.as_ref(), PAGE, soon()).await?;
             progress.add(page.items.len());
-            let mut books = lock(&books);
+            let mut accounts = lock(&accounts);
             match which {
-                Table::Raw => page.items.iter().try_for_each(|item| books.raw(item, None))?,
-                Table::Pulses => page.items.into_iter().try_for_each(|item| gather(&mut books, &mut device, item))?,
+                TableKind::Raw => page.items.iter().try_for_each(|item| accounts.raw(item, None))?,
+                TableKind::Pulses => {
+                    page.items.into_iter().try_for_each(|item| gather(&mut accounts, &mut device, item))?
+                }
             }
             next = page.next;
             if next.is_none() {
-                return shown(&mut books, &mut device, None);
+                return shown(&mut accounts, &mut device, None);
             }
         }
     };
@@ -69,19 +71,19 @@ pub(super) async fn whole(
     Ok(())
 }
 
-/// Keeps the items of a device together, until the first of another one.
-fn gather(books: &mut Books, together: &mut Vec<Item>, item: Item) -> Result<(), Problem> {
+/// Gathers the items of a device, until the first item of another one.
+fn gather(accounts: &mut Accounts, together: &mut Vec<Item>, item: Item) -> Result<(), Problem> {
     if together.last().is_some_and(|last| device(last) != device(&item)) {
-        shown(books, together, None)?;
+        shown(accounts, together, None)?;
     }
     together.push(item);
     Ok(())
 }
 
-fn shown(books: &mut Books, together: &mut Vec<Item>, only: Option<usize>) -> Result<(), Problem> {
+fn shown(accounts: &mut Accounts, together: &mut Vec<Item>, only: Option<usize>) -> Result<(), Problem> {
     let items = std::mem::take(together);
     match items.first().map(|item| device(item).into_owned()) {
-        Some(device) => books.pulses(&device, items, only),
+        Some(device) => accounts.pulses(&device, items, only),
         None => Ok(()),
     }
 }
@@ -93,47 +95,47 @@ fn device(item: &Item) -> Cow<'_, str> {
     }
 }
 
-/// Asks a table for what was sent.
+/// Looks up the sent uplinks in a table.
 pub(super) async fn by_key(
-    books: &mut Books,
-    which: Table,
+    accounts: &mut Accounts,
+    which: TableKind,
     table: &impl Lookup,
-    progress: &Progress,
+    progress: &AuditProgress,
 ) -> Result<(), Problem> {
-    for number in 0..books.runs.len() {
-        let (meters, some) = some_meters(&books.runs[number]);
-        let books = Mutex::new(&mut *books);
+    for number in 0..accounts.runs.len() {
+        let (meters, some) = some_meters(&accounts.runs[number]);
+        let accounts = Mutex::new(&mut *accounts);
         let ask = async |meters: &[u32]| -> Result<(), Problem> {
-            let keys = keys(&lock(&books).runs[number], which, meters)?;
+            let keys = keys(&lock(&accounts).runs[number], which, meters)?;
             let mut items = Vec::with_capacity(keys.len());
             for some in keys.chunks(MAX_KEYS) {
                 items.extend(table.get(some, soon()).await?.items);
             }
             progress.add(items.len());
-            take(&mut lock(&books), which, items, number)
+            take(&mut lock(&accounts), which, items, number)
         };
         stream::iter(meters.chunks(some).map(Ok)).try_for_each_concurrent(AT_ONCE, ask).await?;
     }
     Ok(())
 }
 
-/// The meters that have sent anything, and of how many one request takes the keys.
-fn some_meters(book: &Book) -> (Vec<u32>, usize) {
-    let hours = book.fleet.hours();
-    let has_sent = |&meter: &u32| (0..hours).any(|hour| book.sessions.is_sent(meter, hour));
-    let meters = (0..book.fleet.spec().devices).filter(has_sent).collect();
+/// The meters that have sent anything, and the number of meters per lookup.
+fn some_meters(run: &ExpectedRun) -> (Vec<u32>, usize) {
+    let hours = run.fleet.hours();
+    let has_sent = |&meter: &u32| (0..hours).any(|hour| run.sessions.is_sent(meter, hour));
+    let meters = (0..run.fleet.spec().devices).filter(has_sent).collect();
     (meters, (MAX_KEYS / hours.max(1) as usize).max(1))
 }
 
-/// The keys of all that these have sent.
-fn keys(book: &Book, which: Table, meters: &[u32]) -> Result<Vec<Key>, Problem> {
+/// Keys of everything that these meters have sent.
+fn keys(run: &ExpectedRun, which: TableKind, meters: &[u32]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
     for &meter in meters {
-        let known = book.fleet.meter(meter);
-        for hour in (0..book.fleet.hours()).filter(|&hour| book.sessions.is_sent(meter, hour)) {
-            for uplink in book.session((meter, hour)).uplinks {
+        let known = run.fleet.meter(meter);
+        for hour in (0..run.fleet.hours()).filter(|&hour| run.sessions.is_sent(meter, hour)) {
+            for uplink in run.session((meter, hour)).uplinks {
                 let uplink = as_sent(&known, &uplink)?;
-                let kind = if which == Table::Raw { format!("#{}", uplink.kind) } else { String::new() };
+                let kind = if which == TableKind::Raw { format!("#{}", uplink.kind) } else { String::new() };
                 keys.push(Key { device: uplink.device.to_string(), uplink: format!("{}{kind}", uplink.key()) });
             }
         }
@@ -141,16 +143,16 @@ fn keys(book: &Book, which: Table, meters: &[u32]) -> Result<Vec<Key>, Problem> 
     Ok(keys)
 }
 
-/// Shows what was found, in no order, of one run.
-fn take(books: &mut Books, which: Table, items: Vec<Item>, number: usize) -> Result<(), Problem> {
-    if which == Table::Raw {
-        return items.iter().try_for_each(|item| books.raw(item, Some(number)));
+/// Records the items that were found for one run; they are in no order.
+fn take(accounts: &mut Accounts, which: TableKind, items: Vec<Item>, number: usize) -> Result<(), Problem> {
+    if which == TableKind::Raw {
+        return items.iter().try_for_each(|item| accounts.raw(item, Some(number)));
     }
     let mut devices: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     for item in items {
         devices.entry(device(&item).into_owned()).or_default().push(item);
     }
-    devices.into_values().try_for_each(|mut items| shown(books, &mut items, Some(number)))
+    devices.into_values().try_for_each(|mut items| shown(accounts, &mut items, Some(number)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,13 +1,13 @@
-//! What has been found, as tables.
+//! Tables of the audit's result.
 
-use super::check::{Found, all};
-use super::tally::{Audit, Counts, networks};
+use super::check::{AuditResult, all};
+use super::findings::{Audit, NetworkCounts, networks};
 use crate::print::{Format, Table, several};
 
-/// One of the counts.
-type One = fn(&Counts) -> u64;
+/// Selects a count.
+type One = fn(&NetworkCounts) -> u64;
 
-/// How messages are counted, in the order in which they pass.
+/// Counts of messages, in the order of the pipeline.
 const COUNTS: [(&str, One); 11] = [
     ("sent", |c| c.sent),
     ("acknowledged", |c| c.acknowledged),
@@ -22,8 +22,8 @@ const COUNTS: [(&str, One); 11] = [
     ("acknowledged, but lost on the way", |c| c.lost),
 ];
 
-/// All of it.
-pub(super) fn text(found: &Found, list: usize, format: Format) -> String {
+/// All tables.
+pub(super) fn text(found: &AuditResult, list: usize, format: Format) -> String {
     let mut tables = vec![messages(&found.audit), meters(&found.audit), queues(&found.audit)];
     if !found.missing.is_empty() {
         tables.push(missing(found, list));
@@ -45,8 +45,8 @@ fn messages(audit: &Audit) -> Table {
 
 fn meters(audit: &Audit) -> Table {
     let mut table = Table::new("Meters, by their points in the table of pulses", &["", "meters"]);
-    table.row(["just what they counted".to_owned(), audit.meters.right.to_string()]);
-    table.row(["something else".to_owned(), audit.meters.wrong.to_string()]);
+    table.row(["points match".to_owned(), audit.meters.right.to_string()]);
+    table.row(["points differ".to_owned(), audit.meters.wrong.to_string()]);
     table.row(["not compared: part of a session is missing".to_owned(), audit.meters.in_part.to_string()]);
     table
 }
@@ -60,8 +60,8 @@ fn queues(audit: &Audit) -> Table {
     table
 }
 
-fn missing(found: &Found, list: usize) -> Table {
-    let title = format!("Not there, or not as sent (the first {list}; all of them with --missing FILE)");
+fn missing(found: &AuditResult, list: usize) -> Table {
+    let title = format!("Missing, or not as sent (the first {list}; all of them with --missing FILE)");
     let mut table = Table::new(title, &["device", "uplink", "hour", "last seen", "why"]);
     for each in &found.missing {
         let why = each.why.clone().unwrap_or_default();
@@ -88,7 +88,7 @@ fn verdict(audit: &Audit) -> Table {
     let mut table = Table::new("", &["", "verdict"]);
     table.row(["sent = delivered".to_owned(), delivered]);
     table.row(["items of other devices".to_owned(), audit.foreign.to_string()]);
-    table.row(["in quarantine, of nobody knows what".to_owned(), audit.quarantined_unknown.to_string()]);
+    table.row(["in quarantine, uplink unknown".to_owned(), audit.quarantined_unknown.to_string()]);
     for not in &audit.not_looked_at {
         table.row(["not looked at", not]);
     }

@@ -1,203 +1,34 @@
-//! What it all comes to.
+//! Counts every session of the runs, and lists the messages that are missing or altered.
 
 use std::collections::BTreeMap;
 
-use pulsegate_aws::items::{Item, item_size};
-use pulsegate_model::device::Network;
-use pulsegate_pipeline::ports::Waiting;
-use serde::{Deserialize, Serialize};
-
-use super::book::{Book, Told};
-use super::books::Books;
+use super::accounts::Accounts;
+use super::expected_run::{Deviation, ExpectedRun};
+use super::findings::NetworkCounts;
 use super::missing::{Missing, Stage};
 use crate::Problem;
 
-/// Of what there may be millions of, so many are named.
-pub(super) const MOST_NAMED: usize = 20;
-
-/// What an audit has found. In the directory of a run as `audit.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Audit {
-    /// When it was done: RFC 3339.
-    pub at: String,
-    /// The runs that it was done of, by the names of their directories.
-    pub runs: Vec<String>,
-    /// Whether all is accounted for.
-    pub ok: bool,
-    /// If not, why not.
-    pub wrong: Vec<String>,
-    /// Counts, by network: `sigfox`, `nbiot`.
-    pub networks: BTreeMap<String, Counts>,
-    /// Meters whose points were compared with what they counted.
-    pub meters: Meters,
-    /// Items of the fleets' own devices that no session has sent, and some of them.
-    pub strange: Strange,
-    /// Items of other devices; whatever they are, they are not of these runs.
-    pub foreign: u64,
-    /// How large items are, by network.
-    pub sizes: BTreeMap<String, Sizes>,
-    /// What was in the queues in the end, by their names.
-    pub queues: BTreeMap<String, Waiting>,
-    /// Records in quarantine that nobody can tell the uplink of.
-    pub quarantined_unknown: u64,
-    /// What was not looked at.
-    pub not_looked_at: Vec<String>,
-}
-
-/// How large items are, as the tables count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sizes {
-    /// Of raw items.
-    pub raw: Size,
-    /// Of pulse items.
-    pub pulses: Size,
-    /// Bytes of the same uplinks in messages of the queues, without what is around them.
-    pub message_bytes: u64,
-}
-
-/// Items of a table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Size {
-    /// How many were looked at.
-    pub items: u64,
-    /// Their bytes, names of attributes included.
-    pub bytes: u64,
-    /// Write units: of each, one for each 1,024 bytes begun.
-    pub units: u64,
-}
-
-impl Sizes {
-    /// Adds others.
-    pub fn add(&mut self, other: &Self) {
-        self.raw.add(&other.raw);
-        self.pulses.add(&other.pulses);
-        self.message_bytes += other.message_bytes;
-    }
-}
-
-impl Size {
-    fn add(&mut self, other: &Self) {
-        self.items += other.items;
-        self.bytes += other.bytes;
-        self.units += other.units;
-    }
-
-    pub(super) fn take(&mut self, item: &Item) {
-        let bytes = item_size(item);
-        self.items += 1;
-        self.bytes += bytes as u64;
-        self.units += bytes.div_ceil(1_024) as u64;
-    }
-}
-
-/// Counts of messages. One of a series is one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counts {
-    /// Given to a network.
-    pub sent: u64,
-    /// Of these, in sessions of which every message was acknowledged.
-    pub acknowledged: u64,
-    /// Given up by the meter or by the Sigfox cloud, or not acknowledged by the end of the run.
-    pub given_up: u64,
-    /// Of those, in the table of pulses all the same: only the acknowledgement was lost.
-    pub given_up_stored: u64,
-    /// In the raw table, to the byte.
-    pub raw: u64,
-    /// In the table of pulses.
-    pub pulses: u64,
-    /// In quarantine.
-    pub quarantined: u64,
-    /// Among dead letters.
-    pub dead_letters: u64,
-    /// Stored, but not as sent.
-    pub altered: u64,
-    /// Stored, and not noted as sent: the simulator was killed in between.
-    pub unnoted: u64,
-    /// Acknowledged or stored raw, and not in the table of pulses; or the other way round.
-    pub lost: u64,
-}
-
-/// Meters, by how their points compare with what they counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meters {
-    /// Every point and the total.
-    pub right: u64,
-    /// Not.
-    pub wrong: u64,
-    /// Not to be compared: part of a session is missing.
-    pub in_part: u64,
-    /// Some of those that are wrong.
-    pub examples: Vec<String>,
-}
-
-/// What nobody has sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Strange {
-    /// How many.
-    pub items: u64,
-    /// Some of them.
-    pub examples: Vec<String>,
-}
-
-impl Strange {
-    pub(super) fn take(&mut self, what: String) {
-        self.items += 1;
-        if self.examples.len() < MOST_NAMED {
-            self.examples.push(what);
-        }
-    }
-}
-
-impl Meters {
-    /// Adds others.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.right += other.right;
-        self.wrong += other.wrong;
-        self.in_part += other.in_part;
-        let room = MOST_NAMED.saturating_sub(self.examples.len());
-        self.examples.extend(other.examples.iter().take(room).cloned());
-    }
-}
-
-impl Counts {
-    /// Adds others.
-    pub fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.acknowledged += other.acknowledged;
-        self.given_up += other.given_up;
-        self.given_up_stored += other.given_up_stored;
-        self.raw += other.raw;
-        self.pulses += other.pulses;
-        self.quarantined += other.quarantined;
-        self.dead_letters += other.dead_letters;
-        self.altered += other.altered;
-        self.unnoted += other.unnoted;
-        self.lost += other.lost;
-    }
-}
-
-impl Books {
-    /// Goes through every session. What is not there, or not as it should be, is told one by one.
+impl Accounts {
+    /// Counts every session. Calls `missing` for each message that is missing or altered.
     pub(super) fn tally(
         &self,
         mut missing: impl FnMut(Missing) -> Result<(), Problem>,
-    ) -> Result<BTreeMap<String, Counts>, Problem> {
-        let mut networks: BTreeMap<String, Counts> = BTreeMap::new();
-        for book in &self.runs {
-            for meter in 0..book.fleet.spec().devices {
-                book.tally(meter, &mut networks, &mut missing)?;
+    ) -> Result<BTreeMap<String, NetworkCounts>, Problem> {
+        let mut networks: BTreeMap<String, NetworkCounts> = BTreeMap::new();
+        for run in &self.runs {
+            for meter in 0..run.fleet.spec().devices {
+                run.tally(meter, &mut networks, &mut missing)?;
             }
         }
         Ok(networks)
     }
 }
 
-impl Book {
+impl ExpectedRun {
     fn tally(
         &self,
         meter: u32,
-        networks: &mut BTreeMap<String, Counts>,
+        networks: &mut BTreeMap<String, NetworkCounts>,
         missing: &mut impl FnMut(Missing) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         let (mut counted, mut next) = (0, 0);
@@ -220,13 +51,13 @@ impl Book {
         Ok(())
     }
 
-    /// Counts an uplink. Where it was last seen, unless all is well.
-    fn count(&self, (meter, hour): (u32, u32), position: usize, counts: &mut Counts) -> Option<Stage> {
+    /// Counts an uplink. Returns the last stage that it reached, or `None` if it is stored correctly.
+    fn count(&self, (meter, hour): (u32, u32), position: usize, counts: &mut NetworkCounts) -> Option<Stage> {
         let is_sent = self.sessions.is_sent(meter, hour);
         let is_acknowledged = is_sent && self.sessions.is_acknowledged(meter, hour);
         let (raw, pulses) = (self.has_raw((meter, hour), position), self.has_pulses((meter, hour), position));
-        let told = self.told.get(&(meter, hour, position));
-        let is_altered = matches!(told, Some(Told::Altered(_)));
+        let deviation = self.deviations.get(&(meter, hour, position));
+        let is_altered = matches!(deviation, Some(Deviation::Altered(_)));
         let pulses = pulses && !is_altered;
         let add = |count: &mut u64, yes: bool| *count += u64::from(yes);
         add(&mut counts.sent, is_sent);
@@ -236,7 +67,7 @@ impl Book {
         add(&mut counts.unnoted, !is_sent && (raw || pulses));
         add(&mut counts.raw, is_sent && raw);
         add(&mut counts.pulses, is_sent && pulses);
-        let stage = Stage::of(told, is_acknowledged, raw, pulses);
+        let stage = Stage::of(deviation, is_acknowledged, raw, pulses);
         match &stage {
             Some(Stage::Quarantined) => counts.quarantined += 1,
             Some(Stage::DeadLetter) => counts.dead_letters += 1,
@@ -244,12 +75,7 @@ impl Book {
             Some(Stage::NotRaw | Stage::NotPulses | Stage::PulsesOnly) => counts.lost += 1,
             Some(Stage::NeverAcknowledged) | None => {}
         }
-        // The rest of a session that was never sent has not been sent either.
+        // The session was not recorded as sent, so its other messages need not be there.
         stage.filter(|stage| is_sent || *stage != Stage::NeverAcknowledged)
     }
-}
-
-/// The name of a network in counts.
-pub(super) fn networks() -> [String; 2] {
-    [Network::Sigfox, Network::Nbiot].map(|network| network.to_string())
 }

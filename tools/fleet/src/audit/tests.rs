@@ -15,18 +15,18 @@ use pulsegate_pipeline::fakes::FakeReceiveQueue;
 use pulsegate_pipeline::ports::Queue as _;
 use tokio::time::Instant;
 
-use super::book::{Book, as_sent};
-use super::books::Books;
-use super::check::{Found, check};
+use super::accounts::Accounts;
+use super::check::{AuditResult, check};
+use super::expected_run::{ExpectedRun, as_sent};
 use super::missing::Stage;
-use super::waiting::{Kind, Place};
+use super::waiting::{QueueKind, WatchedQueue};
 use super::*;
 use crate::meters::Fleet;
 use crate::run::{Measured, Run, Sessions};
 use crate::spec::Spec;
 
-mod accounts;
 mod runs;
+mod single_run;
 
 const DEVICES: u32 = 24;
 const HOURS: u32 = 3;
@@ -44,7 +44,7 @@ fn spec(start: &str) -> Spec {
 }
 
 /// A run in which everything was acknowledged, and all that it has sent.
-fn run(start: &str) -> (Book, Vec<Sent>) {
+fn run(start: &str) -> (ExpectedRun, Vec<Sent>) {
     let fleet = Fleet::new(spec(start)).unwrap();
     let mut sessions = Sessions::new(DEVICES, HOURS);
     let mut sent = Vec::new();
@@ -56,7 +56,7 @@ fn run(start: &str) -> (Book, Vec<Sent>) {
         sent.extend(uplinks.map(|uplink| Sent { meter, hour, uplink }));
     }
     let measured = Measured { complete: true, sent: sent.len() as u64, ..Measured::default() };
-    (Book::new("run".to_owned(), fleet, sessions, &measured), sent)
+    (ExpectedRun::new("run".to_owned(), fleet, sessions, &measured), sent)
 }
 
 /// An uplink of the fleet.
@@ -117,9 +117,9 @@ impl World {
 
     async fn stores(&self) -> Stores<FakeTable, FakeTable, FakeReceiveQueue> {
         let places = [
-            ("pulses", Kind::Work, &self.queued),
-            ("dead letters", Kind::DeadLetters, &self.dead_letters),
-            ("quarantine", Kind::Quarantine, &self.quarantine),
+            ("pulses", QueueKind::Work, &self.queued),
+            ("dead letters", QueueKind::DeadLetters, &self.dead_letters),
+            ("quarantine", QueueKind::Quarantine, &self.quarantine),
         ];
         let mut stores = Stores {
             raw: FakeTable::of(self.raw.iter().cloned()),
@@ -129,17 +129,17 @@ impl World {
         for (name, kind, bodies) in places {
             let inbox = FakeReceiveQueue::new();
             assert!(inbox.send(bodies, Instant::now()).await.is_empty());
-            stores.places.push(Place { name, kind, inbox });
+            stores.places.push(WatchedQueue { name, kind, inbox });
         }
         stores
     }
 
     /// Both ways of reading come to the same, but for what nobody has sent.
-    async fn audit(&self, books: Vec<Book>) -> Found {
-        let mut books = Books::new(books);
+    async fn audit(&self, accounts: Vec<ExpectedRun>) -> AuditResult {
+        let mut accounts = Accounts::new(accounts);
         let stores = self.stores().await;
-        let by_key = check(&mut books, &stores, &Options { by_key: true, ..options() }).await.unwrap();
-        let found = check(&mut books, &stores, &options()).await.unwrap();
+        let by_key = check(&mut accounts, &stores, &Options { by_key: true, ..options() }).await.unwrap();
+        let found = check(&mut accounts, &stores, &options()).await.unwrap();
         assert_eq!(by_key.audit.networks, found.audit.networks);
         assert_eq!((&by_key.audit.meters, by_key.audit.strange.items), (&found.audit.meters, 0));
         assert_eq!(by_key.missing, found.missing);
@@ -164,6 +164,6 @@ fn options() -> Options {
 }
 
 /// Those that are missing, each by its key and where it was last seen.
-fn stages(found: &Found) -> Vec<(String, Stage)> {
+fn stages(found: &AuditResult) -> Vec<(String, Stage)> {
     found.missing.iter().map(|missing| (missing.uplink.clone(), missing.stage)).collect()
 }

@@ -1,4 +1,4 @@
-//! Queues, and whether anything is still on its way.
+//! Waits until the queues are empty and the last uplinks are stored.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,45 +8,45 @@ use pulsegate_pipeline::ports::{Depth, ReadError, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::Stores;
-use super::book::{Book, key};
-use super::books::Books;
-use super::progress::Progress;
+use super::accounts::Accounts;
+use super::expected_run::{ExpectedRun, key};
+use super::progress::AuditProgress;
 use super::read::soon;
 use crate::Problem;
 
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A queue that is empty for so many looks is: it counts what is in it one machine after the other.
+/// Consecutive checks in which a queue must be empty: SQS depths are approximate.
 const LOOKS: usize = 2;
 
-/// So many of the last uplinks that were acknowledged are looked for: a stream has no depth that could be asked for.
+/// Number of last acknowledged uplinks to look up, because a stream cannot report its depth.
 const LAST: usize = 500;
 
-/// A queue.
+/// A queue that the audit reads.
 #[derive(Debug)]
-pub struct Place<I> {
-    /// What it is called.
+pub struct WatchedQueue<I> {
+    /// Name.
     pub name: &'static str,
-    /// What waits there.
-    pub kind: Kind,
+    /// Kind of its messages.
+    pub kind: QueueKind,
     /// The queue.
     pub inbox: I,
 }
 
-/// What waits in a queue.
+/// Kind of the messages in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum QueueKind {
     /// Work in progress.
     Work,
-    /// What could not be stored.
+    /// Messages that could not be stored.
     DeadLetters,
-    /// What cannot be read.
+    /// Messages that cannot be parsed.
     Quarantine,
 }
 
-/// How much is in each queue.
-pub(super) async fn depths(places: &[Place<impl Depth>]) -> Result<BTreeMap<String, Waiting>, ReadError> {
+/// Depth of each queue.
+pub(super) async fn depths(places: &[WatchedQueue<impl Depth>]) -> Result<BTreeMap<String, Waiting>, ReadError> {
     let mut depths = BTreeMap::new();
     for place in places {
         depths.insert(place.name.to_owned(), place.inbox.depth(soon()).await?);
@@ -54,26 +54,26 @@ pub(super) async fn depths(places: &[Place<impl Depth>]) -> Result<BTreeMap<Stri
     Ok(depths)
 }
 
-/// How much work is in progress.
-pub(super) fn work<I>(places: &[Place<I>], depths: &BTreeMap<String, Waiting>) -> u64 {
-    let work = places.iter().filter(|place| place.kind == Kind::Work);
+/// Number of messages in work queues.
+pub(super) fn work<I>(places: &[WatchedQueue<I>], depths: &BTreeMap<String, Waiting>) -> u64 {
+    let work = places.iter().filter(|place| place.kind == QueueKind::Work);
     work.filter_map(|place| depths.get(place.name)).map(Waiting::all).sum()
 }
 
-/// Waits until no work is in progress and the last uplinks that were acknowledged are stored, or until it is too late.
+/// Waits until the work queues are empty and the last acknowledged uplinks are stored, or until `until`.
 pub(super) async fn settle<R, P: Lookup, I: Depth>(
-    books: &Books,
+    accounts: &Accounts,
     stores: &Stores<R, P, I>,
     until: Instant,
 ) -> Result<(), Problem> {
-    let progress = Progress::waiting();
-    let last: Vec<Key> = last(&books.runs)?;
+    let progress = AuditProgress::waiting();
+    let last: Vec<Key> = last(&accounts.runs)?;
     let mut quiet = 0;
     while quiet < LOOKS {
         let work = work(&stores.places, &depths(&stores.places).await?);
         let found = if work == 0 { stores.pulses.get(&last, soon()).await?.items.len() } else { 0 };
         let there = format!("{work} messages in queues, {found} of the last {} stored", last.len());
-        progress.say(format!("waiting for what is on its way: {there}"));
+        progress.say(format!("waiting for messages in transit: {there}"));
         quiet = if work == 0 && found == last.len() { quiet + 1 } else { 0 };
         if Instant::now() >= until {
             break;
@@ -85,20 +85,20 @@ pub(super) async fn settle<R, P: Lookup, I: Depth>(
     Ok(())
 }
 
-/// Keys among pulses of the last uplinks that were acknowledged.
-fn last(books: &[Book]) -> Result<Vec<Key>, Problem> {
+/// Keys, in the pulses table, of the last acknowledged uplinks.
+fn last(runs: &[ExpectedRun]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
-    for book in books {
-        let hours = (0..book.fleet.hours()).rev();
+    for run in runs {
+        let hours = (0..run.fleet.hours()).rev();
         let due = hours.flat_map(|hour| {
-            let due = (0..book.fleet.spec().devices).rev();
-            due.filter_map(move |n| Some((book.fleet.due(hour, n)?.0, hour)))
+            let due = (0..run.fleet.spec().devices).rev();
+            due.filter_map(move |n| Some((run.fleet.due(hour, n)?.0, hour)))
         });
-        let acknowledged = due.filter(|&(meter, hour)| book.sessions.is_acknowledged(meter, hour));
-        for which in acknowledged.take(LAST / books.len().max(1)) {
-            let session = book.session(which);
+        let acknowledged = due.filter(|&(meter, hour)| run.sessions.is_acknowledged(meter, hour));
+        for which in acknowledged.take(LAST / runs.len().max(1)) {
+            let session = run.session(which);
             let Some(uplink) = session.uplinks.last() else { continue };
-            keys.push(key(&book.fleet.meter(which.0), uplink)?);
+            keys.push(key(&run.fleet.meter(which.0), uplink)?);
         }
     }
     // Two runs may have sessions in common.

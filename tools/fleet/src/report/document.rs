@@ -12,38 +12,38 @@ use crate::print::{Format, Table};
 const HEAD: &str = "\
 # Load tests
 
-Written by `fleet report` from what runs have recorded; do not edit. Each run is `fleet simulate` against a stack, `fleet audit` of
-what became of it, and `fleet report --record` for the functions' own figures; the files of each are in its directory. Numbers of
-messages are uplinks of meters: a series of four is four.
+Written by `fleet report` from the files of recorded runs; do not edit. Each run is `fleet load` against a stack (called `fleet simulate`
+when these runs were recorded), then `fleet audit`, and `fleet report --record` for the functions' logs; its files are in its directory.
+Numbers of messages are uplinks of meters: a series of four counts as four.
 ";
 
 const DELIVERED: &str = "
-Delivered is what `fleet audit` found in the table of pulses. Accounted for: every acknowledged message is in both tables, as its meter sent
-it; every meter's points are what it counted; nothing is left in queues or among dead letters.
+Delivered: found in the pulses table by `fleet audit`. Accounted for: every acknowledged message is in both tables, as its meter sent
+it; the points of every meter are what it counted; queues and dead-letter queues are empty.
 ";
 
 const FAULTS: &str = "
-Messages, and of callbacks requests, that were lost, sent twice or held back on purpose. Whoever killed the bridge meanwhile is not in here.
+Messages, or requests in the case of callbacks, that were dropped, sent twice or delayed on purpose. Kills of the bridge are not included.
 ";
 
 const BURST: &str = "
-Against the bridge alone, before a stream in memory; the function behind that has a table of so many write units a second. Durable is what was
-found in the stream as its meter sent it; what is lost was acknowledged, and is not there; what is strange is there otherwise than any
+Against the bridge alone, with a stream in memory; the function on the stream writes to a table of limited write capacity. Durable:
+found in the stream as its meter sent it. Lost: acknowledged, but not in the stream. Strange: in the stream, but not as any
 meter sent it.
 ";
 
 const FUNCTIONS: &str = "
-Run time is the handler's own, as its log has it. The local cloud gathers a stream's records for the template's window, as Lambda does, and
-takes from a queue whatever is there: how many uplinks come together behind queues is another number on AWS.
+Run time is that of the handler, from its log. The local cloud gathers a stream's records for the template's window, as Lambda does, and
+takes from a queue all that is there: the number of uplinks per invocation behind queues differs on AWS.
 ";
 
 const MACHINE: &str = "
-Processor time as Linux tells it; 100 % is one core. The local cloud is what stands for AWS, with the functions as its children: all of it on
-the machine that also runs the bridge and the meters.
+Processor time as reported by Linux; 100 % is one core. The local cloud stands in for AWS, with the functions as its children. All of it runs
+on the machine that also runs the bridge and the load generator.
 ";
 
 const LATENCY: &str = "
-From the first sending to the acknowledgement, repetitions included; and, of a sample, from sending to the item in the table of pulses.
+From the first transmission to the acknowledgement, repetitions included; and, for a sample, from transmission to the item in the pulses table.
 ";
 
 const STUDY: &str = "
@@ -53,7 +53,7 @@ A study of 2020 built the same pipeline twice and loaded it with an hour of mess
 
 ";
 
-/// All of it, as a document. Charts are linked from the directory in which that is.
+/// The whole document. Links to charts are relative to its directory.
 pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], directory: &Path) -> String {
     let mut text = HEAD.to_owned();
     machines(runs, &mut text);
@@ -74,12 +74,12 @@ pub(super) fn text(runs: &[Recorded], charts: &[(Chart, PathBuf)], directory: &P
     text
 }
 
-/// Its tables alone.
+/// The tables alone.
 pub(super) fn tables(runs: &[Recorded]) -> Vec<Table> {
     sections(runs).into_iter().map(|(table, _)| table).collect()
 }
 
-/// The tables that have something to say, each with what there is to say of it.
+/// The tables that have rows, each with its explanation.
 fn sections(runs: &[Recorded]) -> Vec<(Table, &'static str)> {
     let all = [
         ("Messages", messages(runs), DELIVERED),
@@ -93,7 +93,7 @@ fn sections(runs: &[Recorded]) -> Vec<(Table, &'static str)> {
     some.map(|(title, table, after)| (Table { title: title.to_owned(), ..table }, after)).collect()
 }
 
-/// How a file is named in a directory.
+/// Path of a file relative to a directory.
 fn relative(file: &Path, directory: &Path) -> PathBuf {
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (file, directory) = (whole(file), whole(directory));
@@ -102,7 +102,7 @@ fn relative(file: &Path, directory: &Path) -> PathBuf {
     up.chain(file.components().skip(common)).collect()
 }
 
-/// What the runs were made on, each machine once.
+/// The machines of the runs, each once.
 fn machines(runs: &[Recorded], text: &mut String) {
     let mut told = Vec::new();
     for run in runs {
@@ -116,7 +116,7 @@ fn machines(runs: &[Recorded], text: &mut String) {
     }
 }
 
-/// What was typed for each run.
+/// The command of each run.
 fn commands(runs: &[Recorded], text: &mut String) {
     let commands: Vec<String> =
         runs.iter().filter_map(|run| Some(format!("    {}\n", run.option("command")?))).collect();
@@ -132,7 +132,8 @@ fn messages(runs: &[Recorded]) -> Table {
     let mut table = Table::new("", &[&head[..], &more[..]].concat());
     for run in runs.iter().filter(|run| run.run.measured.burst.is_none()) {
         let (spec, measured, counts) = (&run.run.spec, &run.run.measured, run.counts());
-        let audited = |of: fn(&crate::audit::Counts) -> u64| counts.as_ref().map_or_else(dash, |c| of(c).to_string());
+        let audited =
+            |of: fn(&crate::audit::NetworkCounts) -> u64| counts.as_ref().map_or_else(dash, |c| of(c).to_string());
         table.row([
             run.name.clone(),
             spec.devices.to_string(),
@@ -224,7 +225,7 @@ pub(super) fn functions_of(functions: &Functions) -> Table {
 
 fn processors(runs: &[Recorded]) -> Table {
     let head = ["run", "bridge, % of a core", "bridge, s per million", "bridge, MB", "local cloud, % of a core"];
-    let more = ["local cloud, MB", "simulator, % of a core", "simulator, MB"];
+    let more = ["local cloud, MB", "load generator, % of a core", "load generator, MB"];
     let mut table = Table::new("", &[&head[..], &more[..]].concat());
     for run in runs {
         let measured = &run.run.measured;
@@ -247,7 +248,7 @@ fn processors(runs: &[Recorded]) -> Table {
     table
 }
 
-/// Seconds of the bridge's processor time for a million datagrams.
+/// The bridge's processor time per million datagrams, seconds.
 pub(super) fn cpu_per_million(run: &Recorded) -> Option<f64> {
     let measured = &run.run.measured;
     let received = measured.bridge.get("pulsegate_bridge_received_total").copied().filter(|count| *count > 0.0)?;
@@ -259,7 +260,7 @@ fn latency(runs: &[Recorded]) -> Table {
     let mut table = Table::new("", &head);
     for run in runs {
         let measured = &run.run.measured;
-        let sample = format!("to the table of pulses ({} of them)", measured.to_pulses_samples);
+        let sample = format!("to the pulses table ({} samples)", measured.to_pulses_samples);
         for (what, times) in [
             ("NB-IoT, acknowledged", measured.nbiot_ack_ms),
             ("callback, answered", measured.callback_ms),

@@ -1,8 +1,8 @@
-//! The straight line through what invocations took, by how many uplinks each had: least squares.
+//! Least-squares line of invocation time by number of uplinks.
 
 use serde::{Deserialize, Serialize};
 
-/// All that the line depends on. Sums of several runs are added up.
+/// Sums that determine the line. Sums of several runs can be added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Invocations.
@@ -32,7 +32,7 @@ impl Sums {
         self.add(&Self { count: 1.0, x: uplinks, y: ms, xx: uplinks * uplinks, xy: uplinks * ms });
     }
 
-    /// Adds others.
+    /// Adds another.
     pub fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.x += other.x;
@@ -41,15 +41,15 @@ impl Sums {
         self.xy += other.xy;
     }
 
-    /// The line through them; `None` through nothing. Where all had the same number of uplinks nobody can tell what of it each took:
-    /// then it is all fixed. A line that would go below zero at either end is the best one that does not.
+    /// The line; `None` without invocations. If all had the same number of uplinks, the time per uplink is undetermined, and
+    /// all time is fixed. Fixed and per-uplink time are constrained to be non-negative.
     pub fn line(&self) -> Option<Line> {
         if self.count <= 0.0 {
             return None;
         }
         let mean = self.y / self.count;
         let spread = self.count * self.xx - self.x * self.x;
-        // Far below what one invocation with another number of uplinks makes; the rest is rounding.
+        // Smaller than a single different invocation could cause, so it is rounding.
         if spread <= 1e-9 * self.count * self.xx {
             return Some(Line { fixed: mean, each: 0.0 });
         }

@@ -1,4 +1,4 @@
-//! A function's own lines, and what they come to.
+//! Sums over the log lines of a function.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,61 +14,61 @@ use crate::Problem;
 /// The file in the directory of a run.
 pub(super) const FILE: &str = "functions.json";
 
-/// What the runtime itself takes of an invocation beside the handler's time, milliseconds: an assumption. For a small event it is ample,
-/// since a warm call of the callback's function takes 1.3 with all that the function does in it (docs/performance.md); a large one takes
-/// longer to be read. Billed is both, in whole milliseconds.
+/// Assumed time of the runtime per invocation in addition to the handler, milliseconds. For a small event it is ample,
+/// since a warm call of the callback function takes 1.3 in total (docs/performance.md); a large event takes
+/// longer to parse. Billed time is the sum, in whole milliseconds.
 pub(super) const RUNTIME_MS: f64 = 1.0;
 
-/// What CloudWatch adds to each line when it bills.
+/// Bytes that CloudWatch bills per line in addition to the text.
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>)
 pub(super) const LINE_OVERHEAD: u64 = 26;
 
-/// Lines of Lambda itself, which the log format of the template leaves out, and stand-ins for the cloud write all the same.
+/// Lambda's own lines, which the template's log format suppresses, but local stand-ins write.
 const PLATFORM: [&str; 4] = ["START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START"];
 
-/// What the functions of a stack have logged in a run. In its directory as `functions.json`.
+/// Sums of the functions' logs of a run. Stored as `functions.json` in its directory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Functions {
-    /// From when to when, by their logs' clock: RFC 3339.
+    /// Start of the period, by the logs' clock: RFC 3339.
     pub from: String,
-    /// See `from`.
+    /// End of the period.
     pub to: String,
-    /// Each, by the name that the template gives it.
+    /// The functions, by their names in the template.
     pub functions: BTreeMap<String, Function>,
-    /// Metrics that were seen, each with the part that it is of.
+    /// Metrics that were logged, each with its part.
     pub metrics: BTreeSet<String>,
-    /// Bytes of the bridge's log in a minute, with what CloudWatch adds to each line; if that log was at hand.
+    /// Bytes of the bridge's log per minute, with CloudWatch's overhead; `None` without that log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge_log_bytes_per_minute: Option<f64>,
 }
 
-/// What a function has logged. Times are the handler's own, in milliseconds.
+/// Sums of a function's log. Times are those of the handler, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Function {
-    /// Invocations that have ended.
+    /// Finished invocations.
     pub invocations: u64,
-    /// Records that they were given: messages, stream records, or requests.
+    /// Records received: messages, stream records or requests.
     pub records: u64,
-    /// Uplinks, and pieces that turned out to be none.
+    /// Uplinks, unreadable ones included.
     pub uplinks: u64,
-    /// Of these, not durable then, and brought again.
+    /// Of these, given back to be delivered again.
     pub given_back: u64,
     /// Seconds from the first invocation's line to the last one's.
     pub seconds: f64,
     /// Mean run time.
     pub mean_ms: f64,
-    /// Half of the invocations took no longer.
+    /// Median.
     pub p50_ms: f64,
-    /// 99 of 100 took no longer.
+    /// 99th percentile.
     pub p99_ms: f64,
     /// The longest.
     pub max_ms: f64,
-    /// Mean of what would be billed: each invocation's time and `RUNTIME_MS`, in whole milliseconds.
+    /// Mean billed time: the invocation's time and `RUNTIME_MS`, in whole milliseconds.
     pub billed_ms: f64,
-    /// Of billed time by uplinks.
+    /// Sums of billed time by uplinks.
     pub billed_sums: Sums,
-    /// Bytes of log of an invocation, mean, with what CloudWatch adds to each line; without Lambda's own lines, which the stack's log
-    /// format leaves out.
+    /// Mean bytes of log per invocation, with CloudWatch's overhead; without Lambda's own lines, which the template's log
+    /// format suppresses.
     pub log_bytes: f64,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Adder {
 
 impl Adder {
     pub(super) fn new() -> Result<Self, Problem> {
-        // Microseconds; Lambda ends whatever takes longer than 15 minutes.
+        // Microseconds; Lambda's maximum is 15 minutes.
         let times = Histogram::new_with_bounds(1, 900_000_000, 3);
         let times = times.map_err(|e| Problem::Wrong(format!("no histogram of run times: {e}")))?;
         Ok(Self {
@@ -109,7 +109,7 @@ impl Adder {
         })
     }
 
-    /// Takes a line in, whatever it is.
+    /// Adds a log line of any kind.
     pub(super) fn take(&mut self, line: &LogLine) {
         if PLATFORM.iter().any(|start| line.text.starts_with(start)) {
             return;
@@ -143,7 +143,7 @@ impl Adder {
         self.first_and_last = Some((first.min(at), last.max(at)));
     }
 
-    /// What they come to, and the metrics that were seen.
+    /// The sums, and the metrics that were logged.
     #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds of a run")]
     pub(super) fn end(self) -> (Function, BTreeSet<String>) {
         let invocations = (self.sums.invocations as f64).max(1.0);
@@ -163,7 +163,7 @@ impl Adder {
     }
 }
 
-/// Metrics of a line in CloudWatch's embedded metric format, each with the part that it is of.
+/// Metrics of a line in CloudWatch's embedded metric format, each with its part.
 pub(super) fn metrics(line: &Value) -> Vec<String> {
     let part = line["part"].as_str().unwrap_or_default();
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten();
@@ -172,7 +172,7 @@ pub(super) fn metrics(line: &Value) -> Vec<String> {
 }
 
 impl Function {
-    /// Uplinks of an invocation, mean.
+    /// Mean uplinks per invocation.
     #[expect(clippy::cast_precision_loss, reason = "counts of a run")]
     pub fn uplinks_per_invocation(&self) -> f64 {
         self.uplinks as f64 / (self.invocations as f64).max(1.0)

@@ -1,4 +1,4 @@
-//! The measurement file: what a bill is reckoned from.
+//! The measurement file, from which costs are calculated.
 
 use super::document::cpu_per_million;
 use super::fit::Sums;
@@ -9,17 +9,17 @@ use crate::audit::Sizes;
 use crate::cost::measurement::{self, Measurement};
 use crate::run::Volume;
 
-/// What the template gives each function, MB. A test holds it to that.
+/// Memory of each function in the template, MB. A test compares both.
 pub(super) const MEMORY_MB: f64 = 256.0;
 
-/// Made of recorded runs: how many uplinks come together is that of the run with the highest rate, the time that each takes is out of all
-/// of them, and so are sizes.
+/// Measurements of recorded runs: batch sizes are those of the run with the highest rate; times and sizes are from all
+/// runs.
 pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
     let recorded: Vec<&Recorded> = runs.iter().filter(|run| run.functions.is_some() && run.audit.is_some()).collect();
     let fastest = recorded.iter().copied().max_by(|a, b| a.rate().total_cmp(&b.rate()));
     let (Some(fastest), Some(functions)) = (fastest, fastest.and_then(|run| run.functions.as_ref())) else {
         return Err(Problem::Wrong(
-            "no run has both audit.json and functions.json: do `fleet audit` and `fleet report --record` first"
+            "no run has both audit.json and functions.json: run `fleet audit` and `fleet report --record` first"
                 .to_owned(),
         ));
     };
@@ -39,7 +39,7 @@ pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
     if !fill_stream(&mut all, fastest) {
         not.push("the stream's records");
     }
-    // The faster they come, the more of them the bridge takes with a call: it is at its peak that it must not be short of processors.
+    // The bridge's batches grow with the rate. Its processors must suffice at the peak, so the highest rate counts.
     let busiest = runs.iter().max_by(|a, b| a.rate().total_cmp(&b.rate()));
     match busiest.and_then(cpu_per_million) {
         Some(seconds) => all.bridge.cpu_seconds_per_million = seconds,
@@ -64,7 +64,7 @@ fn source(fastest: &Recorded, not: &[&str]) -> String {
         not => format!(" Not measured in runs, but taken from elsewhere: {}.", not.join("; ")),
     };
     format!(
-        "Measured by fleet simulate, fleet audit and fleet report. Uplinks of an invocation and of a record are those of the run {}; the \
+        "Measured by fleet load, fleet audit and fleet report. Uplinks of an invocation and of a record are those of the run {}; the \
          bridge's processor time is that of the highest rate. Billed is \
          the handler's own time and an assumed {RUNTIME_MS} ms for the runtime, in whole milliseconds, and what is fixed of it and \
          what each uplink adds is the straight line through all invocations of all runs. The local cloud gathers a stream's records for the template's window, \
@@ -78,7 +78,7 @@ fn of_run(run: &Recorded) -> measurement::Recorded {
     measurement::Recorded {
         date: run.day().unwrap_or_else(|| "unknown".to_owned()),
         machine: run.machine().unwrap_or_else(|| "unknown".to_owned()),
-        command: option("command").unwrap_or_else(|| format!("fleet simulate --devices {}", run.run.spec.devices)),
+        command: option("command").unwrap_or_else(|| format!("fleet load --devices {}", run.run.spec.devices)),
         devices: run.run.spec.devices,
         uplinks_per_second: run.rate(),
     }
@@ -132,7 +132,7 @@ fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     };
     let (sigfox, nbiot) = (of("sigfox"), of("nbiot"));
     let each = |sum: u64, count: u64, or: f64| if count > 0 && sum > 0 { float(sum) / float(count) } else { or };
-    // A comma is between two uplinks of a message.
+    // One comma per uplink separates the uplinks of a message.
     let message = |sizes: &Sizes, or| each(sizes.message_bytes + sizes.raw.items, sizes.raw.items, or);
     all.queues.raw_sigfox.uplink_bytes = message(&sigfox, all.queues.raw_sigfox.uplink_bytes);
     all.queues.pulse_sigfox.uplink_bytes = message(&sigfox, all.queues.pulse_sigfox.uplink_bytes);
@@ -146,7 +146,7 @@ fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     tables.pulse_units = each(both.pulses.units, both.pulses.items, tables.pulse_units);
 }
 
-/// What was on the wire; whether it is known.
+/// Sets the bytes on the wire. `false` if they are unknown.
 fn fill_traffic(all: &mut Measurement, run: &Recorded) -> bool {
     let mean = |name| run.run.measured.traffic.get(name).filter(|volume| volume.count > 0).copied().map(Volume::mean);
     let means = (mean("datagrams"), mean("acknowledgements"), mean("uplinks"), mean("answers"));
@@ -156,7 +156,7 @@ fn fill_traffic(all: &mut Measurement, run: &Recorded) -> bool {
     true
 }
 
-/// What the bridge has put to the stream; whether it is known.
+/// Sets the bridge's records in the stream. `false` if they are unknown.
 fn fill_stream(all: &mut Measurement, run: &Recorded) -> bool {
     let measured = &run.run.measured;
     let counter = |name: &str| measured.bridge.get(&format!("pulsegate_bridge_{name}")).copied().filter(|n| *n > 0.0);

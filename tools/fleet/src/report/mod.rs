@@ -1,15 +1,15 @@
-//! The load table of recorded runs, and the measurements that a bill is reckoned from.
+//! Report of recorded runs, and the measurements for the cost model.
 //!
-//! A run is recorded in a few small files in its directory: `run.json` of the simulator, `audit.json` of the audit, and
-//! `functions.json`, which `fleet report --record` makes of what the functions have logged. The report is a function of these
-//! files, so whoever has them makes the same document.
+//! A run is recorded in a few small files in its directory: `run.json` of the load generator, `audit.json` of the audit, and
+//! `functions.json`, which `fleet report --record` makes from the functions' logs. The report is a function of these
+//! files, so it can be reproduced from them.
 //!
 //! # Layout
 //!
-//! - `invocations`: a function's own lines, and what they come to; `fit`: the straight line through them.
-//! - `record`: reads them from the log groups.
+//! - `invocations`: sums over the log lines of a function; `fit`: the straight line through them.
+//! - `record`: reads the lines from the log groups.
 //! - `recorded`: the files of a run.
-//! - `document`: the report; `pictures`: its charts; `study`: what the study measured.
+//! - `document`: the report; `pictures`: its charts; `study`: figures of the study.
 //! - `measured`: the measurement file.
 
 use std::path::{Path, PathBuf};
@@ -35,24 +35,24 @@ pub use fit::{Line, Sums};
 pub use invocations::{Function, Functions};
 use recorded::Recorded;
 
-/// A stand-in for the cloud may take long over ten thousand lines.
+/// Time-out of an attempt: a local stand-in may take long for ten thousand lines.
 const ATTEMPT: std::time::Duration = std::time::Duration::from_mins(1);
 
 const AFTER: &str = "\
-After each run, while its functions' logs are there:
+After each run, while the functions' logs exist:
   fleet report --record runs/180k --env .local/env
-Then, of all runs:
+Then, for all runs:
   fleet report runs/* --output docs/load-test.md --measurement measured.json";
 
-/// What is on the command line.
+/// Options of `fleet report`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Options {
-    /// Directories of runs; other files are passed over
+    /// Directories of runs; other files are ignored
     #[arg(required = true, value_name = "RUN_DIR")]
     pub runs: Vec<PathBuf>,
 
-    /// Read the functions' logs of this run, and leave what they come to in its directory, as functions.json
+    /// Read the functions' logs of this run, and write their sums to functions.json in its directory
     #[arg(long, conflicts_with_all = ["output", "measurement", "charts"])]
     pub record: bool,
 
@@ -60,11 +60,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE", requires = "record")]
     pub env: Option<PathBuf>,
 
-    /// The end of the run, if others have followed it [default: now]
+    /// The end of the run, if other runs followed [default: now]
     #[arg(long, value_name = "TIME", requires = "record")]
     pub until: Option<jiff::Timestamp>,
 
-    /// Write the document there, as markdown, with its charts
+    /// Write the document to this file, as markdown, with its charts
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -72,16 +72,16 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub measurement: Option<PathBuf>,
 
-    /// Where the document's charts are written [default: each run's own directory]
+    /// Directory of the document's charts [default: the directory of each run]
     #[arg(long, value_name = "DIR", requires = "output")]
     pub charts: Option<PathBuf>,
 
-    /// How to print what is not written to a file
+    /// Output format of what is not written to a file
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
-/// Does it.
+/// Runs the report.
 ///
 /// # Errors
 /// [`Problem`].

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::recorded::Recorded;
 use crate::chart::{Axis, Chart, Line};
-use crate::simulate::burst::charts;
+use crate::load::burst::charts;
 
-/// Seconds that make one point: each by itself would be a hedge.
+/// Seconds per point, to smooth the line.
 const PER_POINT: usize = 10;
 
-/// The charts of the runs, and the file that each goes to.
+/// The charts of the runs, each with its file.
 pub(super) fn files(runs: &[Recorded], directory: Option<&Path>) -> Vec<(Chart, PathBuf)> {
     let file = |run: &Recorded, name: &str| match directory {
         Some(directory) => directory.join(format!("{}-{name}", run.name)),
@@ -35,7 +35,7 @@ fn rate(run: &Recorded) -> Option<Chart> {
     })
 }
 
-/// Means of some seconds each, at their end; of a last part, of what it has.
+/// Means of `PER_POINT` seconds, at their end; the last point may cover fewer.
 #[expect(clippy::cast_precision_loss, reason = "messages of a second, and seconds of a run")]
 fn points(seconds: &[u32]) -> Vec<(f64, f64)> {
     let mean = |(n, some): (usize, &[u32])| {

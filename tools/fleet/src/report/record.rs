@@ -1,4 +1,4 @@
-//! Reads what the functions have logged in a run.
+//! Reads the functions' logs of a run.
 
 use std::ops::Range;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::run::Run;
 /// The functions that uplinks pass through, by the names that the template gives them.
 pub(super) const FUNCTIONS: [&str; 5] = ["sigfox-callback", "raw-sigfox", "raw-nbiot", "pulse-sigfox", "pulse-nbiot"];
 
-/// Of a log so much is asked for at once, milliseconds: its lines are held until they are added up.
+/// Period of one log query, milliseconds. Its lines are in memory until they are added up.
 const AT_ONCE: u64 = 60_000;
 
-/// For so long a log that throttles is asked again.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long throttled log queries are retried.
+const LOG_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Adds up what each function has logged since the run began.
+/// Adds up the log of each function since the start of the run.
 pub(super) async fn record<L: Log>(
     directory: &Path,
     until: Option<Timestamp>,
@@ -31,7 +31,7 @@ pub(super) async fn record<L: Log>(
 ) -> Result<Functions, Problem> {
     let run = Run::read(directory)?;
     let from = began(&run, directory)?;
-    // To the millisecond, as logs have it.
+    // To the millisecond, as in logs.
     let until = until.unwrap_or_else(Timestamp::now);
     let until = until.round(jiff::Unit::Millisecond).unwrap_or(until);
     let between = millis(from)..millis(until);
@@ -62,14 +62,14 @@ async fn read(log: &impl Log, between: Range<u64>, mut take: impl FnMut(&LogLine
     let mut from = between.start;
     while from < between.end {
         let to = (from + AT_ONCE).min(between.end);
-        let lines = log.lines(from..to, Instant::now() + PATIENCE).await?;
+        let lines = log.lines(from..to, Instant::now() + LOG_TIMEOUT).await?;
         lines.iter().for_each(&mut take);
         from = to;
     }
     Ok(())
 }
 
-/// The bridge writes a line with its metrics every minute, and next to nothing besides.
+/// Adds the bridge's log: a line with metrics every minute, and little else.
 #[expect(clippy::cast_precision_loss, reason = "lines and bytes of a log")]
 fn of_bridge(text: &str, between: &Range<u64>, all: &mut Functions) {
     let (mut bytes, mut minutes) = (0, 0_u64);
@@ -87,12 +87,11 @@ fn of_bridge(text: &str, between: &Range<u64>, all: &mut Functions) {
     all.bridge_log_bytes_per_minute = (minutes > 0).then(|| bytes as f64 / minutes as f64);
 }
 
-/// When a run began, by the clock of whoever sent it.
+/// Start of a run, by the clock of the load generator.
 fn began(run: &Run, directory: &Path) -> Result<Timestamp, Problem> {
     let date = run.options.get("date").and_then(Value::as_str);
-    date.and_then(|date| date.parse().ok()).ok_or_else(|| {
-        Problem::Wrong(format!("{} does not say when it began (run.json, options, date)", directory.display()))
-    })
+    date.and_then(|date| date.parse().ok())
+        .ok_or_else(|| Problem::Wrong(format!("{} has no start time (run.json, options, date)", directory.display())))
 }
 
 fn millis(time: Timestamp) -> u64 {

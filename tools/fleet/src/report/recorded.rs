@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::invocations::{self, Functions};
 use crate::Problem;
-use crate::audit::{self, Audit, Counts};
+use crate::audit::{self, Audit, NetworkCounts};
 use crate::run::Run;
 
-/// A run, with what is recorded of it.
+/// A run with its recorded files.
 #[derive(Debug)]
 pub(super) struct Recorded {
-    /// What it is called: its directory.
+    /// Name of the directory.
     pub(super) name: String,
     pub(super) directory: PathBuf,
     pub(super) run: Run,
@@ -23,12 +23,12 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Those of these that are directories: a shell's `*` also names what else is there. By size, and then by name.
+    /// Reads the directories among these paths; a shell's `*` also names files. Sorted by size, then name.
     pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>, Problem> {
         let directories = paths.iter().filter(|path| !path.is_file());
         let mut runs: Vec<Self> = directories.map(|path| Self::read(path)).collect::<Result<_, _>>()?;
         if runs.is_empty() {
-            return Err(Problem::Wrong("none of these is a directory of a run".to_owned()));
+            return Err(Problem::Wrong("none of these paths is the directory of a run".to_owned()));
         }
         runs.sort_by(|a, b| (a.run.spec.devices, &a.name).cmp(&(b.run.spec.devices, &b.name)));
         Ok(runs)
@@ -45,34 +45,34 @@ impl Recorded {
         })
     }
 
-    /// Counts of all networks; `None` if there was no audit of this run alone.
-    pub(super) fn counts(&self) -> Option<Counts> {
+    /// Sum of the counts; `None` without an audit of this run alone.
+    pub(super) fn counts(&self) -> Option<NetworkCounts> {
         let audit = self.audit.as_ref().filter(|audit| audit.runs.len() == 1)?;
-        let mut all = Counts::default();
+        let mut all = NetworkCounts::default();
         audit.networks.values().for_each(|counts| all.add(counts));
         Some(all)
     }
 
-    /// Whether all was accounted for, by an audit after the run had come to its end.
+    /// Whether an audit after the end of the run has accounted for everything.
     pub(super) fn is_accounted_for(&self) -> Option<bool> {
         let (audit, counts, measured) = (self.audit.as_ref()?, self.counts()?, &self.run.measured);
         Some(audit.ok && measured.complete && counts.sent == measured.sent)
     }
 
-    /// Seconds until the last message was sent for the first time: what follows is waiting for repetitions, and no load.
+    /// Seconds until the last first transmission. The time after that is waiting for repetitions.
     pub(super) fn sending(&self) -> f64 {
         let measured = &self.run.measured;
         let last = measured.seconds_sent.iter().rposition(|&sent| sent > 0);
         last.and_then(|last| u32::try_from(last + 1).ok()).map_or(measured.seconds.max(1.0), f64::from)
     }
 
-    /// Messages a second until then, mean.
+    /// Mean messages a second during that time.
     #[expect(clippy::cast_precision_loss, reason = "messages of a run")]
     pub(super) fn rate(&self) -> f64 {
         self.run.measured.sent as f64 / self.sending()
     }
 
-    /// An option of the simulator, as text.
+    /// An option of the load generator, as text.
     pub(super) fn option(&self, name: &str) -> Option<String> {
         match self.run.options.get(name)? {
             Value::String(text) => Some(text.clone()),
@@ -80,13 +80,13 @@ impl Recorded {
         }
     }
 
-    /// The day on which it was.
+    /// Date of the run.
     pub(super) fn day(&self) -> Option<String> {
         let date = self.option("date")?;
         Some(date.split('T').next().unwrap_or_default().to_owned())
     }
 
-    /// What it ran on, in a line.
+    /// The machine, in one line.
     pub(super) fn machine(&self) -> Option<String> {
         let machine = self.run.options.get("machine")?;
         let cores = machine["cores"].as_u64()?;
@@ -103,7 +103,7 @@ fn file<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Problem> {
     match fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
-            .map_err(|e| Problem::Wrong(format!("{} is not of this version ({e}); make it again", name()))),
+            .map_err(|e| Problem::Wrong(format!("{} is not of this version ({e}); create it again", name()))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Problem::File(name(), e)),
     }

@@ -1,8 +1,8 @@
-//! What the study of 2020 measured, in its own figures, to stand beside ours.
+//! Figures measured by the study of 2020, for comparison.
 
 use crate::print::Table;
 
-/// Its serverless build: both networks by way of a load balancer and ECS, an hour of hourly meters.
+/// Its serverless build: both networks through a load balancer and ECS, an hour of hourly meters.
 pub(super) fn serverless() -> Table {
     let mut table = Table::new("", &["devices", "180,000", "360,000", "3,600,000"]);
     table.row(["CPU of the ECS cluster", "8 %", "14 %", "160 % (one machine took all the traffic)"]);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::record::{FUNCTIONS, record};
 use super::*;
-use crate::audit::{Audit, Counts, Size, Sizes};
+use crate::audit::{Audit, NetworkCounts, Size, Sizes};
 use crate::cost::measurement::Measurement;
 use crate::print::Format;
 use crate::run::{Burst, Measured, Run, Second, Volume};
@@ -118,7 +118,13 @@ fn functions(devices: u32) -> Functions {
 }
 
 fn audit(name: &str, devices: u32) -> Audit {
-    let counts = Counts { sent: 300_000, acknowledged: 299_999, pulses: 300_000, given_up: 1, ..Counts::default() };
+    let counts = NetworkCounts {
+        sent: 300_000,
+        acknowledged: 299_999,
+        pulses: 300_000,
+        given_up: 1,
+        ..NetworkCounts::default()
+    };
     let size = |bytes: u64| Size { items: 100, bytes: 100 * bytes, units: 100 };
     let sizes = Sizes { raw: size(200), pulses: size(300), message_bytes: 100 * 249 };
     let both = ["sigfox", "nbiot"].map(str::to_owned);
@@ -129,7 +135,7 @@ fn audit(name: &str, devices: u32) -> Audit {
         wrong: vec![],
         networks: both.iter().map(|network| (network.clone(), counts)).collect(),
         meters: crate::audit::Meters { right: devices.into(), ..crate::audit::Meters::default() },
-        strange: crate::audit::Strange::default(),
+        strange: crate::audit::UnexpectedItems::default(),
         foreign: 0,
         sizes: both.iter().map(|network| (network.clone(), sizes)).collect(),
         queues: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! What was sent of a run, and what of that was acknowledged: the file `sessions`.
+//! The file `sessions`: which sessions of a run were sent and acknowledged.
 
 use std::io;
 use std::path::Path;
@@ -8,85 +8,85 @@ use fixedbitset::FixedBitSet;
 use super::write_whole;
 use crate::Problem;
 
-/// Two bits of each session, and how far the fleet has come.
+/// Two bits of each session, and the progress of the run.
 #[derive(Debug)]
 pub struct Sessions {
-    /// As of these bits.
+    /// Progress at the time of these bits.
     pub progress: Progress,
     devices: usize,
     sent: Vec<FixedBitSet>,
     acknowledged: Vec<FixedBitSet>,
 }
 
-/// How far a fleet has come: what is written with the bits, so that both are of the same moment.
+/// Progress of a run. It is written with the bits, so that both describe the same moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Virtual milliseconds since the fleet's start.
     pub virtual_ms: u64,
-    /// Uplinks of the sessions that were sent.
+    /// Uplinks of sent sessions.
     pub sent: u64,
-    /// Uplinks of the sessions of which all were acknowledged.
+    /// Uplinks of fully acknowledged sessions.
     pub acknowledged: u64,
 }
 
-/// What the file begins with. The last digit is its version.
+/// Magic bytes of the file. The last digit is the version.
 const MAGIC: &[u8; 8] = b"sessns 1";
 const SESSIONS: &str = "sessions";
 const WORD: usize = size_of::<u64>();
 
 impl Sessions {
-    /// None sent.
+    /// Nothing sent.
     pub fn new(devices: u32, hours: u32) -> Self {
         let (devices, hours) = (devices as usize, hours as usize);
         let none = || vec![FixedBitSet::with_capacity(devices); hours];
         Self { progress: Progress::default(), devices, sent: none(), acknowledged: none() }
     }
 
-    /// Whether the session was given to the network.
+    /// Whether the session was sent.
     pub fn is_sent(&self, meter: u32, hour: u32) -> bool {
         self.sent[hour as usize].contains(meter as usize)
     }
 
-    /// Whether all its uplinks were acknowledged.
+    /// Whether all uplinks of the session were acknowledged.
     pub fn is_acknowledged(&self, meter: u32, hour: u32) -> bool {
         self.acknowledged[hour as usize].contains(meter as usize)
     }
 
-    /// It is given to the network now.
+    /// Marks a session as sent.
     pub fn send(&mut self, meter: u32, hour: u32) {
         self.sent[hour as usize].insert(meter as usize);
     }
 
-    /// All its uplinks are acknowledged.
+    /// Marks a session as acknowledged.
     pub fn acknowledge(&mut self, meter: u32, hour: u32) {
         self.acknowledged[hour as usize].insert(meter as usize);
     }
 
-    /// How many meters each hour has.
+    /// Number of meters.
     pub fn devices(&self) -> usize {
         self.devices
     }
 
-    /// How many were sent.
+    /// Number of sent sessions.
     pub fn sent(&self) -> u64 {
         self.sent.iter().map(|hour| hour.count_ones(..) as u64).sum()
     }
 
-    /// How many were acknowledged.
+    /// Number of acknowledged sessions.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.iter().map(|hour| hour.count_ones(..) as u64).sum()
     }
 
-    /// Reads them.
+    /// Reads the file.
     ///
     /// # Errors
-    /// [`Problem`] if there is no such file, or it is not of such a fleet.
+    /// [`Problem`] if the file is missing or belongs to a fleet of another size.
     pub fn read(directory: &Path, devices: u32, hours: u32) -> Result<Self, Problem> {
         let file = directory.join(SESSIONS);
         let bytes = std::fs::read(&file).map_err(|e| match e.kind() {
-            // Not the same as none sent: a run has one from its beginning on.
+            // A missing file does not mean that nothing was sent: each run writes it at its start.
             io::ErrorKind::NotFound => Problem::Wrong(format!(
-                "{} is not there, without which nobody knows what was sent: put it back, or send the fleet again into another \
+                "{} is missing, so it is unknown what was sent: restore it, or run the fleet again into another \
                  directory",
                 file.display()
             )),
@@ -101,7 +101,7 @@ impl Sessions {
         })
     }
 
-    /// Writes them, whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
     /// [`Problem::File`].
@@ -115,7 +115,7 @@ impl Sessions {
     /// | sessns 1 | devices u64 | hours u64 | virtual ms u64 | sent u64 | acknowledged u64  | sent, hour 0 ...  | acknowledged ...
     /// +----------+-------------+-----------+----------------+----------+-------------------+-------------------+------
     /// ```
-    /// Little-endian; of each hour one bit for each meter, filled up to words of 64.
+    /// Little-endian; for each hour one bit per meter, padded to words of 64 bits.
     fn to_bytes(&self) -> Vec<u8> {
         let Progress { virtual_ms, sent, acknowledged } = self.progress;
         let head = [self.devices as u64, self.sent.len() as u64, virtual_ms, sent, acknowledged];

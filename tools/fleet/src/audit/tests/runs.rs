@@ -32,70 +32,70 @@ async fn a_run_that_is_not_named_is_something_that_no_session_has_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_run_named_twice_is_all_right_twice() {
-    let (book, sent) = run("2026-11-20T06:00:00Z");
+    let (expected_run, sent) = run("2026-11-20T06:00:00Z");
     let (again, _) = run("2026-11-20T06:00:00Z");
-    let found = World::of(&sent).audit(vec![book, again]).await;
+    let found = World::of(&sent).audit(vec![expected_run, again]).await;
     assert!(found.audit.ok, "{:?}", found.audit.wrong);
     assert_eq!(all(&found.audit.networks).pulses, 2 * sent.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
 async fn items_of_other_devices_are_counted_and_do_not_matter() {
-    let (book, sent) = run("2026-11-20T06:00:00Z");
+    let (expected_run, sent) = run("2026-11-20T06:00:00Z");
     let mut world = World::of(&sent);
     let one = sent.iter().find(|sent| sent.uplink.device.network() == Network::Sigfox).unwrap();
     let stranger = Sent { uplink: Uplink { device: "sigfox:1".parse().unwrap(), ..one.uplink.clone() }, ..one.clone() };
-    assert!(book.fleet.number(&stranger.uplink.device).is_none());
+    assert!(expected_run.fleet.number(&stranger.uplink.device).is_none());
     world.raw.push(stranger.raw());
     world.pulses.push(stranger.pulses());
     let nobody = serde_json::json!({"device": "nobody", "uplink": "2026-11-20T12:00:00Z#-", "note": "?"});
     world.pulses.push(serde_dynamo::to_item(nobody).unwrap());
-    let found = world.audit(vec![book]).await;
+    let found = world.audit(vec![expected_run]).await;
     assert_eq!((found.audit.ok, found.audit.foreign), (true, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_item_of_our_own_that_nobody_can_read_is_strange() {
-    let (book, sent) = run("2026-11-20T06:00:00Z");
+    let (expected_run, sent) = run("2026-11-20T06:00:00Z");
     let mut world = World::of(&sent);
     let broken = serde_json::json!({"device": sent[0].uplink.device, "uplink": "never", "kind": "data"});
     world.raw.push(serde_dynamo::to_item(&broken).unwrap());
     world.pulses.push(serde_dynamo::to_item(&broken).unwrap());
-    let found = world.audit(vec![book]).await;
+    let found = world.audit(vec![expected_run]).await;
     assert_eq!((found.audit.ok, found.audit.strange.items), (false, 2));
     assert!(found.audit.strange.examples[0].contains("never"), "{:?}", found.audit.strange.examples);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_was_killed_is_not_accounted_for_and_what_it_had_not_noted_is_counted_apart() {
-    let (mut book, sent) = run("2026-11-20T06:00:00Z");
-    book.sessions = Sessions::new(DEVICES, HOURS);
+    let (mut expected_run, sent) = run("2026-11-20T06:00:00Z");
+    expected_run.sessions = Sessions::new(DEVICES, HOURS);
     for each in sent.iter().filter(|each| each.meter != 4) {
-        book.sessions.send(each.meter, each.hour);
-        book.sessions.acknowledge(each.meter, each.hour);
+        expected_run.sessions.send(each.meter, each.hour);
+        expected_run.sessions.acknowledge(each.meter, each.hour);
     }
     let of_four = sent.iter().filter(|each| each.meter == 4).count() as u64;
     let world = World::of(&sent);
-    book.complete = false;
-    let mut books = Books::new(vec![book]);
-    let found = check(&mut books, &world.stores().await, &options()).await.unwrap();
+    expected_run.complete = false;
+    let mut accounts = Accounts::new(vec![expected_run]);
+    let found = check(&mut accounts, &world.stores().await, &options()).await.unwrap();
     let counts = all(&found.audit.networks);
     assert_eq!((counts.unnoted, counts.pulses), (of_four, counts.sent));
     assert!(!found.audit.ok && found.audit.wrong[0].contains("--resume"), "{:?}", found.audit.wrong);
-    books.runs[0].complete = true;
-    let found = check(&mut books, &world.stores().await, &options()).await.unwrap();
+    accounts.runs[0].complete = true;
+    let found = check(&mut accounts, &world.stores().await, &options()).await.unwrap();
     assert_eq!(found.audit.wrong, [format!("{of_four} stored, and not noted as sent")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_that_is_missing_is_in_the_file_and_the_first_are_in_the_list() {
-    let (book, sent) = run("2026-11-20T06:00:00Z");
+    let (expected_run, sent) = run("2026-11-20T06:00:00Z");
     let directory = std::env::temp_dir().join(format!("fleet-audit-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let file = directory.join("missing.jsonl");
     let world = World::of(&sent[30..]);
     let options = Options { missing: Some(file.clone()), list: 7, runs: vec![directory.clone()], ..options() };
-    let found = check(&mut Books::new(vec![book]), &world.stores().await, &options).await.unwrap();
+    let found = check(&mut Accounts::new(vec![expected_run]), &world.stores().await, &options).await.unwrap();
     check::leave(&found, &options).unwrap();
     let lines = std::fs::read_to_string(&file).unwrap();
     let audit = std::fs::read_to_string(directory.join(FILE)).unwrap();
@@ -117,7 +117,7 @@ fn a_file_of_sessions_that_knows_of_less_than_was_sent_is_refused() {
         let mut sessions = Sessions::new(DEVICES, HOURS);
         sessions.progress.sent = noted;
         sessions.write(&directory).unwrap();
-        Books::open(std::slice::from_ref(&directory))
+        Accounts::open(std::slice::from_ref(&directory))
     });
     let (older, same) = (opened.next().unwrap(), opened.next().unwrap());
     drop(opened);

@@ -151,7 +151,7 @@ fn a_file_of_another_version_is_named() {
     let run = scratch.run("run", 10);
     fs::write(run.join("audit.json"), "{}").unwrap();
     let problem = Recorded::read_all(&[run]).unwrap_err().in_full();
-    assert!(problem.contains("audit.json") && problem.contains("make it again"), "{problem}");
+    assert!(problem.contains("audit.json") && problem.contains("create it again"), "{problem}");
     let problem = Recorded::read_all(&[PathBuf::from("/nowhere/at/all")]).unwrap_err().in_full();
     assert!(problem.contains("/nowhere/at/all"), "{problem}");
 }

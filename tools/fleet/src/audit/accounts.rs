@@ -1,0 +1,261 @@
+//! Accounts of all audited runs: assigns each stored item to the run that sent it, or to none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pulsegate_aws::Key;
+use pulsegate_aws::items::Item;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::pulse;
+use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::uplink::{Kind, Uplink};
+
+use super::expected_run::{Deviation, ExpectedRun, UplinkPosition};
+use super::findings::{MOST_NAMED, Meters, Sizes, UnexpectedItems};
+use super::points::{self, Compared};
+use crate::Problem;
+use crate::meters::Fleet;
+use crate::run::{Run, Sessions};
+
+/// The runs, and the items that belong to none of them.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    pub(super) runs: Vec<ExpectedRun>,
+    /// Items of the fleets' devices that no session has sent.
+    pub(super) strange: UnexpectedItems,
+    /// Items of devices outside the fleets.
+    pub(super) foreign: u64,
+    /// Sizes of the items of these runs, by network.
+    pub(super) sizes: BTreeMap<String, Sizes>,
+    /// Comparison of points, by run.
+    pub(super) meters: Vec<Meters>,
+}
+
+impl Accounts {
+    /// Opens the runs of these directories.
+    pub(super) fn open(directories: &[PathBuf]) -> Result<Self, Problem> {
+        let open = |directory: &PathBuf| {
+            let run = Run::read(directory)?;
+            let fleet = Fleet::new(run.spec)?;
+            let sessions = Sessions::read(directory, fleet.spec().devices, fleet.hours())?;
+            let noted = sessions.progress.sent;
+            // Sessions are written before run.json.
+            if noted == 0 || noted < run.measured.sent {
+                return Err(Problem::Wrong(format!(
+                    "{} has {noted} messages as sent in its file `sessions`, and {} in run.json: {}",
+                    directory.display(),
+                    run.measured.sent,
+                    if noted == 0 {
+                        "there is nothing to account for"
+                    } else {
+                        "the file is of another run, or an older one"
+                    },
+                )));
+            }
+            Ok(ExpectedRun::new(name(directory), fleet, sessions, &run.measured))
+        };
+        Ok(Self::new(directories.iter().map(open).collect::<Result<_, Problem>>()?))
+    }
+
+    pub(super) fn new(runs: Vec<ExpectedRun>) -> Self {
+        let meters = runs.iter().map(|_| Meters::default()).collect();
+        Self { runs, strange: UnexpectedItems::default(), foreign: 0, sizes: BTreeMap::new(), meters }
+    }
+
+    /// Forgets what was found.
+    pub(super) fn clear(&mut self) {
+        self.runs.iter_mut().for_each(ExpectedRun::clear);
+        self.meters.fill(Meters::default());
+        (self.strange, self.foreign) = (UnexpectedItems::default(), 0);
+        self.sizes.clear();
+    }
+
+    /// Records a raw item; of the run `only`, or of any.
+    pub(super) fn raw(&mut self, item: &Item, only: Option<usize>) -> Result<(), Problem> {
+        let key = Key::of(item);
+        let uplink = match pulsegate_aws::items::uplink_of(item.clone()) {
+            Ok(uplink) => uplink,
+            Err(e) => return self.unreadable("raw", key, &e),
+        };
+        let places = self.places(uplink.device, uplink.at, uplink.sequence, only);
+        if places.as_ref().is_some_and(|places| !places.is_empty()) {
+            let sizes = self.sizes.entry(uplink.device.network().to_string()).or_default();
+            sizes.raw.take(item);
+            sizes.message_bytes += serde_json::to_string(&uplink).map_or(0, |text| text.len() as u64);
+        }
+        for (number, place) in self.known("raw", key.as_ref(), places) {
+            let run = &mut self.runs[number];
+            let expected = run.uplink(place)?;
+            match altered(&expected, &uplink) {
+                None if uplink.kind == Kind::Data => run.mark_raw(place)?,
+                None => {
+                    self.strange.take(format!("raw: {} {}, of the kind {}", uplink.device, uplink.key(), uplink.kind));
+                }
+                Some(how) => run.note(place, Deviation::Altered(format!("raw: {how}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records all pulse items of a device; of the run `only`, or of any.
+    pub(super) fn pulses(&mut self, device: &str, items: Vec<Item>, only: Option<usize>) -> Result<(), Problem> {
+        if !self.is_new(device, only) {
+            return Err(Problem::Wrong(format!(
+                "the pulses table returned the items of {device} in several parts; try --by-key"
+            )));
+        }
+        let mut of_runs: BTreeMap<usize, Vec<(UplinkPosition, PulseItem)>> = BTreeMap::new();
+        for item in items {
+            let key = Key::of(&item);
+            let stored = item.clone();
+            let item: PulseItem = match serde_dynamo::from_item(item) {
+                Ok(item) => item,
+                Err(e) => {
+                    self.unreadable("pulses", key, &e)?;
+                    continue;
+                }
+            };
+            let places = match natural_key(&item.uplink) {
+                Some((at, sequence)) => self.places(item.device, at, sequence, only),
+                None => self.places_of_no_key(item.device),
+            };
+            if places.as_ref().is_some_and(|places| !places.is_empty()) {
+                self.sizes.entry(item.device.network().to_string()).or_default().pulses.take(&stored);
+            }
+            for (number, place) in self.known("pulses", key.as_ref(), places) {
+                of_runs.entry(number).or_default().push((place, item.clone()));
+            }
+        }
+        of_runs.into_iter().try_for_each(|(number, items)| self.of_run(number, items))
+    }
+
+    /// Records all pulse items that a device has in one run.
+    fn of_run(&mut self, number: usize, items: Vec<(UplinkPosition, PulseItem)>) -> Result<(), Problem> {
+        let run = &mut self.runs[number];
+        let mut right = Vec::with_capacity(items.len());
+        for (place, item) in items {
+            let expected = pulse::decode(&run.uplink(place)?).ok();
+            if expected.is_none_or(|expected| !same(&expected, &item)) {
+                run.note(place, Deviation::Altered("pulses: not what its bytes say".to_owned()));
+            }
+            run.mark_pulses(place)?;
+            right.push((place, item));
+        }
+        let compared = points::compare(run, right);
+        self.meters[number].take(compared);
+        Ok(())
+    }
+
+    /// Records that an uplink is in quarantine or among dead letters.
+    pub(super) fn note(&mut self, device: DeviceId, uplink: &str, deviation: &Deviation) {
+        let Some((at, sequence)) = natural_key(uplink) else { return };
+        for (number, place) in self.places(device, at, sequence, None).unwrap_or_default() {
+            self.runs[number].note(place, deviation.clone());
+        }
+    }
+
+    /// The uplinks with this key: `None` if the device is in none of the fleets.
+    fn places(
+        &self,
+        device: DeviceId,
+        at: At,
+        sequence: Option<u32>,
+        only: Option<usize>,
+    ) -> Option<Vec<(usize, UplinkPosition)>> {
+        let found = self.runs.iter().enumerate().filter(|(number, _)| only.is_none_or(|only| only == *number));
+        let found = found.filter_map(|(number, each)| Some((number, each.find(&device, at, sequence)?)));
+        let found: Vec<(usize, Option<UplinkPosition>)> = found.collect();
+        let places = found.iter().filter_map(|&(number, place)| Some((number, place?))).collect();
+        (!found.is_empty()).then_some(places)
+    }
+
+    fn places_of_no_key(&self, device: DeviceId) -> Option<Vec<(usize, UplinkPosition)>> {
+        self.runs.iter().any(|run| run.fleet.number(&device).is_some()).then(Vec::new)
+    }
+
+    /// Counts items that belong to no run.
+    fn known(
+        &mut self,
+        table: &str,
+        key: Option<&Key>,
+        places: Option<Vec<(usize, UplinkPosition)>>,
+    ) -> Vec<(usize, UplinkPosition)> {
+        let Some(places) = places else {
+            self.foreign += 1;
+            return vec![];
+        };
+        if places.is_empty() {
+            let key = key.map_or_else(String::new, |key| format!("{} {}", key.device, key.uplink));
+            self.strange.take(format!("{table}: {key}"));
+        }
+        places
+    }
+
+    fn unreadable(&mut self, table: &str, key: Option<Key>, why: &dyn std::error::Error) -> Result<(), Problem> {
+        let key = key.ok_or_else(|| Problem::Wrong(format!("an item of the table {table} has no key: {why}")))?;
+        let device = key.device.parse().ok();
+        if device.is_some_and(|device| self.places_of_no_key(device).is_some()) {
+            self.strange.take(format!("{table}: {} {}: {why}", key.device, key.uplink));
+        } else {
+            self.foreign += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether this device is seen for the first time.
+    fn is_new(&mut self, device: &str, only: Option<usize>) -> bool {
+        let Ok(device) = device.parse::<DeviceId>() else { return true };
+        let runs = self.runs.iter_mut().enumerate().filter(|(number, _)| only.is_none_or(|only| only == *number));
+        runs.fold(true, |new, (_, run)| {
+            let meter = run.fleet.number(&device);
+            new & meter.is_none_or(|meter| !run.compared.put(meter as usize))
+        })
+    }
+}
+
+/// Name of a run: that of its directory.
+fn name(directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or(directory.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// Parses time and sequence from the sort key of a pulse item.
+fn natural_key(key: &str) -> Option<(At, Option<u32>)> {
+    let (at, sequence) = key.split_once('#')?;
+    let sequence = if sequence == "-" { None } else { Some(sequence.parse().ok()?) };
+    Some((at.parse().ok()?, sequence))
+}
+
+/// How a raw uplink differs from what was sent.
+fn altered(expected: &Uplink, stored: &Uplink) -> Option<&'static str> {
+    if expected.payload != stored.payload {
+        Some("other bytes")
+    } else if expected.profile != stored.profile {
+        Some("another profile")
+    } else if expected.time_source != stored.time_source {
+        Some("another clock")
+    } else {
+        None
+    }
+}
+
+/// Whether an item equals the expected one, apart from the codec version.
+fn same(expected: &PulseItem, stored: &PulseItem) -> bool {
+    *expected == PulseItem { codec_version: expected.codec_version, ..stored.clone() }
+}
+
+impl Meters {
+    fn take(&mut self, compared: Compared) {
+        match compared {
+            Compared::Right => self.right += 1,
+            Compared::Wrong(how) => {
+                self.wrong += 1;
+                if self.examples.len() < MOST_NAMED {
+                    self.examples.push(how);
+                }
+            }
+            Compared::InPart => self.in_part += 1,
+        }
+    }
+}

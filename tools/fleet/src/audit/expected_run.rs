@@ -1,0 +1,188 @@
+//! A run as the tables should hold it, and which of its uplinks are stored.
+
+use std::collections::BTreeMap;
+
+use fixedbitset::FixedBitSet;
+use pulsegate_aws::Key;
+use pulsegate_model::at::At;
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::uplink::{Kind, Payload, TimeSource, Uplink};
+
+use crate::Problem;
+use crate::meters::{self, Fleet, Session};
+use crate::run::{Measured, Sessions};
+
+/// Maximum number of uplinks in a session: one bit each.
+const MOST: usize = 8;
+
+/// A session of a meter.
+pub(super) type SessionId = (u32, u32);
+
+/// A run.
+#[derive(Debug)]
+pub(super) struct ExpectedRun {
+    /// Name of the run.
+    pub(super) name: String,
+    pub(super) fleet: Fleet,
+    pub(super) sessions: Sessions,
+    /// Whether the run has reached its end.
+    pub(super) complete: bool,
+    /// Numbers of sent and acknowledged messages.
+    pub(super) sent: u64,
+    pub(super) acknowledged: u64,
+    raw: Stored,
+    pulses: Stored,
+    /// Meters whose pulses have been compared.
+    pub(super) compared: FixedBitSet,
+    /// Uplinks that are not stored as sent, or were set aside: by meter, hour and position.
+    pub(super) deviations: BTreeMap<(u32, u32, usize), Deviation>,
+}
+
+/// Bits of each session: which of its uplinks are stored.
+#[derive(Debug)]
+struct Stored {
+    devices: usize,
+    bits: Vec<u8>,
+}
+
+/// Deviation of an uplink from what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Deviation {
+    /// In quarantine, with the reason.
+    Quarantined(String),
+    /// Among dead letters.
+    DeadLetter,
+    /// Stored, but not as it was sent.
+    Altered(String),
+}
+
+/// Position of an uplink in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UplinkPosition {
+    pub(super) meter: u32,
+    pub(super) hour: u32,
+    pub(super) position: usize,
+}
+
+impl ExpectedRun {
+    pub(super) fn new(name: String, fleet: Fleet, sessions: Sessions, measured: &Measured) -> Self {
+        let stored = || Stored::none(fleet.spec().devices, fleet.hours());
+        let (raw, pulses) = (stored(), stored());
+        let compared = FixedBitSet::with_capacity(fleet.spec().devices as usize);
+        let Measured { complete, sent, acknowledged, .. } = *measured;
+        Self { name, fleet, sessions, complete, sent, acknowledged, raw, pulses, compared, deviations: BTreeMap::new() }
+    }
+
+    /// Forgets what was found.
+    pub(super) fn clear(&mut self) {
+        self.raw.bits.fill(0);
+        self.pulses.bits.fill(0);
+        self.deviations.clear();
+        self.compared.clear();
+    }
+
+    /// The uplink of the fleet with this key: `None` if the device is not in the fleet, `Some(None)` if it is, but has sent no
+    /// such uplink.
+    #[expect(clippy::option_option, reason = "an unknown device and an unknown uplink are different cases")]
+    pub(super) fn find(&self, device: &DeviceId, at: At, sequence: Option<u32>) -> Option<Option<UplinkPosition>> {
+        let meter = self.fleet.number(device)?;
+        let place = self.fleet.hour_of(meter, at, sequence);
+        Some(place.map(|(hour, position)| UplinkPosition { meter, hour, position }))
+    }
+
+    /// A session, with the counter reading of its meter.
+    pub(super) fn session(&self, (meter, hour): SessionId) -> Session {
+        self.fleet.session(meter, hour, self.fleet.counted(meter, hour))
+    }
+
+    /// An uplink as it should be stored.
+    pub(super) fn uplink(&self, place: UplinkPosition) -> Result<Uplink, Problem> {
+        let UplinkPosition { meter, hour, position } = place;
+        let session = self.session((meter, hour));
+        let sent = session.uplinks.get(position).ok_or_else(|| {
+            Problem::Wrong(format!(
+                "meter {meter} has no uplink {position} in hour {hour}; is the run of this version?"
+            ))
+        })?;
+        as_sent(&self.fleet.meter(meter), sent)
+    }
+
+    pub(super) fn mark_raw(&mut self, place: UplinkPosition) -> Result<(), Problem> {
+        self.raw.set(place)
+    }
+
+    pub(super) fn mark_pulses(&mut self, place: UplinkPosition) -> Result<(), Problem> {
+        self.pulses.set(place)
+    }
+
+    /// Records a deviation. The first one stays, but `Altered` replaces others: an uplink in quarantine may have been stored
+    /// since, which is correct, but altered content is always an error.
+    pub(super) fn note(&mut self, place: UplinkPosition, deviation: Deviation) {
+        let noted =
+            self.deviations.entry((place.meter, place.hour, place.position)).or_insert_with(|| deviation.clone());
+        if matches!(deviation, Deviation::Altered(_)) && !matches!(noted, Deviation::Altered(_)) {
+            *noted = deviation;
+        }
+    }
+
+    pub(super) fn has_raw(&self, which: SessionId, position: usize) -> bool {
+        self.raw.of(which) >> position & 1 > 0
+    }
+
+    pub(super) fn has_pulses(&self, which: SessionId, position: usize) -> bool {
+        self.pulses.of(which) >> position & 1 > 0
+    }
+
+    /// Whether anything of a session is stored.
+    pub(super) fn has_any(&self, which: SessionId) -> bool {
+        self.raw.of(which) | self.pulses.of(which) > 0
+    }
+
+    /// Number of a session's uplinks that are stored as pulses.
+    pub(super) fn pulses_of(&self, which: SessionId) -> usize {
+        self.pulses.of(which).count_ones() as usize
+    }
+}
+
+/// An uplink of a meter as the pipeline should store it.
+pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Uplink, Problem> {
+    let wrong =
+        |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
+    Ok(Uplink {
+        device: meter.device,
+        kind: Kind::Data,
+        at: sent.at,
+        time_source: match meter.device.network() {
+            Network::Sigfox => TimeSource::Network,
+            Network::Nbiot => TimeSource::Device,
+        },
+        sequence: Some(sent.sequence),
+        profile: meter.profile.parse().map_err(|e| wrong(&e))?,
+        payload: Payload::from_bytes(&sent.payload).map_err(|e| wrong(&e))?,
+        radio: pulsegate_model::uplink::Radio::default(),
+    })
+}
+
+/// Key of an uplink in the pulses table.
+pub(crate) fn key(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Key, Problem> {
+    let uplink = as_sent(meter, sent)?;
+    Ok(Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() })
+}
+
+impl Stored {
+    fn none(devices: u32, hours: u32) -> Self {
+        Self { devices: devices as usize, bits: vec![0; devices as usize * hours as usize] }
+    }
+
+    fn of(&self, (meter, hour): SessionId) -> u8 {
+        self.bits[hour as usize * self.devices + meter as usize]
+    }
+
+    fn set(&mut self, UplinkPosition { meter, hour, position }: UplinkPosition) -> Result<(), Problem> {
+        if position >= MOST {
+            return Err(Problem::Wrong(format!("meter {meter} sends more than {MOST} uplinks in a session")));
+        }
+        self.bits[hour as usize * self.devices + meter as usize] |= 1 << position;
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Result of an audit: the content of `audit.json`.
+
+use std::collections::BTreeMap;
+
+use pulsegate_aws::items::{Item, item_size};
+use pulsegate_model::device::Network;
+use pulsegate_pipeline::ports::Waiting;
+use serde::{Deserialize, Serialize};
+
+/// Examples that are listed: there may be millions of items.
+pub(super) const MOST_NAMED: usize = 20;
+
+/// Result of an audit. Written as `audit.json` into the directory of each run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Time of the audit: RFC 3339.
+    pub at: String,
+    /// Audited runs, by the names of their directories.
+    pub runs: Vec<String>,
+    /// Whether all is accounted for.
+    pub ok: bool,
+    /// Reasons why not.
+    pub wrong: Vec<String>,
+    /// Counts, by network: `sigfox`, `nbiot`.
+    pub networks: BTreeMap<String, NetworkCounts>,
+    /// Comparison of the points of meters with what they counted.
+    pub meters: Meters,
+    /// Items of the fleets' devices that no session has sent.
+    pub strange: UnexpectedItems,
+    /// Items of other devices, which do not belong to these runs.
+    pub foreign: u64,
+    /// Sizes of items, by network.
+    pub sizes: BTreeMap<String, Sizes>,
+    /// Depths of the queues at the end, by name.
+    pub queues: BTreeMap<String, Waiting>,
+    /// Records in quarantine whose uplink is unknown.
+    pub quarantined_unknown: u64,
+    /// What the audit has not examined.
+    pub not_looked_at: Vec<String>,
+}
+
+/// Sizes of items, as DynamoDB counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Of raw items.
+    pub raw: Size,
+    /// Of pulse items.
+    pub pulses: Size,
+    /// Bytes of the same uplinks in queue messages, without the envelope.
+    pub message_bytes: u64,
+}
+
+/// Items of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Number of items.
+    pub items: u64,
+    /// Bytes, attribute names included.
+    pub bytes: u64,
+    /// Write units: one per item and started 1,024 bytes.
+    pub units: u64,
+}
+
+impl Sizes {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.raw.add(&other.raw);
+        self.pulses.add(&other.pulses);
+        self.message_bytes += other.message_bytes;
+    }
+}
+
+impl Size {
+    fn add(&mut self, other: &Self) {
+        self.items += other.items;
+        self.bytes += other.bytes;
+        self.units += other.units;
+    }
+
+    pub(super) fn take(&mut self, item: &Item) {
+        let bytes = item_size(item);
+        self.items += 1;
+        self.bytes += bytes as u64;
+        self.units += bytes.div_ceil(1_024) as u64;
+    }
+}
+
+/// Counts of messages. Each message of a series counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkCounts {
+    /// Handed to the network.
+    pub sent: u64,
+    /// Of these, in fully acknowledged sessions.
+    pub acknowledged: u64,
+    /// Given up by the meter or by the Sigfox cloud, or not acknowledged by the end of the run.
+    pub given_up: u64,
+    /// Of those, found in the pulses table: only the acknowledgement was lost.
+    pub given_up_stored: u64,
+    /// In the raw table, byte for byte.
+    pub raw: u64,
+    /// In the pulses table.
+    pub pulses: u64,
+    /// In quarantine.
+    pub quarantined: u64,
+    /// Among dead letters.
+    pub dead_letters: u64,
+    /// Stored, but not as sent.
+    pub altered: u64,
+    /// Stored, but not recorded as sent: the load generator was killed in between.
+    pub unnoted: u64,
+    /// Acknowledged or stored raw, but not in the pulses table; or the other way round.
+    pub lost: u64,
+}
+
+/// Numbers of meters, by the comparison of their points with what they counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meters {
+    /// Every point and the total match.
+    pub right: u64,
+    /// Some point or the total differs.
+    pub wrong: u64,
+    /// Not comparable: part of a session is missing.
+    pub in_part: u64,
+    /// Examples of wrong meters.
+    pub examples: Vec<String>,
+}
+
+/// Items that no session has sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnexpectedItems {
+    /// Number.
+    pub items: u64,
+    /// Examples.
+    pub examples: Vec<String>,
+}
+
+impl UnexpectedItems {
+    pub(super) fn take(&mut self, what: String) {
+        self.items += 1;
+        if self.examples.len() < MOST_NAMED {
+            self.examples.push(what);
+        }
+    }
+}
+
+impl Meters {
+    /// Adds another.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.right += other.right;
+        self.wrong += other.wrong;
+        self.in_part += other.in_part;
+        let room = MOST_NAMED.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.iter().take(room).cloned());
+    }
+}
+
+impl NetworkCounts {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.acknowledged += other.acknowledged;
+        self.given_up += other.given_up;
+        self.given_up_stored += other.given_up_stored;
+        self.raw += other.raw;
+        self.pulses += other.pulses;
+        self.quarantined += other.quarantined;
+        self.dead_letters += other.dead_letters;
+        self.altered += other.altered;
+        self.unnoted += other.unnoted;
+        self.lost += other.lost;
+    }
+}
+
+/// Names of the networks, as in `Audit::networks`.
+pub(super) fn networks() -> [String; 2] {
+    [Network::Sigfox, Network::Nbiot].map(|network| network.to_string())
+}
