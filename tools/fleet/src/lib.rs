@@ -1,4 +1,4 @@
-//! A fleet of meters of any size against a deployed stack, what became of its readings, and what it costs.
+//! A fleet of meters of any size against a deployed stack, and what became of its readings.
 //!
 //! # Layout
 //!
@@ -11,21 +11,18 @@
 //! - [`run`]: the directory of a run: its spec, what was sent and acknowledged, and what was measured.
 //! - [`audit`]: reads the tables back, and accounts for every session.
 //! - [`report`]: the load table of recorded runs, and the measurements that a bill is reckoned from.
-//! - [`cost`]: what a month costs, by design and by fleet.
-//! - [`plan`]: shards, capacity and tasks for a fleet.
-//! - [`mod@print`]: tables for people and for machines; [`chart`]: pictures.
+//!
+//! Bills and plans are the crate [`cost`], which has tables ([`mod@print`]) and charts ([`chart`]) too.
 
 pub mod audit;
-pub mod chart;
-pub mod cost;
 pub mod meters;
-pub mod plan;
-pub mod print;
 pub mod report;
 pub mod run;
 pub mod simulate;
 pub mod spec;
 pub mod stack;
+
+pub use cost::{chart, print};
 
 /// Why it was not done, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +39,9 @@ pub enum Problem {
     /// A queue, a table or a log.
     #[error(transparent)]
     Read(#[from] pulsegate_pipeline::ports::ReadError),
+    /// A measurement, a plan or a chart.
+    #[error(transparent)]
+    Cost(#[from] cost::Error),
     /// It was done, and not all of it came out right; what was printed says what.
     #[error("{0}")]
     NotAll(String),

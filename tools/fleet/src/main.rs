@@ -3,19 +3,17 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fleet::{Problem, audit, cost, plan, report, simulate};
+use fleet::{Problem, audit, report, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
   fleet simulate --devices 180000 --hours 0.25 --env .local/env --run runs/180k
   fleet audit runs/180k --env .local/env
   fleet report runs/180k runs/360k --output docs/load-test.md
-  fleet cost --devices 3600000
-  fleet plan --devices 3600000 --arrival top-of-hour
 
 Exit codes: 0 done, and all of it came out right; 1 not, with the reason on standard error; 2 the command line is wrong.";
 
-/// A fleet of meters of any size against a deployed stack, what became of its readings, and what it costs
+/// A fleet of meters of any size against a deployed stack, and what became of its readings
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, after_help = EXAMPLES)]
 struct Options {
@@ -31,10 +29,6 @@ enum Command {
     Audit(audit::Options),
     /// Make the load table of recorded runs, and the measurements that costs are reckoned from
     Report(report::Options),
-    /// Reckon what a month costs
-    Cost(Box<cost::Options>),
-    /// Reckon what a fleet needs: shards, capacity, tasks, and how long a burst takes
-    Plan(plan::Options),
 }
 
 #[tokio::main]
@@ -57,7 +51,5 @@ async fn run(options: Options) -> Result<(), Problem> {
         Command::Simulate(options) => simulate::run(*options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Report(options) => report::run(options).await,
-        Command::Cost(options) => cost::run(&options),
-        Command::Plan(options) => plan::run(&options),
     }
 }

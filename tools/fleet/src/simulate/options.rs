@@ -144,10 +144,10 @@ pub struct Options {
     /// The bridge's program
     #[arg(long, value_name = "FILE", default_value = "target/release/udp-bridge", requires = "stand_in", help_heading = BURST)]
     pub bridge: PathBuf,
-    /// Write units a second that the table behind the stream takes; fleet plan says what a fleet needs
+    /// Write units a second that the table behind the stream takes; cost plan says what a fleet needs
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..), requires = "stand_in", help_heading = BURST)]
     pub drain: u32,
-    /// Shards of the stream [default: as many as fleet plan says]
+    /// Shards of the stream [default: as many as cost plan says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000), requires = "stand_in", help_heading = BURST)]
     pub shards: Option<u16>,
     /// The stream forgets one record in so many although it says that it keeps it, to see that this is found out

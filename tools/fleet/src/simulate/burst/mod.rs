@@ -19,6 +19,9 @@ use bridge_load::meter::master_keys;
 use bridge_load::stand_in::StandIn;
 use bridge_load::stand_in::fault::Fault;
 use clap::{Parser, ValueEnum as _};
+use cost::measurement::Measurement;
+use cost::plan;
+use cost::plan::requirements::Requirements;
 
 use super::begin::Begin;
 use super::connect::{Connections, link};
@@ -31,12 +34,10 @@ use super::sigfox::lock;
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{Options, live};
-use crate::cost::measurement::Measurement;
+use crate::Problem;
 use crate::meters::Fleet;
-use crate::plan::needs::Needs;
 use crate::run::{Burst, Run, Sessions};
 use crate::spec::Spec;
-use crate::{Problem, plan};
 
 mod curve;
 mod drain;
@@ -170,7 +171,7 @@ async fn shown<T>(
     ended
 }
 
-/// As many as a fleet like this would be given: what `fleet plan` says of it.
+/// As many as a fleet like this would be given: what `cost plan` says of it.
 fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
     #[derive(Parser)]
     struct Line {
@@ -181,7 +182,7 @@ fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
     let (devices, sigfox) = (spec.devices.to_string(), "0");
     let line = ["plan", "--devices", &devices, "--sigfox-share", sigfox, "--arrival", &arrival];
     let line = Line::try_parse_from(line).map_err(|e| Problem::Cause("no plan for this fleet".to_owned(), e.into()))?;
-    let needs = Needs::of(&line.options, &Measurement::read(None)?)?;
+    let needs = Requirements::of(&line.options, &Measurement::read(None)?)?;
     Ok(u16::try_from(needs.shards).unwrap_or(u16::MAX))
 }
 
