@@ -84,7 +84,7 @@ pub fn bills(load: &Load, bills: &[Bill], currency: &str) -> Table {
     });
     let head = std::iter::once("a month".to_owned()).chain(heads).collect();
     let title = format!(
-        "{} devices, {} uplinks an hour each, {} % on Sigfox: {currency} a month",
+        "{} devices, uplinks per device and hour: {}, {} % on Sigfox: {currency} a month",
         load.devices,
         load.per_hour.normalize(),
         percent(load.sigfox_share)
