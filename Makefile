@@ -60,8 +60,8 @@ watch: ## serve FUNCTION, compiled on every change, with cargo lambda
 # --- A fleet of meters, and what it costs
 
 .PHONY: fleet
-fleet: prerequisites ## build the fleet tool, target/release/fleet
-	cargo build --release --locked --package pulsegate-fleet
+fleet: prerequisites ## build the load generator and the cost tool, target/release/fleet and target/release/cost
+	cargo build --release --locked --package pulsegate-fleet --package pulsegate-cost
 
 # --- For AWS
 

@@ -1,4 +1,4 @@
-//! Load generator, audit and cost model for fleets of meters of any size.
+//! Load generator and audit for fleets of meters of any size, against a deployed stack.
 //!
 //! # Layout
 //!
@@ -11,21 +11,18 @@
 //! - [`run`]: the directory of a run: its spec, what was sent and acknowledged, and what was measured.
 //! - [`audit`]: reads the tables, and accounts for every session.
 //! - [`report`]: the load report of recorded runs, and the measurements for the cost model.
-//! - [`cost`]: the cost of a month, by design and by fleet.
-//! - [`plan`]: shards, capacity and tasks for a fleet.
-//! - [`mod@print`]: tables for people and for machines; [`chart`]: pictures.
+//!
+//! The cost model and planner are the crate [`cost`], which also has tables ([`mod@print`]) and charts ([`chart`]).
 
 pub mod audit;
-pub mod chart;
-pub mod cost;
 pub mod load;
 pub mod meters;
-pub mod plan;
-pub mod print;
 pub mod report;
 pub mod run;
 pub mod spec;
 pub mod stack;
+
+pub use cost::{chart, print};
 
 /// Error of a command: the cause, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +39,9 @@ pub enum Problem {
     /// A queue, table or log cannot be read.
     #[error(transparent)]
     Read(#[from] pulsegate_pipeline::ports::ReadError),
+    /// A measurement, a plan or a chart.
+    #[error(transparent)]
+    Cost(#[from] cost::Error),
     /// The command has run, but some messages were not acknowledged or not accounted for. The printed tables have the details.
     #[error("{0}")]
     NotAll(String),

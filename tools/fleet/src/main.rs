@@ -3,19 +3,17 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fleet::{Problem, audit, cost, load, plan, report};
+use fleet::{Problem, audit, load, report};
 
 const EXAMPLES: &str = "\
 Examples:
   fleet load --devices 180000 --hours 0.25 --env .local/env --run runs/180k
   fleet audit runs/180k --env .local/env
   fleet report runs/180k runs/360k --output docs/load-test.md
-  fleet cost --devices 3600000
-  fleet plan --devices 3600000 --arrival top-of-hour
 
 Exit codes: 0 success; 1 failure, with the reason on standard error; 2 invalid command line.";
 
-/// Load generator, audit and cost model for fleets of meters of any size
+/// Load generator and audit for fleets of meters of any size
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, after_help = EXAMPLES)]
 struct Options {
@@ -31,10 +29,6 @@ enum Command {
     Audit(audit::Options),
     /// Write the load report of recorded runs, and the measurements for the cost model
     Report(report::Options),
-    /// Calculate the cost of a month
-    Cost(Box<cost::Options>),
-    /// Calculate the shards, capacity and tasks that a fleet needs, and the duration of a burst
-    Plan(plan::Options),
 }
 
 #[tokio::main]
@@ -57,7 +51,5 @@ async fn run(options: Options) -> Result<(), Problem> {
         Command::Load(options) => load::run(*options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Report(options) => report::run(options).await,
-        Command::Cost(options) => cost::run(&options),
-        Command::Plan(options) => plan::run(&options),
     }
 }

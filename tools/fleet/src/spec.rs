@@ -1,6 +1,7 @@
 //! What a fleet is: everything that decides what its meters send, and when. With the same spec every meter is the same meter,
 //! whoever asks: the simulator, the audit, a run that is gone on with.
 
+pub use cost::load::Arrival;
 use pulsegate_model::at::At;
 use serde::{Deserialize, Serialize};
 
@@ -61,16 +62,4 @@ pub struct Weighted {
     pub profile: String,
     /// Relative to the others of its network.
     pub weight: u32,
-}
-
-/// When in its hour a meter sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arrival {
-    /// Each at its own moment, all of them evenly over the hour.
-    Uniform,
-    /// All of them evenly over the first minute.
-    TopOfHour,
-    /// As `uniform`, and in each hour up to five minutes later by chance.
-    Jitter,
 }

@@ -1,12 +1,13 @@
 //! The measurement file, from which costs are calculated.
 
+use cost::measurement::{self, Measurement};
+
 use super::document::cpu_per_million;
 use super::fit::Sums;
 use super::invocations::{Functions, RUNTIME_MS};
 use super::recorded::Recorded;
 use crate::Problem;
 use crate::audit::Sizes;
-use crate::cost::measurement::{self, Measurement};
 use crate::run::Volume;
 
 /// Memory of each function in the template, MB. A test compares both.

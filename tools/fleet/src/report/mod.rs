@@ -68,7 +68,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Write the measurements that `fleet cost` reads
+    /// Write the measurements that `cost bill` reads
     #[arg(long, value_name = "FILE")]
     pub measurement: Option<PathBuf>,
 

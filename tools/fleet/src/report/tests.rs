@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use cost::measurement::Measurement;
 use pulsegate_pipeline::ports::{Log, LogLine, ReadError};
 use serde_json::json;
 use tokio::time::Instant;
@@ -12,7 +13,6 @@ use tokio::time::Instant;
 use super::record::{FUNCTIONS, record};
 use super::*;
 use crate::audit::{Audit, NetworkCounts, Size, Sizes};
-use crate::cost::measurement::Measurement;
 use crate::print::Format;
 use crate::run::{Burst, Measured, Run, Second, Volume};
 use crate::spec::Spec;

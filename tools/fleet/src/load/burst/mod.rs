@@ -19,6 +19,9 @@ use bridge_load::meter::master_keys;
 use bridge_load::stand_in::StandIn;
 use bridge_load::stand_in::fault::Fault;
 use clap::{Parser, ValueEnum as _};
+use cost::measurement::Measurement;
+use cost::plan;
+use cost::plan::requirements::Requirements;
 
 use super::connect::{Connections, link};
 use super::http::Api;
@@ -31,12 +34,10 @@ use super::sealed::MasterKey;
 use super::sigfox::lock;
 use super::stop::Stop;
 use super::{Options, run_fleet};
-use crate::cost::measurement::Measurement;
+use crate::Problem;
 use crate::meters::Fleet;
-use crate::plan::needs::Needs;
 use crate::run::{Burst, Run, Sessions};
 use crate::spec::Spec;
-use crate::{Problem, plan};
 
 mod curve;
 mod drain;
@@ -171,7 +172,7 @@ async fn shown<T>(
     ended
 }
 
-/// Number of shards that `fleet plan` calculates for this fleet.
+/// Number of shards that `cost plan` calculates for this fleet.
 fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
     #[derive(Parser)]
     struct Line {
@@ -182,7 +183,7 @@ fn planned_shards(spec: &Spec) -> Result<u16, Problem> {
     let (devices, sigfox) = (spec.devices.to_string(), "0");
     let line = ["plan", "--devices", &devices, "--sigfox-share", sigfox, "--arrival", &arrival];
     let line = Line::try_parse_from(line).map_err(|e| Problem::Cause("no plan for this fleet".to_owned(), e.into()))?;
-    let needs = Needs::of(&line.options, &Measurement::read(None)?)?;
+    let needs = Requirements::of(&line.options, &Measurement::read(None)?)?;
     Ok(u16::try_from(needs.shards).unwrap_or(u16::MAX))
 }
 

@@ -154,7 +154,7 @@ fn what_the_function_names_comes_back_and_what_is_before_it_does_not() {
 
 #[test]
 fn batches_are_those_of_the_template() {
-    use crate::cost::deployed::{STREAM_BATCH, STREAM_WINDOW};
+    use cost::template::{STREAM_BATCH, STREAM_WINDOW};
     assert_eq!(Decimal::from(drain::BATCH), STREAM_BATCH);
     assert_eq!(Decimal::from(drain::WINDOW.as_secs()), STREAM_WINDOW);
     let template = include_str!("../../../../../template.yaml");
