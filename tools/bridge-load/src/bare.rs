@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::meter::MasterKey;
+use test_kit::sealed::MasterKey;
 use crate::net::{Inbox, Outbox, udp_socket};
 
 /// As long as the longest datagram that the bridge takes.

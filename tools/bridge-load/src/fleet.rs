@@ -13,7 +13,8 @@ use fixedbitset::FixedBitSet;
 use hdrhistogram::Histogram;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::meter::{ACKNOWLEDGEMENT_LEN, Meters};
+use crate::readings::Meters;
+use test_kit::sealed::ACKNOWLEDGEMENT_LEN;
 use crate::net::{Inbox, Outbox, udp_socket};
 
 /// Source ports. Enough to be spread evenly over the sockets of a port that several threads share.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::meter::{Meters, UPLINK_LEN};
+use crate::readings::{Meters, UPLINK_LEN};
 use crate::net::{BATCH, Inbox, Outbox, udp_socket};
 
 const SOCKETS: usize = 16;
@@ -118,7 +118,7 @@ fn stranger(meters: &Meters, rng: &mut Rng) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::MasterKey;
+    use test_kit::sealed::MasterKey;
 
     #[test]
     fn no_stranger_proves_itself() {

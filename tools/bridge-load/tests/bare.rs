@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bridge_load::child::Child;
 use bridge_load::fleet::{Answers, Fleet, Patience, Pattern, Plan, Report};
-use bridge_load::meter::Meters;
+use bridge_load::readings::Meters;
 use bridge_load::strangers::Strangers;
 
 const READINGS: u64 = 3_000;

@@ -18,14 +18,14 @@
 pub mod audit;
 pub mod chart;
 pub mod cost;
-pub mod meters;
 pub mod plan;
 pub mod print;
 pub mod report;
 pub mod run;
 pub mod simulate;
-pub mod spec;
 pub mod stack;
+
+pub use test_kit::{meters, spec};
 
 /// Why it was not done, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Problem {
     /// What is wrong, and what to do, in a sentence without a full stop.
     #[error("{0}")]
     Wrong(String),
+    /// The spec of a fleet.
+    #[error(transparent)]
+    Spec(#[from] spec::InvalidSpec),
     /// A file.
     #[error("the file {0}")]
     File(String, #[source] std::io::Error),

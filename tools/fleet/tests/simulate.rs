@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bridge_load::meter::MasterKey;
-use bridge_load::stand_in::StandIn;
+use test_kit::sealed::MasterKey;
+use test_kit::kinesis::StandIn;
 use fleet::meters::Fleet;
 use fleet::run::{Run, Sessions};
 

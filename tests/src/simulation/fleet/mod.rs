@@ -12,6 +12,7 @@ use pulsegate_model::pulse;
 use pulsegate_model::uplink::Uplink;
 use serde_json::Value;
 use sigfox_callback::request::Request;
+use test_kit::sealed::master_keys;
 use udp_bridge::protocol::sealed::MasterKeys;
 
 use super::pipeline::RETENTION_DAYS;
@@ -115,9 +116,8 @@ impl Fleet {
     /// One that sends so many uplinks at least, and some noise.
     pub fn new(seed: u64, uplinks: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let keys = r#"{"1": "a master key for simulated meters only"}"#;
         let mut fleet = Self {
-            keys: keys.parse().unwrap_or_else(|e| panic!("{e}")),
+            keys: master_keys().parse().unwrap_or_else(|e| panic!("{e}")),
             callbacks: Vec::new(),
             datagrams: Vec::new(),
             raw_noise: Vec::new(),

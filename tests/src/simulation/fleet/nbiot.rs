@@ -4,7 +4,8 @@ use fastrand::Rng;
 use pulsegate_model::aggregate::{Aggregator, StreamRecord};
 use pulsegate_model::device::Imei;
 use serde_json::json;
-use udp_bridge::protocol::sealed::Header;
+use test_kit::meters::adeunis_nbiot_head;
+use test_kit::sealed::MasterKey;
 
 use super::{Datagram, Fleet, Listener, Reading, moment};
 
@@ -17,21 +18,22 @@ const SIGNAL: u8 = 3;
 /// Adds so many uplinks at least, and what else comes in at the bridge's door.
 pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
     let first = 490_154_203_237_518 + rng.u64(..1_000_000);
+    let master = MasterKey::default();
     for meter in 0..uplinks.div_ceil(SERIES) {
         let imei = Imei::try_from(first + meter as u64).unwrap_or_else(|e| panic!("{e}"));
         let listener = [Listener::Trusted, Listener::Hourly, Listener::Sealed][rng.usize(..3)];
         let readings = Reading::series(rng, SERIES);
-        let key = (listener == Listener::Sealed).then(|| fleet.keys.device_key(1, imei)).flatten();
+        let key = (listener == Listener::Sealed).then(|| master.device_key(imei.packed())).flatten();
         for mut reading in readings {
             // A frame that no codec knows has no clock that the bridge could read: only the envelope dates it.
             reading.decodable |= key.is_none();
             let frame = reading.frame(key.is_none());
-            let head = [imei.packed().as_slice(), &[SIGNAL], &reading.sequence.to_be_bytes()].concat();
-            let payload = [head, hex::decode(frame).unwrap_or_else(|e| panic!("{e}"))].concat();
+            let head = adeunis_nbiot_head(imei.packed(), SIGNAL, reading.sequence);
+            let payload = [&head[..], &hex::decode(frame).unwrap_or_else(|e| panic!("{e}"))].concat();
             let bytes = match &key {
                 Some(key) => {
                     let time = u32::try_from(reading.at).unwrap_or(u32::MAX);
-                    key.seal_uplink(Header { key_id: 1, imei, counter: reading.sequence, time }, &payload)
+                    key.seal(reading.sequence, time, &payload)
                 }
                 None => payload.clone(),
             };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use sigfox_callback::MAX_CONTENT;
+use test_kit::sigfox::batch_body;
 
 use super::{Callback, Fleet, Reading, moment};
 
@@ -90,8 +91,7 @@ fn batches(fleet: &mut Fleet, rng: &mut Rng, profile: &str, mut lines: &[String]
             fleet.expected.quarantined.insert(bad.clone());
             batch.push(bad);
         }
-        let text = batch.join("%0A").replace(';', "%3B").replace(' ', "+");
-        push(fleet, rng, profile, "uplink", format!("batch={text}"), 204);
+        push(fleet, rng, profile, "uplink", batch_body(&batch.join("\n")), 204);
         lines = rest;
     }
 }

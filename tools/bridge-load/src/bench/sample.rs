@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::Options;
 use crate::child::{Bridge, Child, Usage};
 use crate::fleet::{Answers, Fleet, Patience, Plan, Report};
-use crate::meter::Meters;
-use crate::stand_in::StandIn;
-use crate::stand_in::put_records::Taken;
+use crate::readings::Meters;
+use test_kit::kinesis::StandIn;
+use test_kit::kinesis::put_records::Taken;
 
 /// Readings before those that count: connections are made and buffers grown by then.
 const WARM_UP: u64 = 5_000;

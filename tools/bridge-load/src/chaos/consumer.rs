@@ -15,7 +15,7 @@ use pulsegate_pipeline::ports::{EventStore, Queue, RawStore, Refused};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
-use crate::meter::Meters;
+use crate::readings::Meters;
 
 /// Records on their way to the consumer, of at most 25 KB. When there are more, the stream gets slow.
 const MAX_WAITING: usize = 4_096;

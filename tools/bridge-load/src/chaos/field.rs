@@ -13,9 +13,9 @@ use super::Options;
 use super::rounds::Round;
 use crate::child::{Bridge, Child};
 use crate::fleet::Report;
-use crate::meter::Meters;
-use crate::stand_in::StandIn;
-use crate::stand_in::fault::Fault;
+use crate::readings::Meters;
+use test_kit::kinesis::StandIn;
+use test_kit::kinesis::fault::Fault;
 use crate::strangers::{Strangers, Tally};
 
 /// How long the stream takes when all is well.

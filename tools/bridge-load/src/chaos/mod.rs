@@ -23,7 +23,7 @@ use rounds::{ROUNDS, Round};
 use verdict::Verdict;
 
 use crate::fleet::{Answers, Fleet, Patience, Plan, Report};
-use crate::meter::Meters;
+use crate::readings::Meters;
 
 /// Meters repeat sooner than in the field, so that a fault is over for all of them soon after it is over.
 const PATIENCE: Patience = Patience { first: Duration::from_millis(200), repetitions: 5 };

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::field::Field;
 use crate::fleet::Pattern;
-use crate::stand_in::fault::Fault;
+use test_kit::kinesis::fault::Fault;
 
 /// A round: readings are sent, something goes wrong meanwhile, and is well again at the end.
 #[derive(Debug, Clone, Copy)]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bridge_load::meter;
 use pulsegate_model::device::Imei;
+use test_kit::sealed;
 
 use crate::Problem;
 
 /// Makes device keys, and keeps none.
 #[derive(Debug)]
-pub(super) struct MasterKey(meter::MasterKey);
+pub(super) struct MasterKey(sealed::MasterKey);
 
 /// What an acknowledgement whose tag is right says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +36,12 @@ impl MasterKey {
                 ids.join(", ")
             ))
         })?;
-        Ok(Self(meter::MasterKey::new(id, key)))
+        Ok(Self(sealed::MasterKey::new(id, key)))
     }
 
     /// The datagram of an uplink: the same bytes every time.
     pub(super) fn seal(&self, imei: Imei, counter: u32, time: u32, payload: &[u8]) -> Vec<u8> {
-        self.0.meter(imei.packed()).map(|meter| meter.seal(counter, time, payload)).unwrap_or_default()
+        self.0.device_key(imei.packed()).map(|key| key.seal(counter, time, payload)).unwrap_or_default()
     }
 
     /// What a datagram acknowledges, if it is an acknowledgement, and of a meter with a key of ours.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bridge_load::meter::MasterKey;
+use test_kit::sealed::MasterKey;
 use coap_lite::{MessageClass, MessageType, Packet, ResponseType};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};

@@ -16,11 +16,10 @@ use std::collections::BTreeMap;
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 
-use crate::Problem;
-use crate::spec::Spec;
+use crate::spec::{InvalidSpec, Spec};
 
 mod account;
-pub(crate) mod chance;
+pub mod chance;
 mod check;
 mod clock;
 mod counter;
@@ -28,6 +27,7 @@ mod daily;
 mod frames;
 mod home;
 mod identity;
+mod input;
 mod kinds;
 mod mix;
 mod order;
@@ -37,6 +37,7 @@ mod session;
 mod tests;
 
 pub use account::consumption;
+pub use frames::adeunis::nbiot_head as adeunis_nbiot_head;
 
 /// All meters of a spec.
 #[derive(Debug)]
@@ -109,8 +110,8 @@ impl Fleet {
     /// The fleet of a spec.
     ///
     /// # Errors
-    /// [`Problem::Wrong`], naming what is wrong with the spec.
-    pub fn new(spec: Spec) -> Result<Self, Problem> {
+    /// [`InvalidSpec`], naming what is wrong with the spec.
+    pub fn new(spec: Spec) -> Result<Self, InvalidSpec> {
         check::check(&spec)?;
         let (order, mix) = (order::Order::new(&spec), mix::Mix::new(&spec));
         Ok(Self { identities: identity::Identities::new(spec.seed), order, mix, spec })

@@ -1,4 +1,4 @@
-//! The stand-in, by what it gets in life: HTTP.
+//! The stand-in for Kinesis, over HTTP.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bridge_load::stand_in::StandIn;
-use bridge_load::stand_in::fault::Fault;
 use pulsegate_model::aggregate::Aggregator;
 use serde_json::{Value, json};
+use test_kit::kinesis::StandIn;
+use test_kit::kinesis::fault::Fault;
 
 /// Longer than anything here takes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);

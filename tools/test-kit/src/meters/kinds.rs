@@ -5,6 +5,7 @@ use pulsegate_model::device::Network;
 
 use super::Transport;
 use super::frames::{Report, adeunis, dragino, efento, senml};
+use super::input::Input;
 
 /// A profile that is known how to send.
 #[derive(Debug)]
@@ -37,15 +38,6 @@ pub(super) enum Logs {
     Sessions(u8),
     /// So many logs since the last session, evenly apart, the last of them of now.
     Parts(u8),
-}
-
-/// An input of a meter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Input {
-    /// The household's water.
-    A,
-    /// Its hot water, a quarter of that.
-    B,
 }
 
 const A: &[(&str, Input)] = &[("A", Input::A)];

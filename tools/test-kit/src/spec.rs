@@ -54,7 +54,12 @@ impl Spec {
     }
 }
 
-/// A profile and how common it is.
+/// The reason why a spec is invalid and what would be valid, in a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSpec(pub String);
+
+/// A profile and its weight in the mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weighted {
     /// As in `shared/model/profiles.toml`; one that [`crate::meters`] knows how to send.

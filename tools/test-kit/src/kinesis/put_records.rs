@@ -1,4 +1,4 @@
-//! What a `PutRecords` request brings, and what is answered.
+//! Reads a `PutRecords` request, applies the rules and the fault, and counts what is kept.
 
 use std::borrow::Cow;
 use std::sync::mpsc::SyncSender;
@@ -12,20 +12,20 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 use serde::Deserialize;
 
 use super::fault::Fault;
+use super::rules::{self, RecordResult};
 
-/// Records in one request, at most
-/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>).
-const MAX_RECORDS: usize = 500;
-
-/// Begins an aggregated record, and how long the checksum at its end is
+/// The first bytes of an aggregated record, and the length of the checksum at its end
 /// (<https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md>).
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const CHECKSUM_LEN: usize = 16;
 
-/// What has been taken so far.
+/// The message of an error that a fault makes.
+const SIMULATED: &str = "simulated fault";
+
+/// Counts of what is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// Requests of which anything was kept.
+    /// Requests of which a record was kept.
     pub requests: u64,
     /// Records kept.
     pub records: u64,
@@ -48,16 +48,16 @@ impl std::ops::Sub for Taken {
     }
 }
 
-/// What is answered.
+/// The answer to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// This.
+    /// Status and body.
     Body(StatusCode, String),
-    /// Nothing: the connection ends.
+    /// The connection closes without an answer.
     Hangup,
 }
 
-/// The stream.
+/// The state of the stand-in: counts, and the consumer.
 pub struct Stream(Mutex<State>);
 
 struct State {
@@ -79,6 +79,16 @@ struct Request<'a> {
 struct Entry<'a> {
     #[serde(borrow, rename = "Data")]
     data: Cow<'a, str>,
+    #[serde(borrow, rename = "PartitionKey")]
+    partition_key: Cow<'a, str>,
+}
+
+impl Entry<'_> {
+    /// Bytes of data and key. Base64 has three bytes in four characters, without the padding.
+    fn size(&self) -> usize {
+        let padding = self.data.bytes().rev().take_while(|&byte| byte == b'=').count();
+        (self.data.len() / 4 * 3).saturating_sub(padding) + self.partition_key.len()
+    }
 }
 
 impl Stream {
@@ -91,19 +101,19 @@ impl Stream {
         self.lock().taken
     }
 
-    /// Keeps what is to be kept, and answers what is to be answered.
+    /// Keeps the records of a request, as far as the fault lets it, and answers.
     pub(super) fn put(&self, body: &[u8], fault: Fault) -> Answer {
         let Some(records) = serde_json::from_slice(body).ok().map(|Request { records }| records) else {
-            return error(StatusCode::BAD_REQUEST, "SerializationException");
+            return error(StatusCode::BAD_REQUEST, "SerializationException", "malformed request");
         };
-        if records.is_empty() || records.len() > MAX_RECORDS {
-            return error(StatusCode::BAD_REQUEST, "ValidationException");
+        if let Err(rejection) = rules::check(records.iter().map(Entry::size)) {
+            return error(StatusCode::BAD_REQUEST, "ValidationException", &rejection.to_string());
         }
         let mut state = self.lock();
         state.requests += 1;
         match fault {
-            Fault::InternalError => return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure"),
-            Fault::Throttled => return error(StatusCode::BAD_REQUEST, "ThrottlingException"),
+            Fault::InternalError => return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", SIMULATED),
+            Fault::Throttled => return error(StatusCode::BAD_REQUEST, "ThrottlingException", SIMULATED),
             Fault::Nonsense if state.requests.is_multiple_of(2) => return ok("<html>moved</html>"),
             Fault::Nonsense => return ok("{}"),
             _ => {}
@@ -123,7 +133,7 @@ impl Stream {
         }
     }
 
-    /// Counters and bytes have nothing to leave half done, so what a panicking thread held is still good.
+    /// The state is valid after every statement, so a lock that a panicking thread held is still good.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,7 +154,7 @@ impl State {
         matches!(fault, Fault::Forget(n) if self.records.is_multiple_of(n))
     }
 
-    /// Whether it could be read.
+    /// Keeps a record. Returns `false` if its data is not base64.
     fn keep(&mut self, base64: &str) -> bool {
         self.buffer.clear();
         if STANDARD.decode_vec(base64, &mut self.buffer).is_err() {
@@ -154,14 +164,14 @@ impl State {
         self.taken.user_records += user_records(&self.buffer);
         self.taken.bytes += self.buffer.len() as u64;
         if let Some(consumer) = &self.consumer {
-            // A consumer that has gone has counted enough.
+            // A consumer that has stopped needs no more records.
             let _ = consumer.send(self.buffer.clone());
         }
         true
     }
 }
 
-/// How many there are: the fields 3 of an aggregated record's message. Anything else is one by itself.
+/// The number of user records: the fields 3 of an aggregated record's message. Any other record is one user record.
 fn user_records(data: &[u8]) -> u64 {
     let message = data.strip_prefix(&MAGIC).and_then(|rest| rest.split_last_chunk::<CHECKSUM_LEN>());
     message.and_then(|(message, _)| count(message)).unwrap_or(1)
@@ -181,18 +191,14 @@ fn ok(body: &str) -> Answer {
     Answer::Body(StatusCode::OK, body.to_owned())
 }
 
-fn error(status: StatusCode, code: &str) -> Answer {
-    Answer::Body(status, format!(r#"{{"__type":"{code}","message":"on purpose"}}"#))
+fn error(status: StatusCode, code: &str, message: &str) -> Answer {
+    Answer::Body(status, rules::error(code, message))
 }
 
+/// Refused records have two codes in turn, by position.
 fn answer(kept: &[bool]) -> Answer {
-    const KEPT: &str = r#"{"SequenceNumber":"1","ShardId":"shardId-000000000000"}"#;
-    const REFUSED: [&str; 2] = [
-        r#"{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"on purpose"}"#,
-        r#"{"ErrorCode":"InternalFailure","ErrorMessage":"on purpose"}"#,
-    ];
-    let entries = kept.iter().enumerate().map(|(position, kept)| if *kept { KEPT } else { REFUSED[position % 2] });
-    let entries = entries.collect::<Vec<_>>().join(",");
-    let refused = kept.iter().filter(|kept| !**kept).count();
-    Answer::Body(StatusCode::OK, format!(r#"{{"FailedRecordCount":{refused},"Records":[{entries}]}}"#))
+    const REFUSED: [RecordResult; 2] = [RecordResult::Throttled, RecordResult::Failed];
+    let result = |(position, kept): (usize, &bool)| if *kept { RecordResult::Stored } else { REFUSED[position % 2] };
+    let results: Vec<RecordResult> = kept.iter().enumerate().map(result).collect();
+    Answer::Body(StatusCode::OK, rules::answer(&results))
 }

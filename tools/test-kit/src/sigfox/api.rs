@@ -1,6 +1,6 @@
-//! `GET /device-types/{id}/callbacks-not-delivered`, as Sigfox documents it, on a free port of this machine, on a thread
-//! of its own. It fails on request. A list is added to with `POST` of items to the same path, which Sigfox's own does
-//! not have: so another process can do it.
+//! A stand-in for the Sigfox API: serves `GET /device-types/{id}/callbacks-not-delivered` on a free port of this machine, and
+//! fails on request. `POST` of items to the same path adds to the list, so that another process can do it; the real API has
+//! no such request. `tools/sigfox_api.py` is the same for a local stack, which must start without a build of the tests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
@@ -18,38 +18,38 @@ use tokio::sync::oneshot;
 
 use super::sender::Sent;
 
-/// The most items that a page may have.
+/// The most items of a page.
 const LIMIT: usize = 100;
 
 /// The device type that a stack is deployed with (in `tools/stack.py` as well).
 pub const DEVICE_TYPE: &str = "628fd74fb3cabb6565ae81bb";
 
-/// The API user, as the secret holds it (in `tools/stack.py` as well).
+/// The API user as the secret has it (in `tools/stack.py` as well).
 pub const USER: &str = r#"{"login": "5f0c6e1b2a", "password": "correct-horse"}"#;
 const LOGIN_AND_PASSWORD: &str = "5f0c6e1b2a:correct-horse";
 
-/// What is the matter with one answer.
+/// The fault of one answer.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// 429, perhaps with the seconds to wait.
+    /// 429, with the seconds to wait if there are any.
     TooManyRequests(Option<u64>),
     /// Another status.
     Status(u16),
-    /// A redirection to there.
+    /// A redirect to this URL.
     Redirect(String),
-    /// The connection breaks in the middle of the page.
+    /// The connection closes in the middle of the page.
     CutOff,
-    /// No answer for as long as the client waits.
+    /// No answer.
     Silence,
-    /// 200, and no JSON.
+    /// 200 with a body that is not JSON.
     Garbage,
-    /// 200, and JSON that is no page.
+    /// 200 with JSON that is not a page.
     NoPage,
-    /// The page, whose next one is said to be there.
+    /// The page, with this URL as its next page.
     NextElsewhere(String),
 }
 
-/// A request that was let in.
+/// A request with the right credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// The device type.
@@ -62,7 +62,7 @@ pub struct Asked {
     pub offset: usize,
 }
 
-/// The API. It ends when it is dropped.
+/// The API. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Api {
     url: String,
@@ -74,20 +74,20 @@ pub struct Api {
 #[derive(Debug, Default)]
 struct Shared {
     url: String,
-    state: Mutex<Of>,
+    state: Mutex<ApiState>,
 }
 
 #[derive(Debug, Default)]
-struct Of {
+struct ApiState {
     lists: BTreeMap<String, Vec<Value>>,
     faults: VecDeque<Fault>,
     broken: BTreeMap<String, Fault>,
     asked: Vec<Asked>,
-    strangers: usize,
+    unauthorized: usize,
 }
 
 impl Api {
-    /// Starts one that knows no device type yet.
+    /// Starts a server without device types.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -96,7 +96,7 @@ impl Api {
         let (stop, stopped) = oneshot::channel();
         let router = Router::new().route("/v2/device-types/{id}/callbacks-not-delivered", get(answer).post(add));
         let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&shared));
-        // A clock of its own: that of a test may stand still.
+        // A runtime of its own: the clock of a test may be paused.
         let serving = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -110,34 +110,34 @@ impl Api {
         Self { url, shared, stop: Some(stop), serving: Some(serving) }
     }
 
-    /// Where it is.
+    /// The base URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Lists an item, and makes the device type known.
+    /// Adds items to the list of a device type, and makes the device type known.
     pub fn list(&self, device_type: &str, items: impl IntoIterator<Item = Value>) {
-        self.shared.of().lists.entry(device_type.to_owned()).or_default().extend(items);
+        self.shared.state().lists.entry(device_type.to_owned()).or_default().extend(items);
     }
 
-    /// Has the next answers fail like this, in this order.
+    /// Sets the faults of the next answers, in this order.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.shared.of().faults.extend(faults);
+        self.shared.state().faults.extend(faults);
     }
 
-    /// Has every answer for a device type fail like this.
+    /// Sets the fault of every answer for a device type.
     pub fn fail_for(&self, device_type: &str, fault: Fault) {
-        self.shared.of().broken.insert(device_type.to_owned(), fault);
+        self.shared.state().broken.insert(device_type.to_owned(), fault);
     }
 
-    /// What it was asked so far, by whom it knows.
+    /// The requests with the right credentials so far.
     pub fn asked(&self) -> Vec<Asked> {
-        self.shared.of().asked.clone()
+        self.shared.state().asked.clone()
     }
 
-    /// How many requests came without its user's credentials.
-    pub fn strangers(&self) -> usize {
-        self.shared.of().strangers
+    /// The number of requests without the right credentials.
+    pub fn unauthorized(&self) -> usize {
+        self.shared.state().unauthorized
     }
 }
 
@@ -151,12 +151,12 @@ impl Drop for Api {
 }
 
 impl Shared {
-    fn of(&self) -> MutexGuard<'_, Of> {
+    fn state(&self) -> MutexGuard<'_, ApiState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Has the API at that URL list what was not delivered.
+/// Adds the callbacks that were not delivered to the list of the API at this URL.
 pub fn list_undelivered<'a>(url: &str, device_type: &str, sent: impl IntoIterator<Item = &'a Sent>) {
     let undelivered = sent.into_iter().filter(|sent| !sent.delivered());
     let items: Value = undelivered.map(|sent| sent.callback.item(device_type, sent.status)).collect();
@@ -166,7 +166,7 @@ pub fn list_undelivered<'a>(url: &str, device_type: &str, sent: impl IntoIterato
 
 async fn add(State(shared): State<Arc<Shared>>, Path(device_type): Path<String>, body: Bytes) -> StatusCode {
     let Ok(items) = serde_json::from_slice::<Vec<Value>>(&body) else { return StatusCode::BAD_REQUEST };
-    shared.of().lists.entry(device_type).or_default().extend(items);
+    shared.state().lists.entry(device_type).or_default().extend(items);
     StatusCode::NO_CONTENT
 }
 
@@ -178,7 +178,7 @@ async fn answer(
 ) -> Response<Body> {
     let expected = format!("Basic {}", BASE64_STANDARD.encode(LOGIN_AND_PASSWORD));
     if headers.get(header::AUTHORIZATION).is_none_or(|value| *value != *expected) {
-        shared.of().strangers += 1;
+        shared.state().unauthorized += 1;
         return status(StatusCode::UNAUTHORIZED);
     }
     let query = query.unwrap_or_default();
@@ -191,9 +191,9 @@ async fn answer(
     let (limit, offset) = (index("limit").unwrap_or(LIMIT), index("offset").unwrap_or(0));
     let asked = Asked { device_type, since, before, offset };
     let fault = {
-        let mut of = shared.of();
-        of.asked.push(asked.clone());
-        of.broken.get(&asked.device_type).cloned().or_else(|| of.faults.pop_front())
+        let mut state = shared.state();
+        state.asked.push(asked.clone());
+        state.broken.get(&asked.device_type).cloned().or_else(|| state.faults.pop_front())
     };
     if limit > LIMIT {
         return status(StatusCode::BAD_REQUEST);
@@ -208,9 +208,9 @@ async fn answer(
 impl Shared {
     /// Newest first.
     fn page(&self, asked: &Asked, limit: usize) -> Option<Value> {
-        let of = self.of();
+        let state = self.state();
         let time = |item: &Value| item["time"].as_u64().unwrap_or(asked.since);
-        let mut items: Vec<&Value> = of.lists.get(&asked.device_type)?.iter().collect();
+        let mut items: Vec<&Value> = state.lists.get(&asked.device_type)?.iter().collect();
         items.retain(|item| (asked.since..asked.before).contains(&time(item)));
         items.sort_by_key(|item| std::cmp::Reverse(time(item)));
         let end = asked.offset.saturating_add(limit);
@@ -243,7 +243,7 @@ async fn faulty(fault: Fault, mut page: Value) -> Response<Body> {
         Fault::CutOff => {
             let text = page.to_string();
             let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
-            let pieces = [Ok(half), Err("the connection breaks")];
+            let pieces = [Ok(half), Err("the connection closes")];
             Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
         }
         Fault::Silence => std::future::pending().await,

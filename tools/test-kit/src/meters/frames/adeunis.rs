@@ -26,7 +26,7 @@
 //! Sources: Adeunis user guide "sigfox RC1 Pulse" V2.0.2, technical references "PULSE V3", "PULSE V4" and "PULSE V3 NB-IoT".
 
 use super::{Log, Report, low32};
-use crate::meters::kinds::Input;
+use crate::meters::input::Input;
 
 const LOW_BATTERY: u8 = 1 << 1;
 const CLOCK: u8 = 1 << 2;
@@ -97,9 +97,19 @@ fn history_frame(report: &Report, flags: u8) -> Vec<u8> {
     frame
 }
 
+/// The head of an NB-IoT frame: the packed IMEI, the signal's quality, and the number of frames sent.
+pub fn nbiot_head(imei: [u8; 8], signal: u8, sequence: u32) -> [u8; 13] {
+    let mut head = [0; 13];
+    head[..8].copy_from_slice(&imei);
+    head[8] = signal;
+    head[9..].copy_from_slice(&sequence.to_be_bytes());
+    head
+}
+
 fn with_head_and_clock(report: &Report, frame: &[u8]) -> Vec<u8> {
     let clock = u32::try_from(report.at.unix() - CLOCK_EPOCH).unwrap_or(0);
-    [&report.modem.packed()[..], &[report.signal], &report.sequence.to_be_bytes(), frame, &clock.to_be_bytes()].concat()
+    let head = nbiot_head(report.modem.packed(), report.signal, report.sequence);
+    [&head[..], frame, &clock.to_be_bytes()].concat()
 }
 
 fn indexes(log: &Log) -> Vec<u8> {

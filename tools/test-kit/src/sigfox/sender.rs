@@ -1,7 +1,6 @@
-//! Sends callbacks, and repeats what is not answered 2xx in time, as Sigfox does.
+//! Sends callbacks over HTTP and repeats them by the retry rule of Sigfox.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
@@ -10,53 +9,43 @@ use tokio::time::sleep;
 use ureq::Agent;
 use ureq::http::Request;
 
+use super::retry::{ANSWER_TIMEOUT, RETRY_DELAYS, is_delivered};
 use super::{Callback, Message, Template};
 
-/// How long Sigfox waits for an answer.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// How long after a failure it sends again. It does not say whether these count from the first failure or from the one
-/// before; this is the longer of the two.
-const REPEATED_AFTER: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(4)];
-
-/// Instead of a status, where there is no answer.
+/// The status of an attempt without an answer.
 const NO_ANSWER: u16 = 600;
 
-/// How fast it all goes.
+/// The speed of a sender.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// What the times between repetitions are multiplied with.
+    /// The factor of the pauses between repetitions.
     pub scale: f64,
-    /// Requests at once.
+    /// The most requests at once.
     pub at_once: usize,
 }
 
-/// What became of the callback of a message.
+/// The outcome of a callback.
 #[derive(Debug, Clone)]
 pub struct Sent {
     /// The callback.
     pub callback: Callback,
-    /// How often it was sent.
+    /// The number of requests.
     pub attempts: usize,
-    /// The last answer; 600 if there was none.
+    /// The status of the last answer; 600 if there was none.
     pub status: u16,
 }
 
 impl Sent {
     /// Whether it was answered 2xx.
     pub fn delivered(&self) -> bool {
-        is_success(self.status)
+        is_delivered(self.status)
     }
 }
 
-fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
-}
-
-/// Sends the callback of each message until it is delivered, or has been repeated for the last time. They come out as
-/// they are done with.
+/// Sends the callback of each message until it is delivered or has had its last repetition. Yields outcomes in the order in
+/// which they are final.
 pub fn send(template: &Template, messages: &[Message], pace: Pace) -> impl Stream<Item = Sent> + use<> {
-    let agent: Agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER)).build().into();
+    let agent: Agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIMEOUT)).build().into();
     let at_once = Arc::new(Semaphore::new(pace.at_once));
     let callbacks = messages.iter().map(|message| template.callback(message));
     callbacks
@@ -67,8 +56,8 @@ pub fn send(template: &Template, messages: &[Message], pace: Pace) -> impl Strea
 async fn deliver(agent: Agent, at_once: Arc<Semaphore>, callback: Callback, scale: f64) -> Sent {
     let mut status = attempt(&agent, &at_once, &callback).await;
     let mut attempts = 1;
-    for pause in REPEATED_AFTER {
-        if is_success(status) {
+    for pause in RETRY_DELAYS {
+        if is_delivered(status) {
             break;
         }
         sleep(pause.mul_f64(scale)).await;

@@ -6,7 +6,8 @@ use pulsegate_model::merge::{Point, Points};
 
 use super::counter::Fate;
 use super::frames::Log;
-use super::kinds::{Input, Kind};
+use super::input::Input;
+use super::kinds::Kind;
 use super::{Expected, Fleet};
 
 impl Fleet {

@@ -2,8 +2,7 @@
 
 use super::check::{MOST_WEIGHT, unknown, wrong};
 use super::kinds::{self, KINDS};
-use crate::Problem;
-use crate::spec::{Spec, Weighted};
+use crate::spec::{InvalidSpec, Spec, Weighted};
 
 impl Spec {
     /// The profiles of a fleet of which nothing else is said.
@@ -15,13 +14,13 @@ impl Spec {
     /// Reads a mix: `adeunis-pulse-v4-1h=6,adeunis-pulse-v2-10min=1`. A profile without a weight has 1.
     ///
     /// # Errors
-    /// [`Problem::Wrong`], naming the part that is wrong; of a profile that is not known, those that are.
-    pub fn parse_mix(text: &str) -> Result<Vec<Weighted>, Problem> {
+    /// [`InvalidSpec`], naming the part that is wrong; of a profile that is not known, those that are.
+    pub fn parse_mix(text: &str) -> Result<Vec<Weighted>, InvalidSpec> {
         text.split(',').map(|part| weighted(part.trim())).collect()
     }
 }
 
-fn weighted(part: &str) -> Result<Weighted, Problem> {
+fn weighted(part: &str) -> Result<Weighted, InvalidSpec> {
     let (profile, weight) = part.split_once('=').unwrap_or((part, "1"));
     let profile = profile.trim();
     if kinds::find(profile).is_none() {

@@ -6,8 +6,7 @@ use pulsegate_model::device::Network;
 use super::identity::MOST;
 use super::kinds;
 use super::mix::{Mix, weighed};
-use crate::Problem;
-use crate::spec::Spec;
+use crate::spec::{InvalidSpec, Spec};
 
 /// Three years. What meters count within, and how far their clocks go astray, is reckoned by this.
 const MOST_HOURS: f64 = 26_280.0;
@@ -26,7 +25,7 @@ const FIRST_START: i64 = 1_577_923_200;
 const LAST_END: i64 = 2_145_916_800;
 
 /// Checks a spec.
-pub(super) fn check(spec: &Spec) -> Result<(), Problem> {
+pub(super) fn check(spec: &Spec) -> Result<(), InvalidSpec> {
     if !(1..=MOST).contains(&spec.devices) {
         return Err(wrong(format!("a fleet has 1 to {MOST} devices, not {}", spec.devices)));
     }
@@ -47,7 +46,7 @@ pub(super) fn check(spec: &Spec) -> Result<(), Problem> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "hours have been checked")]
-fn check_time(spec: &Spec) -> Result<(), Problem> {
+fn check_time(spec: &Spec) -> Result<(), InvalidSpec> {
     let end = spec.start.unix().saturating_add((spec.hours * 3_600.0) as i64);
     if spec.start.unix() >= FIRST_START && end < LAST_END {
         return Ok(());
@@ -57,7 +56,7 @@ fn check_time(spec: &Spec) -> Result<(), Problem> {
     Err(wrong(format!("a fleet lives between {first} and {last}, and this one would begin at {}", spec.start)))
 }
 
-fn check_mix(spec: &Spec) -> Result<(), Problem> {
+fn check_mix(spec: &Spec) -> Result<(), InvalidSpec> {
     for (nth, of) in spec.mix.iter().enumerate() {
         if kinds::find(&of.profile).is_none() {
             return Err(unknown(&of.profile));
@@ -87,12 +86,12 @@ fn check_mix(spec: &Spec) -> Result<(), Problem> {
 }
 
 /// A profile that is not known how to send.
-pub(super) fn unknown(profile: &str) -> Problem {
+pub(super) fn unknown(profile: &str) -> InvalidSpec {
     wrong(format!("no meter is known of the profile {profile:?} (profiles: {})", kinds::names()))
 }
 
 // NaN is within nothing.
-fn within(what: &str, value: f64, least: f64, most: f64) -> Result<(), Problem> {
+fn within(what: &str, value: f64, least: f64, most: f64) -> Result<(), InvalidSpec> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {
@@ -100,7 +99,7 @@ fn within(what: &str, value: f64, least: f64, most: f64) -> Result<(), Problem> 
     }
 }
 
-fn positive(what: &str, value: f64, most: f64) -> Result<(), Problem> {
+fn positive(what: &str, value: f64, most: f64) -> Result<(), InvalidSpec> {
     if value > 0.0 && value <= most {
         Ok(())
     } else {
@@ -108,6 +107,6 @@ fn positive(what: &str, value: f64, most: f64) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn wrong(what: impl Into<String>) -> Problem {
-    Problem::Wrong(what.into())
+pub(super) fn wrong(what: impl Into<String>) -> InvalidSpec {
+    InvalidSpec(what.into())
 }

@@ -6,7 +6,8 @@ use super::Fleet;
 use super::chance::{About, hash};
 use super::frames::{Report, adeunis};
 use super::home::Home;
-use super::kinds::{Input, Kind};
+use super::input::Input;
+use super::kinds::Kind;
 
 const DAY: u64 = 24;
 

@@ -3,7 +3,8 @@
 
 use super::Fleet;
 use super::chance::{About, fraction, hash};
-use super::kinds::{Input, Kind};
+use super::input::Input;
+use super::kinds::Kind;
 
 /// Where counters stand that are not about to start again: some years of a household's water. The first, put back to
 /// zero, does not get there again within the longest time that a fleet lives; and none comes near to half of 24 bits, so
@@ -13,9 +14,6 @@ const MOST: u64 = 6_000_000;
 
 /// Within so many hours a counter that is about to start again does so.
 const ROLLS_WITHIN: u32 = 24;
-
-/// Hot water, of all water.
-const QUARTER: i64 = 4;
 
 /// What becomes of a meter's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +45,6 @@ impl Counter {
     }
 }
 
-impl Input {
-    /// What is counted at this input, of what is at both.
-    pub(super) fn of(self, counted: i64) -> i64 {
-        match self {
-            Self::A => counted,
-            Self::B => counted.div_euclid(QUARTER),
-        }
-    }
-}
-
 impl Fleet {
     /// What becomes of a meter's counters.
     pub(super) fn fate(&self, kind: &Kind, number: u32) -> Fate {
@@ -82,7 +70,7 @@ impl Fleet {
                 let zero = self.counted_until(number, after, hour, counted);
                 Counter { a: -Input::A.of(zero), b: -Input::B.of(zero), bits }
             }
-            Fate::GoesOn | Fate::StartsAgain { .. } => Counter { a: start, b: start / QUARTER, bits },
+            Fate::GoesOn | Fate::StartsAgain { .. } => Counter { a: start, b: Input::B.of(start), bits },
             Fate::RollsOver => {
                 let [first, last] = self.first_day(number);
                 let [a, b] =

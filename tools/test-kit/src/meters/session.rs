@@ -7,7 +7,8 @@ use super::chance::{About, hash};
 use super::counter::Fate;
 use super::frames::{Log, Report, efento};
 use super::home::{Home, SLOTS};
-use super::kinds::{Input, Kind, Logs};
+use super::input::Input;
+use super::kinds::{Kind, Logs};
 use super::{Fleet, Meter, Session, Transport, Uplink};
 
 /// Sigfox counts uplinks with twelve bits.

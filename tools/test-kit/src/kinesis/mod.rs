@@ -1,12 +1,14 @@
-//! Answers in the place of Kinesis and Secrets Manager, over plain HTTP on loopback, and fails on request.
+//! A stand-in for Kinesis and Secrets Manager: an HTTP server on loopback that fails on request.
 //!
-//! It shares the machine with what is measured, so it does little: it counts, and hands what it took to a consumer only
-//! where there is one.
+//! It shares the machine with the program that is measured, so it does little: it counts, and passes records on only if there
+//! is a consumer.
 //!
 //! # Layout
 //!
-//! - [`fault`]: what can be wrong with it.
-//! - [`put_records`]: what a request brings, and what is answered.
+//! - here: the server.
+//! - [`rules`]: limits, shards and answers of `PutRecords`, without I/O.
+//! - [`put_records`]: reads a request, applies the rules and the fault, and counts.
+//! - [`fault`]: the faults.
 
 use std::future::pending;
 use std::io;
@@ -29,13 +31,14 @@ use tokio::time::sleep;
 
 pub mod fault;
 pub mod put_records;
+pub mod rules;
 
 use fault::Fault;
 use put_records::{Answer, Stream, Taken};
 
-use crate::meter;
+use crate::sealed;
 
-/// The stand-in, on a thread of its own. It ends when this is dropped.
+/// The stand-in, on a thread of its own. Dropping it stops the server.
 pub struct StandIn {
     addr: SocketAddr,
     fault: watch::Sender<Fault>,
@@ -44,10 +47,10 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts. Every answer of the stream takes `delay`; what it takes goes to the consumer.
+    /// Starts the server. Every answer to `PutRecords` takes `delay`; the consumer gets the data of each record that is kept.
     ///
     /// # Errors
-    /// The kernel's.
+    /// If the kernel does not give a port.
     pub fn start(delay: Duration, consumer: Option<SyncSender<Vec<u8>>>, seed: u64) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
@@ -59,17 +62,17 @@ impl StandIn {
         Ok(Self { addr, fault, stream, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address of the server.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// From now on it fails like this.
+    /// Sets the fault from now on.
     pub fn fail(&self, fault: Fault) {
         self.fault.send_replace(fault);
     }
 
-    /// What it has taken so far.
+    /// What it has kept so far.
     pub fn taken(&self) -> Taken {
         self.stream.taken()
     }
@@ -78,7 +81,7 @@ impl StandIn {
 impl Drop for StandIn {
     fn drop(&mut self) {
         let (closed, _) = watch::channel(Fault::None);
-        self.fault = closed; // which closes the channel that is listened to
+        self.fault = closed; // drops the old sender, which stops `serve`
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -92,7 +95,7 @@ struct Served {
     faults: watch::Receiver<Fault>,
 }
 
-/// Listens, but for the times at which it is to be absent, until nobody is left who could tell it to fail.
+/// Accepts connections until the sender of faults is dropped. Closes the port while the fault is [`Fault::Absent`].
 async fn serve(listener: TcpListener, addr: SocketAddr, served: Served) {
     let mut faults = served.faults.clone();
     let mut listener = Some(listener);
@@ -129,17 +132,17 @@ async fn connection(stream: TcpStream, served: Served) {
         let served = served.clone();
         async move { served.answer(request).await }
     });
-    // An error is a connection that was closed, by the other side or on purpose.
+    // An error is a connection that was closed, by the client or by a fault.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Ends the connection without an answer.
+/// An error that makes hyper close the connection without an answer.
 #[derive(Debug)]
 struct Hangup;
 
 impl std::fmt::Display for Hangup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("hung up on purpose")
+        f.write_str("simulated fault: connection closed")
     }
 }
 
@@ -181,7 +184,7 @@ fn secret() -> String {
     let secret = serde_json::json!({
         "ARN": "arn:aws:secretsmanager:eu-west-1:000000000000:secret:keys",
         "Name": "keys",
-        "SecretString": meter::master_keys(),
+        "SecretString": sealed::master_keys(),
     });
     secret.to_string()
 }

@@ -1,25 +1,29 @@
-//! A simulated Sigfox cloud: sends callbacks, repeats what is not answered, and lists what it could not deliver.
+//! A simulated Sigfox cloud: sends callbacks, repeats them, and lists those that it could not deliver.
 //!
 //! # Layout
 //!
-//! - here: messages, the template that a customer types in, and the item that a callback is listed as.
-//! - [`sender`]: sends and repeats.
-//! - [`api`]: serves the list, and fails on request.
+//! - here: messages, the template that a customer configures, the bodies of callbacks, and the items of the list.
+//! - [`retry`]: when Sigfox repeats a callback.
+//! - [`sender`]: sends callbacks over HTTP.
+//! - [`api`]: serves the list of undelivered callbacks, and fails on request.
 //!
-//! Where Sigfox documents how it does this: <https://support.sigfox.com/docs/callback-integration> for the repetitions,
-//! <https://support.sigfox.com/apidocs> for the list.
+//! Sources: <https://support.sigfox.com/docs/callback-integration> for the callbacks, <https://support.sigfox.com/apidocs>
+//! for the list.
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "used by tests alone: a panic is a failed test")]
 
 use serde_json::{Value, json};
 
 pub mod api;
+pub mod retry;
 pub mod sender;
 
-/// A message of a device, as the network got it.
+/// A message of a device, as the network received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The device's ID.
     pub device: String,
-    /// When the network got it, in seconds since 1970.
+    /// When the network received it, in seconds since 1970.
     pub time: u64,
     /// Its bytes, in hex.
     pub data: String,
@@ -27,7 +31,7 @@ pub struct Message {
     pub sequence: u32,
 }
 
-/// A callback as a customer types it in, with variables in braces.
+/// A callback as a customer configures it, with variables in braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     /// GET, POST or PUT.
@@ -36,16 +40,16 @@ pub struct Template {
     pub url: String,
     /// Names and values.
     pub headers: Vec<(String, String)>,
-    /// The body; with GET there is none.
+    /// The body; empty with GET.
     pub body: String,
 }
 
 /// A callback of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// As in the template, with values for variables.
+    /// The template with values for its variables.
     pub request: Template,
-    /// What it tells of.
+    /// The message that it carries.
     pub message: Message,
 }
 
@@ -75,6 +79,11 @@ impl Template {
     }
 }
 
+/// The body of a batch of messages, a line for each: a form, into which Sigfox moves the query `?batch={batch}`.
+pub fn batch_body(lines: &str) -> String {
+    form_urlencoded::Serializer::new(String::new()).append_pair("batch", lines).finish()
+}
+
 /// The variables of DATA, UPLINK (<https://support.sigfox.com/docs/uplink>).
 fn variables(message: &Message) -> [(&'static str, String); 4] {
     let Message { device, time, data, sequence } = message;
@@ -87,7 +96,7 @@ fn variables(message: &Message) -> [(&'static str, String); 4] {
 }
 
 impl Callback {
-    /// How it is listed once it could not be delivered. Here times are in milliseconds.
+    /// The item of the list of undelivered callbacks. Its time is in milliseconds.
     pub fn item(&self, device_type: &str, status: u16) -> Value {
         let Template { method, url, headers, body } = &self.request;
         let headers: serde_json::Map<_, _> = headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
@@ -105,7 +114,7 @@ impl Callback {
     }
 }
 
-/// What is odd about some items of the list, as Sigfox's own examples have them.
+/// A variant of the items of the list, as in Sigfox's own examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Oddity {
     /// The body is an object, not its text.
@@ -114,18 +123,18 @@ pub enum Oddity {
     Messages,
     /// `device` with an ID for `deviceId`.
     DeviceIsAnObject,
-    /// The template left out everything; only `parameters` tells.
+    /// The template has no variables; only `parameters` has values.
     OnlyParameters,
-    /// Nothing tells but the item itself.
+    /// Neither body nor `parameters` has values; only the item itself does.
     OnlyItself,
 }
 
 impl Oddity {
-    /// Every one.
+    /// Every variant.
     pub const ALL: [Self; 5] =
         [Self::BodyIsAnObject, Self::Messages, Self::DeviceIsAnObject, Self::OnlyParameters, Self::OnlyItself];
 
-    /// An item with it.
+    /// Changes an item to this variant.
     #[must_use]
     pub fn of(self, mut item: Value) -> Value {
         let mut rename = |from: &str, to: &str, change: fn(Value) -> Value| {
