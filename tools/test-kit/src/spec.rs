@@ -1,5 +1,5 @@
-//! What a fleet is: everything that decides what its meters send, and when. With the same spec every meter is the same meter,
-//! whoever asks: the simulator, the audit, a run that is gone on with.
+//! The description of a fleet: everything that decides what its meters send, and when. The same spec gives the same meters, to
+//! the load tool, to the audit, and to a run that is resumed.
 
 use pulsegate_model::at::At;
 use serde::{Deserialize, Serialize};
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 /// A fleet. In a run's directory as `run.json`, under `spec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// Everything that is left to chance follows from this.
+    /// The seed of all random values.
     pub seed: u64,
-    /// How many meters.
+    /// The number of meters.
     pub devices: u32,
-    /// Which part of them is on Sigfox, from 0 to 1; the others are on NB-IoT.
+    /// The share of meters on Sigfox, from 0 to 1; the others are on NB-IoT.
     pub sigfox_share: f64,
-    /// What the meters are, of each network: a profile and its weight among those of that network.
+    /// The profiles of the meters, each with its weight among those of its network.
     pub mix: Vec<Weighted>,
     /// Virtual time at which hour 0 begins.
     pub start: At,
-    /// Virtual hours that the fleet lives; a fraction is a part of the last one.
+    /// The length in virtual hours; a fraction is a part of the last hour.
     pub hours: f64,
-    /// Virtual seconds in a second.
+    /// Virtual seconds per real second.
     pub speed_up: f64,
     /// When in its hour a meter sends.
     pub arrival: Arrival,
-    /// By how many seconds a day a meter's clock is off at most, either way, from the start on. Sigfox meters have none.
+    /// The largest drift of a meter's clock, fast or slow, in seconds a day. Sigfox meters have no clock.
     pub clock_drift: f64,
-    /// Part of the meters whose counter is about to start again at zero, from 0 to 1. One whose width is known does so within its
-    /// first day, if it counts anything then; the others have no width that they could reach.
+    /// The share of meters whose counter rolls over, from 0 to 1: within the first day, if the meter counts a pulse then. A
+    /// counter without a known width does not roll over.
     pub rollover_share: f64,
-    /// Part of the meters that start again at zero once, as after a new battery or a new meter, right after a session, so that
-    /// nothing is lost; from 0 to 1, and with those above no more than 1. A fleet of one hour has none.
+    /// The share of meters whose counter is reset once, as by a new battery, right after a session, so that no pulse is
+    /// lost; from 0 to 1, and with the share above at most 1. A fleet of one hour has no reset.
     pub reset_share: f64,
 }
 
 impl Spec {
-    /// A fleet of this size that begins then: half of it on Sigfox, all profiles that any bridge takes, for an hour in real time,
-    /// evenly over it.
+    /// A fleet of this size that starts at this time: half on Sigfox, all profiles that every bridge accepts, one hour in real
+    /// time, evenly over the hour.
     pub fn new(start: At, devices: u32) -> Self {
         Self {
             seed: 1,
@@ -62,7 +62,7 @@ pub struct InvalidSpec(pub String);
 /// A profile and its weight in the mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weighted {
-    /// As in `shared/model/profiles.toml`; one that [`crate::meters`] knows how to send.
+    /// As in `shared/model/profiles.toml`; one that [`crate::meters`] can send.
     pub profile: String,
     /// Relative to the others of its network.
     pub weight: u32,

@@ -1,4 +1,4 @@
-//! Datagrams: in the clear with the meter's clock, and sealed. Noise for the bridge, and for the stream behind it.
+//! Datagrams, in the clear and sealed, and invalid ones for the bridge and for the stream behind it.
 
 use fastrand::Rng;
 use pulsegate_model::aggregate::{Aggregator, StreamRecord};
@@ -12,10 +12,10 @@ use super::{Datagram, Fleet, Listener, Reading, moment};
 /// Readings of a meter.
 const SERIES: usize = 4;
 
-/// How well the meters' modems say they hear.
+/// The signal quality that the modems report.
 const SIGNAL: u8 = 3;
 
-/// Adds so many uplinks at least, and what else comes in at the bridge's door.
+/// Adds at least this many uplinks, and the invalid messages of the bridge.
 pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
     let first = 490_154_203_237_518 + rng.u64(..1_000_000);
     let master = MasterKey::default();
@@ -25,7 +25,7 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
         let readings = Reading::series(rng, SERIES);
         let key = (listener == Listener::Sealed).then(|| master.device_key(imei.packed())).flatten();
         for mut reading in readings {
-            // A frame that no codec knows has no clock that the bridge could read: only the envelope dates it.
+            // A frame that no codec knows has no clock that the bridge can read: only the envelope dates it.
             reading.decodable |= key.is_none();
             let frame = reading.frame(key.is_none());
             let head = adeunis_nbiot_head(imei.packed(), SIGNAL, reading.sequence);
@@ -38,7 +38,7 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
                 None => payload.clone(),
             };
             let profile = if listener == Listener::Hourly { "adeunis-pulse4-nbiot-1h" } else { "adeunis-pulse4-nbiot" };
-            // The bridge does not look into an envelope's payload for more than it has to.
+            // The bridge does not read the radio data in an envelope's payload.
             let radio = if key.is_some() { json!({}) } else { json!({"signal_quality": SIGNAL}) };
             fleet.expected.uplink(
                 &reading,
@@ -51,12 +51,12 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
             fleet.datagrams.push(Datagram { at: moment(rng), listener, bytes: bytes.into(), known: true });
         }
     }
-    strangers(fleet, rng);
+    unauthenticated(fleet, rng);
     noise(fleet, rng);
 }
 
-/// What the bridge is to say nothing to.
-fn strangers(fleet: &mut Fleet, rng: &mut Rng) {
+/// Datagrams that the bridge must not answer.
+fn unauthenticated(fleet: &mut Fleet, rng: &mut Rng) {
     let number = rng.u64(..).to_be_bytes();
     let short = number[..5].to_vec();
     let forged = [&[1, 1], number.as_slice(), &[0; 40]].concat();
@@ -66,7 +66,7 @@ fn strangers(fleet: &mut Fleet, rng: &mut Rng) {
     }
 }
 
-/// What somebody else puts into the stream: a record that is no aggregated one, and one with a bad piece in it.
+/// Foreign records in the stream: one that is not aggregated, and one with an invalid user record.
 fn noise(fleet: &mut Fleet, rng: &mut Rng) {
     for _ in 0..2 {
         let plain = format!("noise in the stream, {}", rng.u32(..));

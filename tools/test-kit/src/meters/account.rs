@@ -1,4 +1,4 @@
-//! What has to come out of the sessions at hand: the points, and what was consumed.
+//! The points and the consumption that must result from a set of sessions.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Fleet {
         kind.channels.iter().map(|&(channel, input)| (channel.to_owned(), total(input))).collect()
     }
 
-    /// What the sessions of these hours tell, in order, each once; of hours in which the meter is not due nothing.
+    /// The logs of the sessions of these hours, in order, each once, without hours in which the meter is not due.
     fn told(&self, kind: &Kind, number: u32, hours: &[u32]) -> Vec<(u32, Vec<Log>)> {
         let mut hours: Vec<u32> = hours.iter().copied().filter(|&hour| self.is_due(number, hour)).collect();
         hours.sort_unstable();
@@ -67,9 +67,9 @@ impl Fleet {
     }
 }
 
-/// The pulses that the points of a channel tell, from the first to the last: the differences of their indexes, modulo the
-/// counter's width. Where that is half of all it can count, or more, the counter was put back to zero and the index is what it has
-/// counted since; of a counter whose width nobody knows, wherever the index falls.
+/// The pulses of a channel from its first point to its last: the differences of the indexes, modulo the counter's width. A
+/// difference of half the counter's range or more is a reset, after which the index itself counts. Without a known width every
+/// decrease is a reset.
 pub fn consumption(points: &Points) -> u64 {
     let counted = |pair: &[Point]| {
         let [from, to] = pair else { return 0 };

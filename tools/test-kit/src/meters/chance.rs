@@ -1,11 +1,11 @@
-//! Chance that comes out the same every time: a function of the seed, of what is asked, of the meter and of the hour.
+//! Random values that are the same in every run: a function of the seed, the subject, the meter and the hour.
 //!
-//! A run is gone on with, and audited, by making its meters once more. So what comes out here must never change: a test
-//! pins it, and says so when a new version of `fastrand` has another stream.
+//! Resuming or auditing a run computes its meters again, so these values must never change. A test pins them, and fails if a
+//! new version of `fastrand` has another stream.
 
 use fastrand::Rng;
 
-/// What is left to chance. Each is independent of the others.
+/// The subject of a random value. Values of different subjects are independent.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum About {
     Region = 1,
@@ -21,17 +21,17 @@ pub(super) enum About {
     Radio,
 }
 
-/// Chance in one matter, of one meter and one of its hours; of a fleet, meter and hour are zero.
+/// The random value of a subject, for a meter and an hour; both are zero for a value of the whole fleet.
 pub(super) fn hash(seed: u64, about: About, meter: u32, hour: i64) -> u64 {
     mix(mix(mix(seed ^ about as u64) ^ u64::from(meter)) ^ hour.cast_unsigned())
 }
 
-/// The same, for several numbers.
+/// A generator of several such values.
 pub(super) fn rng(seed: u64, about: About, meter: u32, hour: i64) -> Rng {
     Rng::with_seed(hash(seed, about, meter, hour))
 }
 
-/// From 0 to 1, without 1.
+/// A fraction from 0 to 1, without 1.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
 pub(super) fn fraction(hash: u64) -> f64 {
     const BITS: u32 = f64::MANTISSA_DIGITS;
@@ -39,7 +39,7 @@ pub(super) fn fraction(hash: u64) -> f64 {
 }
 
 /// The step of `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): each bit of
-/// what goes in changes half of those that come out.
+/// the input changes half of the bits of the output.
 pub fn mix(state: u64) -> u64 {
     let state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -58,8 +58,8 @@ mod tests {
         assert_eq!(mix(1_234_567_u64.wrapping_add(0x9E37_79B9_7F4A_7C15)), 3_203_168_211_198_807_973);
     }
 
-    /// If this fails after an update, runs that were begun before it are no longer the same fleet: keep the old version, or
-    /// say so in the changelog.
+    /// If this fails after an update, earlier runs can no longer be resumed or audited: keep the old version, or say so in
+    /// the changelog.
     #[test]
     fn the_stream_is_the_one_that_runs_were_recorded_with() {
         let mut rng = rng(7, About::Hour, 42, -3);

@@ -1,4 +1,4 @@
-//! Whether a spec can be: each that cannot is refused with what is wrong and what would be right.
+//! Checks the limits of a spec. An error names the wrong value and the valid range.
 
 use pulsegate_model::at::At;
 use pulsegate_model::device::Network;
@@ -8,19 +8,19 @@ use super::kinds;
 use super::mix::{Mix, weighed};
 use crate::spec::{InvalidSpec, Spec};
 
-/// Three years. What meters count within, and how far their clocks go astray, is reckoned by this.
+/// Three years. The ranges of counters and clocks are chosen for this.
 const MOST_HOURS: f64 = 26_280.0;
 
-/// Up to here weights are reckoned with exactly.
+/// The largest weight with exact arithmetic.
 pub(super) const MOST_WEIGHT: u32 = 1_000_000;
 
-/// Ten minutes. A clock that is worse would show an hour twice.
+/// Ten minutes a day. With more drift a clock could show an hour twice.
 const MOST_DRIFT: f64 = 600.0;
 
-/// More would be an hour in less than four milliseconds, less an hour in more than a month.
+/// From an hour in more than a month to an hour in four milliseconds.
 const SPEEDS: (f64, f64) = (0.001, 1e6);
 
-/// 2020-01-02: from the day before on a clock counts as set. 2038-01-01: some meters have times of 31 bits.
+/// 2020-01-02: a clock before 2020-01-01 counts as not set. 2038-01-01: some meters have times of 31 bits.
 const FIRST_START: i64 = 1_577_923_200;
 const LAST_END: i64 = 2_145_916_800;
 
@@ -85,12 +85,12 @@ fn check_mix(spec: &Spec) -> Result<(), InvalidSpec> {
     Ok(())
 }
 
-/// A profile that is not known how to send.
+/// The error for a profile that no meter here can send.
 pub(super) fn unknown(profile: &str) -> InvalidSpec {
     wrong(format!("no meter is known of the profile {profile:?} (profiles: {})", kinds::names()))
 }
 
-// NaN is within nothing.
+// NaN is in no range.
 fn within(what: &str, value: f64, least: f64, most: f64) -> Result<(), InvalidSpec> {
     if (least..=most).contains(&value) {
         Ok(())

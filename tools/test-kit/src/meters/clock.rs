@@ -1,5 +1,5 @@
-//! The meters' clocks. One that is on NB-IoT dates its own uplinks, and runs fast or slow at a rate of its own; a Sigfox meter has
-//! none, and the network dates it.
+//! The meters' clocks. A meter on NB-IoT dates its own uplinks, with a clock that runs fast or slow at its own rate. A Sigfox
+//! meter has no clock; the network dates its uplinks.
 
 use pulsegate_model::at::At;
 use pulsegate_model::device::Network;
@@ -16,7 +16,7 @@ const SECOND_A_DAY: f64 = 1e9 / 86_400.0;
 const PARTS: i64 = 1_000_000_000;
 
 impl Fleet {
-    /// The time in the key of a session's uplink; of the hours before the start, of one that would have been.
+    /// The time in the key of a session's uplink, also for hours before the start.
     pub(super) fn at(&self, network: Network, number: u32, hour: i64, position: usize) -> At {
         let due = self.order.time(number, hour);
         let sent = due + APART * i64::try_from(position).unwrap_or(0);
@@ -27,20 +27,20 @@ impl Fleet {
         self.moment(shown.div_euclid(1_000))
     }
 
-    /// So many seconds after the start.
+    /// This many seconds after the start.
     pub(super) fn moment(&self, seconds: i64) -> At {
-        // A checked spec is far from either end of what can be held.
+        // A checked spec is far from both ends of the range of `At`.
         At::from_unix(self.spec.start.unix() + seconds).unwrap_or(At::EPOCH)
     }
 
     /// The only hour whose session may have an uplink with this time in its key.
     pub(super) fn hour_near(&self, network: Network, number: u32, at: At) -> i64 {
-        /// Of what was cut off, and of the rate's own rounding.
+        /// Milliseconds: the seconds' rounding and that of the rate.
         const TOLERANCE: i64 = 2_000;
         let shown = (at.unix() - self.spec.start.unix()).saturating_mul(1_000);
         let sent = match network {
             Network::Sigfox => shown,
-            // Divided, not taken off: at 600 s a day that would be wrong by a second within six hours.
+            // A division, because a subtraction would be off by a second within six hours at 600 s a day.
             Network::Nbiot => {
                 let shown = i128::from(shown) * i128::from(PARTS) / i128::from(PARTS + self.rate(number));
                 i64::try_from(shown).unwrap_or(i64::MAX)
@@ -50,7 +50,7 @@ impl Fleet {
         sent.saturating_add(TOLERANCE).saturating_sub(after).div_euclid(super::order::HOUR.cast_signed())
     }
 
-    /// How much a meter's clock goes ahead, in parts of 10^9.
+    /// How much a meter's clock runs fast, in parts of 10^9.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

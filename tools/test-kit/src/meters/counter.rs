@@ -1,32 +1,32 @@
-//! The counters: what they show of what was counted. Most go on from what they had when the fleet began; some are about to start
-//! again at zero by their width, and some are put back to zero.
+//! The counters: the indexes that they show for a count. Most continue from their index at the start of the fleet; some roll
+//! over, and some are reset.
 
 use super::Fleet;
 use super::chance::{About, fraction, hash};
 use super::input::Input;
 use super::kinds::Kind;
 
-/// Where counters stand that are not about to start again: some years of a household's water. The first, put back to
-/// zero, does not get there again within the longest time that a fleet lives; and none comes near to half of 24 bits, so
-/// that a counter that was put back is told from one that rolled over.
+/// The range of indexes at the start, but for counters that roll over: some years of a household's water. After a reset no
+/// counter reaches `LEAST` again within the longest fleet, and none comes near half of 24 bits, so that a reset differs from
+/// a roll-over.
 const LEAST: u64 = 3_000_000;
 const MOST: u64 = 6_000_000;
 
-/// Within so many hours a counter that is about to start again does so.
+/// A counter that rolls over does so within this many hours.
 const ROLLS_WITHIN: u32 = 24;
 
-/// What becomes of a meter's counters.
+/// What happens to a meter's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// They go on.
+    /// They count on.
     GoesOn,
-    /// They start again at zero, having reached their width.
+    /// They reach their width and start again at zero.
     RollsOver,
-    /// They are put back to zero, right after the session of this hour.
+    /// They are reset to zero right after the session of this hour.
     StartsAgain { after: u32 },
 }
 
-/// What a meter's counters show, of what it has counted.
+/// The state of a meter's counters: their indexes at a count of zero, and their width.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counter {
     a: i64,
@@ -35,7 +35,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// An index, with this much counted since the start (below zero: so much before).
+    /// The index at this count since the start, which is negative before the start.
     pub(super) fn index(self, input: Input, counted: i64) -> u64 {
         let base = match input {
             Input::A => self.a,
@@ -46,7 +46,7 @@ impl Counter {
 }
 
 impl Fleet {
-    /// What becomes of a meter's counters.
+    /// What happens to a meter's counters.
     pub(super) fn fate(&self, kind: &Kind, number: u32) -> Fate {
         let drawn = fraction(hash(self.spec.seed, About::Fate, number, 0));
         if drawn < self.spec.rollover_share {
@@ -60,7 +60,7 @@ impl Fleet {
         Fate::GoesOn
     }
 
-    /// A meter's counters in an hour up to whose session it has counted so much.
+    /// A meter's counters in an hour, with the count up to its session.
     pub(super) fn counter(&self, kind: &Kind, number: u32, hour: u32, counted: i64) -> Counter {
         let bits = kind.counter_bits.map_or(u64::BITS, u32::from);
         let drawn = hash(self.spec.seed, About::Start, number, 0);
@@ -80,7 +80,7 @@ impl Fleet {
         }
     }
 
-    /// What was counted up to an earlier hour, from whichever side is nearer.
+    /// The count up to an earlier hour, computed from the nearer end.
     fn counted_until(&self, number: u32, earlier: u32, hour: u32, counted: i64) -> i64 {
         if earlier < hour - earlier {
             self.counted(number, earlier).cast_signed()
@@ -89,7 +89,7 @@ impl Fleet {
         }
     }
 
-    /// What is counted up to the first session and to the last one of the first day.
+    /// The counts up to the first and to the last session of the first day.
     fn first_day(&self, number: u32) -> [i64; 2] {
         let hours = self.hours().min(ROLLS_WITHIN);
         let due = (0..hours).filter(|&hour| hour == 0 || self.is_due(number, hour));
@@ -99,8 +99,8 @@ impl Fleet {
     }
 }
 
-/// What to begin with so that a counter gets full between the first session and the last one; where nothing is counted in
-/// between, before the first one.
+/// The index at the start with which a counter rolls over between the first session and the last one; before the first one, if
+/// nothing is counted in between.
 fn before_full(first: i64, last: i64, bits: u32, drawn: u64) -> i64 {
     let full = 1_i64 << bits;
     let within = |count: i64| (drawn % count.max(1).cast_unsigned()).cast_signed();

@@ -1,4 +1,4 @@
-//! What a Sigfox meter sends once a day besides its counts: that it is alive, and, where water always runs, an alarm.
+//! The daily frames of a Sigfox meter: a keep-alive, and an alarm if there is a leak.
 
 use pulsegate_model::device::Network;
 
@@ -22,7 +22,7 @@ pub(super) enum Daily {
 }
 
 impl Fleet {
-    /// What a session has of them, in order.
+    /// The daily frames of a session, in order.
     pub(super) fn daily(&self, kind: &Kind, number: u32, hour: u32) -> &'static [Daily] {
         let of_day = u64::from(hour) % DAY;
         match self.daily_hours(number) {
@@ -33,7 +33,7 @@ impl Fleet {
         }
     }
 
-    /// How many of them a Sigfox meter has sent before an hour.
+    /// The number of daily frames that a Sigfox meter has sent before an hour.
     pub(super) fn daily_before(&self, number: u32, hour: u64) -> u64 {
         let days = |of_day: u64| (hour + DAY - 1 - of_day) / DAY;
         let (keep_alive, alarm) = self.daily_hours(number);
@@ -50,7 +50,7 @@ impl Fleet {
         }
     }
 
-    /// What both inputs counted in each of the last hours.
+    /// The counts of both inputs in each of the last hours.
     fn flows(&self, report: &Report, number: u32, hour: u32, hours: u64) -> Vec<[u16; 2]> {
         let mut counted = report.logs.first().map_or(0, |log| log.counted);
         let hours = (0..hours.cast_signed()).map(|back| i64::from(hour) - back);
@@ -63,7 +63,7 @@ impl Fleet {
         hours.map(flow).collect()
     }
 
-    /// At which hours of the fleet's days a meter sends them.
+    /// The hours of the day at which a meter sends keep-alive and alarm.
     fn daily_hours(&self, number: u32) -> (u64, Option<u64>) {
         let keep_alive = (hash(self.spec.seed, About::Sequence, number, 0) >> 32) % DAY;
         let leaks = Home::of(self.spec.seed, number).leak > 0;

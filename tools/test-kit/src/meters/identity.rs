@@ -1,6 +1,6 @@
-//! What the meters are called: device IDs that follow from the number, and back.
+//! Device IDs: computed from a meter's number, and back.
 //!
-//! A seed has a region of its own among the IDs, so that the fleets of two seeds hardly ever meet in one table.
+//! A seed selects a region of IDs, so that the fleets of two seeds rarely overlap in one table.
 
 use pulsegate_model::device::{DeviceId, Imei, Network, Serial, SigfoxId};
 
@@ -8,10 +8,10 @@ use super::Transport;
 use super::chance::{About, hash};
 use super::kinds::Kind;
 
-/// As many meters as a fleet can have.
+/// The most meters of a fleet.
 pub(super) const MOST: u32 = 100_000_000;
 
-/// So many regions fit into the 32 bits of a Sigfox ID, behind [`FIRST_SIGFOX`].
+/// The number of regions that fit into the 32 bits of a Sigfox ID from [`FIRST_SIGFOX`] on.
 const REGIONS: u64 = 40;
 
 /// The first ID of each kind. An IMEI is one without its check digit; 35 is the first of a type allocation code from the GSMA's
@@ -20,7 +20,7 @@ const FIRST_SIGFOX: u64 = 0x1000_0000;
 const FIRST_IMEI: u64 = 35_000_000_000_000;
 const FIRST_SERIAL: u64 = 0x282C_0000_0000;
 
-/// Where a fleet's IDs begin.
+/// The first ID of a fleet, relative to the first of each kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identities {
     region: u64,
@@ -31,7 +31,7 @@ impl Identities {
         Self { region: hash(seed, About::Region, 0, 0) % REGIONS * u64::from(MOST) }
     }
 
-    /// What a meter of that kind and number is called.
+    /// The device ID of a meter of this kind and number.
     pub(super) fn device(self, kind: &Kind, number: u32) -> DeviceId {
         let nth = self.region + u64::from(number);
         match (kind.network(), kind.transport) {
@@ -41,12 +41,12 @@ impl Identities {
         }
     }
 
-    /// The modem that a meter of that number has, or would have.
+    /// The modem of a meter, if it has one.
     pub(super) fn modem(self, number: u32) -> Imei {
         imei(self.region + u64::from(number))
     }
 
-    /// The only number whose meter can be called so.
+    /// The only number whose meter can have this device ID.
     pub(super) fn number(self, device: &DeviceId) -> Option<u32> {
         let nth = match device {
             DeviceId::Sigfox(id) => u64::from(id.number()).checked_sub(FIRST_SIGFOX),

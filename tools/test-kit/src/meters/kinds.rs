@@ -1,5 +1,4 @@
-//! What the meters are: profiles of `shared/model/profiles.toml`, each with how its devices send, what of their log they tell, and in which
-//! frames.
+//! The kinds of meters: profiles of `shared/model/profiles.toml`, each with its transport, its logs and its frames.
 
 use pulsegate_model::device::Network;
 
@@ -7,36 +6,36 @@ use super::Transport;
 use super::frames::{Report, adeunis, dragino, efento, senml};
 use super::input::Input;
 
-/// A profile that is known how to send.
+/// A profile that a meter here can send.
 #[derive(Debug)]
 pub(super) struct Kind {
     /// As in `shared/model/profiles.toml`.
     pub(super) profile: &'static str,
     pub(super) transport: Transport,
-    /// After so many bits its counters start again at zero, if the codec or the profile says so.
+    /// The width of its counters in bits, if codec or profile have it.
     pub(super) counter_bits: Option<u8>,
-    /// What of its log a session tells.
+    /// The part of its log that a session sends.
     pub(super) logs: Logs,
-    /// The channels that it tells, as the codec names them.
+    /// Its channels, as the codec names them.
     pub(super) channels: &'static [(&'static str, Input)],
-    /// Uplinks of a session, but for those that come once a day.
+    /// Uplinks of a session, without the daily ones.
     pub(super) uplinks: u32,
-    /// Writes their payloads, in their order.
+    /// Writes their payloads, in order.
     pub(super) write: fn(&Report) -> Vec<Vec<u8>>,
-    /// In the default mix.
+    /// The weight in the default mix.
     pub(super) weight: u32,
 }
 
-/// What a session tells of the meter's log.
+/// The part of a meter's log that a session sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Logs {
-    /// What is counted now.
+    /// The index now.
     Now,
-    /// That, and of so many hours before, dated by the profile's log period.
+    /// The index now and those of this many hours before, dated by the profile's log period.
     Hourly(u8),
-    /// That, and of so many sessions before, each with the time it had by the meter's clock.
+    /// The index now and those of this many sessions before, each with its time by the meter's clock.
     Sessions(u8),
-    /// So many logs since the last session, evenly apart, the last of them of now.
+    /// This many indexes since the last session, evenly spaced, the last of them now.
     Parts(u8),
 }
 
@@ -45,8 +44,8 @@ const BOTH: &[(&str, Input)] = &[("A", Input::A), ("B", Input::B)];
 /// An Efento logger's channel has the number of its MINOR one.
 const SECOND: &[(&str, Input)] = &[("2", Input::A)];
 
-/// Every one of them. Weights make a fleet of which most send histories, as one would set them up. Efento's loggers are left out: they
-/// want a listener of their own, which not every bridge has.
+/// All kinds. By the weights most meters send histories, as in a usual configuration. Efento's loggers have weight 0: they need
+/// their own listener, which not every bridge has.
 pub(super) static KINDS: [Kind; 11] = [
     sigfox("adeunis-pulse-v4-1h", 12, Logs::Hourly(3), A, adeunis::history),
     sigfox("adeunis-pulse-v4", 4, Logs::Now, BOTH, adeunis::data),
@@ -84,7 +83,7 @@ const fn nbiot(
 }
 
 impl Kind {
-    /// The network that it sends over.
+    /// Its network.
     pub(super) fn network(&self) -> Network {
         match self.transport {
             Transport::Sigfox => Network::Sigfox,
@@ -93,12 +92,12 @@ impl Kind {
     }
 }
 
-/// The one of that profile.
+/// The kind of a profile.
 pub(super) fn find(profile: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.profile == profile)
 }
 
-/// The names of all profiles, for who has named another.
+/// The names of all profiles, for an error message.
 pub(super) fn names() -> String {
     KINDS.each_ref().map(|kind| kind.profile).join(", ")
 }

@@ -5,7 +5,7 @@ use pulsegate_model::device::Network;
 use super::kinds::{self, Kind};
 use crate::spec::Spec;
 
-/// So many of each, mixed as evenly as numbers allow.
+/// The number of meters of each kind, spread evenly over the fleet.
 #[derive(Debug)]
 pub(super) struct Mix {
     devices: u64,
@@ -14,7 +14,7 @@ pub(super) struct Mix {
 }
 
 impl Mix {
-    /// Of a spec that has been checked.
+    /// The mix of a checked spec.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share from 0 to 1")]
     pub(super) fn new(spec: &Spec) -> Self {
         let sigfox = (f64::from(spec.devices) * spec.sigfox_share).round() as u64;
@@ -23,7 +23,7 @@ impl Mix {
         Self { devices, sigfox, kinds: [of(Network::Sigfox, sigfox), of(Network::Nbiot, devices - sigfox)] }
     }
 
-    /// How many meters a network has.
+    /// The number of meters of a network.
     pub(super) fn on(&self, network: Network) -> u64 {
         match network {
             Network::Sigfox => self.sigfox,
@@ -31,7 +31,7 @@ impl Mix {
         }
     }
 
-    /// What a meter is.
+    /// The kind of a meter.
     pub(super) fn kind(&self, number: u32) -> &'static Kind {
         let (is_sigfox, mut place) = split(number.into(), self.sigfox, self.devices);
         let [sigfox, nbiot] = &self.kinds;
@@ -44,12 +44,12 @@ impl Mix {
             }
             (place, left) = (next, left - count);
         }
-        // All counts together are those of the network, so this is a number beyond the fleet's.
+        // The counts add up to the network's, so only a number beyond the fleet gets here.
         kinds.last().map_or(&kinds::KINDS[0], |(kind, _)| kind)
     }
 }
 
-/// Whether the place is one of the `count` ones that are spread evenly over `all`, and which of them, or which of the others.
+/// Whether the place is one of the `count` that are spread evenly over `all`, and its position among those or among the others.
 fn split(place: u64, count: u64, all: u64) -> (bool, u64) {
     let before = |place: u64| place * count / all.max(1);
     let chosen = before(place);
@@ -62,8 +62,8 @@ pub(super) fn weighed(spec: &Spec, network: Network) -> Vec<(&'static Kind, u32)
     kinds.filter(|(kind, weight)| kind.network() == network && *weight > 0).collect()
 }
 
-/// So many of each that they are `all` together: the weights' parts, cut to whole meters, and one more for those that lost most
-/// by that.
+/// The counts of each kind, `all` together: the shares of the weights, rounded down, and one more for those with the largest
+/// remainders.
 fn counts(weights: &[(&'static Kind, u32)], all: u64) -> Vec<(&'static Kind, u64)> {
     let sum: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
     let part = |weight: u32| all * u64::from(weight);

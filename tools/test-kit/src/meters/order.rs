@@ -1,4 +1,4 @@
-//! In which order the meters are due in an hour, and when.
+//! The order in which the meters are due in an hour, and when.
 
 use super::chance::{About, hash};
 use crate::spec::{Arrival, Spec};
@@ -6,17 +6,17 @@ use crate::spec::{Arrival, Spec};
 /// An hour in milliseconds.
 pub(super) const HOUR: u64 = 3_600_000;
 
-/// The same, to reckon with parts of it.
+/// The same as a floating-point number.
 const HOUR_MS: f64 = 3_600_000.0;
 
-/// Within so many milliseconds all send that send at the top of the hour.
+/// Milliseconds in which all meters send with [`Arrival::TopOfHour`].
 const TOP: u64 = 60_000;
 
-/// By so many milliseconds a meter is late at most.
+/// The largest delay with [`Arrival::Jitter`], in milliseconds.
 const JITTER: u64 = 300_000;
 
-/// Meters by their place in the hour: `number = (place * step + shift) mod count`, with a step that has no divisor in common with
-/// the count. So each has one place, in every hour the same, and neighbours in time are far apart in number.
+/// The places of the meters in the hour: `number = (place * step + shift) mod count`, with a step that is coprime to the count.
+/// So each meter has one place, the same in every hour, and neighbours in time are far apart in number.
 #[derive(Debug)]
 pub(super) struct Order {
     seed: u64,
@@ -26,16 +26,16 @@ pub(super) struct Order {
     /// `step * back` is 1, modulo the count.
     back: u64,
     shift: u64,
-    /// When the fleet ends, in milliseconds.
+    /// The end of the fleet, in milliseconds.
     end: u64,
 }
 
 impl Order {
-    /// Of a spec that has been checked.
+    /// The order of a checked spec.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "hours are positive, and few enough")]
     pub(super) fn new(spec: &Spec) -> Self {
         let count = u64::from(spec.devices);
-        // As far apart as neighbours can be, whatever the count: the golden section.
+        // The golden section spreads neighbours well for every count.
         let mut step = count * 618_033_989 / 1_000_000_000;
         while gcd(step, count) != 1 {
             step += 1;
@@ -51,19 +51,19 @@ impl Order {
         }
     }
 
-    /// How many hours there are, the last of which may be cut short.
+    /// The number of hours, of which the last may be incomplete.
     pub(super) fn hours(&self) -> u32 {
         self.end.div_ceil(HOUR).try_into().unwrap_or(u32::MAX)
     }
 
-    /// How many meters are due in an hour.
+    /// The number of meters that are due in an hour.
     pub(super) fn sessions(&self, hour: u32) -> u32 {
         let left = self.end.saturating_sub(u64::from(hour) * HOUR);
         let due = (left * self.count).div_ceil(self.span()).min(self.count);
         due.try_into().unwrap_or(u32::MAX)
     }
 
-    /// The nth to be due in an hour, if so many are.
+    /// The nth meter that is due in an hour, and when; `None` after the last.
     pub(super) fn due(&self, hour: u32, n: u32) -> Option<(u32, u64)> {
         (n < self.sessions(hour)).then(|| {
             let number = ((u64::from(n) * self.step + self.shift) % self.count).try_into().unwrap_or(u32::MAX);
@@ -76,13 +76,13 @@ impl Order {
         self.place(number) < self.sessions(hour).into()
     }
 
-    /// When a meter is due in an hour, in milliseconds since the start. Hours before it are below zero.
+    /// When a meter is due in an hour, in milliseconds since the start; negative for hours before it.
     pub(super) fn time(&self, number: u32, hour: i64) -> i64 {
         let after = self.after_the_hour(number) + self.jitter(number, hour);
         hour * HOUR.cast_signed() + after.cast_signed()
     }
 
-    /// How long after the beginning of an hour a meter is due at the earliest, in milliseconds.
+    /// The earliest time in an hour at which a meter is due, in milliseconds.
     pub(super) fn after_the_hour(&self, number: u32) -> u64 {
         self.offset(self.place(number))
     }
@@ -114,7 +114,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The number whose product with `step` is 1, modulo `count`, with which it has no divisor in common (Euclid's extended algorithm).
+/// The inverse of `step` modulo `count`, which are coprime (Euclid's extended algorithm).
 fn inverse(step: u64, count: u64) -> u64 {
     let modulus = count.cast_signed();
     let (mut r, mut next_r) = (modulus, step.cast_signed());

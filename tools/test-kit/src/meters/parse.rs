@@ -1,20 +1,20 @@
-//! A mix of profiles, as it is written on a command line.
+//! Parses a mix of profiles from a command line.
 
 use super::check::{MOST_WEIGHT, unknown, wrong};
 use super::kinds::{self, KINDS};
 use crate::spec::{InvalidSpec, Spec, Weighted};
 
 impl Spec {
-    /// The profiles of a fleet of which nothing else is said.
+    /// The default mix.
     pub fn default_mix() -> Vec<Weighted> {
         let common = KINDS.iter().filter(|kind| kind.weight > 0);
         common.map(|kind| Weighted { profile: kind.profile.to_owned(), weight: kind.weight }).collect()
     }
 
-    /// Reads a mix: `adeunis-pulse-v4-1h=6,adeunis-pulse-v2-10min=1`. A profile without a weight has 1.
+    /// Parses a mix: `adeunis-pulse-v4-1h=6,adeunis-pulse-v2-10min=1`. A profile without a weight has 1.
     ///
     /// # Errors
-    /// [`InvalidSpec`], naming the part that is wrong; of a profile that is not known, those that are.
+    /// [`InvalidSpec`], naming the wrong part; for an unknown profile also the known ones.
     pub fn parse_mix(text: &str) -> Result<Vec<Weighted>, InvalidSpec> {
         text.split(',').map(|part| weighted(part.trim())).collect()
     }

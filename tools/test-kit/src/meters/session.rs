@@ -1,4 +1,4 @@
-//! What a meter tells in a session, and under which keys.
+//! The uplinks of a session, and their keys.
 
 use pulsegate_model::at::At;
 use pulsegate_model::device::Network;
@@ -11,10 +11,10 @@ use super::input::Input;
 use super::kinds::{Kind, Logs};
 use super::{Fleet, Meter, Session, Transport, Uplink};
 
-/// Sigfox counts uplinks with twelve bits.
+/// Sigfox numbers uplinks with twelve bits.
 const SIGFOX_SEQUENCES: u64 = 1 << 12;
 
-/// Of as many meters one has a battery that is nearly empty.
+/// One meter in this many has a low battery.
 const BATTERIES: u64 = 100;
 
 impl Fleet {
@@ -52,7 +52,7 @@ impl Fleet {
         }
     }
 
-    /// What of its log a meter tells in a session, the newest first.
+    /// The logs that a meter sends in a session, the newest first.
     pub(super) fn logs(&self, kind: &Kind, number: u32, hour: u32, counted: i64) -> Vec<Log> {
         let shown = self.counter(kind, number, hour, counted);
         let log =
@@ -78,8 +78,8 @@ impl Fleet {
         }
     }
 
-    /// This hour and so many before it, with how far back they are and what was counted until then. Who has been put back to zero
-    /// has no log of before.
+    /// This hour and this many before it, each with its distance and the count until then. After a reset a meter has no
+    /// logs from before.
     fn hours_back(
         &self,
         kind: &Kind,
@@ -102,7 +102,7 @@ impl Fleet {
             .take_while(move |&(_, hour, _)| hour >= first)
     }
 
-    /// The number in the key of a session's uplink; `None` where it follows from the bytes.
+    /// The sequence in the key of a session's uplink; `None` if it is a checksum of the payload.
     pub(super) fn sequence(&self, kind: &Kind, number: u32, hour: u32, position: usize) -> Option<u32> {
         let first = hash(self.spec.seed, About::Sequence, number, 0);
         let hour = u64::from(hour);
@@ -116,7 +116,7 @@ impl Fleet {
         }
     }
 
-    /// How many uplinks a session has.
+    /// The number of uplinks of a session.
     pub(super) fn uplinks(&self, kind: &Kind, number: u32, hour: u32) -> usize {
         kind.uplinks as usize + self.daily(kind, number, hour).len()
     }

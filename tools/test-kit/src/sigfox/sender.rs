@@ -45,7 +45,8 @@ impl Sent {
 /// Sends the callback of each message until it is delivered or has had its last repetition. Yields outcomes in the order in
 /// which they are final.
 pub fn send(template: &Template, messages: &[Message], pace: Pace) -> impl Stream<Item = Sent> + use<> {
-    let agent: Agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIMEOUT)).build().into();
+    let agent: Agent =
+        Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_TIMEOUT)).build().into();
     let at_once = Arc::new(Semaphore::new(pace.at_once));
     let callbacks = messages.iter().map(|message| template.callback(message));
     callbacks

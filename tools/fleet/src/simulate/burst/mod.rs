@@ -15,10 +15,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bridge_load::child::{Bridge, Child};
-use test_kit::sealed::master_keys;
+use clap::{Parser, ValueEnum as _};
 use test_kit::kinesis::StandIn;
 use test_kit::kinesis::fault::Fault;
-use clap::{Parser, ValueEnum as _};
+use test_kit::sealed::master_keys;
 
 use super::begin::Begin;
 use super::connect::{Connections, link};

@@ -16,7 +16,7 @@
 //! +------+--------+--------+----------------+----------------+----------------+----------------+
 //! | 0x30 | status | alarms | max flow A     | max flow B     | min flow A     | min flow B     |   once a day
 //! +------+--------+--------+-------+--------+-------+--------+----------------+----------------+
-//! | 0x47 | status | flow A (u16)   | flow B (u16)   |   an alarm: more flows than a limit allows, in pulses per hour
+//! | 0x47 | status | flow A (u16)   | flow B (u16)   |   an alarm: flows above a limit, in pulses per hour
 //! +------+--------+----------------+----------------+
 //! ```
 //!
@@ -32,7 +32,7 @@ const LOW_BATTERY: u8 = 1 << 1;
 const CLOCK: u8 = 1 << 2;
 const LEAK_A: u8 = 1 << 4;
 
-/// 2013-01-01T00:00:00Z, where the devices' clock starts.
+/// 2013-01-01T00:00:00Z, the epoch of the devices' clock.
 const CLOCK_EPOCH: i64 = 1_356_998_400;
 
 /// 0x46: both counters.
@@ -40,17 +40,17 @@ pub(in crate::meters) fn data(report: &Report) -> Vec<Vec<u8>> {
     vec![data_frame(report, 0)]
 }
 
-/// 0x5A: the counter of channel A, with what was counted from log to log.
+/// 0x5A: the counter of channel A, with the steps between logs.
 pub(in crate::meters) fn history(report: &Report) -> Vec<Vec<u8>> {
     vec![history_frame(report, 0)]
 }
 
-/// 0x46 of an NB-IoT meter whose time stamp is switched on.
+/// 0x46 of an NB-IoT meter with time stamps.
 pub(in crate::meters) fn nbiot_data(report: &Report) -> Vec<Vec<u8>> {
     vec![with_head_and_clock(report, &data_frame(report, CLOCK))]
 }
 
-/// 0x5A of an NB-IoT meter whose time stamp is switched on.
+/// 0x5A of an NB-IoT meter with time stamps.
 pub(in crate::meters) fn nbiot_history(report: &Report) -> Vec<Vec<u8>> {
     vec![with_head_and_clock(report, &history_frame(report, CLOCK))]
 }
@@ -68,7 +68,7 @@ pub(in crate::meters) fn series(report: &Report) -> Vec<Vec<u8>> {
     std::iter::once(begin).chain(go_on).collect()
 }
 
-/// 0x30: the most and the least of the flows of a day, and what has been alarming.
+/// 0x30: the largest and the smallest flow of a day, and the alarms.
 pub(in crate::meters) fn keep_alive(report: &Report, place: usize, flows: &[[u16; 2]]) -> Vec<u8> {
     let of = |input: usize| flows.iter().map(move |flow| flow[input]);
     let [max_a, max_b] = [0, 1].map(|input| of(input).max().unwrap_or(0));
@@ -78,7 +78,7 @@ pub(in crate::meters) fn keep_alive(report: &Report, place: usize, flows: &[[u16
     frame
 }
 
-/// 0x47: the flows that a limit does not allow.
+/// 0x47: the flows that exceed a limit.
 pub(in crate::meters) fn flow_alarm(report: &Report, place: usize, now: [u16; 2]) -> Vec<u8> {
     let mut frame = vec![0x47, status(report, place)];
     frame.extend(now.into_iter().flat_map(u16::to_be_bytes));
@@ -116,13 +116,13 @@ fn indexes(log: &Log) -> Vec<u8> {
     [low32(log.a).to_be_bytes(), low32(log.b).to_be_bytes()].concat()
 }
 
-/// What was counted from one log to the next.
+/// The pulses between two logs.
 fn step(pair: &[Log], input: Input) -> u16 {
     let counted = |nth: usize| pair.get(nth).map_or(0, |log| input.of(log.counted));
     u16::try_from(counted(1) - counted(0)).unwrap_or(u16::MAX)
 }
 
-/// Of the frame at this place in its session.
+/// The status of the frame at this position in its session.
 fn status(report: &Report, place: usize) -> u8 {
     let [.., count] = report.sequence.wrapping_add(u32::try_from(place).unwrap_or(0)).to_be_bytes();
     count << 5 | if report.low_battery { LOW_BATTERY } else { 0 }

@@ -14,22 +14,21 @@
 //!        of a CPN01-NB: contact (1), pulses (3), last open minutes (3), time (4)
 //! ```
 //!
-//! Records are the log, the newest first; places of it that nothing was written to yet hold zeros. Times are seconds since 1970.
-//! An alarm of 1 says that water runs on and on.
+//! Records are the log, the newest first; unused records are zeros. Times are seconds since 1970. An alarm of 1 is a leak.
 //!
 //! Sources: <https://github.com/dragino/dragino-end-node-decoder>, `Datacake-Dragino_NB/`, commit e81cc58;
 //! <https://wiki.dragino.com>, manuals of CPN01-NB and SW3L-NB.
 
 use super::{Report, low32};
 
-/// As many records follow the head as the devices are set to send.
+/// The number of records behind the head, a setting of the device.
 const RECORDS: usize = 8;
 
 /// Firmware 1.2.1 of either model. The high byte is the model, by the decoders' frames.
 const SW3L: [u8; 2] = [1, 121];
 const CPN01: [u8; 2] = [0, 121];
 
-/// In what counts pulses; of the calculate flag, a class that users give their meters.
+/// The mode that counts pulses; of the calculate flag, a class that users give their meters.
 const MODE: u8 = 1;
 
 /// A flow sensor's frame.

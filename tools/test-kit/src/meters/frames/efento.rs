@@ -32,10 +32,10 @@ use super::{Log, Report};
 const MINOR: i32 = 24;
 const MAJOR: i32 = 25;
 
-/// What a MAJOR channel counts by.
+/// The unit of a MAJOR channel, in pulses.
 const PER_MAJOR: u64 = 100;
 
-/// Seconds: samples are as far apart as this times a factor.
+/// Seconds. The interval between samples is this times a factor.
 const PERIOD_BASE: u32 = 60;
 
 const HOUR: u32 = 3_600;
@@ -96,7 +96,7 @@ pub(in crate::meters) fn measurements(report: &Report) -> Vec<Vec<u8>> {
     vec![message.encode_to_vec()]
 }
 
-/// What stands in for the number that these messages do not have: CRC-32 of path and message, as `docs/connect-nbiot.md` says.
+/// The sequence of a message, which has no number of its own: the CRC-32 of path and message (`docs/connect-nbiot.md`).
 pub(in crate::meters) fn sequence(payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(b"m");

@@ -5,7 +5,7 @@
 //!  {"n": "A", "t": -3600, "v": 1230}, ..., {"n": "battery", "u": "V", "v": 3.61}, {"n": "leak:A", "vb": true}]
 //! ```
 //!
-//! `docs/connect-nbiot.md` has what such a meter sends.
+//! `docs/connect-nbiot.md` describes what such a meter sends.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::Report;
 
-/// A record. Fields are in the order in which CBOR has their labels.
+/// A record, with its fields in the order of their CBOR labels.
 #[derive(Debug, Default, Serialize)]
 struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ enum Number {
 
 /// A pack in JSON.
 pub(in crate::meters) fn json(report: &Report) -> Vec<Vec<u8>> {
-    // Plain fields and no map with keys that are none: there is nothing that could not be written.
+    // Cannot fail: plain fields, and no map with keys that are not strings.
     vec![serde_json::to_vec(&records(report)).unwrap_or_default()]
 }
 
@@ -51,7 +51,7 @@ pub(in crate::meters) fn json(report: &Report) -> Vec<Vec<u8>> {
 pub(in crate::meters) fn cbor(report: &Report) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(vec![]);
     let written = write(&mut encoder, &records(report));
-    debug_assert!(written.is_ok(), "writing to memory fails for nobody");
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
     vec![encoder.into_writer()]
 }
 

@@ -1,11 +1,11 @@
-//! What meters send besides their counts, as the codecs read it.
+//! Keep-alives and alarms, as the codecs decode them.
 
 use pulsegate_model::codec::Flag;
 
 use super::super::home::Home;
 use super::*;
 
-/// What the table of pulses has of a meter's first two days.
+/// The items of the pulse table of a meter's first two days.
 fn two_days(fleet: &Fleet, number: u32) -> Vec<(u32, PulseItem)> {
     let meter = fleet.meter(number);
     let of = |hour: u32| uplinks(fleet, number, &[hour]).into_iter().map(move |uplink| (hour, uplink));
@@ -48,7 +48,7 @@ fn where_water_always_runs_the_meter_says_so_and_others_do_not() {
             let leak = [Flag::Leak.into(), Flag::Leak.on(Channel::A)];
             two_days(&fleet, number).iter().any(|(_, item)| leak.iter().any(|leak| item.flags.contains(leak)))
         };
-        // PULSE over NB-IoT says it in frames that these meters do not send.
+        // PULSE over NB-IoT has it in frames that these meters do not send.
         let says_so = !kind.profile.starts_with("adeunis-pulse4");
         assert_eq!((flagged(leaking), flagged(tight)), (says_so, false), "{}", kind.profile);
         let alarms = hours(&two_days(&fleet, leaking), "0x47");

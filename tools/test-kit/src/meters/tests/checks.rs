@@ -1,4 +1,4 @@
-//! What a spec cannot be, and how a mix is written.
+//! The limits of a spec, and the parser of a mix.
 
 use super::*;
 

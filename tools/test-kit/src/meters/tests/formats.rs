@@ -1,9 +1,9 @@
-//! The frames, byte for byte, and what the codecs find in them.
+//! The frames, byte for byte, and what the codecs decode.
 
 use super::super::frames::{Log, Report};
 use super::*;
 
-/// A meter at 2026-11-20T12:00:00Z, with logs of so many seconds before, by when it had counted so much.
+/// A meter at 2026-11-20T12:00:00Z. A log is seconds before that, and the count then.
 fn report(logs: &[(i64, i64)]) -> Report {
     let now = 1_795_176_000;
     let log = |&(before, counted): &(i64, i64)| Log {

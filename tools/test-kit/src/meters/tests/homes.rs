@@ -1,22 +1,22 @@
-//! That consumption looks like life.
+//! The consumption is realistic.
 
 use super::super::home::Home;
 use super::*;
 
-/// Two weeks from a Monday at midnight on, each meter at the end of the hour that it tells.
+/// Two weeks from a Monday at midnight; each meter sends at the end of the hour that it reports.
 fn fortnight(devices: u32) -> Fleet {
     let start = "2026-11-16T00:00:00Z".parse().unwrap();
     Fleet::new(Spec { start, hours: 336.0, arrival: Arrival::TopOfHour, ..spec(devices) }).unwrap()
 }
 
-/// Litres of the mean meter in each hour of the mean day of those days of the week (0 is Monday).
+/// Mean litres per meter in each hour of these days of the week (0 is Monday).
 fn day(fleet: &Fleet, days: std::ops::Range<u32>) -> [f64; 24] {
     let homes: Vec<u32> = (0..fleet.spec().devices).filter(|&number| Home::of(1, number).leak == 0).collect();
     let mut litres = [0.0; 24];
     let of = |hour: u32| homes.iter().map(|&number| f64::from(fleet.pulses(number, hour))).sum::<f64>();
     for day in [0, 7].into_iter().flat_map(|week| days.clone().map(move |day| week + day)) {
         for hour in 0..24 {
-            // What the session just after an hour tells is of that hour.
+            // The session just after an hour reports that hour.
             litres[hour as usize] += of(day * 24 + hour + 1);
         }
     }
@@ -58,7 +58,7 @@ fn nights_are_quiet_and_there_is_a_peak_in_the_morning_and_one_in_the_evening() 
 fn the_hour_of_the_day_is_that_in_which_it_was_counted_whenever_the_meter_sends() {
     let start = "2026-11-16T00:30:00Z".parse().unwrap();
     let fleet = Fleet::new(Spec { start, hours: 24.0, ..spec(2_000) }).unwrap();
-    // Sessions from 3:30 to 4:30 tell of 2:30 to 4:30, and those from 7:30 to 8:30 of 6:30 to 8:30.
+    // Sessions from 3:30 to 4:30 report 2:30 to 4:30, and those from 7:30 to 8:30 report 6:30 to 8:30.
     let litres = |hour| (0..2_000).map(|number| f64::from(fleet.pulses(number, hour))).sum::<f64>() / 2_000.0;
     assert!(litres(3) < 3.0 && litres(7) > 15.0, "{} {}", litres(3), litres(7));
 }
@@ -81,7 +81,7 @@ fn some_homes_are_empty_and_some_leak_through_the_night() {
     }
 }
 
-/// See `chance`: whatever comes out otherwise than it did is another fleet.
+/// See `chance`: another result is another fleet.
 #[test]
 fn a_meters_hours_are_what_they_were() {
     let fleet = Fleet::new(Spec { seed: 42, hours: 24.0, ..spec(1_000) }).unwrap();

@@ -1,4 +1,4 @@
-//! Under which keys the uplinks are stored.
+//! The keys under which uplinks are stored.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ fn an_nbiot_frame_says_of_itself_what_its_key_says() {
     }
 }
 
-/// As the bridge makes it; the number is zlib's.
+/// As the bridge computes it; the expected number is zlib's.
 #[test]
 fn an_efento_messages_number_is_the_checksum_of_its_path_and_its_bytes() {
     let message = "0a06282c02424eed1001183c2210081910b4d780d80620602a04000008082213081810b4d780d80620b8082a06006c9f08bf07\

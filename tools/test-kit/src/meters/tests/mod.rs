@@ -1,4 +1,4 @@
-//! The meters, seen as the simulator and the audit see them.
+//! Tests of the meters, through the interface of the load tool and the audit.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ mod keys;
 mod points;
 mod who_and_when;
 
-/// A spec that begins on a Friday at noon.
+/// A spec that starts on a Friday at noon.
 fn spec(devices: u32) -> Spec {
     Spec::new("2026-11-20T12:00:00Z".parse().unwrap(), devices)
 }
 
-/// A fleet of one profile only.
+/// A fleet of one profile.
 fn of_profile(profile: &str, devices: u32, hours: f64) -> Spec {
     let network = kinds::find(profile).unwrap().network();
     Spec {
@@ -42,7 +42,7 @@ fn any_arrival() -> impl Strategy<Value = Arrival> {
     prop_oneof![Just(Arrival::Uniform), Just(Arrival::TopOfHour), Just(Arrival::Jitter)]
 }
 
-/// Any fleet, of up to so many hours.
+/// Any fleet of up to this many hours.
 fn any_spec(hours: f64) -> impl Strategy<Value = Spec> {
     let weights = proptest::collection::vec(1..20_u32, KINDS.len());
     let shares = (0.0..=1.0, 0.0..=1.0, 0.0..=1.0);
@@ -72,7 +72,7 @@ fn uplinks(fleet: &Fleet, number: u32, hours: &[u32]) -> Vec<Uplink> {
     hours.iter().flat_map(|&hour| fleet.session(number, hour, fleet.counted(number, hour)).uplinks).collect()
 }
 
-/// What the table of pulses has of an uplink, by way of the real stages.
+/// The item of the pulse table of an uplink, by the real codec.
 fn stored(meter: &Meter, uplink: &Uplink) -> PulseItem {
     let profile = pulsegate_model::profile::find(meter.device.network(), meter.profile).expect(meter.profile);
     let uplink = Stored {
@@ -88,7 +88,7 @@ fn stored(meter: &Meter, uplink: &Uplink) -> PulseItem {
     pulse::decode(&uplink).unwrap_or_else(|reason| panic!("{meter:?}: {reason}: {:?}", uplink.payload))
 }
 
-/// The points of a meter whose sessions of these hours have come, in an order of chance, and some uplinks twice.
+/// The points of a meter from its sessions of these hours, in random order, and some uplinks twice.
 fn points(fleet: &Fleet, number: u32, hours: &[u32], chance: u64) -> BTreeMap<Channel, Points> {
     let (meter, mut chance) = (fleet.meter(number), fastrand::Rng::with_seed(chance));
     let mut come = uplinks(fleet, number, hours);

@@ -1,11 +1,11 @@
-//! What comes out of the tables is what the meters have counted: by the real codecs and the real merge.
+//! The points of the real codecs and the real merge are what the meters have counted.
 
 use super::super::account::consumption;
 use super::super::counter::Fate;
 use super::super::{Expected, kinds};
 use super::*;
 
-/// Points as the audit compares them, having made sure that nothing is left over.
+/// Points as the audit compares them; asserts that no others are left.
 fn told(points: &BTreeMap<Channel, Points>) -> Vec<Expected> {
     for (channel, of) in points {
         assert_eq!((&of.undated, &of.unanchored, &of.counted), (&vec![], &vec![], &vec![]), "{channel}");
@@ -37,7 +37,7 @@ fn check(fleet: &Fleet, number: u32, hours: &[u32], chance: u64) -> Result<(), T
     Ok(())
 }
 
-/// Hours of a fleet, in any order, and some twice.
+/// Hours of a fleet in any order, and some twice.
 fn any_hours() -> impl Strategy<Value = Vec<u32>> {
     prop_oneof![
         Just((0..30).collect()),
@@ -74,7 +74,7 @@ proptest! {
     }
 }
 
-/// The same for each profile, with rollovers and resets that are there for certain.
+/// The same for each profile, with certain rollovers and resets.
 #[test]
 fn meters_of_each_profile_that_roll_over_or_start_again_are_right_with_every_hour_and_with_gaps() {
     for kind in &KINDS {

@@ -1,4 +1,4 @@
-//! Who the meters are, when they are due, and how both are found again.
+//! Device IDs, due times, and the way back from both.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;

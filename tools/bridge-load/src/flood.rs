@@ -1,4 +1,5 @@
-//! Send what is no reading: noise, torn and forged envelopes, too much and nothing. None of it may ever get an answer.
+//! A flood of unauthenticated datagrams: noise, truncated and forged envelopes, the longest and the empty datagram. None may
+//! get an answer.
 
 use std::io;
 use std::net::{SocketAddrV4, UdpSocket};
@@ -9,24 +10,24 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::net::{BATCH, ReceiveBatch, SendBatch, udp_socket};
 use crate::readings::{Meters, UPLINK_LEN};
-use crate::net::{BATCH, Inbox, Outbox, udp_socket};
 
 const SOCKETS: usize = 16;
 
-/// What IPv4 carries in a datagram (RFC 768 and RFC 791).
+/// The longest payload of a UDP datagram over IPv4 (RFC 768 and RFC 791).
 const LARGEST: usize = 65_507;
 
-/// The largest make a kernel copy most, so that others would hardly get a turn: one in so many batches is of these.
+/// One batch in this many is of the largest datagrams. More would keep the kernel busy with copying.
 const LARGE_ONES: usize = 256;
 
-/// For how long an answer to the last of them may be on its way.
+/// How long to wait for an answer to the last datagrams.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 
-/// Readings that no fleet gets to, so that one that is stored can only be a stranger's.
+/// The first counter of forged readings. No fleet gets there, so a stored one is forged.
 const FOREIGN: u64 = 1 << 30;
 
-/// What came of it.
+/// The counts of a flood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Datagrams sent.
@@ -35,17 +36,17 @@ pub struct Tally {
     pub answered: u64,
 }
 
-/// Strangers at work.
-pub struct Strangers {
+/// A running flood.
+pub struct Flood {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Tally>>,
 }
 
-impl Strangers {
-    /// Starts to send to `to`, as fast as it goes.
+impl Flood {
+    /// Starts sending to `to`, as fast as possible.
     ///
     /// # Errors
-    /// The kernel's.
+    /// If a socket fails.
     pub fn start(to: SocketAddrV4, meters: Arc<Meters>, seed: u64) -> io::Result<Self> {
         let sockets = (0..SOCKETS).map(|_| udp_socket(0, false)).collect::<io::Result<Vec<_>>>()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -54,13 +55,13 @@ impl Strangers {
         Ok(Self { stop, thread })
     }
 
-    /// Ends it, and tells what came of it.
+    /// Stops it and returns its counts.
     ///
     /// # Errors
-    /// The kernel's.
+    /// If a socket fails.
     pub fn stop(self) -> io::Result<Tally> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| io::Error::other("the strangers' thread panicked"))?
+        self.thread.join().map_err(|_| io::Error::other("the thread of the flood panicked"))?
     }
 }
 
@@ -72,7 +73,7 @@ fn flood(
     stopped: &AtomicBool,
 ) -> io::Result<Tally> {
     let mut tally = Tally::default();
-    let (mut outbox, mut inbox) = (Outbox::default(), Inbox::<64>::default());
+    let (mut outbox, mut inbox) = (SendBatch::default(), ReceiveBatch::<64>::default());
     for round in 0.. {
         if stopped.load(Ordering::Relaxed) {
             break;
@@ -81,7 +82,7 @@ fn flood(
         if round % LARGE_ONES == 0 {
             outbox.push(&vec![0x01; LARGEST], to);
         } else {
-            (0..BATCH).for_each(|_| outbox.push(&stranger(meters, &mut rng), to));
+            (0..BATCH).for_each(|_| outbox.push(&unauthenticated(meters, &mut rng), to));
         }
         tally.sent += if round % LARGE_ONES == 0 { 1 } else { BATCH as u64 };
         outbox.send(socket)?;
@@ -94,19 +95,19 @@ fn flood(
     Ok(tally)
 }
 
-/// A datagram that proves nothing.
-fn stranger(meters: &Meters, rng: &mut Rng) -> Vec<u8> {
+/// A datagram that does not authenticate.
+fn unauthenticated(meters: &Meters, rng: &mut Rng) -> Vec<u8> {
     let mut sealed = meters.uplink(FOREIGN * meters.count() + rng.u64(..meters.count())).to_vec();
     match rng.u8(..6) {
         0 => Vec::new(),
         1 => (0..rng.usize(..256)).map(|_| rng.u8(..)).collect(),
         2 => sealed[..rng.usize(..UPLINK_LEN)].to_vec(),
-        // Under a master key that there is not.
+        // Under a master key that does not exist.
         3 => {
             sealed[1] = 2;
             sealed
         }
-        // With something behind it.
+        // With trailing bytes.
         4 => [sealed, vec![0; rng.usize(1..32)]].concat(),
         _ => {
             sealed[rng.usize(..UPLINK_LEN)] ^= 1 << rng.u8(..8);
@@ -124,7 +125,7 @@ mod tests {
     fn no_stranger_proves_itself() {
         let (meters, master, mut rng) = (Meters::new(4), MasterKey::default(), Rng::with_seed(7));
         for _ in 0..10_000 {
-            let datagram = stranger(&meters, &mut rng);
+            let datagram = unauthenticated(&meters, &mut rng);
             assert_eq!(master.acknowledgement(&datagram, 0), None, "{datagram:02x?}");
         }
     }
