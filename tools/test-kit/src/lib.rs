@@ -12,7 +12,8 @@
 //! - [`kinesis`]: the rules of `PutRecords`, and an HTTP server that follows them and fails on request.
 //!
 //! The loops that send stay with their users. `bridge-load` sends millions of datagrams from one thread, `fleet` follows the
-//! real clock, and the simulation in `tests` runs in virtual time.
+//! real clock, and the simulation in `tests` runs in virtual time. The fakes of `pulsegate_pipeline` stay there too: they are
+//! fakes of its ports, not of Kinesis.
 
 pub mod kinesis;
 pub mod meters;

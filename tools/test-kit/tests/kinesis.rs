@@ -21,7 +21,7 @@ fn start() -> (StandIn, Receiver<Vec<u8>>) {
     (StandIn::start(Duration::ZERO, Some(sender), 7).unwrap(), receiver)
 }
 
-/// A request of so many records, each with two user records; the answer, if there is any.
+/// Puts this many records, each with two user records. Returns the answer; `None` if the connection closes without one.
 fn put(addr: SocketAddr, records: usize) -> Option<(u16, Value)> {
     let mut open = Aggregator::default();
     for n in [1, 2] {
