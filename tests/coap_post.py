@@ -1,4 +1,4 @@
-"""A meter that speaks CoAP by aiocoap: makes one request and prints the answer's code and payload, or `silence`.
+"""A CoAP meter with aiocoap: makes one request and prints the answer's code and payload, or `silence`.
 
     coap_post.py METHOD con|non PAYLOAD-HEX SECONDS URI
 """
@@ -11,7 +11,7 @@ from aiocoap import Code, Context, Message, Reliable, Unreliable
 
 
 async def main(method, transport, payload, seconds, uri):
-    logging.disable()  # that nobody answers is what some tests want
+    logging.disable()  # some tests expect no answer, which aiocoap would log
     client = await Context.create_client_context()
     tuning = {"con": Reliable, "non": Unreliable}[transport]
     request = Message(code=Code[method], uri=uri, payload=bytes.fromhex(payload), transport_tuning=tuning)

@@ -16,13 +16,13 @@ enum { SENDINGS = 5, TICK_MS = 10, PROMISE_MS = 30000, ROOM = SEALED_MAX + 512 }
 
 static const char help[] =
     "usage: client [OPTION VALUE]... HOST PORT IMEI COUNTER PAYLOAD\n"
-    "Seals the payload (hex), sends it up to five times, and waits until it is acknowledged.\n\n"
+    "Seals the payload (hex), sends it up to five times, and waits for the acknowledgement.\n\n"
     "  --key HEX       the meter's key, 64 digits\n"
-    "  --master TEXT   or, for tests, the master key to make it from\n"
-    "  --key-id N      which master key that is (default 1)\n"
+    "  --master TEXT   or, for tests, the master key to derive it from\n"
+    "  --key-id N      ID of the master key (default 1)\n"
     "  --time N        seconds since 1970 (default now)\n"
-    "  --coap PROFILE  as a CoAP POST to this path (default: bare UDP)\n"
-    "  --pause MS      before the second sending, and up to half more; twice that before the next (default 4000)\n\n"
+    "  --coap PROFILE  send a CoAP POST to this path (default: plain UDP)\n"
+    "  --pause MS      time until the first retransmission, plus up to half; doubles each time (default 4000)\n\n"
     "exit code: 0 acknowledged, 1 failed, 2 wrong usage, 3 no valid answer, 4 refused by the bridge (CoAP 4.xx)\n";
 
 enum { KEY, MASTER, KEY_ID, TIME, COAP, PAUSE, OPTIONS };
@@ -64,7 +64,7 @@ static void prepare(struct meter *meter, const char *imei, const char *counter, 
         STOP(USAGE, "the key is not 64 digits\n");
     size_t len = from_hex("the payload", text, payload, sizeof payload);
     len = sealed_uplink(meter->key, &meter->header, payload, len, sealed, sizeof sealed);
-    uint16_t id = (uint16_t)meter->header.counter; /* The token is the sealed counter: no more state. */
+    uint16_t id = (uint16_t)meter->header.counter; /* The token is the sealed counter, so no other state is needed. */
     if (!option[COAP]) memcpy(meter->datagram, sealed, meter->len = len);
     else meter->len = coap_post(id, sealed + 10, option[COAP], sealed, len, meter->datagram, ROOM);
     if (len == 0 || meter->len == 0) STOP(USAGE, "the time is 0, or the profile's name is too long\n");
@@ -91,7 +91,7 @@ static int judge(const struct meter *meter, const uint8_t *bytes, size_t len) {
 
 static int dial(const char *host, const char *port) {
     struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found;
-    if (getaddrinfo(host, port, &hints, &found) != 0) STOP(FAILED, "%s, port %s: no such address\n", host, port);
+    if (getaddrinfo(host, port, &hints, &found) != 0) STOP(FAILED, "%s, port %s: unknown address\n", host, port);
     int fd = socket(found->ai_family, SOCK_DGRAM, 0);
     if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0) STOP(FAILED, "%s cannot be reached\n", host);
     freeaddrinfo(found);
@@ -101,7 +101,7 @@ static int dial(const char *host, const char *port) {
 static void exchange(const struct meter *meter, long pause) {
     for (int sending = 0; sending < SENDINGS; sending++, pause *= 2) {
         if (send(meter->fd, meter->datagram, meter->len, 0) < 0) perror("not sent");
-        /* The tag's last byte serves as a random number, so a fleet does not repeat in step. Noise shortens the wait. */
+        /* The tag's last byte is the jitter, so that a fleet does not retransmit in step. Noise shortens the wait. */
         for (long left = pause + pause * meter->datagram[meter->len - 1] / 512; left > 0; left -= TICK_MS) {
             struct pollfd ready = {.fd = meter->fd, .events = POLLIN};
             uint8_t bytes[ROOM];
@@ -112,7 +112,7 @@ static void exchange(const struct meter *meter, long pause) {
         }
     }
     /* A meter keeps the reading and retries later. */
-    STOP(UNANSWERED, "not acknowledged. Who does not prove to be a meter gets no answer: check key, key ID and IMEI\n");
+    STOP(UNANSWERED, "not acknowledged. The bridge ignores an unauthenticated meter: check key, key ID and IMEI\n");
 }
 
 int main(int count, char **arguments) {
@@ -121,7 +121,8 @@ int main(int count, char **arguments) {
     for (; at < count && strncmp(arguments[at], "--", 2) == 0; at += 2) {
         if (strcmp(arguments[at], "--help") == 0) return fputs(help, stdout) < 0;
         for (which = 0; which < OPTIONS && strcmp(arguments[at], names[which]) != 0; which++) {}
-        if (which == OPTIONS || at + 1 == count) STOP(USAGE, "%s: no option, or no value; see --help\n", arguments[at]);
+        if (which == OPTIONS || at + 1 == count)
+            STOP(USAGE, "%s: unknown option, or no value; see --help\n", arguments[at]);
         option[which] = arguments[at + 1];
     }
     if (count - at != 5 || !option[KEY] == !option[MASTER]) STOP(USAGE, "%s", help);

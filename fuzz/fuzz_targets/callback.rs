@@ -1,4 +1,4 @@
-//! Any bytes as a callback of each kind.
+//! Parses any bytes as a callback of each kind.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use pulsegate_model::envelope;
 use pulsegate_model::profile;
 use pulsegate_pipeline::sigfox::{CallbackKind, Content, read};
 
-/// The first byte chooses the kind; a zero ends the query, and what follows is the body.
+/// The first byte selects the kind. The query extends to the first zero byte, and the body follows.
 fn callback(bytes: &[u8]) {
     let Some((&first, rest)) = bytes.split_first() else { return };
     let (query, body) =
@@ -16,11 +16,11 @@ fn callback(bytes: &[u8]) {
     let query = String::from_utf8_lossy(query);
     let kind = CallbackKind::ALL[usize::from(first) % CallbackKind::ALL.len()];
     let profile = profile::find(Network::Sigfox, "adeunis-pulse-v4").unwrap();
-    let messages = read("fuzz", kind, profile, &Content { body, query: &query, also: Vec::new() });
+    let messages = read("fuzz", kind, profile, &Content { body, query: &query, extra: Vec::new() });
 
-    // Something becomes of everything, and the queue takes it.
+    // Every callback results in at least one message, and every message fits into the queue.
     assert!(messages.uplinks.len() + messages.events.len() + messages.unreadable.len() > 0);
-    assert!(messages.asking.len() <= messages.uplinks.len());
+    assert!(messages.downlink_requests.len() <= messages.uplinks.len());
     let packed = envelope::pack(&messages.uplinks).into_iter().chain(envelope::pack_events(&messages.events));
     let mut members = 0;
     for message in packed {

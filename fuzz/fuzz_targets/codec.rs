@@ -1,4 +1,4 @@
-//! Any bytes as a frame. `FUZZ_CODEC` says of which codecs: of those whose names begin so.
+//! Decodes any bytes as a frame. `FUZZ_CODEC` selects the codecs by the beginning of their names.
 
 #![no_main]
 
@@ -15,13 +15,13 @@ use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 /// 2026-11-20T12:00:00Z.
 const NOW: i64 = 1_795_176_000;
 
-/// Less than a day after the calendar's beginning, where a history ends early.
+/// Less than a day after the first valid time, so that a history is cut off.
 const EARLY: i64 = 60_000;
 
 static FUZZED: LazyLock<Vec<&Profile>> = LazyLock::new(|| {
     let codec = std::env::var("FUZZ_CODEC").unwrap_or_default();
     let profiles: Vec<_> = PROFILES.iter().filter(|profile| profile.codec.name.starts_with(&codec)).collect();
-    assert!(!profiles.is_empty(), "FUZZ_CODEC is {codec:?}, with which no codec's name begins");
+    assert!(!profiles.is_empty(), "FUZZ_CODEC is {codec:?}, but no codec's name begins with that");
     profiles
 });
 

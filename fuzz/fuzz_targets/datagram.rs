@@ -1,7 +1,7 @@
-//! Any bytes as a datagram, at each kind of listener.
+//! Parses any bytes as a datagram, at each kind of listener.
 //!
-//! No fuzzer guesses a tag. So that it gets behind the proof as well, its bytes are also sealed by the meter they name,
-//! as a whole, and from their first 0xFF on, which in a CoAP message is where the payload begins.
+//! A fuzzer cannot guess a valid tag. To reach the code after authentication, the target also seals the bytes with the
+//! key of the meter that they name: as a whole, and from the first 0xFF on, where the payload of a CoAP message begins.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ use udp_bridge::protocol::coap::Late;
 use udp_bridge::protocol::sealed::{Header, MasterKeys};
 use udp_bridge::protocol::{Answer, Inbound, Protocol, Trust};
 
-/// The first is that of docs/nbiot-protocol.md, so that what is sealed there is sealed here.
+/// The first is the key of docs/nbiot-protocol.md, so that the examples there are valid here.
 const MASTER_KEYS: &str =
     r#"{"1": "correct horse battery staple, and then some", "7": "another master key for the rotation"}"#;
 
@@ -23,7 +23,7 @@ static KEYS: LazyLock<MasterKeys> = LazyLock::new(|| MASTER_KEYS.parse().unwrap(
 
 static SEALED: LazyLock<Protocol> = LazyLock::new(|| bare(Trust::Sealed(KEYS.clone())));
 
-/// Sealed ones, and one in the clear for every profile that has a form of its own.
+/// Sealed listeners, and one in the clear for every profile with a vendor's form.
 static LISTENERS: LazyLock<Vec<Protocol>> = LazyLock::new(|| {
     let in_the_clear = PROFILES.iter().filter(|profile| profile.codec.identify.is_some());
     let in_the_clear = in_the_clear.map(|profile| Protocol::in_the_clear(profile, true));
@@ -31,7 +31,8 @@ static LISTENERS: LazyLock<Vec<Protocol>> = LazyLock::new(|| {
     [SEALED.clone()].into_iter().chain(coap).chain(in_the_clear).collect()
 });
 
-/// The time is four bytes and a mark; the question for it may be as short as a path of one letter.
+/// The answer to a time request may be longer than the request by this many bytes: the time takes four bytes and a
+/// payload marker, and the path of the request may be a single letter.
 const LONGER_BY_THE_TIME: usize = 3;
 
 fn bare(trust: Trust) -> Protocol {
@@ -51,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// The datagram with the tag that the meter it names would have put there; `None` if it names none.
+/// The datagram with the valid tag of the meter that it names; `None` if it names none.
 fn sealed(datagram: &[u8]) -> Option<Vec<u8>> {
     let (untagged, _) = datagram.split_last_chunk::<8>()?;
     let (header, payload) = untagged.split_first_chunk::<18>()?;
@@ -66,7 +67,7 @@ fn with_sealed_payload(datagram: &[u8]) -> Option<Vec<u8>> {
     Some([head, &sealed(payload)?].concat())
 }
 
-/// Of a meter that proves itself everything is taken, if only it says when it was sealed.
+/// Asserts that every authenticated uplink with a time is accepted.
 fn proof_is_enough(datagram: &[u8]) {
     let (time, payload) = (&datagram[14..18], &datagram[18..datagram.len() - 8]);
     match SEALED.read(datagram) {
@@ -87,17 +88,17 @@ fn nobody_gets_in_unproven_and_nothing_is_amplified(listener: &Protocol, datagra
     }
 }
 
-/// Whether there is a right tag where the listener has to look for it: to seal the datagram again changes nothing.
+/// Whether there is a valid tag at a position that the listener checks: sealing the datagram again changes nothing.
 fn is_proved(listener: &Protocol, datagram: &[u8]) -> bool {
     let starts = match listener {
         Protocol::Datagram { .. } => 0..1,
-        // Where its payload begins is the listener's to know; what is sealed there goes to the end.
+        // The payload may begin anywhere; a sealed payload extends to the end.
         Protocol::Coap(_) | Protocol::Efento(_) => 0..datagram.len(),
     };
     starts.into_iter().any(|start| sealed(&datagram[start..]).is_some_and(|sealed| sealed == datagram[start..]))
 }
 
-/// How many bytes the sender may be sent, by each way it may go.
+/// Sizes of all possible answers to the sender, in bytes.
 fn all_sent(heard: Inbound) -> Vec<usize> {
     match heard {
         Inbound::Wrong(_, answer) | Inbound::Uplink(_, _, Answer::Datagram(answer)) => vec![answer.len()],

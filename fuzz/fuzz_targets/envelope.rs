@@ -1,4 +1,4 @@
-//! Any bytes as a message of a queue.
+//! Parses any bytes as a message of a queue.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What could not be read goes to quarantine, and comes out of it as it was.
+/// Asserts that an unreadable member is the same after quarantine.
 fn stays_unreadable(member: UnreadableMember) {
     let unpacked = envelope::unpack(member.envelope.as_bytes()).unwrap();
     assert_eq!(unpacked.uplinks, []);

@@ -1,6 +1,6 @@
-//! Any bytes as a Kinesis record, and as a user record in one.
+//! Parses any bytes as a Kinesis record, and as a user record in one.
 //!
-//! No fuzzer guesses a checksum. So that it gets behind it as well, its bytes are also given the right one.
+//! A fuzzer cannot guess a valid checksum. To reach the code after the check, the target also adds the valid one.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use pulsegate_model::aggregate;
 use pulsegate_model::aggregate::Aggregator;
 use pulsegate_model::record;
 
-/// What an aggregated record begins with.
+/// The first bytes of an aggregated record.
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 
 fuzz_target!(|bytes: &[u8]| {
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     user_record_is_kept(bytes);
 });
 
-/// The record with the right checksum; bytes that are none are put into one.
+/// The record with the valid checksum. Other bytes become the content of a record.
 fn checked(bytes: &[u8]) -> Vec<u8> {
     let message = bytes.strip_prefix(&MAGIC).and_then(|bytes| bytes.split_last_chunk::<16>());
     let message = message.map_or(bytes, |(message, _)| message);

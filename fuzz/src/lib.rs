@@ -1,19 +1,20 @@
-//! Feeds whatever a fuzzer comes up with to all that reads strangers' bytes. `make fuzz` runs it.
+//! Fuzz targets for all readers of untrusted bytes. `make fuzz` runs them.
 //!
 //! # Layout
 //!
-//! - `fuzz_targets/datagram.rs`: what comes in at the bridge's listeners.
-//! - `fuzz_targets/callback.rs`: what Sigfox sends.
-//! - `fuzz_targets/stream.rs`, `envelope.rs`: what comes out of the Kinesis stream and out of the queues.
-//! - `fuzz_targets/codec.rs`: what a meter's frame says, run once for each maker.
+//! - `fuzz_targets/datagram.rs`: datagrams at the bridge's listeners.
+//! - `fuzz_targets/callback.rs`: Sigfox callbacks.
+//! - `fuzz_targets/stream.rs`, `envelope.rs`: records of the Kinesis stream, and messages of the queues.
+//! - `fuzz_targets/codec.rs`: meter frames, one run per vendor.
 //!
-//! They start from the project's own examples, which `make fuzz` puts into `seeds/` (`tests/src/seeds.rs`). What a run finds
-//! new is kept in `corpus/`, and what it ends at in `artifacts/`; none of these belongs to the repository.
+//! The targets start from the project's examples, which `make fuzz` writes to `seeds/` (`tests/src/seeds.rs`). A run
+//! stores new inputs in `corpus/`, and the input that ends it in `artifacts/`. These folders are not part of the
+//! repository.
 
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{envelope, record};
 
-/// What could be read once is the same after the stream, and after the queues.
+/// Asserts that parsed uplinks are the same after the stream and after the queues.
 pub fn are_kept(uplinks: &[Uplink]) {
     for uplink in uplinks {
         let mut user_record = Vec::new();

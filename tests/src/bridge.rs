@@ -1,4 +1,4 @@
-//! A bridge in this process, on free ports, in front of a stream that fails on purpose.
+//! A bridge in this process, on free ports, in front of a fake stream that can be made to fail.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,47 +18,47 @@ use udp_bridge::server::{self, Listener, Sockets};
 
 use crate::document;
 
-/// Longer than anything here takes; a test that waits for so long has failed.
+/// Longer than any step takes: a test that waits this long has failed.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The profile of the listeners, if no other is asked for.
+/// Default profile of the listeners.
 pub const PROFILE: &str = "adeunis-pulse4-nbiot";
 
 /// A running bridge with a listener of every kind.
 #[derive(Debug)]
 pub struct Bridge {
-    /// Where it puts what it has received.
+    /// Stream that the bridge puts its records into.
     pub stream: Arc<FakeStream>,
-    /// Takes sealed datagrams.
+    /// Listener for sealed datagrams.
     pub sealed: SocketAddr,
-    /// Takes vendors' datagrams.
+    /// Listener for vendors' datagrams in the clear.
     pub trusted: SocketAddr,
-    /// Takes sealed payloads in CoAP.
+    /// Listener for sealed payloads in CoAP.
     pub coap: SocketAddr,
-    /// Takes vendors' payloads in CoAP.
+    /// Listener for vendors' payloads in CoAP.
     pub coap_trusted: SocketAddr,
-    /// Takes what Efento loggers send.
+    /// Listener for Efento loggers.
     pub efento: SocketAddr,
-    /// EventDetails how it is.
+    /// Serves health and metrics.
     pub http: SocketAddr,
-    /// Tells it to stop.
+    /// Asks the bridge to stop.
     pub stop: oneshot::Sender<()>,
-    /// Ends when it has stopped.
+    /// Ends when the bridge has stopped.
     pub running: JoinHandle<()>,
 }
 
 impl Bridge {
-    /// Starts one.
+    /// Starts a bridge with the default settings.
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts one that takes another time or room than usual.
+    /// Starts a bridge with changed time-outs or limits.
     pub async fn start_with(change: impl FnOnce(&mut Pace)) -> Self {
         Self::start_for(PROFILE, change).await
     }
 
-    /// Starts one whose listeners for datagrams are of this profile.
+    /// Starts a bridge whose datagram listeners have this profile.
     pub async fn start_for(profile: &str, change: impl FnOnce(&mut Pace)) -> Self {
         let setting = |name: &'static str| setting(name, profile);
         let mut config = Config::from_settings(&EnvSettings::new(&setting)).unwrap();
@@ -84,34 +84,34 @@ impl Bridge {
         Self { stream, sealed, trusted, coap, coap_trusted, efento, http, stop, running }
     }
 
-    /// Stops it and gives what has become durable.
+    /// Stops the bridge and returns the durable uplinks.
     pub async fn stop(self) -> Vec<Uplink> {
         let _ = self.stop.send(());
-        timeout(ANSWER_TIMEOUT, self.running).await.expect("the bridge ends").unwrap();
+        timeout(ANSWER_TIMEOUT, self.running).await.expect("the bridge stops in time").unwrap();
         durable(&self.stream)
     }
 }
 
-/// The uplinks in a stream's records.
+/// Decodes the uplinks in a stream's records.
 pub fn durable(stream: &FakeStream) -> Vec<Uplink> {
     let records = stream.records().into_iter();
     let uplinks = records.flat_map(|record| aggregate::user_records(&record.data).expect("an aggregated record"));
     uplinks.map(|uplink| record::decode(&uplink).unwrap()).collect()
 }
 
-/// `POST /adeunis-pulse4-nbiot` in CoAP, confirmable or not, with the token aabb.
+/// Builds a CoAP `POST /adeunis-pulse4-nbiot`, confirmable or not, with the token aabb.
 pub fn post(confirmable: bool, message_id: u16, payload: &[u8]) -> Vec<u8> {
     let head = [if confirmable { 0x42 } else { 0x52 }, 0x02];
     // Option 11 (Uri-Path) of 13 + 7 bytes.
     [&head, &message_id.to_be_bytes()[..], &[0xAA, 0xBB], &[0xBD, 7], PROFILE.as_bytes(), &[0xFF], payload].concat()
 }
 
-/// The bridge's master key: the worked example's.
+/// The master key of the worked example.
 pub fn keys() -> MasterKeys {
     serde_json::json!({ "1": document::text("master key 1") }).to_string().parse().unwrap()
 }
 
-/// The status and the text of a path of the bridge's own.
+/// Gets a path of the bridge's HTTP server; returns status and text.
 pub async fn get(http: SocketAddr, path: &str) -> (u16, String) {
     let url = format!("http://{http}{path}");
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -122,12 +122,12 @@ pub async fn get(http: SocketAddr, path: &str) -> (u16, String) {
     tokio::task::spawn_blocking(get).await.unwrap()
 }
 
-/// The status of such a path.
+/// Gets a path of the bridge's HTTP server; returns the status.
 pub async fn status(http: SocketAddr, path: &str) -> u16 {
     get(http, path).await.0
 }
 
-/// A counter of `GET /metrics`; zero if it is not there (yet).
+/// Reads a counter from `GET /metrics`; 0 if it is absent.
 pub async fn metric(http: SocketAddr, name: &str) -> u64 {
     let (_, text) = get(http, "/metrics").await;
     let value =
@@ -135,14 +135,14 @@ pub async fn metric(http: SocketAddr, name: &str) -> u64 {
     value.map_or(0, |value| value.parse().unwrap())
 }
 
-/// Asks until it is so.
+/// Polls until the condition holds.
 pub async fn until(condition: impl AsyncFn() -> bool) {
     let so = async {
         while !condition().await {
             tokio::task::yield_now().await;
         }
     };
-    timeout(ANSWER_TIMEOUT, so).await.expect("it becomes so");
+    timeout(ANSWER_TIMEOUT, so).await.expect("the condition holds in time");
 }
 
 fn setting(name: &str, profile: &str) -> Option<String> {

@@ -1,23 +1,23 @@
-//! What stands for the devices in the field: the reference client in C, and CoAP clients of others.
+//! Clients that stand in for devices: the reference client in C, and CoAP clients of other projects.
 //!
-//! `make test-clients` installs what the machine lacks. What is not there even so is told on standard error, and the tests that
-//! need it pass without having tested anything; not so where `CI` is `true`.
+//! `make test-clients` installs the clients that the machine lacks. A test whose client is missing prints that on
+//! standard error and passes without testing anything; where `CI` is `true`, it fails.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-/// Where `make test-clients` unpacks what the machine lacks.
+/// Folder into which `make test-clients` unpacks Debian packages.
 const DEBIAN: &str = ".local/tools/debian/unpacked/usr";
 
-/// A command of the client in C, without arguments, or `None` where it cannot be built.
+/// Returns the command of the client in C, without arguments, or `None` if it cannot be built.
 pub fn reference_client() -> Option<Command> {
     static CLIENT: LazyLock<Option<PathBuf>> = LazyLock::new(build_reference_client);
     or_skip(CLIENT.as_ref().map(Command::new), "the headers and library of mbed TLS (on Debian: libmbedtls-dev)")
 }
 
-/// A command of libcoap's client, without arguments, or `None` where it is not installed.
+/// Returns the command of libcoap's client, without arguments, or `None` if it is not installed.
 pub fn libcoap() -> Option<Command> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = [crate::repository(DEBIAN).join("bin")].into_iter().chain(std::env::split_paths(&path));
@@ -30,7 +30,7 @@ pub fn libcoap() -> Option<Command> {
     or_skip(found, "libcoap's coap-client (on Debian: libcoap3-bin)")
 }
 
-/// A command of `tests/coap_post.py`, without arguments, or `None` where aiocoap is not installed.
+/// Returns the command of `tests/coap_post.py`, without arguments, or `None` if aiocoap is not installed.
 pub fn aiocoap() -> Option<Command> {
     let python = crate::repository(".local/tools/test-clients/bin/python");
     let command = python.is_file().then(|| {
@@ -41,22 +41,22 @@ pub fn aiocoap() -> Option<Command> {
     or_skip(command, "aiocoap (`make test-clients` installs it)")
 }
 
-/// Runs a command to its end, elsewhere than on this thread, which the bridge may need.
+/// Runs a command to its end on another thread, because the bridge may need this one.
 pub async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))).await.unwrap()
 }
 
 fn or_skip<T>(client: Option<T>, what: &str) -> Option<T> {
     if client.is_none() {
-        let told = format!("skipped: this machine lacks {what}");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{told}");
-        // Not by a macro: the test runner keeps to itself what passing tests print by those.
-        let _ = writeln!(std::io::stderr(), "{told}");
+        let message = format!("skipped: this machine lacks {what}");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
+        // Not `eprintln!`: the test runner captures the output of its macros for passing tests.
+        let _ = writeln!(std::io::stderr(), "{message}");
     }
     client
 }
 
-/// With the sanitizers where the compiler has them. `None` where there is no mbed TLS.
+/// Builds with the sanitizers if the compiler has them. Returns `None` if mbed TLS is missing.
 fn build_reference_client() -> Option<PathBuf> {
     let header = ["-fsyntax-only", "-include", "mbedtls/hkdf.h", "-x", "c", "/dev/null"];
     if !compiler().args(header).output().expect("cc, which Rust links with").status.success() {
@@ -68,7 +68,7 @@ fn build_reference_client() -> Option<PathBuf> {
         let plain = compile(&own, &[]);
         assert!(plain.status.success(), "{}", String::from_utf8_lossy(&plain.stderr));
     }
-    // Tests of another process may be running the one that is there.
+    // Another test process may be running the existing binary; a rename does not disturb it.
     let client = folder.join("reference-client");
     std::fs::rename(own, &client).unwrap();
     Some(client)
@@ -90,7 +90,7 @@ fn compiler() -> Command {
     cc
 }
 
-/// The folders of unpacked libraries: those of Debian are one below `lib`, named by the architecture.
+/// Returns the folders of unpacked libraries: Debian's are one below `lib`, named after the architecture.
 fn libraries() -> Vec<PathBuf> {
     let folders = std::fs::read_dir(crate::repository(DEBIAN).join("lib")).into_iter().flatten();
     folders.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()

@@ -1,5 +1,5 @@
-//! What every port promises, whatever is behind it. Run over the fakes and over the real adapters, so that a fake that
-//! other tests trust cannot promise more than AWS keeps.
+//! Contract tests of the ports. They run with the fakes and with the real adapters, so that no fake promises more than
+//! AWS keeps.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,8 +22,8 @@ fn item(uplink: usize, text: &str) -> Item {
     serde_dynamo::to_item(value).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Everything put is there; put again it is still there once; more than one request holds is no matter, and neither is
-/// the same key twice, of which the last stays. `all` reads the table's items of the device `contract`.
+/// A table stores every item once, however often it is put and however many requests that takes. Of two items with one
+/// key the last stays. `all` reads the table's items of the device `contract`.
 pub async fn a_table_keeps_every_item_once<F: Future<Output = Vec<Item>>>(table: &impl Table, all: impl Fn() -> F) {
     assert!(table.put(&[], soon()).await.is_empty());
     let mut items: Vec<Item> = (0..60).map(|n| item(n, "first")).collect();
@@ -36,10 +36,10 @@ pub async fn a_table_keeps_every_item_once<F: Future<Output = Vec<Item>>>(table:
     }
 }
 
-/// Every message sent is there, whole, however many there are. `all` takes what is in the queue.
+/// A queue stores every message unchanged, however many there are. `all` takes the messages out of the queue.
 pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue: &impl Queue, all: impl Fn() -> F) {
     assert!(queue.send(&[], soon()).await.is_empty());
-    // Some of the size of a full envelope, and the characters that services like to stumble over.
+    // One has the size of a full envelope; the others have characters that services often handle wrongly.
     let mut bodies: Vec<String> = (0..23).map(|n| format!("{n} \u{e9}\u{1F6B0}\t\n\"<&>")).collect();
     bodies.push("x".repeat(pulsegate_model::envelope::MAX_BYTES));
     assert!(queue.send(&bodies, soon()).await.is_empty());
@@ -49,8 +49,8 @@ pub async fn a_queue_keeps_every_message<F: Future<Output = Vec<String>>>(queue:
     assert_eq!(received, bodies);
 }
 
-/// What is received is held: it comes again only once it is given back, and not at all once it is deleted. The inbox is the
-/// other end of the queue, and holds nothing.
+/// A received message is held: it is received again only after it was given back, and never after it was deleted.
+/// `inbox` receives from `queue`. The queue is empty at the start.
 pub async fn a_message_is_held_until_it_is_given_back_or_deleted(queue: &impl Queue, inbox: &impl ReceiveQueue) {
     const HOLD: Duration = Duration::from_mins(5);
     let all = async || {
@@ -85,8 +85,8 @@ pub async fn a_message_is_held_until_it_is_given_back_or_deleted(queue: &impl Qu
     assert!(all().await.is_empty());
 }
 
-/// All parts together are the table, each item once, whatever the size of a page; and a time span is what it says, with its
-/// beginning and without its end. Items are found by their keys, those that there are. The table holds nothing.
+/// The parts together are the table, each item once, whatever the page size. A time span includes its start and
+/// excludes its end. A lookup returns the items that exist. The table is empty at the start.
 pub async fn a_table_is_read_in_parts_and_by_keys(table: &impl Table, pages: &impl Pages, lookup: &impl Lookup) {
     const DEVICES: u32 = 20;
     let key = |device: u32, hour: u32| Key {
@@ -135,7 +135,7 @@ pub async fn a_table_is_read_in_parts_and_by_keys(table: &impl Table, pages: &im
     assert_eq!(found.items.iter().filter_map(Key::of).collect::<BTreeSet<_>>(), keys);
 }
 
-/// Every record put is there. `all` reads the data of the stream's records.
+/// A stream stores every record that was put. `all` reads the data of the stream's records.
 pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(stream: &impl Stream, all: impl Fn() -> F) {
     assert!(stream.put(&[], soon()).await.is_empty());
     let record = |n: u32| StreamRecord { partition_key: format!("device-{n}"), data: n.to_be_bytes().to_vec() };
@@ -146,8 +146,8 @@ pub async fn a_stream_keeps_every_record<F: Future<Output = Vec<Vec<u8>>>>(strea
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
 }
 
-/// Records of one key come out in the order in which they were put, one request after the other. `all` reads the data of the
-/// stream's records, in the order of their shard.
+/// Records with one key keep the order in which they were put, one request each. `all` reads the data of the stream's
+/// records, in the order of their shard.
 pub async fn records_of_a_key_keep_their_order<F: Future<Output = Vec<Vec<u8>>>>(
     stream: &impl Stream,
     all: impl Fn() -> F,
@@ -162,22 +162,23 @@ pub async fn records_of_a_key_keep_their_order<F: Future<Output = Vec<Vec<u8>>>>
     assert_eq!(received, records.into_iter().map(|record| record.data).collect::<Vec<_>>());
 }
 
-/// The other end of a queue.
+/// The consumer of a queue.
 pub trait Consumer {
-    /// What names a received message, to delete it.
+    /// The handle of a received message, to delete it.
     type Receipt;
 
-    /// Receives some messages, with what names them; at once, if there are none.
+    /// Receives some messages with their handles; returns at once if there are none.
     fn receive(&self) -> impl Future<Output = Vec<(Self::Receipt, String)>>;
 
-    /// Deletes one.
+    /// Deletes one message.
     fn delete(&self, receipt: Self::Receipt) -> impl Future<Output = ()>;
 
-    /// Waits for longer than a received message stays invisible.
+    /// Waits longer than the visibility time-out.
     fn wait(&self) -> impl Future<Output = ()>;
 }
 
-/// What was received is invisible for a while, and then comes again, until it is deleted. The queue is empty.
+/// A received message is invisible for a while and is then received again, until it is deleted. The queue is empty at
+/// the start.
 pub async fn a_message_comes_again_until_it_is_deleted(queue: &impl Queue, consumer: &impl Consumer) {
     assert!(queue.send(&["again".to_owned()], soon()).await.is_empty());
     let mut times = 0;
@@ -197,7 +198,7 @@ pub async fn a_message_comes_again_until_it_is_deleted(queue: &impl Queue, consu
     assert!(consumer.receive().await.is_empty(), "it is gone");
 }
 
-/// A watermark is read as it was set last, unfinished pass and all, and none is there before it is set.
+/// A watermark is read as it was set last, with its unfinished pass; before it is set there is none.
 pub async fn watermarks_are_read_as_they_were_set(watermarks: &impl Watermarks) {
     assert_eq!(watermarks.get("one", soon()).await.unwrap(), None);
     let unfinished = Watermark { since: 7, unfinished: Some(Unfinished { before: 1_795_176_000_123, offset: 200 }) };
@@ -210,8 +211,8 @@ pub async fn watermarks_are_read_as_they_were_set(watermarks: &impl Watermarks) 
     assert_eq!(watermarks.get("another", soon()).await.unwrap(), Some(unfinished));
 }
 
-/// Both the text that is valid and the one before it, and none that was before that. `put` makes another text the current
-/// one, `forget` makes the one before it invalid.
+/// A secret has its current and its previous version, and no older one. `put` makes another text the current version,
+/// `forget` invalidates the previous one.
 pub async fn a_secret_has_the_current_and_the_previous_text<F: Future<Output = ()>, G: Future<Output = ()>>(
     secret: &impl Secret,
     put: impl Fn(&'static str) -> F,
@@ -228,8 +229,8 @@ pub async fn a_secret_has_the_current_and_the_previous_text<F: Future<Output = (
     assert_eq!(versions().await, ["third"]);
 }
 
-/// A downlink answers one uplink, an uplink is answered by one downlink, and what is known of either stays. The table
-/// holds nothing.
+/// A downlink answers one uplink, and an uplink is answered by one downlink. What is stored of either stays. The table
+/// is empty at the start.
 pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl DownlinkAdmin) {
     let [first, second, third] = ["1", "2", "3"].map(waiting);
     for downlink in [&first, &second, &third] {
@@ -273,8 +274,8 @@ pub async fn downlinks_and_uplinks_belong_to_each_other_once(table: &impl Downli
     assert_eq!(table.all(soon()).await.unwrap().len(), 3);
 }
 
-/// Two requests for each of two uplinks, all at once: each uplink gets the same bytes twice, and others than the other.
-/// The device has no downlinks.
+/// Two concurrent requests for each of two uplinks: an uplink gets the same bytes twice, and the two uplinks get
+/// different bytes. The device has no downlinks at the start.
 pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl DownlinkAdmin) {
     let device = "sigfox:CAFE".parse().unwrap();
     for n in 0..3 {
@@ -293,10 +294,10 @@ pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl Downli
     assert!(a1 == a2 && b1 == b2 && a1 != b1, "{a1:?} {a2:?} {b1:?} {b2:?}");
 }
 
-/// All downlinks of a device are read, however many pages they fill. The table holds nothing else of that device.
+/// All downlinks of a device are read, however many pages they fill. The table has no other entries of that device.
 pub async fn a_device_has_all_its_downlinks(table: &impl DownlinkAdmin) {
     let device = "sigfox:F00D".parse().unwrap();
-    // A page ends after a megabyte.
+    // A page ends after 1 MB.
     for n in 0..6 {
         let message = Some("x".repeat(200_000));
         assert!(table.add(&Downlink { device, message, ..waiting(&n.to_string()) }, soon()).await.unwrap());

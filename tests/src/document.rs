@@ -1,8 +1,8 @@
-//! The worked examples of `docs/nbiot-protocol.md`, read off the page itself, so that it and the code cannot drift apart.
+//! Reads the worked examples from `docs/nbiot-protocol.md`, so that the page and the code cannot drift apart.
 
 const PAGE: &str = "docs/nbiot-protocol.md";
 
-/// The value that a table's row has in backticks: `` | label | `value` ``.
+/// Returns the value in backticks of a table's row: `` | label | `value` ``.
 pub fn text(label: &str) -> String {
     let row = format!("| {label} | `");
     let page = crate::read(PAGE);
@@ -10,13 +10,13 @@ pub fn text(label: &str) -> String {
     value.unwrap_or_else(|| panic!("{PAGE} has no row {row:?}")).0.to_owned()
 }
 
-/// The bytes of the example under `**label**`. A line's bytes end where two spaces begin a remark.
+/// Returns the bytes of the example under `**label**`. In each line two spaces begin a comment.
 pub fn bytes(label: &str) -> Vec<u8> {
     let digits: String = block(label).iter().filter_map(|line| line.split("  ").next()).collect();
     hex::decode(digits.replace(' ', "")).unwrap_or_else(|e| panic!("{PAGE}, {label}: {e}"))
 }
 
-/// The indented lines under `**label**`, without their indent.
+/// Returns the indented lines under `**label**`, without their indent.
 pub fn block(label: &str) -> Vec<String> {
     let (page, mark) = (crate::read(PAGE), format!("**{label}**"));
     let lines = page.lines().skip_while(|line| !line.starts_with(&mark)).skip_while(|line| !line.starts_with("    "));

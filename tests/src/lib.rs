@@ -1,28 +1,28 @@
-//! What the whole-path tests share.
+//! Shared code of the whole-path tests.
 //!
 //! # Layout
 //!
 //! - [`template`]: `template.yaml`, as data.
 //! - [`yaml`]: YAML files, as data.
 //! - [`events`]: the files of `events/`, by name.
-//! - [`seeds`]: what fuzzing starts from.
-//! - [`contracts`]: what every port promises, held against the fakes and against the real adapters.
+//! - [`seeds`]: seed inputs of the fuzz targets.
+//! - [`contracts`]: the contract of every port, tested with the fakes and with the real adapters.
 //! - [`stack`]: the real template in a local cloud of its own.
-//! - [`door`]: the callback function in the test's own process, over fakes.
-//! - [`bridge`]: the bridge in the test's own process, in front of a fake stream.
-//! - [`clients`]: what speaks to it: the reference client in C, and clients of others.
-//! - [`relay`]: the network between the two.
+//! - [`callback`]: the callback function in the test's process, over fakes.
+//! - [`bridge`]: the bridge in the test's process, in front of a fake stream.
+//! - [`clients`]: device clients: the reference client in C, and CoAP clients of other projects.
+//! - [`relay`]: a lossy network between client and bridge.
 //! - [`sigfox`]: a simulated Sigfox cloud.
-//! - [`simulation`]: the whole pipeline in virtual time, while everything around it fails.
+//! - [`simulation`]: the whole pipeline in virtual time, with faults in everything around it.
 //! - [`document`]: the worked examples of `docs/nbiot-protocol.md`.
 //!
-//! The tests themselves are in `tests/`: `e2e` runs with a local cloud, `image` with a Docker engine, all others without.
+//! The tests are in `tests/`: `e2e` needs a local cloud, `image` a Docker engine, the others neither.
 
 pub mod bridge;
+pub mod callback;
 pub mod clients;
 pub mod contracts;
 pub mod document;
-pub mod door;
 pub mod events;
 pub mod relay;
 pub mod seeds;

@@ -1,4 +1,4 @@
-//! A stretch of network between a client and the bridge: remembers what passes, and loses what it is told to.
+//! A UDP relay between a client and the bridge, which records the datagrams and drops some of them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Longer than anything here takes; a test that waits for so long has failed.
+/// Longer than any step takes: a test that waits this long has failed.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What came by, in its order, lost or not.
+/// Datagrams that reached the relay, in order, dropped or not.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// From the client.
@@ -20,17 +20,17 @@ pub struct Seen {
     pub down: Vec<Vec<u8>>,
 }
 
-/// A relay for one client. It ends when it is dropped.
+/// A relay for one client. Dropping it stops it.
 #[derive(Debug)]
 pub struct Relay {
-    /// Where the client is to send to.
+    /// The address that the client sends to.
     pub addr: SocketAddr,
     seen: watch::Receiver<Seen>,
     carrying: JoinHandle<()>,
 }
 
 impl Relay {
-    /// Carries datagrams to the bridge and back, but for the first `lost` ones back.
+    /// Relays datagrams in both directions, but drops the bridge's first `lost` ones.
     pub async fn start(bridge: SocketAddr, lost: usize) -> Self {
         let client_side = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let bridge_side = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -41,15 +41,15 @@ impl Relay {
         Self { addr, seen, carrying }
     }
 
-    /// What has come by so far.
+    /// Returns the datagrams so far.
     pub fn seen(&self) -> Seen {
         self.seen.borrow().clone()
     }
 
-    /// Waits until what has come by is as told.
+    /// Waits until the datagrams fulfil a condition.
     pub async fn until(&self, condition: impl FnMut(&Seen) -> bool) {
         let mut seen = self.seen.clone();
-        timeout(RELAY_TIMEOUT, seen.wait_for(condition)).await.expect("it comes by").unwrap();
+        timeout(RELAY_TIMEOUT, seen.wait_for(condition)).await.expect("the expected datagrams arrive").unwrap();
     }
 }
 

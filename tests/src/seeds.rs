@@ -1,5 +1,5 @@
-//! What fuzzing starts from: the project's own examples, by the target that they are for. `codec-` and the name of a file of
-//! `tests/codecs/` is that for the codecs whose names begin so.
+//! Seed inputs of the fuzz targets, from the project's own examples. The target `codec-<file>` fuzzes the codecs whose
+//! names begin with `<file>`, a file of `tests/codecs/` without its ending.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::document::bytes;
 use crate::events;
 
-/// Inputs of a target, by name.
+/// Inputs of one target, by name.
 pub type Seeds = BTreeMap<String, Vec<u8>>;
 
-/// Those of every target.
+/// Returns the inputs of every target.
 pub fn all() -> BTreeMap<String, Seeds> {
     let fixed = [("callback", callbacks()), ("datagram", datagrams()), ("envelope", messages()), ("stream", records())];
     let mut all: BTreeMap<String, Seeds> = fixed.map(|(target, seeds)| (target.to_owned(), seeds)).into();
@@ -26,7 +26,7 @@ pub fn all() -> BTreeMap<String, Seeds> {
     all
 }
 
-/// Datagrams as they come in at the listeners.
+/// Datagrams as the listeners receive them.
 fn datagrams() -> Seeds {
     let coap = bytes("CoAP request");
     let head = coap.iter().position(|&byte| byte == 0xFF).map_or(coap.len(), |at| at + 1);
@@ -41,7 +41,7 @@ fn datagrams() -> Seeds {
     documented.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).chain(sent).collect()
 }
 
-/// An aggregated record, and what is in it.
+/// An aggregated record and its user records.
 fn records() -> Seeds {
     let event = events::read("raw-nbiot.json");
     let record = text(&event["Records"][0]["kinesis"]["data"]);
@@ -51,7 +51,7 @@ fn records() -> Seeds {
     named.chain([("record".to_owned(), record)]).collect()
 }
 
-/// What is in the queues.
+/// Bodies of queue messages.
 fn messages() -> Seeds {
     let body = |name: &str| text(&events::read(&format!("{name}.json"))["Records"][0]["body"]).into_bytes();
     let names = ["pulse-nbiot", "pulse-sigfox", "pulse-sigfox-undecodable", "raw-sigfox"];
@@ -63,7 +63,8 @@ fn callbacks() -> Seeds {
     let seed = |file: &str| {
         let event = events::read(file);
         let kind = CallbackKind::ALL.iter().position(|kind| event["pathParameters"]["kind"] == kind.name());
-        let kind = kind.and_then(|kind| u8::try_from(kind).ok()).unwrap_or_else(|| panic!("{file} is of no kind"));
+        let kind =
+            kind.and_then(|kind| u8::try_from(kind).ok()).unwrap_or_else(|| panic!("{file} has an unknown kind"));
         [&[kind], text(&event["rawQueryString"]).as_bytes(), &[0], &events::body(&event)].concat()
     };
     let files = events::listed().into_iter().map(|listed| listed.file);
@@ -75,5 +76,5 @@ fn callbacks() -> Seeds {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a text")).to_owned()
 }

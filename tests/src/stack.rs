@@ -1,5 +1,5 @@
-//! The real template in a local cloud of its own, on free ports, ended when the value is dropped (and, should this
-//! process be killed, when its end of the pipe closes).
+//! The real template in a local cloud of its own, on free ports. It ends when the value is dropped, or, if this process
+//! is killed, when the pipe to it closes.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts one out of what `make build` has built, which asks the Sigfox API at that URL for missed callbacks.
+    /// Starts a stack from the output of `make build`. It asks the Sigfox API at that URL for undelivered callbacks.
     pub fn start(directory: &Path, sigfox_api: &str) -> Self {
         let mut runner = Command::new("python3")
             .arg(crate::repository("tools/local.py"))
@@ -28,10 +28,10 @@ impl Stack {
         let mut line = String::new();
         let addresses = runner.stdout.take().and_then(|out| BufReader::new(out).read_line(&mut line).ok());
         let addresses = addresses.and_then(|_| serde_json::from_str(&line).ok());
-        Self { runner, addresses: addresses.unwrap_or_else(|| panic!("the stack did not come up")) }
+        Self { runner, addresses: addresses.unwrap_or_else(|| panic!("the stack did not start")) }
     }
 
-    /// What `.local/env` holds after `make up`, by name.
+    /// The settings that `.local/env` has after `make up`, by name.
     pub fn addresses(&self) -> &HashMap<String, String> {
         &self.addresses
     }

@@ -12,41 +12,42 @@ impl Template {
         Self(crate::yaml::read("template.yaml"))
     }
 
-    /// A resource, whole.
+    /// Returns a whole resource.
     pub fn resource(&self, name: &str) -> &Value {
         let resource = &self.0["Resources"][name];
         assert!(resource.is_object(), "the template has no resource {name}");
         resource
     }
 
-    /// All resources, whole, by name.
+    /// Returns all resources, whole, by name.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.section("Resources").iter().map(|(name, resource)| (name.as_str(), resource))
     }
 
-    /// The resources of a type, by name.
+    /// Returns the properties of all resources of a type, by name.
     pub fn resources_of(&self, kind: &str) -> Vec<(&str, &Value)> {
         let of_it = self.resources().filter(|(_, resource)| resource["Type"] == kind);
         of_it.map(|(name, resource)| (name, &resource["Properties"])).collect()
     }
 
-    /// A part of the template beside its resources: `Parameters`, `Conditions`, ...
+    /// Returns a section of the template other than its resources: `Parameters`, `Conditions`, ...
     pub fn section(&self, name: &str) -> &Map<String, Value> {
         self.0[name].as_object().unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
-    /// The statements of the role that a function's `Role` names.
+    /// Returns the statements of the role that a function's `Role` names.
     pub fn statements(&self, function: &Value) -> Vec<&Value> {
         self.statements_of(target(&function["Role"]))
     }
 
-    /// The statements of a role.
+    /// Returns the statements of a role.
     pub fn statements_of(&self, role: &str) -> Vec<&Value> {
         let policies = self.resource(role)["Properties"]["Policies"].as_array().into_iter().flatten();
         policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().into_iter().flatten()).collect()
     }
 
-    /// What a value is where every parameter has its default: a resource is its name, and so is what AWS sets.
+    /// Resolves a value with the parameters' defaults. A reference to a resource, or to a value that AWS sets, becomes
+    /// its name.
     pub fn text(&self, value: &Value) -> String {
         let parameter = |name: &str| match &self.section("Parameters").get(name).map(|parameter| &parameter["Default"])
         {
@@ -69,7 +70,7 @@ impl Template {
     }
 }
 
-/// A value that is written out in the template.
+/// Returns a literal value as text.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -78,7 +79,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// The resource that a `Ref` or a `GetAtt` speaks of, or the one that a `Select` picks out of such.
+/// Returns the resource that a `Ref` or a `GetAtt` names, or that a `Select` picks from a list of these.
 pub fn target(value: &Value) -> &str {
     if let Some(index) = value["Fn::Select"][0].as_u64() {
         return target(&value["Fn::Select"][1][usize::try_from(index).unwrap_or_default()]);
@@ -87,12 +88,12 @@ pub fn target(value: &Value) -> &str {
     name.unwrap_or_else(|| panic!("neither a Ref nor a GetAtt: {value}"))
 }
 
-/// One value or a list of them, as a list.
+/// Returns a single value or a list as a list.
 pub fn list(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
 }
 
-/// A list as it is where its conditions hold, or as it is where they do not.
+/// Returns a list as it is if its conditions hold, or as it is if they do not.
 pub fn given(values: &Value, holds: bool) -> Vec<&Value> {
     let values = list(values).into_iter().map(|value| match &value["Fn::If"] {
         Value::Null => value,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A file with one document.
+/// Reads a file with one document.
 pub fn read(path: &str) -> Value {
     frames::yaml::parse(path, &crate::read(path))
 }

@@ -1,4 +1,4 @@
-//! Meters of several makers, in the clear at the bridge: whose uplink it is, when, and what the meter hears.
+//! Clear-text meters of several vendors at the bridge: device, time, and answer of their uplinks.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,22 +12,22 @@ use pulsegate_tests::document;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-/// A Dragino SW3L-NB's frame; `tests/codecs/dragino.yaml` has it too.
+/// A frame of a Dragino SW3L-NB, also in `tests/codecs/dragino.yaml`.
 const DRAGINO: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
 
-/// What is durable of the datagrams, and whether the meter heard anything.
+/// Sends datagrams; returns the durable uplinks, and whether the meter got an answer.
 async fn sent(profile: &str, datagrams: &[&[u8]]) -> (Vec<Uplink>, bool) {
     let bridge = Bridge::start_for(profile, |_| {}).await;
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for datagram in datagrams {
         meter.send_to(datagram, bridge.trusted).await.unwrap();
     }
-    // It reads what the kernel has, and ends when all of that is durable and answered.
+    // The bridge reads the datagrams in the kernel's buffer, and stops when they are durable and answered.
     let uplinks = bridge.stop().await;
     (uplinks, meter.try_recv(&mut [0; 64]).is_ok())
 }
 
-/// What they are stored under.
+/// Returns the keys of stored uplinks.
 fn keys(uplinks: &[Uplink]) -> BTreeSet<String> {
     uplinks.iter().map(|uplink| format!("{} {}", uplink.device, uplink.key())).collect()
 }
@@ -35,8 +35,8 @@ fn keys(uplinks: &[Uplink]) -> BTreeSet<String> {
 #[tokio::test]
 async fn a_dragino_is_dated_by_its_own_clock_and_told_nothing() {
     let frame = hex::decode(DRAGINO).unwrap();
-    let (uplinks, heard) = sent("dragino-sw3l-nb", &[&frame]).await;
-    assert!(!heard);
+    let (uplinks, answered) = sent("dragino-sw3l-nb", &[&frame]).await;
+    assert!(!answered);
     let key = keys(&uplinks).pop_first().unwrap();
     assert!(key.starts_with("nbiot:867787050213317 2022-09-05T01:40:11Z#"), "{key}");
     assert_eq!((uplinks[0].time_source, uplinks[0].payload.bytes()), (TimeSource::Device, frame.as_slice()));
@@ -49,7 +49,7 @@ async fn of_a_dragino_the_same_datagram_is_one_uplink_and_each_other_of_the_same
     let (uplinks, _) = sent("dragino-sw3l-nb", &[&frame, &frame, DRAGINO.as_bytes(), &other]).await;
     assert_eq!((uplinks.len(), keys(&uplinks).len()), (4, 3), "{:?}", keys(&uplinks));
     for (a, b) in uplinks.iter().flat_map(|a| uplinks.iter().map(move |b| (a, b))) {
-        assert_eq!(a.key() == b.key(), a == b, "what is stored is a function of its key");
+        assert_eq!(a.key() == b.key(), a == b, "equal keys have equal contents");
     }
     assert!(uplinks.iter().all(|uplink| uplink.at == uplinks[0].at));
 }
@@ -65,8 +65,8 @@ async fn a_dragino_without_a_clock_is_dated_by_its_first_arrival() {
 async fn a_senml_meter_is_named_by_its_base_name_and_dated_by_its_latest_count() {
     let pack = br#"[{"bn":"urn:imei:490154203237518:","bt":1795176000,"n":"A","u":"count","v":7}]"#;
     let later = br#"[{"bn":"urn:imei:490154203237518:","bt":1795176000,"n":"A","u":"count","v":8}]"#;
-    let (uplinks, heard) = sent("senml-json", &[pack, pack, later, b"[{}]"]).await;
-    assert!(!heard);
+    let (uplinks, answered) = sent("senml-json", &[pack, pack, later, b"[{}]"]).await;
+    assert!(!answered);
     assert_eq!((uplinks.len(), keys(&uplinks).len()), (3, 2), "{:?}", keys(&uplinks));
     for key in keys(&uplinks) {
         assert!(key.starts_with("nbiot:490154203237518 2026-11-20T12:00:00Z#"), "{key}");
@@ -113,7 +113,7 @@ async fn a_late_answer_in_coap_goes_out_once_in_the_clear_and_again_to_who_has_p
     let answer = received(&meter).await;
     assert_eq!((answer[0], answer[1], &answer[7..]), (0x52, 0x44, &frame[..13]), "non-confirmable");
     let answer = received(&sealed).await;
-    // The second time it comes again after 6 seconds at the earliest; the first time, after 3 at the latest.
+    // The first repetition comes after 3 seconds at the latest, the second after 6 at the earliest.
     for _ in 0..2 {
         assert_eq!(received(&sealed).await, answer);
     }
@@ -129,6 +129,6 @@ async fn connected(to: SocketAddr) -> UdpSocket {
 
 async fn received(meter: &UdpSocket) -> Vec<u8> {
     let mut datagram = [0; 64];
-    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut datagram)).await.expect("an answer").unwrap();
+    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut datagram)).await.expect("an answer in time").unwrap();
     datagram[..len].to_vec()
 }

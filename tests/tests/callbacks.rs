@@ -1,10 +1,10 @@
-//! Every case of `callbacks.yaml`, through the handler: as API Gateway hands it over, to what comes out.
+//! Runs every case of `callbacks.yaml` through the handler: from API Gateway's event to the output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
-use pulsegate_tests::{door, yaml};
+use pulsegate_tests::{callback, yaml};
 use serde_json::{Map, Value, json};
 use sigfox_callback::handle;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ fn cases() -> Vec<Value> {
     yaml::read("tests/callbacks.yaml").as_array().cloned().unwrap()
 }
 
-/// The case's request.
+/// Builds the case's request.
 fn request(case: &Value) -> Value {
     let mut headers: Map<String, Value> = case["headers"].as_object().cloned().unwrap_or_default();
     let content_type = case["type"].as_str().unwrap_or("application/json");
@@ -27,13 +27,13 @@ fn request(case: &Value) -> Value {
     })
 }
 
-/// What comes out: uplinks, events, and reasons of quarantine.
+/// Returns the output: uplinks, events, and reasons of quarantine.
 async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     let secret = FakeSecret::of(&["secret"]);
-    let callback = door::callback(&secret, FakeQueue::default()).await;
+    let callback = callback::function(&secret, FakeQueue::default()).await;
     let request = serde_json::from_value(request(case)).unwrap();
     let response = handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
-    assert_eq!(response.status_code, 204, "{}", case["says"]);
+    assert_eq!(response.status_code, 204, "{}", case["name"]);
     let parse = |text: &String| serde_json::from_str::<Value>(text).unwrap();
     let sent: Vec<Value> = callback.raw.sent().iter().map(parse).collect();
     let members = |field: &str| sent.iter().flat_map(|m| m[field].as_array().cloned().unwrap_or_default()).collect();
@@ -41,7 +41,8 @@ async fn outcome(case: &Value) -> BTreeMap<&'static str, Vec<Value>> {
     BTreeMap::from([("uplinks", members("uplinks")), ("events", members("events")), ("quarantined", reasons)])
 }
 
-/// Whether a value has all that is expected of it; `null` is to be absent, and a reason may go on.
+/// Returns whether a value has all expected members. An expected `null` means absent; an expected text with a space is
+/// a prefix.
 fn has(actual: &Value, expected: &Value) -> bool {
     match (actual, expected) {
         (Value::Object(actual), Value::Object(expected)) => {
@@ -75,7 +76,7 @@ async fn every_shape_becomes_what_it_stands_for() {
         for (what, found) in actual {
             let expected = becomes.get(what).cloned().unwrap_or_else(|| json!([]));
             if !has(&Value::Array(found.clone()), &expected) {
-                wrong.push(format!("{}: {what} are {}, not {expected}", case["says"], Value::Array(found)));
+                wrong.push(format!("{}: {what} are {}, not {expected}", case["name"], Value::Array(found)));
             }
         }
     }
@@ -86,13 +87,13 @@ async fn every_shape_becomes_what_it_stands_for() {
 fn every_case_says_what_it_stands_for_and_where_that_is_from_and_none_is_there_twice() {
     let cases = cases();
     assert!(cases.len() >= 60, "{}", cases.len());
-    let said: BTreeSet<&str> = cases.iter().map(|case| case["says"].as_str().unwrap()).collect();
-    assert_eq!(said.len(), cases.len());
-    let known = ["says", "source", "kind", "method", "type", "query", "headers", "body", "becomes"];
+    let names: BTreeSet<&str> = cases.iter().map(|case| case["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), cases.len());
+    let known = ["name", "source", "kind", "method", "type", "query", "headers", "body", "becomes"];
     for case in &cases {
-        assert!(case["source"].as_str().is_some_and(|source| !source.is_empty()), "{}", case["says"]);
+        assert!(case["source"].as_str().is_some_and(|source| !source.is_empty()), "{}", case["name"]);
         for field in case.as_object().unwrap().keys() {
-            assert!(known.contains(&field.as_str()), "{}: {field}", case["says"]);
+            assert!(known.contains(&field.as_str()), "{}: {field}", case["name"]);
         }
     }
 }

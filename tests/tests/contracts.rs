@@ -1,5 +1,5 @@
-//! The fakes keep what the ports promise, as the real adapters do (`e2e` holds those to the same), and so do the models of the
-//! simulation.
+//! Contract tests of the fakes. `e2e` runs the same contracts with the real adapters, `models` with the simulation's
+//! models.
 
 use std::sync::Arc;
 

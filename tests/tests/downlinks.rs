@@ -1,4 +1,4 @@
-//! `docs/downlinks.md` and the code cannot drift apart.
+//! Holds `docs/downlinks.md` to the code.
 
 use pulsegate_model::event::code_name;
 use pulsegate_pipeline::downlink::{Downlink, LEN};

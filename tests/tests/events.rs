@@ -1,4 +1,4 @@
-//! The files of `events/`, and the table that says what they are. The end-to-end tests hand each to its function.
+//! Holds the files of `events/` to the table of `events/README.md`. The end-to-end tests pass each to its function.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The structure of the code: what READING.md says of it, which crates a crate needs, and that no module needs itself.
+//! Checks the structure of the code: the steps of READING.md, the dependencies of the model, and cycles of modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ fn every_step_of_the_reading_page_is_a_function_of_the_file_it_names() {
         let (link, rest) = step.split_once("[`").and_then(|(_, rest)| rest.split_once("`](")).unwrap();
         let (file, function) = link.split_once(':').unwrap();
         assert_eq!(rest.split_once(')').unwrap().0, file, "{step}");
-        assert!(rest.len() > file.len() + 20, "{step} says what happens there");
+        assert!(rest.len() > file.len() + 20, "{step} describes the function");
         let source = read(file);
         let defined = ["(", "<"].iter().any(|open| source.contains(&format!("fn {function}{open}")));
         assert!(defined, "{file} has no function {function}");
@@ -43,7 +43,7 @@ fn the_model_needs_no_sdk_no_runtime_and_no_host() {
     }
 }
 
-/// A crate's modules are those directly below its `lib.rs`; what is deeper belongs to them.
+/// Only a crate's top-level modules count; deeper ones belong to these.
 #[test]
 fn no_module_of_a_product_crate_needs_one_that_needs_it() {
     let crates = [
@@ -64,7 +64,7 @@ fn no_module_of_a_product_crate_needs_one_that_needs_it() {
     }
 }
 
-/// All modules that a module needs, directly or through others.
+/// Returns all modules that a module needs, directly or indirectly.
 fn reach<'a>(needs: &'a BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut left: Vec<&str> = needs[from].iter().map(String::as_str).collect();
@@ -76,7 +76,7 @@ fn reach<'a>(needs: &'a BTreeMap<String, BTreeSet<String>>, from: &str) -> BTree
     reached
 }
 
-/// The modules that each module names as `crate::module`, tests left out.
+/// Returns the modules that each module names as `crate::module`, without tests and fakes.
 fn needs_of(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut folders = vec![src.to_owned()];
@@ -104,11 +104,13 @@ fn needs_of(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     let modules: BTreeSet<String> = needs.keys().cloned().collect();
-    needs.values_mut().for_each(|named| named.retain(|name| modules.contains(name)));
+    for named in needs.values_mut() {
+        named.retain(|name| modules.contains(name));
+    }
     needs
 }
 
-/// `crate::a::B`, and `use crate::{a, b::C}`.
+/// Finds the modules in `crate::a::B` and `use crate::{a, b::C}`.
 fn named_modules(code: &str) -> BTreeSet<String> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut named = BTreeSet::new();

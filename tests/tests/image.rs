@@ -1,7 +1,8 @@
-//! The bridge's container image, run as the task definition runs it: as nobody, with nowhere to write.
+//! Runs the bridge's container image as the task definition does: as an unprivileged user, with a read-only file
+//! system.
 //!
-//! Not part of an ordinary `cargo test`: the static release build takes minutes, and an image that happened to be there
-//! would tell of yesterday's code. `make image-test` builds it first. Without a Docker engine there is nothing to test.
+//! Not part of an ordinary `cargo test`: the static release build takes minutes, and an old image would test old code.
+//! `make image-test` builds the image first. Without a Docker engine the tests are skipped.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -13,13 +14,13 @@ use libtest_mimic::{Arguments, Trial};
 use pulsegate_tests::repository;
 use serde_json::{Value, json};
 
-/// What `make bridge-image` builds.
+/// The image that `make bridge-image` builds.
 const IMAGE: &str = "pulsegate-udp-bridge";
 
-/// Room for the binary to grow to twice its size. A task's start is as long as its image is large.
+/// Room for the binary to double. A task's start time grows with the size of its image.
 const MAX_BYTES: u64 = 20_000_000;
 
-/// A test that waits for longer has failed.
+/// A test that waits this long has failed.
 const LINE_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
@@ -50,13 +51,13 @@ fn main() -> ExitCode {
 fn build() {
     let mut build = Command::new("python3");
     build.arg(repository("tools/local.py")).arg("image");
-    // What cargo sets for a test: build scripts that look at it would have half of the tree built anew.
+    // Cargo sets these for a test. Build scripts that depend on them would rebuild half of the dependencies.
     for (name, _) in
         std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
     {
         build.env_remove(name);
     }
-    assert!(build.status().unwrap().success(), "the image cannot be built");
+    assert!(build.status().unwrap().success(), "the build of the image failed");
 }
 
 fn docker(arguments: &[&str]) -> std::io::Result<std::process::Output> {
@@ -82,7 +83,7 @@ fn it_reads_its_secret_listens_answers_and_drains() {
     assert!(bridge.client.wait().unwrap().success());
 }
 
-/// A container, and what it says.
+/// A running container and its log lines.
 struct Bridge {
     name: String,
     client: Child,
@@ -90,8 +91,8 @@ struct Bridge {
 }
 
 impl Bridge {
-    /// Starts one in the host's network, at free ports of loopback. The endpoint has a name, which a static binary has
-    /// to find the address of without the C library's modules for that.
+    /// Starts a container in the host's network, on free ports of loopback. The endpoint has a host name, because a
+    /// static binary must resolve names without the C library's resolver modules.
     fn start(secrets_manager: u16) -> Self {
         let name = format!("pulsegate-image-test-{}", std::process::id());
         let endpoint = format!("AWS_ENDPOINT_URL=http://localhost:{secrets_manager}");
@@ -113,27 +114,27 @@ impl Bridge {
             .spawn()
             .unwrap();
         let output = BufReader::new(client.stdout.take().unwrap());
-        let (said, lines) = mpsc::channel();
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { name, client, lines }
     }
 
-    /// Its next line, or none when it has ended.
+    /// Returns the next log line, or `None` after the end.
     fn line(&self) -> Option<String> {
         let line = match self.lines.recv_timeout(LINE_TIMEOUT) {
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),
+            Err(RecvTimeoutError::Timeout) => panic!("the bridge logged no line in time"),
         };
-        // The SDK only warns of it, and would start.
+        // The SDK only warns, and would start without certificates.
         assert!(!line.contains("no native root CA certificates"), "{line}");
         Some(line)
     }
 
-    /// The address of a listener.
+    /// Returns the address of a listener.
     fn listening(&self, protocol: &str) -> String {
         loop {
-            let event: Value = serde_json::from_str(&self.line().expect("it runs")).unwrap();
+            let event: Value = serde_json::from_str(&self.line().expect("the bridge runs")).unwrap();
             if event["message"] == "listening" && event["protocol"] == protocol {
                 return event["addr"].as_str().unwrap().to_owned();
             }
@@ -148,7 +149,7 @@ impl Drop for Bridge {
     }
 }
 
-/// A Secrets Manager that knows one secret; its port.
+/// Starts a Secrets Manager with one secret; returns its port.
 fn secrets_manager() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -158,7 +159,7 @@ fn secrets_manager() -> u16 {
         let keys = json!({"1": "a master key for tests, of enough characters"}).to_string();
         let body = json!({"SecretString": keys}).to_string();
         write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
-        // Whatever else it sends: closed before that is read, the connection would be reset.
+        // Reads the rest of the request: closing before that would reset the connection.
         let _ = std::io::copy(&mut client, &mut std::io::sink());
     });
     port

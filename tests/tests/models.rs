@@ -1,4 +1,4 @@
-//! The models of the simulation keep what the ports promise, whatever goes wrong, and do what AWS documents.
+//! Tests that the models of the simulation keep the ports' contracts under all faults, and behave as AWS documents.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ async fn children_are_not_read_before_their_parents() {
     stream.reshard();
     stream.add(record);
     assert_eq!(stream.readable(), [0]);
-    let Next::Records(records) = stream.next(0, 10) else { panic!("there is a record") };
+    let Next::Records(records) = stream.next(0, 10) else { panic!("the shard has a record") };
     stream.checkpoint(0, records.len());
     assert!(matches!(stream.next(0, 10), Next::End));
     assert_eq!(stream.readable(), [0, 1, 2]);
@@ -125,11 +125,11 @@ async fn exactly_what_a_partial_answer_names_stays_in_the_queue() {
     assert_eq!(settled(Some(&[])), 0);
     assert_eq!(settled(Some(&["1"])), 1);
     assert_eq!(settled(Some(&["0", "2"])), 2);
-    // A name that was not in the batch, an empty one, and no answer mean that nothing is done.
+    // With an unknown ID, an empty one, or no answer, all messages stay.
     assert_eq!([settled(Some(&["7"])), settled(Some(&[""])), settled(None)], [3, 3, 3]);
 }
 
-/// In a storm, too, what a port has not refused is durable.
+/// Under faults, too, everything that a port has not rejected is durable.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_refused_is_durable_whatever_goes_wrong() {
     for seed in 0..50 {

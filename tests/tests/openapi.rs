@@ -1,5 +1,5 @@
-//! `docs/openapi.yaml` says what the API does: its routes are the template's, its kinds and profiles the code's, and each of
-//! its examples is answered as it says.
+//! Holds `docs/openapi.yaml` to the code: its routes are the template's, its kinds and profiles the code's, and its
+//! examples get the documented answers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use pulsegate_model::profile::PROFILES;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::sigfox::CallbackKind;
 use pulsegate_tests::template::Template;
-use pulsegate_tests::{door, yaml};
+use pulsegate_tests::{callback, yaml};
 use serde_json::{Value, json};
 use sigfox_callback::handle;
 use tokio::time::Instant;
@@ -70,7 +70,7 @@ fn its_kinds_profiles_and_limits_are_the_codes() {
     assert!(document["components"]["responses"]["TooLarge"]["description"].as_str().unwrap().contains(&limit));
 }
 
-/// The status of a request, and what it became.
+/// Sends a callback; returns the status and the numbers of uplinks, events and quarantined records.
 async fn answer(
     kind: &str,
     body: &str,
@@ -78,7 +78,7 @@ async fn answer(
     raw: FakeQueue,
 ) -> (String, usize, usize, usize) {
     let secret = FakeSecret::of(&["secret"]);
-    let callback = door::callback(&secret, raw).await;
+    let callback = callback::function(&secret, raw).await;
     let mut event = json!({
         "pathParameters": {"profile": "adeunis-pulse-v4", "kind": kind},
         "headers": {"authorization": "Bearer secret"},
@@ -110,7 +110,7 @@ async fn each_of_its_examples_is_kept_as_what_it_says_it_is() {
         assert_eq!((uplinks, events), expected, "{kind}");
     }
     assert_eq!(examples("application/json").len(), CallbackKind::ALL.len());
-    // By their names: in which order they come is a matter of the features that serde_json is built with.
+    // By name: the order of the examples depends on the features of serde_json.
     for (of, kind, expected) in [
         ("application/x-www-form-urlencoded", "uplink", 1),
         ("application/x-www-form-urlencoded", "bidir", 2),
@@ -122,7 +122,7 @@ async fn each_of_its_examples_is_kept_as_what_it_says_it_is() {
     }
 }
 
-/// What a schema requires, and all that it is made of.
+/// Returns the required fields of a schema and of its parts.
 fn required<'a>(document: &'a Value, schema: &'a Value) -> BTreeSet<&'a str> {
     let of_reference = schema["$ref"].as_str().map(|path| required(document, document.pointer(&path[1..]).unwrap()));
     let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(|part| required(document, part));
@@ -157,7 +157,7 @@ async fn what_its_schemas_require_is_what_there_has_to_be_and_no_more() {
 #[tokio::test]
 async fn its_statuses_are_those_that_are_answered() {
     let document = document();
-    // 429 is API Gateway's, and 200 needs somebody who waits for a downlink.
+    // API Gateway answers 429; 200 needs a pending downlink.
     let mut answered = BTreeSet::from(["429".to_owned(), "200".to_owned()]);
     let ok = json!({"device": "1A2345", "time": 1_795_176_000, "data": "46"}).to_string();
     let long = "x".repeat(sigfox_callback::MAX_CONTENT + 1);

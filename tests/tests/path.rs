@@ -1,4 +1,4 @@
-//! Real messages through every stage, in process: what one hands on, the next is given.
+//! Real messages through every stage, in this process: the output of each stage is the input of the next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge};
-use pulsegate_tests::{door, events};
+use pulsegate_tests::{callback, events};
 use serde_json::{Value, json};
 use sigfox_callback::request::Request;
 use tokio::net::UdpSocket;
@@ -38,13 +38,13 @@ fn event<T: serde::de::DeserializeOwned>(name: &str) -> T {
     serde_json::from_value(events::read(name)).unwrap()
 }
 
-/// The bodies of an SQS event.
+/// Returns the bodies of an SQS event.
 fn bodies(name: &str) -> Vec<String> {
     let records = events::read(name)["Records"].as_array().cloned().unwrap();
     records.iter().map(|record| record["body"].as_str().unwrap().to_owned()).collect()
 }
 
-/// An SQS event of these bodies.
+/// Builds an SQS event with these bodies.
 fn sqs<T: serde::de::DeserializeOwned>(bodies: &[String]) -> T {
     let records: Vec<Value> =
         bodies.iter().enumerate().map(|(n, body)| json!({"messageId": n.to_string(), "body": body})).collect();
@@ -58,7 +58,7 @@ fn items(table: &FakeTable) -> Vec<Value> {
 #[tokio::test]
 async fn the_callback_enqueues_what_raw_sigfox_is_given() {
     let secret = FakeSecret::of(&["local-secret"]);
-    let callback = door::callback(&secret, FakeQueue::default()).await;
+    let callback = callback::function(&secret, FakeQueue::default()).await;
     let request: Request = event("sigfox-callback-uplink.json");
     assert_eq!(sigfox_callback::handle(&request, &callback, soon()).await.status_code, 204);
     assert_eq!(callback.raw.sent(), bodies("raw-sigfox.json")[..1]);
@@ -137,7 +137,7 @@ async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_
 #[tokio::test]
 async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
     let secret = FakeSecret::of(&["local-secret"]);
-    let (callback, raw, pulse) = (door::callback(&secret, FakeQueue::default()).await, raw_stage(), pulse_stage());
+    let (callback, raw, pulse) = (callback::function(&secret, FakeQueue::default()).await, raw_stage(), pulse_stage());
     let mut first = Vec::new();
     for round in 0..2 {
         for message in events::demo_messages().iter().filter(|message| message["network"] == "sigfox") {
@@ -164,7 +164,7 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     let (bridge, raw, pulse) = (Bridge::start().await, raw_stage(), pulse_stage());
     let (_, case) = frames::cases().find(|(_, case)| case["name"] == "ef-hourly-for-a-day").unwrap();
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    // CON POST /m, as a meter repeats it.
+    // CON POST /m, repeated as a meter does.
     let request =
         [&hex::decode("40021234b16dff").unwrap()[..], &hex::decode(case["hex"].as_str().unwrap()).unwrap()].concat();
     for _ in 0..2 {
@@ -190,7 +190,7 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     assert!(items[0]["uplink"].as_str().unwrap().starts_with("2026-11-20T12:00:00Z#"));
 }
 
-/// The demo's message as a request.
+/// Converts a message of the demo to a request.
 fn request(message: &Value) -> Request {
     let event = json!({
         "pathParameters": {"profile": message["profile"], "kind": "uplink"},

@@ -1,4 +1,4 @@
-//! The reference client in C against the worked examples of `docs/nbiot-protocol.md`, and against the bridge.
+//! The reference client in C, with the worked examples of `docs/nbiot-protocol.md` and with the bridge.
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ const WRONG_USAGE: Option<i32> = Some(2);
 const UNANSWERED: Option<i32> = Some(3);
 const REFUSED: Option<i32> = Some(4);
 
-/// The client with the worked example, about to send it to this address.
+/// Returns the command that sends the worked example to this address.
 fn example(to: SocketAddr, options: &[&str]) -> Option<Command> {
     with_key(to, &hex::encode(bytes("Device key")), options)
 }
@@ -29,7 +29,7 @@ fn with_key(to: SocketAddr, key: &str, options: &[&str]) -> Option<Command> {
     Some(client)
 }
 
-/// A bridge that answers by the letter.
+/// A scripted bridge.
 struct Script {
     socket: UdpSocket,
     client: JoinHandle<Output>,
@@ -47,8 +47,8 @@ impl Script {
         Self { socket, client: tokio::spawn(run(client)), last: Vec::new() }
     }
 
-    /// What the client sends next is to be this, and is answered with that. On a slow machine it may have repeated what it
-    /// sent before.
+    /// Expects a datagram from the client, and answers it. On a slow machine the client may first repeat its previous
+    /// one.
     async fn expect(&mut self, sent: &[u8], answers: &[Vec<u8>]) {
         let (mut received, mut client) = self.receive().await;
         while received == self.last && received != sent {
@@ -63,17 +63,18 @@ impl Script {
 
     async fn receive(&self) -> (Vec<u8>, SocketAddr) {
         let mut buffer = [0; 4096];
-        let received = timeout(ANSWER_TIMEOUT, self.socket.recv_from(&mut buffer)).await.expect("the client sends");
+        let received =
+            timeout(ANSWER_TIMEOUT, self.socket.recv_from(&mut buffer)).await.expect("the client sends in time");
         let (len, client) = received.unwrap();
         (buffer[..len].to_vec(), client)
     }
 
     async fn end(self) -> (Option<i32>, String) {
-        ended(&timeout(ANSWER_TIMEOUT, self.client).await.expect("the client ends").unwrap())
+        ended(&timeout(ANSWER_TIMEOUT, self.client).await.expect("the client ends in time").unwrap())
     }
 }
 
-/// The exit code, and what was printed.
+/// Returns exit code and output.
 fn ended(output: &Output) -> (Option<i32>, String) {
     let printed = [output.stdout.as_slice(), &output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
@@ -106,8 +107,8 @@ async fn the_client_sends_the_documented_uplink_and_takes_the_documented_acknowl
     for (label, downlink) in [("Acknowledgement", 0), ("Acknowledgement with a downlink", 3)] {
         let Some(mut script) = Script::start(&[]).await else { return };
         script.expect(&bytes("Uplink"), &[bytes(label)]).await;
-        let said = format!("acknowledged at 1795176002, downlink of {downlink} bytes\n");
-        assert_eq!(script.end().await, (ACKNOWLEDGED, said));
+        let printed = format!("acknowledged at 1795176002, downlink of {downlink} bytes\n");
+        assert_eq!(script.end().await, (ACKNOWLEDGED, printed));
     }
 }
 
@@ -135,7 +136,7 @@ async fn an_acknowledgement_with_any_bit_flipped_or_cut_short_is_none() {
     forged.extend((0..right.len()).map(|len| right[..len].to_vec()));
     forged.push(bytes("Uplink"));
     let Some(mut script) = Script::start(&[]).await else { return };
-    // Few enough at once for the client's receive buffer; each sending is the same bytes.
+    // Chunks small enough for the client's receive buffer; each of its repetitions has the same bytes.
     for some in forged.chunks(forged.len().div_ceil(5)) {
         script.expect(&bytes("Uplink"), some).await;
     }
@@ -171,14 +172,14 @@ async fn a_refusal_is_told_and_an_unavailable_stream_leads_to_the_same_bytes_aga
 async fn no_bytes_in_place_of_a_coap_answer_upset_the_client() {
     let right = bytes("CoAP piggybacked answer");
     let mut noise: Vec<_> = (0..right.len()).map(|len| right[..len].to_vec()).collect();
-    // Options whose lengths lie, a token longer than the message, other versions, an answer to somebody else.
+    // Wrong option lengths, a token longer than the message, other versions, an answer to another request.
     for hex in ["64440007000000070d", "64440007000000071e00", "6444000700000007ef", "644400070000000701", "6f440007"] {
         noise.push(hex::decode(hex).unwrap());
     }
     noise.extend([vec![0xFF; 1500], hex::decode("24440007").unwrap(), hex::decode("6144000708ff00").unwrap()]);
     let Some(mut script) = Script::start(&["--coap", PROFILE]).await else { return };
     script.expect(&bytes("CoAP request"), &noise).await;
-    // An option before the payload, as RFC 7252 allows it, is passed over.
+    // An option before the payload, which RFC 7252 allows, is skipped.
     let with_option = [&right[..8], &[0xC1, 0x2A], &right[8..]].concat();
     script.expect(&bytes("CoAP request"), &[with_option]).await;
     assert_eq!(script.end().await.0, ACKNOWLEDGED);
@@ -188,8 +189,8 @@ async fn no_bytes_in_place_of_a_coap_answer_upset_the_client() {
 async fn what_the_client_is_told_is_acknowledged_is_durable() {
     let bridge = Bridge::start().await;
     let Some(client) = example(bridge.sealed, &[]) else { return };
-    let (code, said) = ended(&run(client).await);
-    assert_eq!(code, ACKNOWLEDGED, "{said}");
+    let (code, printed) = ended(&run(client).await);
+    assert_eq!(code, ACKNOWLEDGED, "{printed}");
     let uplinks = bridge.stop().await;
     assert_eq!(uplinks[0].device.to_string(), text("device ID"));
     assert_eq!(uplinks[0].key().to_string(), "2026-11-20T12:00:00Z#00007");
@@ -201,9 +202,9 @@ async fn a_wrong_key_gets_no_answer_and_the_client_says_so() {
     let bridge = Bridge::start().await;
     let relay = Relay::start(bridge.sealed, 0).await;
     let Some(client) = with_key(relay.addr, &"00".repeat(32), &["--pause", "20"]) else { return };
-    let (code, said) = ended(&run(client).await);
+    let (code, printed) = ended(&run(client).await);
     assert_eq!(code, UNANSWERED);
-    assert!(said.contains("check key, key ID and IMEI"), "{said}");
+    assert!(printed.contains("check key, key ID and IMEI"), "{printed}");
     assert_eq!((relay.seen().up.len(), relay.seen().down.len()), (5, 0));
     assert_eq!(bridge.stop().await, []);
 }
@@ -223,7 +224,7 @@ async fn a_lost_acknowledgement_leads_to_the_same_bytes_again() {
 #[test]
 fn wrong_usage_is_told_with_what_is_wrong() {
     let key = "11".repeat(32);
-    let said =
+    let printed =
         |arguments: &[&str]| reference_client().map(|mut client| ended(&client.args(arguments).output().unwrap()));
     let addressed = ["127.0.0.1", "9"];
     for (arguments, wrong) in [
@@ -235,11 +236,11 @@ fn wrong_usage_is_told_with_what_is_wrong() {
         (vec!["--key", &key, addressed[0], addressed[1], "490154203237518", "7", "0"], "the payload"),
         (vec!["--key", &key, "--time", "0", addressed[0], addressed[1], "490154203237518", "7", "00"], "the time"),
     ] {
-        let Some((code, said)) = said(&arguments) else { return };
-        assert_eq!(code, WRONG_USAGE, "{arguments:?}: {said}");
-        assert!(said.contains(wrong), "{arguments:?}: {said}");
+        let Some((code, printed)) = printed(&arguments) else { return };
+        assert_eq!(code, WRONG_USAGE, "{arguments:?}: {printed}");
+        assert!(printed.contains(wrong), "{arguments:?}: {printed}");
     }
-    let Some((code, help)) = said(&["--help"]) else { return };
+    let Some((code, help)) = printed(&["--help"]) else { return };
     assert_eq!(code, ACKNOWLEDGED);
     for option in ["--key", "--master", "--key-id", "--time", "--coap", "--pause", "exit code"] {
         assert!(help.contains(option), "{option}");

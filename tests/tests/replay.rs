@@ -1,4 +1,4 @@
-//! `docs/replay.md` and the code cannot drift apart.
+//! Holds `docs/replay.md` to the code.
 
 use pulsegate_aws::{DynamoReader, DynamoTable, KinesisStream, SqsQueue, SqsReceiver};
 

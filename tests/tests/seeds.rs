@@ -1,4 +1,4 @@
-//! Whatever reads strangers' bytes is fuzzed, from the project's own examples on.
+//! Every parser of untrusted bytes is fuzzed, starting from the project's own examples.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The pipeline in virtual time, while everything around it fails: a few hundred short runs. `make simulate` makes ten
-//! thousand long ones.
+//! The pipeline in virtual time, with faults in everything around it: a few hundred short runs. `make simulate` makes
+//! ten thousand long ones.
 
 use pulsegate_tests::simulation::campaign::{Campaign, first_to_find};
 use pulsegate_tests::simulation::planted::Bug;
@@ -12,10 +12,10 @@ const CAMPAIGN: Campaign = Campaign { seeds: 300, first: 0, uplinks: 40 };
 fn whatever_fails_nothing_is_lost_or_counted_twice_or_left_anywhere() {
     let summary = CAMPAIGN.run(|_, _| {});
     for (&seed, wrong) in &summary.failed {
-        println!("seed {seed}: {wrong:#?}\nagain: {}", CAMPAIGN.again(seed));
+        println!("seed {seed}: {wrong:#?}\nto repeat it: {}", CAMPAIGN.repeat_command(seed));
     }
     assert_eq!((summary.runs, summary.failed.len()), (CAMPAIGN.seeds, 0));
-    assert_eq!(summary.unseen(), [""; 0], "faults that never happened");
+    assert_eq!(summary.unseen(), [""; 0], "faults that never occurred");
 }
 
 #[test]
@@ -31,9 +31,9 @@ fn the_same_seed_is_the_same_run() {
     assert_ne!(run(0).0, run(1).0);
 }
 
-/// Has to be found by one of so many runs, and what it says has to have this in it.
+/// Checks that the first runs find the bug, and that an error contains this text.
 fn found(bug: Bug, says: &str) {
-    let (seed, wrong) = first_to_find(bug, CAMPAIGN).unwrap_or_else(|| panic!("{bug:?} is not found"));
+    let (seed, wrong) = first_to_find(bug, CAMPAIGN).unwrap_or_else(|| panic!("{bug:?} was not found"));
     println!("{bug:?} is found by seed {seed}: {wrong:#?}");
     assert!(wrong.iter().any(|wrong| wrong.contains(says)), "{wrong:#?}");
     assert!(seed < 20, "{bug:?} takes {seed} runs to be found");
@@ -64,7 +64,7 @@ fn telling_the_highest_failed_record_is_found() {
     found(Bug::ReportsTheHighest, "is lost");
 }
 
-/// What a panic loses comes again, so that nothing else tells of it.
+/// A panic loses nothing, because its messages are delivered again: only the recorded panic shows the bug.
 #[test]
 fn a_panic_is_found() {
     found(Bug::Panics, "a planted panic");

@@ -1,4 +1,4 @@
-//! `template.yaml` and the code cannot drift apart.
+//! Holds `template.yaml` to the code.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +12,13 @@ use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
 
-/// A function's crate, and the settings its code reads.
+/// The crate of a function, and the settings that its code reads.
 struct Function {
     krate: &'static str,
     settings: BTreeSet<&'static str>,
 }
 
-/// Reads a configuration and takes down what it asked for.
+/// Reads a configuration; returns the names of the settings that were read.
 fn settings<T>(read: impl Fn(&EnvSettings<'_>) -> Result<T, ConfigError>) -> BTreeSet<&'static str> {
     let asked = RefCell::new(BTreeSet::new());
     let look_up = |name| {
@@ -32,11 +32,11 @@ fn settings<T>(read: impl Fn(&EnvSettings<'_>) -> Result<T, ConfigError>) -> BTr
         Some(value.to_owned())
     };
     assert!(read(&EnvSettings::new(&look_up)).is_ok());
-    // Lambda sets this one itself, and does not let the template do so.
+    // Lambda sets this variable itself and reserves it.
     asked.into_inner().into_iter().filter(|name| *name != "AWS_LAMBDA_FUNCTION_NAME").collect()
 }
 
-/// Every function of the template. The names are those of the template's resources.
+/// Returns every function of the template, by the name of its resource.
 fn functions() -> BTreeMap<&'static str, Function> {
     let pulse = || settings(pulse::Config::from_settings);
     BTreeMap::from([
@@ -55,7 +55,7 @@ fn functions() -> BTreeMap<&'static str, Function> {
     ])
 }
 
-/// The adapters, by the name that a `main.rs` makes them under, with what each of their requests needs.
+/// The adapters, by the name that a `main.rs` constructs, with the actions of their requests.
 const ADAPTERS: [(&str, &[&str]); 7] = [
     ("DownlinkTable", DownlinkTable::ACTIONS),
     ("DynamoTable", DynamoTable::ACTIONS),
@@ -114,7 +114,7 @@ fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
     }
 }
 
-/// EnvSettings that name nothing that a function could touch.
+/// Settings that do not name a resource.
 const NO_RESOURCES: [&str; 7] = [
     "FIRST_LOOK_BACK_HOURS",
     "RAW_RETENTION_DAYS",
@@ -195,7 +195,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("table_reader", DynamoReader::ACTIONS),
     ] {
         let source = read(&format!("shared/aws/src/{file}.rs"));
-        // A request is `client.snake_case_operation()`, or the same on a client made on the spot.
+        // A request is `client.snake_case_operation()`, on a stored client or on a new one.
         let requests: BTreeSet<String> = source
             .split("client.")
             .skip(1)
@@ -209,13 +209,13 @@ fn the_adapters_make_no_request_but_those_they_say() {
     }
 }
 
-/// The IAM action of a request; they are the same but for these.
+/// Returns the IAM action of a request: its own name, with these exceptions.
 fn action_of(request: &str) -> &str {
     match request {
         "SendMessageBatch" => "SendMessage",
         "ChangeMessageVisibilityBatch" => "ChangeMessageVisibility",
         "DeleteMessageBatch" => "DeleteMessage",
-        // Of what it takes for its parts, that which nothing else takes.
+        // A transaction needs the actions of its parts; of these, only this one is not needed otherwise.
         "TransactWriteItems" => "PutItem",
         other => other,
     }
@@ -254,7 +254,7 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
         functions().into_keys().filter(|name| !["SigfoxCallback", "SigfoxRecovery"].contains(name)).collect();
     assert_eq!(fed, expected);
     for (name, mapping) in mappings {
-        // Without this, Lambda takes the answer of a batch for "all of it is done", and what failed is lost.
+        // Without it, Lambda ignores the answer, takes the whole batch for processed, and failed messages are lost.
         assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
         let source = template.resource(target(&mapping["EventSourceArn"]));
         if source["Type"] == "AWS::SQS::Queue" {
@@ -263,15 +263,15 @@ fn every_mapping_reports_partial_failures_and_loses_nothing() {
             let function = template.resource(target(&mapping["FunctionName"]));
             let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or(30);
             let visibility = source["Properties"]["VisibilityTimeout"].as_u64().unwrap();
-            assert!(visibility >= 6 * timeout, "{name}: a message must not come back while it is worked on");
-            // An envelope in the event's JSON takes up to a quarter more than its own 64 KiB; an event has 6 MB.
+            assert!(visibility >= 6 * timeout, "{name}: a message must stay invisible while it is processed");
+            // In the event's JSON, an envelope of 64 KiB grows by up to a quarter; an event has at most 6 MB.
             let batch = mapping["BatchSize"].as_u64().unwrap();
             assert!(batch * (pulsegate_model::envelope::MAX_BYTES as u64) * 5 / 4 < 6_000_000, "{name}");
         } else {
             assert!(mapping["DestinationConfig"]["OnFailure"]["Destination"].is_object(), "{name}");
             assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");
             assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON", "{name}");
-            // A full record holds some 350 uplinks, and each takes some 3 KB of the function's 256 MB.
+            // A full record has about 350 uplinks, and each takes about 3 KB of the function's 256 MB.
             assert!(mapping["BatchSize"].as_u64().unwrap() * 350 * 3_000 < 64_000_000, "{name}");
         }
     }
@@ -286,7 +286,7 @@ fn the_tables_have_the_keys_the_items_have_and_are_kept() {
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
         assert_eq!(keys, ["device", sort_key], "{name}");
-        // Not "Retain": what a failed creation left behind would fail the next one.
+        // Not "Retain": tables left by a failed creation would make the next creation fail.
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
         assert_eq!(table["UpdateReplacePolicy"], "Retain", "{name}");
         assert_eq!(
@@ -331,7 +331,7 @@ fn no_grant_is_wider_than_it_has_to_be() {
     }
 }
 
-/// The statements of a function's role whose Sid begins with `sid`.
+/// Returns the statements of a function's role whose Sid begins with `sid`.
 fn statements<'a>(template: &'a Template, function: &str, sid: &'a str) -> impl Iterator<Item = &'a Value> {
     let statements = template.statements(&template.resource(function)["Properties"]);
     statements.into_iter().filter(move |statement| statement["Sid"].as_str().unwrap().starts_with(sid))

@@ -1,4 +1,4 @@
-//! `template.yaml` and the bridge cannot drift apart, and what has to match within the template does.
+//! Holds `template.yaml` to the bridge, and its parts to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,33 +9,33 @@ use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
 use udp_bridge::config::{Config, HELP};
 
-/// What is there before there is an image to run: where that goes, and what the meters' keys are made from.
+/// Resources that exist before there is an image: the image's repository, and the secret of the meters' keys.
 const BEFORE_THE_IMAGE: [&str; 2] = ["BridgeRepository", "BridgeMasterKeys"];
 
-/// The container of the task.
+/// Returns the container of the task.
 fn container(template: &Template) -> &Value {
     &template.resource("BridgeTask")["Properties"]["ContainerDefinitions"][0]
 }
 
-/// The environment of the container, with a trusted listener or without.
+/// Returns the environment of the container, with a trusted listener or without.
 fn environment(template: &Template, trusting: bool) -> BTreeMap<String, &Value> {
     let variables = given(&container(template)["Environment"], trusting).into_iter();
     variables.map(|variable| (template.text(&variable["Name"]), &variable["Value"])).collect()
 }
 
-/// The port at the end of a setting that is an address or `PROFILE=ADDRESS`.
+/// Returns the port at the end of a setting that is an address or `PROFILE=ADDRESS`.
 fn port(template: &Template, setting: &Value) -> u64 {
     template.text(setting).rsplit(':').next().unwrap().parse().unwrap()
 }
 
-/// The ports that a list of security group rules opens for a protocol, and to whom.
+/// Returns the ports that a security group opens for a protocol, with their rules.
 fn opened<'a>(template: &'a Template, group: &str, protocol: &str, trusting: bool) -> BTreeMap<u64, &'a Value> {
     let rules = given(&template.resource(group)["Properties"]["SecurityGroupIngress"], trusting).into_iter();
     let rules = rules.filter(|rule| rule["IpProtocol"] == protocol);
     rules.map(|rule| (rule["FromPort"].as_u64().filter(|from| rule["ToPort"] == *from).unwrap(), rule)).collect()
 }
 
-/// The ports of the container for a protocol.
+/// Returns the ports of the container for a protocol.
 fn container_ports(template: &Template, protocol: &str, trusting: bool) -> BTreeSet<u64> {
     let mappings = given(&container(template)["PortMappings"], trusting).into_iter();
     let of_it = mappings.filter(|mapping| mapping["Protocol"] == protocol);
@@ -83,7 +83,7 @@ fn ecs_may_pull_the_bridges_image_and_write_its_log_and_nothing_else() {
         for action in list(&statement["Action"]) {
             assert!(!action.as_str().unwrap().contains('*'), "{action}");
         }
-        // The one action that cannot be granted on less.
+        // This action can only be granted on all resources.
         let everywhere = statement["Resource"] == "*" && statement["Action"] == "ecr:GetAuthorizationToken";
         on.extend((!everywhere).then(|| target(&statement["Resource"])));
     }
@@ -108,7 +108,7 @@ fn nothing_of_the_bridge_is_there_without_an_image_and_so_nothing_locally() {
             .iter()
             .any(|service| kind.starts_with(&format!("AWS::{service}::")))
     };
-    // The one alarm that is not the bridge's.
+    // All alarms but this one belong to the bridge.
     let others = |name: &str| BEFORE_THE_IMAGE.contains(&name) || name == "SigfoxRecoveryFails";
     for (name, resource) in template.resources().filter(|(name, _)| !others(name)) {
         let bridge = name.starts_with("Bridge") || of_the_bridge(resource["Type"].as_str().unwrap());

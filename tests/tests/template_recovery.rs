@@ -1,4 +1,4 @@
-//! `template.yaml` and the recovery of missed callbacks cannot drift apart.
+//! Holds `template.yaml` to the recovery of undelivered callbacks.
 
 use pulsegate_pipeline::config::EnvSettings;
 use pulsegate_tests::read;
@@ -6,7 +6,7 @@ use pulsegate_tests::template::{Template, list, target};
 use serde_json::json;
 use sigfox_recovery::Config;
 
-/// A device type to fetch for; the template itself names none.
+/// A device type to recover; the template has none by default.
 const DEVICE_TYPE: &str = "628fd74fb3cabb6565ae81bb";
 
 #[test]
@@ -32,7 +32,7 @@ fn the_function_starts_with_what_the_template_gives_it() {
     };
     let config = Config::from_settings(&EnvSettings::new(&look_up)).unwrap();
     assert_eq!(config.api.as_str(), "https://api.sigfox.com/v2");
-    // Sigfox repeats after 1, 2 and 4 minutes, and waits for each answer for 10 s.
+    // Sigfox repeats after 1, 2 and 4 minutes, and waits 10 s for each answer.
     assert!(config.reach.settle.as_secs() > 7 * 60 + 4 * 10);
     assert_eq!(function["ReservedConcurrentExecutions"], 1);
 }

@@ -1,76 +1,22 @@
-//! Tells senders what became of their uplinks.
+//! Answers the senders of uplinks once the result of the put is known.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
-
-use tokio::runtime::Handle;
-use tokio::time::sleep_until;
 
 use crate::pack::Pack;
 use crate::protocol::Answer;
 use crate::protocol::coap::Late;
+use crate::reply::{Deferral, Reply};
 use crate::separate::Separate;
 
-/// After so long a CoAP client is told that its answer comes later. It would repeat itself after two seconds at the
-/// earliest (RFC 7252, section 4.8: `ACK_TIMEOUT`).
-pub const PIGGYBACK: Duration = Duration::from_secs(1);
-
-/// How long acknowledgements wait for room in the kernel.
+/// How long acknowledgements wait for space in the kernel's send buffer.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Who is to be told, and how.
-#[derive(Debug)]
-pub struct Reply {
-    /// Whom.
-    pub peer: SocketAddr,
-    /// What.
-    pub answer: Answer,
-}
-
-/// What the requests of a pack are told when their answer takes long, if they are told anything ([`Late`]).
-#[derive(Debug, Default)]
-pub struct Deferral(AtomicU8);
-
-const WAITING: u8 = 0;
-const DEFERRED: u8 = 1;
-const ANSWERED: u8 = 2;
-
-impl Deferral {
-    /// Sees to it that the requests of a pack that may be told so, if there are any, are told that their answers come later,
-    /// once that is so.
-    pub fn start(pack: &Pack, runtime: &Handle) -> Option<Arc<Self>> {
-        let patient = |reply: &Reply| match &reply.answer {
-            Answer::Coap(exchange) if exchange.late() != Late::Silence => Some((reply.peer, exchange.arrived())),
-            _ => None,
-        };
-        let arrived: Vec<_> = pack.replies.iter().filter_map(patient).collect();
-        if arrived.is_empty() {
-            return None;
-        }
-        let (deferral, late, socket) = (Arc::new(Self::default()), pack.since + PIGGYBACK, Arc::clone(&pack.socket));
-        let this = Arc::clone(&deferral);
-        runtime.spawn(async move {
-            sleep_until(late).await;
-            if this.0.compare_exchange(WAITING, DEFERRED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                socket.send(&borrowed(&arrived), Duration::ZERO);
-            }
-        });
-        Some(deferral)
-    }
-
-    /// Takes note that the answers go out now, and tells whether the clients were told to wait.
-    fn ends(&self) -> bool {
-        self.0.swap(ANSWERED, Ordering::AcqRel) == DEFERRED
-    }
-}
-
-/// Tells the senders of a pack, and returns to how many of them an acknowledgement has gone out. What did not become
-/// durable is not acknowledged; who speaks CoAP is told so, the others find out by waiting.
+/// Answers the senders of a pack, and returns the number of acknowledgements sent. Uplinks that did not become durable
+/// are not acknowledged: CoAP clients get an error code, other meters get nothing and send again.
 pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
     let socket = &pack.socket;
-    let deferred = pack.deferral.as_deref().is_some_and(Deferral::ends);
+    let deferred = pack.deferral.as_deref().is_some_and(Deferral::end);
     let mut later = 0;
     let mut datagrams = Vec::with_capacity(pack.replies.len());
     for Reply { peer, answer } in pack.replies.drain(..) {
@@ -91,10 +37,6 @@ pub fn send(pack: &mut Pack, durable: bool, separate: &Arc<Separate>) -> usize {
             }
         }
     }
-    let gone = socket.send(&borrowed(&datagrams), SEND_TIMEOUT) + later;
-    if durable { gone } else { 0 }
-}
-
-fn borrowed(datagrams: &[(SocketAddr, Vec<u8>)]) -> Vec<(SocketAddr, &[u8])> {
-    datagrams.iter().map(|(peer, bytes)| (*peer, bytes.as_slice())).collect()
+    let sent = socket.send_all(&datagrams, SEND_TIMEOUT) + later;
+    if durable { sent } else { 0 }
 }

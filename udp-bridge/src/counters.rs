@@ -1,4 +1,4 @@
-//! Counts what became of every datagram, for Prometheus (`GET /metrics`) and for CloudWatch.
+//! Counters of datagrams, uplinks and puts, for Prometheus (`GET /metrics`) and for CloudWatch.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,35 +18,35 @@ use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
 use crate::protocol::Refusal;
 
-/// The part named in the metrics.
+/// The dimension `part` of the metrics.
 const PART: &str = "udp-bridge";
 
 type Reasons = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// The counters, since the start.
+/// The counters since the start.
 #[derive(Debug)]
 pub struct Counters {
-    /// Datagrams that have come in.
+    /// Datagrams received.
     pub received: Counter,
-    /// Of these, uplinks of somebody: proved, or believed on a trusted listener.
+    /// Of these, authenticated uplinks: sealed, or from a trusted listener.
     pub authenticated: Counter,
-    /// Of the others, CoAP clients that acknowledge an answer of ours.
+    /// Of the others, acknowledgements of CoAP clients for an answer.
     pub settled: Counter,
-    /// And questions that were answered at once.
+    /// Of the others, requests answered at once, without storing anything.
     pub asked: Counter,
     refused: Reasons,
-    /// Datagrams that the kernel has dropped since nobody read them in time.
+    /// Datagrams dropped because the kernel's buffer was full.
     kernel_dropped: Counter,
-    /// Uplinks in packs that are on their way.
+    /// Uplinks in packs that are being put.
     pub in_flight: Gauge,
     held_bytes: Gauge,
-    /// Times that a thread read nothing because enough was held.
+    /// Number of times a thread stopped reading because the memory budget was used up.
     pub paused: Counter,
     /// Uplinks that the stream has accepted.
     pub durable: Counter,
-    /// Uplinks that it has not, in time.
+    /// Uplinks that the stream did not accept in time.
     pub given_back: Counter,
-    /// Acknowledgements that have gone out.
+    /// Acknowledgements sent.
     pub acknowledged: Counter,
     put_seconds: Histogram,
     put_records: Histogram,
@@ -59,7 +59,7 @@ pub struct Counters {
     reported: Mutex<Reported>,
 }
 
-/// What CloudWatch has been told, and what it will be.
+/// Totals as of the last CloudWatch line, and durations for the next.
 #[derive(Debug, Default)]
 struct Reported {
     counts: BTreeMap<&'static str, u64>,
@@ -67,7 +67,7 @@ struct Reported {
 }
 
 impl Reported {
-    /// What has been added to these totals since they were asked for last.
+    /// Differences between these totals and those of the last call.
     fn since(&mut self, totals: &[(&'static str, u64)]) -> Value {
         let since = |&(name, total): &(&'static str, u64)| {
             (name.to_owned(), (total - self.counts.insert(name, total).unwrap_or(0)).into())
@@ -77,31 +77,30 @@ impl Reported {
 }
 
 impl Counters {
-    /// All at zero.
+    /// Registers all counters, at zero.
     pub fn new(hold: Arc<MemoryBudget>, kernel: Kernel) -> Self {
         let mut registry = Registry::with_prefix("pulsegate_bridge");
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
-        let received = counter("received", "datagrams that have come in");
-        let authenticated = counter("authenticated", "uplinks of somebody: proved, or believed on a trusted listener");
-        let settled = counter("settled", "CoAP messages that acknowledge an answer of ours");
-        let asked = counter("asked", "questions that were answered at once: what time it is");
-        let kernel_dropped =
-            counter("kernel_dropped", "datagrams dropped by the kernel since nobody read them in time");
-        let paused = counter("paused", "times that nothing was read because HOLD_MB was reached");
+        let received = counter("received", "datagrams received");
+        let authenticated = counter("authenticated", "authenticated uplinks: sealed, or from a trusted listener");
+        let settled = counter("settled", "acknowledgements of CoAP clients for an answer");
+        let asked = counter("asked", "requests answered at once, without storing anything: the current time");
+        let kernel_dropped = counter("kernel_dropped", "datagrams dropped because the kernel's buffer was full");
+        let paused = counter("paused", "times the bridge stopped reading because HOLD_MB was reached");
         let durable = counter("durable", "uplinks that the stream has accepted");
-        let given_back = counter("given_back", "uplinks that the stream has not accepted in time: not acknowledged");
-        let acknowledged = counter("acknowledged", "acknowledgements that have gone out");
-        let refused_records = counter("refused_records", "records that the stream refused for the moment");
-        let refused: Reasons = registered(&mut registry, "refused", "datagrams turned away", Family::default());
+        let given_back = counter("given_back", "uplinks that the stream did not accept in time: not acknowledged");
+        let acknowledged = counter("acknowledged", "acknowledgements sent");
+        let refused_records = counter("refused_records", "records that the stream rejected temporarily");
+        let refused: Reasons = registered(&mut registry, "refused", "datagrams rejected", Family::default());
         let mut gauge = |name: &str, help: &str| registered(&mut registry, name, help, Gauge::default());
-        let in_flight = gauge("in_flight", "uplinks on their way to the stream");
-        let held_bytes = gauge("held_bytes", "bytes that are held, of HOLD_MB");
+        let in_flight = gauge("in_flight", "uplinks being written to the stream");
+        let held_bytes = gauge("held_bytes", "bytes of HOLD_MB in use");
         let mut histogram = |name: &str, help: &str, least: f64, buckets: u16| {
             registered(&mut registry, name, help, Histogram::new(exponential_buckets(least, 2.0, buckets)))
         };
-        let put_seconds = histogram("put_seconds", "time that a PutRecords takes", 0.002, 12);
-        let put_records = histogram("put_records", "records in a PutRecords", 1.0, 10);
-        let put_bytes = histogram("put_bytes", "bytes in a PutRecords", 1024.0, 14);
+        let put_seconds = histogram("put_seconds", "duration of a PutRecords request", 0.002, 12);
+        let put_records = histogram("put_records", "records in a PutRecords request", 1.0, 10);
+        let put_bytes = histogram("put_bytes", "bytes in a PutRecords request", 1024.0, 14);
         let seldom = Refusal::REASONS.iter().map(|&reason| (reason, LogThrottle::default())).collect();
         Self {
             received,
@@ -128,12 +127,13 @@ impl Counters {
         }
     }
 
-    /// Counts a datagram that was turned away. Whoever floods us with noise must not flood the log as well.
+    /// Counts a rejected datagram. The log line is throttled for each reason, so that a flood of noise does not flood
+    /// the log.
     pub fn refuse(&self, refusal: &Refusal, len: usize) {
         let reason = refusal.reason();
         self.refused.get_or_create(&[("reason", reason)]).inc();
         if let Some(suppressed) = self.seldom.get(reason).and_then(LogThrottle::due) {
-            tracing::warn!(reason, detail = %refusal, len, suppressed, "refused");
+            tracing::warn!(reason, detail = %refusal, len, suppressed, "datagram rejected");
         }
     }
 
@@ -144,29 +144,29 @@ impl Counters {
         self.put_records.observe(to_f64(records.len()));
         self.put_bytes.observe(to_f64(bytes));
         self.refused_records.inc_by(refused as u64);
-        // CloudWatch takes a hundred different values in a line: powers of two are twenty.
+        // CloudWatch accepts a hundred different values per line; rounding to powers of two leaves about twenty.
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1).next_power_of_two();
         *self.reported().put_milliseconds.entry(milliseconds).or_default() += 1;
     }
 
-    /// All of them, as Prometheus reads them.
+    /// All counters in the text format of Prometheus.
     pub fn prometheus(&self) -> String {
-        self.look_around();
+        self.refresh();
         let mut text = String::new();
-        // It fails where the text cannot grow.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
 
-    /// Writes a line for CloudWatch with what came since the last.
+    /// Writes a line for CloudWatch with the counts since the last line.
     pub fn report(&self) {
-        let (values, properties) = self.news();
+        let (values, properties) = self.since_last_report();
         telemetry::emit(&Metrics { part: PART, values: &values, properties });
     }
 
-    /// What came since this was asked last, by unit, and what stands beside it.
-    fn news(&self) -> (Vec<(&'static str, Value)>, Value) {
-        self.look_around();
+    /// The metrics since the last call, by unit, and the line's further properties.
+    fn since_last_report(&self) -> (Vec<(&'static str, Value)>, Value) {
+        self.refresh();
         let refused: Vec<_> = Refusal::REASONS.iter().map(|&reason| (reason, self.refused_for(reason))).collect();
         let totals = [
             ("received", self.received.get()),
@@ -189,7 +189,7 @@ impl Counters {
             let (values, counts): (Vec<_>, Vec<_>) = puts.into_iter().unzip();
             metrics.push(("Milliseconds", json!({"put_milliseconds": {"Values": values, "Counts": counts}})));
         }
-        // The reasons are not metrics of their own, each of which would be billed.
+        // The reasons are properties, because CloudWatch bills each metric.
         (metrics, json!({"refused_by_reason": refused, "in_flight": self.in_flight.get()}))
     }
 
@@ -197,8 +197,8 @@ impl Counters {
         self.refused.get(&[("reason", reason)]).map_or(0, |counter| counter.get())
     }
 
-    /// What nobody tells us of.
-    fn look_around(&self) {
+    /// Updates the values that are sampled instead of counted.
+    fn refresh(&self) {
         let _one_at_a_time = self.reported();
         self.held_bytes.set(self.hold.bytes().try_into().unwrap_or(i64::MAX));
         self.kernel_dropped.inc_by(self.kernel.dropped().saturating_sub(self.kernel_dropped.get()));
@@ -240,7 +240,7 @@ mod tests {
         counters.hold.take(500);
         let record = StreamRecord { partition_key: "key".to_owned(), data: vec![0; 997] };
         counters.put(Duration::from_millis(15), &[&record], 1);
-        let (metrics, properties) = counters.news();
+        let (metrics, properties) = counters.since_last_report();
         let expected = json!({
             "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
             "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0,
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));
         assert_eq!(metrics[2], ("Milliseconds", json!({"put_milliseconds": {"Values": [16], "Counts": [1]}})));
         assert_eq!(properties["refused_by_reason"]["unproven"], 1);
-        let (metrics, properties) = counters.news();
+        let (metrics, properties) = counters.since_last_report();
         assert_eq!((&metrics[0].1["received"], metrics.len()), (&json!(0), 2));
         assert_eq!(properties["refused_by_reason"]["unproven"], 0);
     }

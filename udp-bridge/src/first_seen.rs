@@ -1,24 +1,24 @@
-//! When a datagram came first.
+//! Remembers the first arrival of each datagram.
 //!
-//! A meter without a clock is dated by when its datagram arrived. If its acknowledgement gets lost, it sends the same
-//! bytes again, seconds or minutes later; that is the same message and must get the same time, or it would be stored
-//! twice. So the bridge remembers for a while what came when. It does so by content alone: addresses and ports mean
-//! nothing behind a carrier's NAT. The memory is this process's own: across a restart, or on another bridge, a repeat
-//! gets a time of its own and becomes a second item with the same count, which does no harm to consumption. Meters that
-//! send their clock do not need any of this.
+//! An uplink of a meter without a clock gets the time at which its datagram arrived. If the acknowledgement is lost,
+//! the meter sends the same bytes again, seconds or minutes later. That is the same message and must get the same time,
+//! or it would be stored twice. So the bridge remembers recent arrivals, by content alone: addresses and ports mean
+//! nothing behind a carrier's NAT. The memory belongs to this process: after a restart, or at another bridge, a
+//! repeated datagram gets a new time and becomes a second item with the same count, which does not change the
+//! consumption. Meters that send their clock do not need this.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
 use pulsegate_model::at::At;
 
-/// For how long a datagram is surely remembered, in seconds. Twice as long at most.
+/// Minimum time for which a datagram is remembered, in seconds. The maximum is twice that.
 const REMEMBERED: i64 = 600;
 
-/// How many datagrams are surely remembered, whatever their age: 9 MB for each generation.
+/// Maximum number of datagrams in a generation: 9 MB.
 const MAX_DATAGRAMS: usize = 450_000;
 
-/// The memory. It forgets by generations: when the younger is old or full, the elder is dropped.
+/// First arrivals in two generations: when the younger is old or full, it replaces the older.
 #[derive(Debug)]
 pub struct FirstSeen {
     hashes: RandomState,
@@ -28,15 +28,15 @@ pub struct FirstSeen {
 }
 
 impl FirstSeen {
-    /// Remembers nothing yet.
+    /// Creates an empty memory.
     pub fn new(now: At) -> Self {
         Self { hashes: RandomState::new(), young: HashMap::new(), old: HashMap::new(), young_since: now }
     }
 
-    /// When this datagram came first: now, or earlier.
+    /// Returns the first arrival of this datagram: now, or earlier.
     ///
-    /// Only its hash is kept. It is keyed by chance at start, so nobody can make two collide on purpose, and by accident
-    /// two do once in 10^7 full memories.
+    /// It stores only the datagram's hash. The hash has a random key, so a sender cannot provoke a collision; by
+    /// chance, one full memory in 10^7 has one.
     pub fn first(&mut self, datagram: &[u8], now: At) -> At {
         if now.unix() - self.young_since.unix() >= REMEMBERED || self.young.len() >= MAX_DATAGRAMS {
             self.old = std::mem::take(&mut self.young);

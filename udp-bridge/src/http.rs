@@ -1,5 +1,5 @@
-//! What the bridge says of itself: `GET /healthz`, whether what meters send becomes durable; `GET /readyz`, whether they
-//! should send it here; `GET /metrics`, what became of every datagram.
+//! HTTP endpoints: `GET /healthz`, whether uplinks become durable; `GET /readyz`, whether meters should send to this
+//! bridge; `GET /metrics`, the counters.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,16 +15,16 @@ use tokio::time::Instant;
 
 use crate::counters::Counters;
 
-/// For how long the stream may refuse before the bridge calls itself unwell. Throttling passes in seconds.
+/// How long the stream may reject everything before the bridge reports itself unhealthy. Throttling passes in seconds.
 const FAILING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The text format that Prometheus prefers.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// How the bridge is.
+/// Health of the bridge.
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Since when the stream has refused everything, if it does.
+    /// Set while the stream rejects everything.
     failing: Mutex<Option<Failing>>,
     stopping: AtomicBool,
 }
@@ -32,22 +32,23 @@ pub struct Health {
 #[derive(Debug, Clone, Copy)]
 struct Failing {
     since: Instant,
-    /// Without traffic nothing is known: an old refusal must not keep the bridge out of a load balancer for ever.
+    /// Last rejection. Without traffic the state of the stream is unknown: an old rejection must not keep the bridge
+    /// out of a load balancer for ever.
     last: Instant,
 }
 
 impl Health {
-    /// Takes note of a put: whether anything of it was accepted.
+    /// Records a put: whether the stream accepted any of it.
     pub fn put(&self, accepted: bool) {
         let last = Instant::now();
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Refusals with a long silence between them are not one long refusal.
+        // Rejections with a long silence between them do not count as continuous.
         let since =
             failing.filter(|failing| failing.last.elapsed() <= FAILING_TIMEOUT).map_or(last, |failing| failing.since);
         *failing = (!accepted).then_some(Failing { since, last });
     }
 
-    /// Takes note that no more datagrams are taken: a load balancer should send them elsewhere.
+    /// Reports not ready from now on: a load balancer should send datagrams elsewhere.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -64,14 +65,14 @@ impl Health {
         let failing = *self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match failing {
             Some(Failing { since, last }) if since.elapsed() > FAILING_TIMEOUT && last.elapsed() <= FAILING_TIMEOUT => {
-                (StatusCode::SERVICE_UNAVAILABLE, "the stream has accepted nothing for over a minute\n")
+                (StatusCode::SERVICE_UNAVAILABLE, "the stream has accepted nothing for more than a minute\n")
             }
             _ => (StatusCode::OK, "ok\n"),
         }
     }
 }
 
-/// Answers until it is dropped.
+/// Serves the endpoints until it is dropped.
 pub async fn serve(listener: TcpListener, health: Arc<Health>, counters: Arc<Counters>) {
     let healthz = get(async |State(health): State<Arc<Health>>| health.status());
     let readyz = get(async |State(health): State<Arc<Health>>| health.ready());
@@ -79,7 +80,7 @@ pub async fn serve(listener: TcpListener, health: Arc<Health>, counters: Arc<Cou
     let routes =
         Router::new().route("/healthz", healthz).route("/readyz", readyz).route("/metrics", metrics).with_state(health);
     if let Err(e) = axum::serve(listener, routes).await {
-        tracing::error!(reason = %e, "healthz, readyz and metrics are no longer answered");
+        tracing::error!(reason = %e, "the server for healthz, readyz and metrics has failed");
     }
 }
 

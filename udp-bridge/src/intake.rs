@@ -1,7 +1,7 @@
-//! Receives datagrams, and puts those that are somebody's together into packs for the stream.
+//! Receives datagrams, and collects authenticated uplinks into packs for the stream.
 //!
-//! Each socket has a thread of its own. It is not a task among others: a thread that sleeps costs nothing while datagrams
-//! pile up, whereas a runtime would be woken for every single one.
+//! Each socket has its own thread instead of a task: a sleeping thread costs nothing while datagrams queue up, but a
+//! runtime would be woken for each of them.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,91 +14,130 @@ use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::answer::{Deferral, Reply};
 use crate::counters::Counters;
 use crate::first_seen::FirstSeen;
 use crate::memory::MemoryBudget;
 use crate::pack::{Filling, Pack};
 use crate::protocol::{IdentifiedUplink, Inbound, Protocol, Refusal};
+use crate::reply::{Deferral, Reply};
 use crate::separate::Separate;
 use crate::socket::{BATCH, MAX_DATAGRAM, ReceiveBuffers, Socket};
 
-/// After a batch that was not full, this is slept before the next look. At full rate a hundred datagrams are received by
-/// two system calls instead of by dozens; to a meter, whose radio takes seconds, it is nothing.
-const COALESCE: Duration = Duration::from_millis(2);
+/// Time to sleep after a batch that was not full. At full rate, two system calls instead of dozens then receive a
+/// hundred datagrams. The delay does not matter to a meter, whose radio takes seconds.
+const COALESCE_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How often a thread that waits looks whether it is to stop.
-const LOOK_UP: Duration = Duration::from_millis(100);
+/// How often a waiting thread checks the stop flag.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// For how long it reads, when told to stop, what the kernel has taken. A flood would never let it end.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+/// How long a stopping thread reads datagrams that the kernel has received. Without a limit, a flood would keep it
+/// running.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A socket that is listened on, and what all of its threads share.
+/// Receiver of one socket, with the handles that it shares with others.
 #[derive(Debug)]
 pub struct Intake {
-    /// How datagrams are read.
+    /// How datagrams are parsed.
     pub protocol: Protocol,
-    /// Where they come in.
+    /// Socket to receive from.
     pub socket: Arc<Socket>,
-    /// When those without a time came first; one memory for all sockets of the listener, since a meter that sends again
-    /// may come in at another.
+    /// First arrivals of datagrams without a time. All sockets of a listener share it, because a repeated datagram may
+    /// arrive at another socket.
     pub arrivals: Arc<Mutex<FirstSeen>>,
     /// How long a datagram waits for others.
     pub linger: Duration,
-    /// Where packs go.
+    /// Channel for packs.
     pub packs: UnboundedSender<Pack>,
-    /// What the bridge holds, and may hold.
+    /// Memory budget.
     pub hold: Arc<MemoryBudget>,
-    /// Told of every datagram.
+    /// Counts every datagram.
     pub counters: Arc<Counters>,
-    /// Told of every separate response that has arrived.
+    /// Separate responses, which clients acknowledge.
     pub separate: Arc<Separate>,
-    /// Where what has to happen later is waited for.
+    /// Runtime for timers.
     pub runtime: Handle,
 }
 
+/// Whether a thread is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is not.
+    Running,
+    /// It is, after reading the datagrams that the kernel has received.
+    Draining,
+    /// It is, at once: [`DRAIN_TIMEOUT`] is over.
+    Expired,
+}
+
+/// The stop flag, and when the thread first saw it set.
+struct StopSignal<'a> {
+    flag: &'a AtomicBool,
+    since: Option<Instant>,
+}
+
+impl StopSignal<'_> {
+    fn phase(&mut self) -> Phase {
+        if !self.flag.load(Ordering::Relaxed) {
+            return Phase::Running;
+        }
+        let since = self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= DRAIN_TIMEOUT { Phase::Expired } else { Phase::Draining }
+    }
+}
+
 impl Intake {
-    /// Receives until told to stop, and then until nothing is left that the kernel has already taken.
+    /// Receives until the stop flag is set, and then the datagrams that the kernel has already received.
     pub fn run(self, stop: &AtomicBool) {
-        let mut inbox = ReceiveBuffers::new();
+        let mut batch = ReceiveBuffers::new();
         let mut filling = Filling::new(Arc::clone(&self.socket));
         let mut scratch = Vec::new();
-        let mut told = None;
+        let mut signal = StopSignal { flag: stop, since: None };
         loop {
-            let stopping = stop.load(Ordering::Relaxed);
-            let over = stopping && told.get_or_insert_with(Instant::now).elapsed() >= LAST_LOOK;
+            let phase = signal.phase();
             if self.hold.is_full() {
-                // Back-pressure: what is not read now waits in the kernel, which drops and counts what it cannot hold.
+                // Back-pressure: unread datagrams wait in the kernel, which drops and counts those that it cannot hold.
                 self.flush(&mut filling);
-                if over {
+                if phase == Phase::Expired {
                     return;
                 }
                 self.counters.paused.inc();
-                std::thread::sleep(COALESCE);
+                std::thread::sleep(COALESCE_INTERVAL);
                 continue;
             }
-            if let Err(e) = self.socket.receive(&mut inbox) {
-                tracing::debug!(reason = %e, "not received");
-                std::thread::sleep(COALESCE); // an error that stays must not keep a processor busy
+            self.receive(&mut batch);
+            for (datagram, sender) in batch.datagrams() {
+                self.process(datagram, sender, &mut filling, &mut scratch);
             }
-            self.counters.received.inc_by(inbox.len() as u64);
-            for (datagram, sender) in inbox.datagrams() {
-                self.take(datagram, sender, &mut filling, &mut scratch);
-            }
-            let left = filling.since().map_or(LOOK_UP, |since| self.linger.saturating_sub(since.elapsed()));
-            if left.is_zero() || stopping {
+            let left = self.time_left(&filling);
+            if left.is_zero() || phase != Phase::Running {
                 self.flush(&mut filling);
             }
-            match inbox.len() {
-                BATCH if !over => {}
-                _ if stopping => return,
-                0 => self.socket.wait(left.clamp(COALESCE, LOOK_UP)),
-                _ => std::thread::sleep(COALESCE),
+            match phase {
+                // After a full batch more datagrams may be waiting.
+                Phase::Running | Phase::Draining if batch.len() == BATCH => {}
+                Phase::Running if batch.is_empty() => {
+                    self.socket.wait(left.clamp(COALESCE_INTERVAL, STOP_CHECK_INTERVAL));
+                }
+                Phase::Running => std::thread::sleep(COALESCE_INTERVAL),
+                Phase::Draining | Phase::Expired => return,
             }
         }
     }
 
-    fn take(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
+    fn receive(&self, batch: &mut ReceiveBuffers) {
+        if let Err(e) = self.socket.receive(batch) {
+            tracing::debug!(reason = %e, "receive failed");
+            std::thread::sleep(COALESCE_INTERVAL); // a permanent error must not keep a processor busy
+        }
+        self.counters.received.inc_by(batch.len() as u64);
+    }
+
+    /// Time until the pack has to be flushed.
+    fn time_left(&self, filling: &Filling) -> Duration {
+        filling.since().map_or(STOP_CHECK_INTERVAL, |since| self.linger.saturating_sub(since.elapsed()))
+    }
+
+    fn process(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
         let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.read(datagram) };
         match heard {
             Ok(Inbound::Uplink(profile, opened, answer)) => {
@@ -148,16 +187,16 @@ impl Intake {
 
     fn flush(&self, filling: &mut Filling) {
         if let Some(mut pack) = filling.close() {
-            pack.deferral = Deferral::start(&pack, &self.runtime);
+            pack.deferral = Deferral::start(&pack.replies, pack.since, &pack.socket, &self.runtime);
             self.hold.take(pack.weight());
             self.counters.in_flight.inc_by(pack.datagrams().try_into().unwrap_or(i64::MAX));
-            // The other end lives longer than this thread; were it gone, nothing would be acknowledged.
+            // The receiver outlives this thread. Without it, nothing would be acknowledged.
             let _ = self.packs.send(pack);
         }
     }
 }
 
-/// The bridge's own time.
+/// The bridge's time.
 pub fn now() -> At {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).ok().and_then(|seconds| At::from_unix(seconds).ok()).unwrap_or(At::EPOCH)

@@ -1,26 +1,26 @@
-//! What the kernel has dropped: datagrams that came while its buffer for the socket was full. It tells in
-//! `/proc/net/udp`, also when no datagram comes any more to carry the news (as `SO_RXQ_OVFL` would need).
+//! Datagrams that the kernel dropped because a socket's buffer was full. The count is read from `/proc/net/udp`, where
+//! it is available without another datagram; `SO_RXQ_OVFL` reports it only with the next one.
 
 use std::collections::BTreeSet;
 
-/// The sockets whose drops count.
+/// The bridge's sockets, by inode.
 #[derive(Debug, Default)]
 pub struct Kernel(BTreeSet<u64>);
 
 impl Kernel {
-    /// The sockets by the numbers under which the kernel lists them.
+    /// Takes the inodes of the sockets.
     pub fn new(inodes: impl IntoIterator<Item = u64>) -> Self {
         Self(inodes.into_iter().collect())
     }
 
-    /// How many datagrams were dropped for want of room since the sockets were opened.
+    /// Number of datagrams dropped on these sockets since they were opened.
     pub fn dropped(&self) -> u64 {
-        // The one of a thread, not of the process, would do as well; either is absent only off Linux.
+        // The files are absent only on systems other than Linux.
         let tables = ["/proc/self/net/udp", "/proc/self/net/udp6"].map(std::fs::read_to_string);
         tables.iter().flatten().map(|table| self.dropped_in(table)).sum()
     }
 
-    /// Columns: 9 is the inode, the last one the drops (Linux, net/ipv4/udp.c, `udp4_format_sock`).
+    /// Sums the drops: column 9 is the inode, the last column the drops (Linux, net/ipv4/udp.c, `udp4_format_sock`).
     fn dropped_in(&self, table: &str) -> u64 {
         let drops = |line: &str| {
             let mut columns = line.split_ascii_whitespace();

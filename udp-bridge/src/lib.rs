@@ -1,23 +1,24 @@
-//! NB-IoT meter -> `ProcessRawDataNbiot`.
+//! UDP bridge: NB-IoT meter -> `ProcessRawDataNbiot`.
 //!
-//! A meter is acknowledged only once its reading is durable. What cannot be made durable is not acknowledged, and the
-//! meter sends it again.
+//! The bridge acknowledges a reading only once it is durable. It does not acknowledge a reading that it cannot store,
+//! and the meter sends it again.
 //!
 //! # Layout
 //!
 //! In the order in which a datagram meets them:
 //!
-//! - [`config`]: the settings, checked whole at start.
-//! - [`server`]: puts the parts together; the sockets and the signal to stop are its arguments.
-//! - [`socket`]: datagrams by the batch; [`kernel`]: those that the kernel dropped.
-//! - [`intake`]: a thread for each socket; receives, and puts together what is somebody's.
-//! - [`protocol`]: what a datagram is: whose uplink, and how its sender is told.
-//! - [`first_seen`]: when a datagram came first, so that a repeated one stays the same message.
-//! - [`pack`]: uplinks in one record of the stream; [`memory`]: how much of that there is, and may be.
-//! - [`put`]: puts packs to the stream, several at a time, and sends again what was refused.
-//! - [`answer`]: tells the senders; [`separate`]: the CoAP answers that have to be sent until they arrive.
-//! - [`counters`]: counts what became of every datagram.
-//! - [`http`]: what the bridge says of itself.
+//! - [`config`]: the settings, validated at start.
+//! - [`server`]: starts and stops the parts; sockets and stop signal are its arguments.
+//! - [`socket`]: receives and sends datagrams in batches; [`kernel`]: counts those that the kernel dropped.
+//! - [`intake`]: one thread per socket; receives datagrams and packs authenticated uplinks.
+//! - [`protocol`]: identifies a datagram's device, and builds its answer.
+//! - [`first_seen`]: remembers first arrivals, so that a repeated datagram keeps its time.
+//! - [`pack`]: several uplinks in one record of the stream; [`memory`]: budget for packs that are not durable yet.
+//! - [`put`]: puts packs to the stream, several requests at a time, and retries rejected records.
+//! - [`reply`]: replies that wait for the put, and the timer for late CoAP replies.
+//! - [`answer`]: answers the senders; [`separate`]: retransmits late CoAP answers until they are acknowledged.
+//! - [`counters`]: counts datagrams, uplinks and puts.
+//! - [`http`]: health, readiness and metrics.
 
 pub mod answer;
 pub mod config;
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod pack;
 pub mod protocol;
 pub mod put;
+pub mod reply;
 pub mod separate;
 pub mod server;
 pub mod socket;

@@ -1,9 +1,9 @@
-//! How much the bridge holds that is not durable yet, and how much it may.
+//! Memory budget for uplinks that are not durable yet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes in packs that are on their way. What counts is what came in; a request that carries it takes some three times as
-/// much while it is made and sent.
+/// Bytes in packs that are being put, and their limit. It counts the received bytes; a request takes about three times
+/// as much while it is built and sent.
 #[derive(Debug)]
 pub struct MemoryBudget {
     bytes: AtomicUsize,
@@ -12,33 +12,33 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// Nothing held, and at most so many bytes to come.
+    /// An unused budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), highest: AtomicUsize::new(0), limit }
     }
 
-    /// Whether no more should be taken.
+    /// Whether the limit is reached.
     pub fn is_full(&self) -> bool {
         self.bytes() >= self.limit
     }
 
-    /// What is held.
+    /// Bytes in use.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes note of a pack that is held.
+    /// Adds the bytes of a pack.
     pub fn take(&self, bytes: usize) {
         let held = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.highest.fetch_max(held, Ordering::Relaxed);
     }
 
-    /// Takes note that it no longer is.
+    /// Subtracts the bytes of a pack.
     pub fn give(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// The most that was held since this was asked last, in percent of what may be.
+    /// Highest use since the last call, in percent of the limit.
     pub fn highest_percent(&self) -> usize {
         self.highest.swap(self.bytes(), Ordering::Relaxed) * 100 / self.limit.max(1)
     }

@@ -1,4 +1,4 @@
-//! Uplinks put together into one record of the stream, and who is told once it is durable.
+//! Packs: several uplinks in one record of the stream, with the replies to send once it is durable.
 
 use std::sync::Arc;
 
@@ -6,34 +6,34 @@ use pulsegate_model::aggregate::{Aggregator, StreamRecord};
 use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
-use crate::answer::{Deferral, Reply};
+use crate::reply::{Deferral, Reply};
 use crate::socket::Socket;
 
-/// A record that is on its way, and the replies that wait for it.
+/// A record to put, and the replies that wait for it.
 #[derive(Debug)]
 pub struct Pack {
-    /// For the stream.
+    /// Record for the stream.
     pub record: StreamRecord,
-    /// For the meters, afterwards: none for those that could not be told anyway.
+    /// Replies to the meters. A datagram without a sender address has none.
     pub replies: Vec<Reply>,
-    /// When its first datagram came.
+    /// Arrival of the first datagram.
     pub since: Instant,
-    /// Where its datagrams came in, and its replies go out.
+    /// Socket that received the datagrams and sends the replies.
     pub socket: Arc<Socket>,
-    /// Whether confirmable requests in it were told to wait, if there are any.
+    /// Timer for empty ACKs, if the pack has confirmable CoAP requests.
     pub deferral: Option<Arc<Deferral>>,
     datagrams: usize,
 }
 
 impl Pack {
-    /// How many datagrams are in it.
+    /// Number of datagrams in the pack.
     pub fn datagrams(&self) -> usize {
         self.datagrams
     }
 
-    /// What it takes up in memory, about.
+    /// Approximate size in memory, in bytes.
     pub fn weight(&self) -> usize {
-        /// The most that a reply takes, with what it points to: one that is a CoAP exchange.
+        /// Size of the largest reply, a CoAP exchange, with its heap data.
         const REPLY: usize = 200;
         self.record.data.len() + self.replies.len() * REPLY
     }
@@ -50,23 +50,23 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// An empty one, for the datagrams of this socket.
+    /// An empty pack for datagrams of this socket.
     pub fn new(socket: Arc<Socket>) -> Self {
         Self { record: Aggregator::default(), replies: Vec::new(), datagrams: 0, since: None, socket }
     }
 
-    /// When its first datagram came, if there is one.
+    /// Arrival of the first datagram; `None` if the pack is empty.
     pub fn since(&self) -> Option<Instant> {
         self.since
     }
 
-    /// Whether an uplink's record of this length may still come in.
+    /// Whether an uplink's record of this length still fits.
     pub fn has_room_for(&self, len: usize) -> bool {
         self.record.has_room_for(len)
     }
 
-    /// Puts an uplink's record behind the others. The first one's device is the key, as good as one by chance, so that packs
-    /// spread over the shards.
+    /// Appends an uplink's record. The device of the first uplink is the partition key; that spreads packs over the
+    /// shards as well as a random key.
     pub fn add(&mut self, device: DeviceId, uplink: &[u8], reply: Option<Reply>) {
         self.since.get_or_insert_with(Instant::now);
         self.record.add(|| device.to_string(), uplink);
@@ -74,7 +74,7 @@ impl Filling {
         self.datagrams += 1;
     }
 
-    /// The pack, if anything is in it; and begins with the next.
+    /// Takes the pack, and starts an empty one. Returns `None` if it is empty.
     pub fn close(&mut self) -> Option<Pack> {
         let record = self.record.close()?;
         Some(Pack {

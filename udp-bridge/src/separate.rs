@@ -1,5 +1,5 @@
-//! CoAP answers that come after their request was acknowledged: sent again until the client acknowledges them. Only to who
-//! has proved itself: what goes to an address that may be forged goes out once.
+//! Separate CoAP responses: retransmitted until the client acknowledges them. Only authenticated clients get them; a
+//! response to an address that may be forged is sent once.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 const ACK_RANDOM_FACTOR: f64 = 1.5;
 const MAX_RETRANSMIT: u32 = 4;
 
-/// Answers that wait for their acknowledgement. Beyond that they are sent once: a client that misses its answer asks again,
-/// and what it says then is the same uplink.
+/// Maximum number of answers that wait for their acknowledgement. Above it, an answer is sent once: a client that
+/// misses its answer sends the request again, and that is the same uplink.
 const MAX_WAITING: usize = 10_000;
 
-/// The answers that wait.
+/// The answers that wait for their acknowledgement.
 #[derive(Debug)]
 pub struct Separate {
     waiting: Mutex<HashMap<(SocketAddr, u16), oneshot::Sender<()>>>,
@@ -31,19 +31,20 @@ pub struct Separate {
 }
 
 impl Separate {
-    /// None yet. They are sent again by this runtime.
+    /// Creates an empty set. Retransmissions run on this runtime.
     pub fn new(runtime: Handle) -> Self {
-        // By chance, as the RFC advises (section 4.4): a client must not take the first answers after a restart for
-        // repeated ones.
+        // The first ID is random, as the RFC advises (section 4.4): a client must not take the first answers after a
+        // restart for repeated ones.
         Self { waiting: Mutex::default(), next_id: AtomicU16::new(fastrand::u16(..)), runtime }
     }
 
-    /// A message ID for a message of ours.
+    /// Returns a message ID for a message of the bridge.
     pub fn next_id(&self) -> u16 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends an answer, and again until it is acknowledged, or for long enough. Tells whether it has gone out.
+    /// Sends an answer, and retransmits it until it is acknowledged or `MAX_RETRANSMIT` is reached. Returns 1 if the
+    /// first datagram was sent, otherwise 0.
     pub fn deliver(self: &Arc<Self>, socket: Arc<Socket>, peer: SocketAddr, message_id: u16, answer: Vec<u8>) -> usize {
         let (settle, settled) = oneshot::channel();
         let waits = {
@@ -54,20 +55,20 @@ impl Separate {
             }
             room
         };
-        let gone = socket.send(&[(peer, &answer)], Duration::ZERO);
+        let sent = socket.send(&[(peer, &answer)], Duration::ZERO);
         if waits {
             let this = Arc::clone(self);
             self.runtime.spawn(async move {
-                send_again(settled, &socket, peer, &answer).await;
+                retransmit(settled, &socket, peer, &answer).await;
                 this.waiting().remove(&(peer, message_id));
             });
         }
-        gone
+        sent
     }
 
-    /// Takes note that an answer has arrived, or that nobody wants it.
+    /// Stops the retransmission of an answer that the client has acknowledged or reset.
     pub fn settle(&self, peer: SocketAddr, message_id: u16) {
-        self.waiting().remove(&(peer, message_id)); // which drops the sender, and so wakes the receiver
+        self.waiting().remove(&(peer, message_id)); // drops the sender, which wakes the receiver
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<(SocketAddr, u16), oneshot::Sender<()>>> {
@@ -75,7 +76,7 @@ impl Separate {
     }
 }
 
-async fn send_again(mut settled: oneshot::Receiver<()>, socket: &Socket, peer: SocketAddr, answer: &[u8]) {
+async fn retransmit(mut settled: oneshot::Receiver<()>, socket: &Socket, peer: SocketAddr, answer: &[u8]) {
     let mut pause = ACK_TIMEOUT.mul_f64(1.0 + (ACK_RANDOM_FACTOR - 1.0) * fastrand::f64());
     for _ in 0..MAX_RETRANSMIT {
         if timeout(pause, &mut settled).await.is_ok() {

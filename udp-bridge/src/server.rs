@@ -1,4 +1,4 @@
-//! Puts the parts together.
+//! Starts the parts of the bridge, and stops them.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, Stream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
@@ -20,33 +20,34 @@ use crate::http::{self, Health};
 use crate::intake::{Intake, now};
 use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
+use crate::pack::Pack;
 use crate::protocol::{Protocol, Trust};
 use crate::put::{self, Putter};
 use crate::separate::Separate;
 use crate::socket::Socket;
 
-/// How often the counters are written out.
-const REPORT_EVERY: Duration = Duration::from_mins(1);
+/// How often the counters are written to the log.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Everything the bridge listens on, bound.
+/// All bound sockets of the bridge.
 #[derive(Debug)]
 pub struct Sockets {
-    /// For datagrams.
+    /// Listeners for datagrams.
     pub udp: Vec<Listener>,
-    /// For `/healthz`, `/readyz` and `/metrics`.
+    /// Listener for `/healthz`, `/readyz` and `/metrics`.
     pub http: TcpListener,
 }
 
-/// An address at which datagrams come in.
+/// An address that receives datagrams.
 #[derive(Debug)]
 pub struct Listener {
-    /// How they are read.
+    /// How its datagrams are parsed.
     pub protocol: Protocol,
     /// All sockets of the address.
     pub sockets: Vec<Arc<Socket>>,
 }
 
-/// An address that cannot be listened on.
+/// The bridge cannot listen on an address.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to listen on {addr}")]
 pub struct BindError {
@@ -56,10 +57,10 @@ pub struct BindError {
 }
 
 impl Sockets {
-    /// Binds every address of the configuration, and logs which they are: port 0 asks for a free one.
+    /// Binds every address of the configuration, and logs the actual addresses: port 0 requests a free port.
     ///
     /// # Errors
-    /// [`BindError`] naming the address.
+    /// [`BindError`], which names the address.
     pub async fn bind(health: SocketAddr, listeners: Vec<(SocketAddr, Protocol)>) -> Result<Self, BindError> {
         let udp = listeners
             .into_iter()
@@ -88,17 +89,17 @@ impl Listener {
         Ok(Self { protocol, sockets: sockets.into_iter().map(Arc::new).collect() })
     }
 
-    /// The address, as the system has it.
+    /// The actual address.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the system.
     pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.sockets[0].local_addr()
     }
 }
 
-/// Works until `stop`, then takes no more datagrams, and ends when those it has are acknowledged, or when `pace.drain`
-/// is over.
+/// Runs until `stop`. Then it receives no more datagrams, and returns once those in progress are acknowledged, or after
+/// `pace.drain`.
 pub async fn run<S: Stream + Send + Sync + 'static>(
     sockets: Sockets,
     stream: S,
@@ -115,27 +116,15 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     background.spawn(report(Arc::clone(&counters)));
 
     let (packs, waiting) = mpsc::unbounded_channel(); // `hold` bounds it
-    let stopped = Arc::new(AtomicBool::new(false));
-    let stopping = StopOnDrop(Arc::clone(&stopped));
-    for Listener { protocol, sockets } in sockets.udp {
-        let arrivals = Arc::new(Mutex::new(FirstSeen::new(now())));
-        for socket in sockets {
-            let intake = Intake {
-                protocol: protocol.clone(),
-                socket,
-                arrivals: Arc::clone(&arrivals),
-                linger: pace.linger,
-                packs: packs.clone(),
-                hold: Arc::clone(&hold),
-                counters: Arc::clone(&counters),
-                separate: Arc::clone(&separate),
-                runtime: Handle::current(),
-            };
-            let stopped = Arc::clone(&stopped);
-            std::thread::spawn(move || intake.run(&stopped));
-        }
-    }
-    drop(packs);
+    let threads = StopOnDrop::default();
+    let intakes = Intakes {
+        linger: pace.linger,
+        packs,
+        hold: Arc::clone(&hold),
+        counters: Arc::clone(&counters),
+        separate: Arc::clone(&separate),
+    };
+    intakes.start(sockets.udp, &threads.0);
     let putter = Putter {
         stream,
         pace,
@@ -148,18 +137,56 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     let putting = tokio::spawn(put::run(waiting, putter));
 
     stop.await;
-    tracing::info!("stopping: takes no more datagrams, finishes those it has");
+    tracing::info!("stopping: receiving no more datagrams, completing those in progress");
     health.stop();
-    drop(stopping);
-    // The threads end soon, and with the last of them the packs.
+    drop(threads);
+    // The channel of packs closes with the last thread.
     if timeout(pace.drain, putting).await.is_err() {
-        tracing::warn!("not everything became durable in time; none of that was acknowledged");
+        tracing::warn!("some uplinks did not become durable in time; they were not acknowledged");
     }
     counters.report();
     tracing::info!("stopped");
 }
 
-/// A thread cannot be dropped as a task can, so it is told.
+/// Handles that the intakes of all sockets share.
+struct Intakes {
+    linger: Duration,
+    packs: UnboundedSender<Pack>,
+    hold: Arc<MemoryBudget>,
+    counters: Arc<Counters>,
+    separate: Arc<Separate>,
+}
+
+impl Intakes {
+    /// Starts a thread for each socket. The channel of packs closes once all threads have ended.
+    fn start(self, listeners: Vec<Listener>, stop: &Arc<AtomicBool>) {
+        for Listener { protocol, sockets } in listeners {
+            let arrivals = Arc::new(Mutex::new(FirstSeen::new(now())));
+            for socket in sockets {
+                let intake = self.intake(protocol.clone(), socket, Arc::clone(&arrivals));
+                let stop = Arc::clone(stop);
+                std::thread::spawn(move || intake.run(&stop));
+            }
+        }
+    }
+
+    fn intake(&self, protocol: Protocol, socket: Arc<Socket>, arrivals: Arc<Mutex<FirstSeen>>) -> Intake {
+        Intake {
+            protocol,
+            socket,
+            arrivals,
+            linger: self.linger,
+            packs: self.packs.clone(),
+            hold: Arc::clone(&self.hold),
+            counters: Arc::clone(&self.counters),
+            separate: Arc::clone(&self.separate),
+            runtime: Handle::current(),
+        }
+    }
+}
+
+/// Stop flag of the threads, set when it is dropped: dropping a thread's handle does not end the thread.
+#[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -169,8 +196,8 @@ impl Drop for StopOnDrop {
 }
 
 async fn report(counters: Arc<Counters>) {
-    let mut ticks = interval(REPORT_EVERY);
-    ticks.tick().await; // the first comes at once
+    let mut ticks = interval(REPORT_INTERVAL);
+    ticks.tick().await; // the first tick is immediate
     loop {
         ticks.tick().await;
         counters.report();

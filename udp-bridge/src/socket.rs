@@ -1,5 +1,5 @@
-//! Datagrams by the batch: one system call for up to [`BATCH`] of them, since the calls are nearly all of what a datagram
-//! costs.
+//! UDP sockets that receive and send in batches: one system call for up to [`BATCH`] datagrams, because system calls
+//! are nearly the whole cost of a datagram.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -13,14 +13,14 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
-/// Datagrams in one system call.
+/// Maximum number of datagrams in one system call.
 pub const BATCH: usize = 64;
 
-/// The longest datagram taken. NB-IoT carries at most 1,600 bytes in one packet.
+/// The longest datagram accepted, in bytes. NB-IoT carries at most 1,600 bytes in one packet.
 pub const MAX_DATAGRAM: usize = 2048;
 
-/// What the kernel is asked to hold for one socket while nobody reads: a tenth of a second of a whole fleet that sends at
-/// once. It counts some 800 bytes for a short datagram.
+/// Requested size of a socket's receive buffer: a tenth of a second of a whole fleet that sends at once. The kernel
+/// counts about 800 bytes for a short datagram.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
 /// A bound UDP socket.
@@ -28,13 +28,13 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 pub struct Socket(UdpSocket);
 
 impl Socket {
-    /// As many sockets as `count` on one address. The kernel spreads the senders over them, and those of one sender always
-    /// go to the same (`SO_REUSEPORT`).
+    /// Binds `count` sockets to one address. The kernel spreads the senders over them; all datagrams of one sender go
+    /// to the same socket (`SO_REUSEPORT`).
     ///
     /// # Errors
-    /// Those of the system, above all that the address is in use.
+    /// Errors of the system; usually the address is in use.
     pub fn bind(addr: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
-        // The first one is bound alone, or it might share the address with another program, and half of the meters.
+        // The first socket is bound exclusively: it must not share the address, and the meters, with another program.
         let first = open(addr, false)?;
         setsockopt(&first.0, sockopt::ReusePort, &true)?;
         let addr = first.local_addr()?;
@@ -45,28 +45,28 @@ impl Socket {
     /// The address it is bound to.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
 
-    /// What the kernel holds for it, in bytes. The kernel doubles what it is asked for, for its own use.
+    /// Size of the receive buffer, in bytes. The kernel doubles the requested size for its own use; this returns half.
     pub fn receive_buffer(&self) -> usize {
         nix::sys::socket::getsockopt(&self.0, sockopt::RcvBuf).unwrap_or_default() / 2
     }
 
-    /// The number by which the kernel lists it.
+    /// The inode under which the kernel lists the socket.
     pub fn inode(&self) -> Option<u64> {
         Some(nix::sys::stat::fstat(&self.0).ok()?.st_ino)
     }
 
-    /// Receives what is there into the inbox, without waiting. Nothing may be there.
+    /// Receives waiting datagrams into `batch`, without blocking. `batch` is empty if there are none.
     ///
     /// # Errors
-    /// Those of the system.
-    pub fn receive(&self, inbox: &mut ReceiveBuffers) -> io::Result<()> {
-        inbox.received.clear();
-        let ReceiveBuffers { buffers, headers, received } = inbox;
+    /// Errors of the system.
+    pub fn receive(&self, batch: &mut ReceiveBuffers) -> io::Result<()> {
+        batch.received.clear();
+        let ReceiveBuffers { buffers, headers, received } = batch;
         let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| [io::IoSliceMut::new(buffer)]).collect();
         match recvmmsg(self.0.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
             Ok(messages) => {
@@ -78,18 +78,24 @@ impl Socket {
         }
     }
 
-    /// Waits until something may be received, at most so long.
+    /// Waits until the socket is readable, or until the time-out.
     pub fn wait(&self, timeout: Duration) {
         self.poll(PollFlags::POLLIN, timeout);
     }
 
-    /// Sends each datagram to its address, and tells how many have gone out. Waits for room in the kernel, so long each time;
-    /// what finds none is as good as lost on the way. One that cannot be sent at all (an address that cannot be reached)
-    /// does not hold up the others.
-    pub fn send(&self, datagrams: &[(SocketAddr, &[u8])], patience: Duration) -> usize {
+    /// Sends as [`Socket::send`], from buffers that are owned.
+    pub fn send_all(&self, datagrams: &[(SocketAddr, Vec<u8>)], timeout: Duration) -> usize {
+        let borrowed: Vec<_> = datagrams.iter().map(|(peer, bytes)| (*peer, bytes.as_slice())).collect();
+        self.send(&borrowed, timeout)
+    }
+
+    /// Sends each datagram to its address, and returns the number sent. Each time the kernel's buffer is full, it waits
+    /// for space up to `timeout`, and then drops the rest, as the network might. A datagram that cannot be sent (to an
+    /// unreachable address) does not delay the others.
+    pub fn send(&self, datagrams: &[(SocketAddr, &[u8])], timeout: Duration) -> usize {
         let mut headers = MultiHeaders::preallocate(datagrams.len().min(BATCH), None);
         let mut rest = datagrams;
-        let mut gone = 0;
+        let mut total = 0;
         while !rest.is_empty() {
             let batch = &rest[..rest.len().min(BATCH)];
             let slices: Vec<_> = batch.iter().map(|(_, bytes)| [io::IoSlice::new(bytes)]).collect();
@@ -97,19 +103,19 @@ impl Socket {
             let result = sendmmsg(self.0.as_raw_fd(), &mut headers, &slices, &addresses, [], MsgFlags::MSG_DONTWAIT);
             match result.map(Iterator::count) {
                 Ok(sent) => {
-                    gone += sent;
+                    total += sent;
                     rest = &rest[sent..];
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) if self.poll(PollFlags::POLLOUT, patience) => {}
-                Err(Errno::EAGAIN) => return gone,
+                Err(Errno::EAGAIN) if self.poll(PollFlags::POLLOUT, timeout) => {}
+                Err(Errno::EAGAIN) => return total,
                 Err(_) => rest = &rest[1..],
             }
         }
-        gone
+        total
     }
 
-    /// Whether it became so in time.
+    /// Waits for the flags. Returns `false` on a time-out.
     fn poll(&self, flags: PollFlags, timeout: Duration) -> bool {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         poll(&mut [PollFd::new(self.0.as_fd(), flags)], timeout).is_ok_and(|ready| ready > 0)
@@ -119,7 +125,7 @@ impl Socket {
 fn open(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
     let family = if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    // The first is a privilege, the second is cut to what the machine allows (net.core.rmem_max).
+    // The first needs a privilege; the second is limited by the machine (net.core.rmem_max).
     setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
         .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER))?;
     setsockopt(&socket, sockopt::ReusePort, &shared)?;
@@ -132,7 +138,7 @@ fn to_std(addr: SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| addr.as_sockaddr_in6().map(|&v6| SocketAddr::V6(v6.into())))
 }
 
-/// Room for one batch of datagrams.
+/// Buffers for one batch of datagrams.
 pub struct ReceiveBuffers {
     buffers: Vec<[u8; MAX_DATAGRAM + 1]>,
     headers: MultiHeaders<SockaddrStorage>,
@@ -140,17 +146,17 @@ pub struct ReceiveBuffers {
 }
 
 impl ReceiveBuffers {
-    /// Empty.
+    /// Allocates empty buffers.
     pub fn new() -> Self {
         Self {
-            // One byte more than is taken, so that a datagram that was cut off can be told from one that just fits.
+            // One byte more than accepted, so that a truncated datagram differs from one of the maximum length.
             buffers: vec![[0; MAX_DATAGRAM + 1]; BATCH],
             headers: MultiHeaders::preallocate(BATCH, None),
             received: Vec::with_capacity(BATCH),
         }
     }
 
-    /// The datagrams of the last batch, each with its sender.
+    /// Datagrams of the last batch, each with its sender.
     pub fn datagrams(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<SocketAddr>)> {
         self.buffers
             .iter()
@@ -159,12 +165,12 @@ impl ReceiveBuffers {
             .take(self.len())
     }
 
-    /// How many there are.
+    /// Number of datagrams in the last batch.
     pub fn len(&self) -> usize {
         self.received.len()
     }
 
-    /// Whether there is none.
+    /// Whether the last batch is empty.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }
@@ -180,7 +186,7 @@ impl Default for ReceiveBuffers {
 mod tests {
     use super::*;
 
-    /// Longer than anything here takes.
+    /// Longer than any of these tests takes.
     const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
     const LOCAL: &str = "127.0.0.1:0";

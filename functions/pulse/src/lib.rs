@@ -16,7 +16,7 @@ pub struct Config {
     pub table: String,
     /// `QUARANTINE_QUEUE_URL`.
     pub quarantine_queue: String,
-    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets: tells the networks apart in the metrics.
+    /// `AWS_LAMBDA_FUNCTION_NAME`, set by Lambda: distinguishes the networks in the metrics.
     pub function_name: String,
 }
 
@@ -34,10 +34,10 @@ impl Config {
     }
 }
 
-/// Handles an SQS batch, and names in the answer what has to come back. `name` is the function's name in the metrics.
+/// Handles an SQS batch, and names the failed records in the response. `name` is the function's name in the metrics.
 ///
 /// # Errors
-/// [`MissingId`] when a record could not be named in the answer; then all of them come back.
+/// [`MissingId`] if a record cannot be named in the response; then all records are delivered again.
 pub async fn handle(
     event: SqsEvent,
     stage: &PulseStage<impl PulseStore, impl Queue>,
@@ -82,7 +82,7 @@ mod tests {
         serde_json::from_value(json!({"Records": records})).unwrap()
     }
 
-    /// Ten messages of an uplink each; the fourth holds a frame that the codec does not know.
+    /// Ten messages of one uplink each; the fourth has a frame that is unknown to the codec.
     fn ten() -> SqsEvent {
         let payload = |device| if device == 3 { UNKNOWN } else { DATA };
         let bodies: Vec<String> =

@@ -1,7 +1,7 @@
 //! `ProcessRawDataNbiot` -> the raw table -> `ProcessPulseDataNbiot`.
 //!
-//! The work is [`pulsegate_pipeline::raw`]; this crate says what the records are and how they are answered. Every record that the
-//! shard delivers is taken, whatever its hash key.
+//! The work is [`pulsegate_pipeline::raw`]; this crate connects it to Lambda's Kinesis events. It accepts every record
+//! that the shard delivers, whatever its hash key.
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -10,13 +10,13 @@ use pulsegate_pipeline::ports::{EventStore, Queue, RawStore};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
-/// Who counts, and who says in quarantine why a record is there.
+/// The part name in metrics and the stage name in quarantine records.
 pub const STAGE: &str = "raw-nbiot";
 
-/// Handles a Kinesis batch, and names in the answer what is to come back.
+/// Handles a Kinesis batch, and names the first failed record in the response.
 ///
 /// # Errors
-/// [`MissingId`] when a record could not be named in the answer; then all of them come back.
+/// [`MissingId`] if a record cannot be named in the response; then all records are delivered again.
 pub async fn handle(
     event: KinesisEvent,
     stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,

@@ -1,6 +1,6 @@
 //! `ProcessRawDataSigfox` -> the raw table -> `ProcessPulseDataSigfox`, and device events -> their table.
 //!
-//! The work is [`pulsegate_pipeline::raw`]; this crate says what the records are and how they are answered.
+//! The work is [`pulsegate_pipeline::raw`]; this crate connects it to Lambda's SQS events.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use pulsegate_aws::lambda::{self, MissingId};
@@ -9,15 +9,15 @@ use pulsegate_pipeline::ports::{EventStore, Queue, RawStore};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
-/// Who counts, and who says in quarantine why a record is there.
+/// The part name in metrics and the stage name in quarantine records.
 pub const STAGE: &str = "raw-sigfox";
 
 /// The settings of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What both raw stages have.
+    /// The settings of both raw stages.
     pub raw: RawConfig,
-    /// `EVENTS_TABLE`: where device events go.
+    /// `EVENTS_TABLE`: the table of device events.
     pub events_table: String,
 }
 
@@ -31,10 +31,10 @@ impl Config {
     }
 }
 
-/// Handles an SQS batch, and names in the answer what is to come back.
+/// Handles an SQS batch, and names the failed records in the response.
 ///
 /// # Errors
-/// [`MissingId`] when a record could not be named in the answer; then all of them come back.
+/// [`MissingId`] if a record cannot be named in the response; then all records are delivered again.
 pub async fn handle(
     event: SqsEvent,
     stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,

@@ -1,4 +1,4 @@
-//! Is it Sigfox? Callbacks carry a shared secret in a header, and come from Sigfox's own addresses.
+//! Authenticates callbacks: they carry a shared secret in a header, and come from Sigfox's own addresses.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,45 +10,45 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::request::Request;
 
-/// What callbacks may carry: while the secret is being changed, two of them. Never printed.
+/// The secrets that callbacks may carry; two during a rotation. Never printed.
 pub struct Secrets(Vec<Digest>);
 
-/// Compared instead of the secrets, so that a comparison takes the same time whatever their lengths.
+/// Compared instead of the secrets, so that a comparison takes the same time for any length.
 type Digest = [u8; SHA256_OUTPUT_LEN];
 
-/// A secret that would let everybody in.
+/// The secret is empty, which would admit every request.
 #[derive(Debug, thiserror::Error)]
 #[error("the secret for callbacks is empty")]
 pub struct EmptySecret;
 
-/// How a request shows that it is Sigfox's.
+/// How a request must authenticate.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// A header that may carry the secret as it is, beside `Authorization`.
+    /// A header that may carry the plain secret, besides `Authorization`.
     pub secret_header: Option<String>,
-    /// Where it has to come from; from anywhere if there are none.
+    /// Allowed source addresses; all if empty.
     pub sources: Vec<IpNet>,
 }
 
-/// Why a request is a stranger's. For the log alone: the sender is told nothing.
+/// Why a request is not authenticated. Only for the log: the response does not contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthenticated {
-    /// From somewhere else.
+    /// The source address is not allowed.
     #[error("it does not come from Sigfox's addresses")]
     Source,
-    /// Without a secret, or with a wrong one.
+    /// The secret is missing or wrong.
     #[error("its secret is wrong or missing")]
     Secret,
 }
 
-/// A request that has shown it.
+/// An authenticated request.
 pub struct Authenticated<'a>(&'a Request);
 
 impl Secrets {
-    /// The secrets, as they are typed into the Sigfox back end.
+    /// Hashes the secrets, given as typed into the Sigfox back end.
     ///
     /// # Errors
-    /// [`EmptySecret`], also where there is none at all.
+    /// [`EmptySecret`] if a secret is empty or there is none.
     pub fn new(texts: &[String]) -> Result<Self, EmptySecret> {
         if texts.is_empty() || texts.iter().any(String::is_empty) {
             return Err(EmptySecret);
@@ -56,7 +56,7 @@ impl Secrets {
         Ok(Self(texts.iter().map(|text| digest_of(text.as_bytes())).collect()))
     }
 
-    /// Whether one of what was presented is one of them. All are compared with all, whatever comes of it.
+    /// Returns `true` if a presented value is one of the secrets. Always compares all with all, to take constant time.
     fn admit(&self, presented: &[Vec<u8>; 2]) -> bool {
         let digests = presented.each_ref().map(|candidate| digest_of(candidate));
         let equal = digests.iter().flat_map(|digest| self.0.iter().map(move |secret| equal(secret, digest)));
@@ -85,7 +85,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Rules {
-    /// Both checks are made of every request, the same way: how long an answer takes must not tell which of them failed.
+    /// Authenticates a request. Always makes both checks: the response time must not reveal which of them failed.
     ///
     /// # Errors
     /// [`Unauthenticated`].
@@ -100,10 +100,11 @@ impl Rules {
         }
     }
 
-    /// What stands where the secret should: in `Authorization` and in the header of its own; nothing where there is nothing.
+    /// Returns the presented secrets, from `Authorization` and from the separate header; empty if absent.
     ///
-    /// `Authorization: Bearer SECRET`, or `Authorization: Basic` with the secret as the password of any user: the back end
-    /// makes the latter out of `https://user:SECRET@host/`, and is known to garble the user's name (`@` arrives as `%40`).
+    /// Accepts `Authorization: Bearer SECRET`, or `Authorization: Basic` with the secret as the password of any user:
+    /// the back end builds the latter from `https://user:SECRET@host/`, and is known to garble the user name (`@`
+    /// arrives as `%40`).
     fn presented(&self, request: &Request) -> [Vec<u8>; 2] {
         let authorization = request.header("authorization").unwrap_or_default().trim();
         let (scheme, credentials) = authorization.split_once(' ').unwrap_or_default();
@@ -128,7 +129,7 @@ impl<'a> Authenticated<'a> {
     }
 }
 
-/// How much work a check was, so that a test can hold all refusals to the same.
+/// Counts the work of a check, so that a test can require the same work for all refusals.
 #[cfg(test)]
 pub(crate) mod work {
     use std::cell::Cell;
@@ -141,12 +142,12 @@ pub(crate) mod work {
         DONE.set(done);
     }
 
-    /// Begins anew.
+    /// Resets the counts.
     pub(crate) fn reset() {
         DONE.set((0, 0));
     }
 
-    /// Digests and comparisons.
+    /// The numbers of digests and comparisons.
     pub(crate) fn done() -> (u32, u32) {
         DONE.get()
     }

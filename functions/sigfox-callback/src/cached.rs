@@ -1,4 +1,4 @@
-//! The secrets, as they were not long ago.
+//! Caches the callback secrets.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,16 +8,16 @@ use tokio::time::{Instant, timeout};
 
 use crate::auth::Secrets;
 
-/// How long they are believed. A change shows within that time in every instance of the function.
+/// Lifetime of cached secrets. A rotation takes effect within this time in every instance of the function.
 pub const FRESH: Duration = Duration::from_mins(5);
 
-/// When to try again after they could not be read.
-const AGAIN: Duration = Duration::from_secs(30);
+/// Time until the next attempt after a failed read.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Longer than a read takes; Sigfox waits meanwhile.
+/// Time-out of a read. Longer than a read takes; Sigfox waits meanwhile.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Secrets and the place they are read from.
+/// The cached secrets and their source.
 #[derive(Debug)]
 pub struct Cached<S> {
     source: S,
@@ -30,22 +30,22 @@ struct Held {
     until: Instant,
 }
 
-/// There are none to be had.
+/// The secrets cannot be read for the first time.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// The place says no.
+    /// The source returned an error.
     #[error(transparent)]
     Unreadable(#[from] pulsegate_pipeline::ports::SecretError),
-    /// They are none.
+    /// The secret is empty.
     #[error(transparent)]
     Empty(#[from] crate::auth::EmptySecret),
-    /// The place says nothing.
-    #[error("there is no answer within {READ_TIMEOUT:?}")]
+    /// The source did not respond in time.
+    #[error("no response within {READ_TIMEOUT:?}")]
     Late,
 }
 
 impl<S: Secret> Cached<S> {
-    /// Reads them for the first time.
+    /// Reads the secrets for the first time.
     ///
     /// # Errors
     /// [`SecretsError`].
@@ -55,8 +55,8 @@ impl<S: Secret> Cached<S> {
         Ok(Self { source, held: Mutex::new(held) })
     }
 
-    /// The secrets, read again if it is time. If they cannot be, the old ones stay: that Secrets Manager has trouble is no
-    /// reason to turn Sigfox away.
+    /// Returns the secrets, and reads them again when they are due. Keeps the old ones if that fails: an outage of
+    /// Secrets Manager must not cause callbacks to be rejected.
     pub async fn get(&self) -> Arc<Secrets> {
         if Instant::now() >= self.held().until {
             let now = Instant::now();
@@ -64,7 +64,7 @@ impl<S: Secret> Cached<S> {
                 Ok(secrets) => *self.held() = Held { secrets: Arc::new(secrets), until: now + FRESH },
                 Err(reason) => {
                     tracing::error!(%reason, "the secret for callbacks cannot be read again; the old one stays valid");
-                    self.held().until = now + AGAIN;
+                    self.held().until = now + RETRY_INTERVAL;
                 }
             }
         }

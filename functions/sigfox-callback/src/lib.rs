@@ -1,16 +1,16 @@
 //! `/sigfox/{profile}/{kind}` -> `ProcessRawDataSigfox`.
 //!
-//! Sigfox repeats what is not answered 2xx within 10 s three times, and then never again: so everything that can be
-//! kept is kept and answered 2xx, readable or not, and a 5xx is only for "could not keep it".
+//! Sigfox repeats a callback that is not answered with 2xx within 10 s three times, and then never again. So the
+//! function stores every callback, readable or not, and answers 2xx; it answers 5xx only if it could not store it.
 //!
 //! # Layout
 //!
-//! - [`request`]: what API Gateway hands over, and the answer it takes.
-//! - [`cached`]: the secrets, as they were not long ago.
-//! - [`auth`]: is it Sigfox? Everything after that takes an [`auth::Authenticated`] request.
-//! - `downlinks`: what to answer those who asked for a downlink.
+//! - [`request`]: the request and response of API Gateway.
+//! - [`cached`]: caches the secrets.
+//! - [`auth`]: authenticates callbacks. Everything after it takes an [`auth::Authenticated`] request.
+//! - `downlinks`: answers downlink requests.
 //!
-//! What callbacks say is read by [`pulsegate_pipeline::sigfox`].
+//! [`pulsegate_pipeline::sigfox`] parses the callbacks.
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -38,11 +38,11 @@ use auth::{Rules, Secrets, Unauthenticated};
 use cached::Cached;
 use request::{Request, Response};
 
-/// Who counts, and who says in quarantine why a record is there.
+/// The part name in metrics and the stage name in quarantine records.
 const STAGE: &str = "sigfox-callback";
 
-/// The longest request taken, body and query. A callback has under 1 KB; this leaves room for thousands in one, and still
-/// fits, escaped, into one message of the quarantine queue (1 MiB).
+/// The longest accepted request, body and query. A callback has less than 1 KB; this allows thousands of messages in
+/// one, and still fits, escaped, into one message of the quarantine queue (1 MiB).
 pub const MAX_CONTENT: usize = 256 * 1024;
 
 /// The settings of the function.
@@ -54,11 +54,11 @@ pub struct Config {
     pub quarantine_queue: String,
     /// `CALLBACK_SECRET_ID`: name or ARN of the secret that callbacks carry.
     pub secret_id: String,
-    /// `DOWNLINK_TABLE`: what waits for devices to ask for it.
+    /// `DOWNLINK_TABLE`: the table of downlinks.
     pub downlink_table: String,
-    /// `SECRET_HEADER`: a header that may carry it, beside `Authorization`.
+    /// `SECRET_HEADER`: a header that may carry the secret, besides `Authorization`.
     pub secret_header: Option<String>,
-    /// `SOURCE_RANGES`: where callbacks may come from, ranges of addresses with commas between them; anywhere if not set.
+    /// `SOURCE_RANGES`: allowed source addresses, as comma-separated ranges; all if not set.
     pub source_ranges: Ranges,
 }
 
@@ -90,28 +90,28 @@ impl Config {
         })
     }
 
-    /// What of them decides who is let in.
+    /// Returns the authentication rules.
     pub fn rules(&self) -> Rules {
         Rules { secret_header: self.secret_header.clone(), sources: self.source_ranges.0.clone() }
     }
 }
 
-/// What the function checks against and writes to.
+/// The function's secrets, rules and ports.
 #[derive(Debug)]
 pub struct Callback<S, Q, D> {
-    /// What callbacks carry to show that they are Sigfox's.
+    /// The secrets that callbacks carry.
     pub secrets: Cached<S>,
-    /// How they show it.
+    /// The authentication rules.
     pub rules: Rules,
-    /// The next stage.
+    /// The queue of the next stage.
     pub raw: Q,
-    /// What nobody can read.
+    /// Content that cannot be parsed.
     pub quarantine: Q,
-    /// What waits for devices to ask for it.
+    /// The downlinks.
     pub downlinks: D,
 }
 
-/// Why a request is turned away at the door, without a word more to the sender than its status.
+/// Why a request is rejected. The sender gets only the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// 401.
@@ -128,7 +128,7 @@ pub enum Refusal {
     TooLarge,
 }
 
-/// Takes a callback and says how to answer it.
+/// Handles a callback and returns its response.
 pub async fn handle(
     request: &Request,
     callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
@@ -148,7 +148,7 @@ pub async fn handle(
     response
 }
 
-/// A request that may be kept.
+/// A request that may be stored.
 struct Admitted<'a> {
     profile: &'static Profile,
     kind: CallbackKind,
@@ -156,7 +156,7 @@ struct Admitted<'a> {
     query: Cow<'a, str>,
 }
 
-/// Credentials first: a stranger learns nothing else.
+/// Checks a request, credentials first: an unauthenticated sender learns nothing else.
 fn admit<'a, S, Q, D>(
     request: &'a Request,
     callback: &Callback<S, Q, D>,
@@ -172,25 +172,28 @@ fn admit<'a, S, Q, D>(
     Ok(Admitted { profile, kind, body, query })
 }
 
-/// Enqueues what there is to be read, and what cannot be, and only then says yes.
+/// Enqueues the content, readable or not, and only then answers 2xx.
 async fn keep(
     admitted: &Admitted<'_>,
     callback: &Callback<impl Secret, impl Queue, impl Downlinks>,
     deadline: Instant,
 ) -> (Response, OutcomeCounts) {
-    let content = Content { body: &admitted.body, query: &admitted.query, also: Vec::new() };
+    let content = Content { body: &admitted.body, query: &admitted.query, extra: Vec::new() };
     let messages = sigfox::read(STAGE, admitted.kind, admitted.profile, &content);
     for uplink in &messages.uplinks {
         tracing::debug!(device = %uplink.device, uplink = %uplink.key(), "received");
     }
     let counts = sigfox::enqueue(&messages, &callback.raw, &callback.quarantine, leaving_time(deadline)).await;
     if counts.given_back > 0 {
-        tracing::error!("the queue did not take all of it; Sigfox will repeat it three times at most");
+        tracing::error!("failed to enqueue the whole callback; Sigfox repeats it at most three times");
         return (Response::empty(503), counts);
     }
     let answer = downlinks::serve(&messages, &callback.downlinks, deadline).await.unwrap_or_else(|e| {
         let reason = e.source().map(ToString::to_string);
-        tracing::error!(reason, "the table of downlinks does not answer; Sigfox will repeat it three times at most");
+        tracing::error!(
+            reason,
+            "the table of downlinks is not available; Sigfox repeats the callback at most three times"
+        );
         Response::empty(503)
     });
     (answer, counts)

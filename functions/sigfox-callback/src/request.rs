@@ -1,8 +1,8 @@
-//! The request as API Gateway hands it over, and the answer it takes: HTTP API, payload format 2.0
+//! The request and response of API Gateway: HTTP API, payload format 2.0
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 //!
-//! Not `lambda_http`'s: it makes a URI out of every request, and one character in the query that URIs do not have (a plain
-//! `<` will do) makes it panic. A stranger could then have every call answered 5xx.
+//! `lambda_http` is not used: it builds a URI from every request, and panics on a character in the query that URIs do
+//! not allow (such as a plain `<`). Anyone could then cause 5xx responses.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use form_urlencoded::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// Headers that begin so carry variables; the rest of the name is the variable's.
+/// Prefix of headers that carry variables; the rest of the header's name is the variable's name.
 const VARIABLE_HEADERS: &str = "x-sigfox-";
 
 /// A request, not yet authenticated.
@@ -39,41 +39,41 @@ struct Http {
     source_ip: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The status.
     pub status_code: u16,
     headers: BTreeMap<&'static str, &'static str>,
-    /// The body; often none.
+    /// The body; often empty.
     pub body: String,
 }
 
 impl Request {
-    /// A part of the path, by its name in the route.
+    /// Returns a part of the path, by its name in the route.
     pub fn path_parameter(&self, name: &str) -> &str {
         self.path_parameters.get(name).map_or("", String::as_str)
     }
 
-    /// A header. API Gateway writes their names in lower case; not everybody who stands in for it does.
+    /// Returns a header. API Gateway writes header names in lower case; local stand-ins may not.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(there, _)| there.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Where it came from, as API Gateway saw it: not what a header says.
+    /// Returns the source address that API Gateway saw, not one from a header.
     pub fn source_ip(&self) -> &str {
         &self.context.http.source_ip
     }
 
-    /// The body's bytes.
+    /// Returns the body's bytes.
     pub fn body(&self) -> Cow<'_, [u8]> {
         let text = self.body.as_deref().unwrap_or_default();
         let decoded = self.is_base64_encoded.then(|| BASE64_STANDARD.decode(text).ok()).flatten();
         decoded.map_or(Cow::Borrowed(text.as_bytes()), Cow::Owned)
     }
 
-    /// The query, and behind it the variables in headers, but for the one that holds the secret.
+    /// Returns the query, followed by the variables from headers, except the header with the secret.
     pub fn query(&self, secret_header: Option<&str>) -> Cow<'_, str> {
         let is_secret = |name: &str| secret_header.is_some_and(|secret| name.eq_ignore_ascii_case(secret));
         let headers = self.headers.iter().filter(|(name, _)| !is_secret(name));
@@ -92,12 +92,12 @@ impl Request {
 }
 
 impl Response {
-    /// An answer without a body.
+    /// A response without a body.
     pub fn empty(status_code: u16) -> Self {
         Self { status_code, headers: BTreeMap::new(), body: String::new() }
     }
 
-    /// 200 with JSON.
+    /// A 200 response with JSON.
     pub fn json(body: String) -> Self {
         Self { status_code: 200, headers: BTreeMap::from([("content-type", "application/json")]), body }
     }

@@ -14,7 +14,7 @@ const PROFILE: &str = "adeunis-pulse-v4";
 
 type Fake<'a> = Callback<&'a FakeSecret, FakeQueue, FakeDownlinks>;
 
-/// The function, with queues that work.
+/// The function with working queues.
 async fn up(secret: &FakeSecret) -> Fake<'_> {
     Callback {
         secrets: Cached::read(secret).await.unwrap(),
@@ -29,7 +29,7 @@ fn secret() -> FakeSecret {
     FakeSecret::of(&[SECRET])
 }
 
-/// A request as API Gateway hands it over, with the parts that a test changes.
+/// A request of API Gateway, with the changes of a test.
 fn event(change: impl FnOnce(&mut Value)) -> Request {
     let mut event = json!({
         "version": "2.0",
@@ -60,7 +60,7 @@ fn posted(body: &[u8]) -> Request {
 
 async fn status(request: &Request, callback: &Fake<'_>) -> u16 {
     let response = handle(request, callback, Instant::now() + Duration::from_mins(1)).await;
-    assert_eq!(response, Response::empty(response.status_code), "nobody is told anything");
+    assert_eq!(response, Response::empty(response.status_code), "the response reveals nothing");
     response.status_code
 }
 

@@ -1,4 +1,4 @@
-//! Asks the Sigfox API for callbacks that were not delivered (<https://support.sigfox.com/apidocs>), page by page.
+//! Fetches the list of undelivered callbacks from the Sigfox API (<https://support.sigfox.com/apidocs>), page by page.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,24 +15,24 @@ use ureq::{Agent, Body};
 
 use crate::config::ApiUrl;
 
-/// Items of a page: the most that the API gives.
+/// Items per page: the maximum of the API.
 pub const PAGE: u64 = 100;
 
-/// The longest page taken. An item has about a kilobyte, and a batch some more of them; this leaves room for 160 KB in
-/// each, and fits, read, into the function's memory.
+/// The longest accepted page. An item has about 1 KB, one of a batch some more; this allows 160 KB per item, and the
+/// parsed page fits into the function's memory.
 const MAX_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Longer than an answer takes when all is well.
-const ATTEMPT: Duration = Duration::from_secs(20);
+/// Time-out of an attempt, longer than a response normally takes.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Sigfox takes one request a second from a user where it says how many it takes
+/// Pause between requests: where Sigfox documents a limit, it is one request per second and user
 /// (<https://support.sigfox.com/docs/api-rate-limiting>).
-const EVERY: Duration = Duration::from_secs(1);
+const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The Sigfox API. Clones are the same one.
+/// Client of the Sigfox API. Clones share one request rate.
 #[derive(Debug, Clone)]
 pub struct Api {
     agent: Agent,
@@ -43,22 +43,22 @@ pub struct Api {
     requests: Arc<AtomicUsize>,
 }
 
-/// The `Authorization` of an API user. Never printed.
+/// The `Authorization` header of an API user. Never printed.
 #[derive(Clone, PartialEq)]
 pub struct Credentials(String);
 
 /// The secret does not hold an API user.
 #[derive(Debug, thiserror::Error)]
 pub enum NoCredentials {
-    /// It is something else.
+    /// The secret has another format.
     #[error(r#"the secret for the Sigfox API is not of the form {{"login": "...", "password": "..."}}"#)]
     Form,
-    /// As the template makes it.
-    #[error("the secret for the Sigfox API has no login yet: fill in those of an API user")]
+    /// The secret is still empty, as the template creates it.
+    #[error("the secret for the Sigfox API has no login yet: fill in the login and password of an API user")]
     NotFilledIn,
 }
 
-/// Which page of whose list.
+/// Selects a page of the list of a device type.
 #[derive(Debug, Clone)]
 pub struct Query {
     /// The device type.
@@ -67,7 +67,7 @@ pub struct Query {
     pub since: u64,
     /// Messages before this millisecond.
     pub before: u64,
-    /// How many of the newest items to leave out.
+    /// The number of newest items to skip.
     pub offset: u64,
 }
 
@@ -76,33 +76,33 @@ pub struct Query {
 pub struct Page {
     /// Its items, newest first.
     pub items: Vec<Value>,
-    /// Whether there is another one.
+    /// Whether another page follows.
     pub more: bool,
 }
 
-/// There is no page to be had.
+/// The page could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The credentials, or what they allow. Asking again would be refused again.
+    /// The credentials are wrong or lack a permission. A retry would fail too.
     #[error(
         "Sigfox answers {0}: the API user in the secret is wrong, or has no right to read the device type's messages"
     )]
     Credentials(StatusCode),
-    /// The request. Asking again would be refused again.
+    /// The request is wrong. A retry would fail too.
     #[error("Sigfox answers {0}: the API's URL or the device type is wrong")]
     Refused(StatusCode),
-    /// Sigfox is in trouble, or wants to be asked later.
+    /// Sigfox has an internal error or limits the rate: retry later.
     #[error("Sigfox answers {status}")]
     Later {
-        /// What it answers.
+        /// The status of the response.
         status: StatusCode,
-        /// How long it wants to be left alone.
+        /// The pause that Sigfox requests.
         retry_after: Option<Duration>,
     },
-    /// No answer, or not the whole of it.
+    /// No response, or an incomplete one.
     #[error("Sigfox cannot be reached")]
     Unreached(#[source] Box<ureq::Error>),
-    /// An answer that is none.
+    /// The response is not a page.
     #[error("the answer of Sigfox is not a page of a list")]
     NoPage(#[source] serde_json::Error),
 }
@@ -120,40 +120,47 @@ struct Paging {
 }
 
 impl Api {
-    /// The API at that URL.
+    /// Uses the API at this URL.
     pub fn new(url: ApiUrl) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // A redirection could lead the credentials anywhere: it is an answer like any other, and a wrong one.
+            // Do not follow redirections: they could send the credentials to any host. A redirection is an error.
             .max_redirects(0)
             .max_redirects_will_error(false);
         let turn = Arc::new(Mutex::new(Instant::now()));
-        Self { agent: config.build().into(), url, attempt: ATTEMPT, every: EVERY, turn, requests: Arc::default() }
+        Self {
+            agent: config.build().into(),
+            url,
+            attempt: ATTEMPT_TIMEOUT,
+            every: REQUEST_INTERVAL,
+            turn,
+            requests: Arc::default(),
+        }
     }
 
-    /// The same, waiting for an answer for so long.
+    /// Replaces the time-out of an attempt.
     #[must_use]
     pub fn waiting(self, attempt: Duration) -> Self {
         Self { attempt, ..self }
     }
 
-    /// The same, asking so often.
+    /// Replaces the pause between requests.
     #[must_use]
     pub fn every(self, every: Duration) -> Self {
         Self { every, ..self }
     }
 
-    /// When Sigfox may be asked next, whichever the device type: now, or a little later.
+    /// Returns when the next request may be made, for all device types together, and reserves that time.
     pub fn turn(&self) -> Instant {
         Instant::now().max(*self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How many requests have been made since it was last asked.
+    /// Returns the number of requests since the last call.
     pub fn take_requests(&self) -> usize {
         self.requests.swap(0, Ordering::Relaxed)
     }
 
-    /// Asks for a page, again and again with growing, jittered pauses where that may help, until the deadline.
+    /// Fetches a page. Retries transient errors with growing, jittered pauses until the deadline.
     ///
     /// # Errors
     /// [`ApiError`], of the last attempt.
@@ -165,31 +172,32 @@ impl Api {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
-            // Full jitter, but never before Sigfox wants to be asked again. It may name any number: nothing is added to it.
+            // Full jitter, but at least the pause that Sigfox requests. That may be any number, so nothing is added to
+            // it.
             let Some(least) = error.wait() else { return Err(error) };
             let pause_now = pause.mul_f64(fastrand::f64()).max(least);
             if pause_now >= deadline.saturating_duration_since(Instant::now()) || self.turn() >= deadline {
                 return Err(error);
             }
-            tracing::warn!(device_type = query.device_type, reason = %error, "asking Sigfox again");
+            tracing::warn!(device_type = query.device_type, reason = %error, "retrying the request to Sigfox");
             sleep(pause_now).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// One request. The client waits for the answer, so it does that on a thread of its own: the runtime's only one has
-    /// to keep the time.
+    /// Makes one request. The client blocks, so it runs on a separate thread: the runtime's only thread must keep the
+    /// time.
     async fn ask(&self, query: &Query, credentials: &Credentials, deadline: Instant) -> Result<Page, ApiError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.every;
         let timeout = self.attempt.min(deadline.saturating_duration_since(Instant::now()));
         let (api, query, credentials) = (self.clone(), query.clone(), credentials.clone());
-        let asking = tokio::task::spawn_blocking(move || api.ask_and_wait(&query, &credentials, timeout));
-        asking.await.unwrap_or_else(|e| Err(unreached(ureq::Error::Other(e.into()))))
+        let response = tokio::task::spawn_blocking(move || api.ask_and_wait(&query, &credentials, timeout));
+        response.await.unwrap_or_else(|e| Err(unreached(ureq::Error::Other(e.into()))))
     }
 
-    /// The URL is always built here. What the answer says of the next page is only read as "there is one": followed, it
-    /// could lead the credentials to another host.
+    /// Makes one request, and blocks. Always builds the URL itself. The response's link to the next page only shows
+    /// that there is one: to follow it could send the credentials to another host.
     fn ask_and_wait(&self, query: &Query, credentials: &Credentials, timeout: Duration) -> Result<Page, ApiError> {
         let url = format!("{}/device-types/{}/callbacks-not-delivered", self.url.as_str(), query.device_type);
         let request = self.agent.get(url).header(header::AUTHORIZATION, &credentials.0);
@@ -215,7 +223,7 @@ fn check(answer: &Response<Body>) -> Result<(), ApiError> {
     }
 }
 
-/// `Retry-After` in seconds; a date is not read, and the pauses are ours then.
+/// Reads `Retry-After` in seconds. A date is ignored; then only this client's own pauses apply.
 fn later(answer: &Response<Body>, status: StatusCode) -> ApiError {
     let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     ApiError::Later { status, retry_after: seconds.map(Duration::from_secs) }
@@ -226,7 +234,7 @@ fn unreached(error: ureq::Error) -> ApiError {
 }
 
 impl ApiError {
-    /// The least time after which asking again may help; `None` if it never does.
+    /// Returns the minimum pause before a retry; `None` if a retry cannot help.
     fn wait(&self) -> Option<Duration> {
         match self {
             Self::Credentials(_) | Self::Refused(_) => None,

@@ -14,7 +14,7 @@ pub struct Config {
     pub api: ApiUrl,
     /// `SIGFOX_API_SECRET_ID`: name or ARN of the secret with the API user, `{"login": "...", "password": "..."}`.
     pub secret_id: String,
-    /// `SIGFOX_DEVICE_TYPES`: whose missed callbacks are fetched.
+    /// `SIGFOX_DEVICE_TYPES`: the device types whose missed callbacks are fetched.
     pub device_types: DeviceTypes,
     /// `SETTLE_SECONDS` and `FIRST_LOOK_BACK_HOURS`.
     pub reach: Reach,
@@ -49,11 +49,11 @@ impl Config {
     }
 }
 
-/// Where the Sigfox API is: encrypted, or on this machine, since the credentials go there.
+/// The URL of the Sigfox API: HTTPS, or on this machine, because the credentials are sent to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiUrl(String);
 
-/// No URL that credentials may be sent to.
+/// Credentials must not be sent to this URL.
 #[derive(Debug, thiserror::Error)]
 #[error("it begins neither with https:// nor with http://127.0.0.1:")]
 pub struct NotSafe;
@@ -70,7 +70,7 @@ impl FromStr for ApiUrl {
 
     fn from_str(text: &str) -> Result<Self, NotSafe> {
         let safe = text.starts_with("https://") || text.starts_with("http://127.0.0.1:");
-        // What stands before an "@" is a user, and the host comes after it.
+        // The text before an "@" is a user name, and the host follows it.
         if safe && !text.contains('@') { Ok(Self(text.trim_end_matches('/').to_owned())) } else { Err(NotSafe) }
     }
 }
@@ -79,7 +79,7 @@ impl FromStr for ApiUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceTypes(Vec<String>);
 
-/// Digits of a device type's ID.
+/// The number of digits of a device type's ID.
 const ID_DIGITS: usize = 24;
 
 /// Not a list of device types.
@@ -88,7 +88,7 @@ const ID_DIGITS: usize = 24;
 pub struct NotADeviceType(String);
 
 impl DeviceTypes {
-    /// Each of them, once, in lower case.
+    /// The distinct IDs, in lower case.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }

@@ -1,7 +1,7 @@
-//! What is on the list of callbacks that were not delivered.
+//! Parses an item of the list of undelivered callbacks.
 //!
-//! Sigfox documents an item's members, but its own examples differ from that in places: the body may be a text or an
-//! object, the device a text or an object with an ID. So this reads whatever is there. The API's description is at
+//! Sigfox documents the members of an item, but its own examples differ in places: the body may be a text or an object,
+//! the device a text or an object with an ID. So this module accepts all of these forms. The API is documented at
 //! <https://support.sigfox.com/apidocs>.
 
 use std::borrow::Cow;
@@ -19,15 +19,15 @@ use crate::STAGE;
 /// An item of the list.
 #[derive(Debug)]
 pub enum Item<'a> {
-    /// A callback that should have come here.
+    /// A callback to this stack that was not delivered.
     Missed(Missed<'a>),
-    /// One that should have gone to somebody else, or by mail.
+    /// A callback to another address, or by mail.
     Foreign,
-    /// Not understood; to quarantine with it.
+    /// An item that cannot be parsed; it is quarantined.
     Unreadable(Box<Quarantined>),
 }
 
-/// A callback that should have come here, as it would have.
+/// An undelivered callback, with its original content.
 #[derive(Debug)]
 pub struct Missed<'a> {
     /// The profile in its path.
@@ -38,29 +38,30 @@ pub struct Missed<'a> {
     pub query: String,
     /// Its body.
     pub body: Vec<u8>,
-    /// What the item says besides, should the callback itself not say it.
-    pub also: Vec<(String, String)>,
-    /// The whole of the item.
+    /// Further variables from the item, used if the callback itself lacks them.
+    pub extra: Vec<(String, String)>,
+    /// The whole item.
     item: &'a Value,
 }
 
 impl Missed<'_> {
-    /// What it told. First it is read as the live callback would have been: what had arrived after all then has the
-    /// same key, and a batch is one. Only where that finds nothing counts what the item says besides, at last even without a
-    /// body: one that Sigfox could not make JSON of is a reason for not having been delivered. Where nothing does, it is the
-    /// item that goes to quarantine: it holds more than its callback.
+    /// Parses the callback. First parses it as the live callback: a callback that did arrive then gets the same key,
+    /// and a batch is parsed as a batch. If that finds nothing, adds the item's further variables; if that finds
+    /// nothing either, omits the body, because a callback may be undelivered just because Sigfox could not build JSON
+    /// from its body. Otherwise quarantines the whole item, which contains more than its callback.
     pub fn read(&self) -> Messages {
-        let read = |body, also: &[_]| {
-            let content = Content { body, query: &self.query, also: also.to_vec() };
+        let read = |body, extra: &[_]| {
+            let content = Content { body, query: &self.query, extra: extra.to_vec() };
             sigfox::read(STAGE, self.kind, self.profile, &content)
         };
-        let finds_something = |messages: &Messages| !(messages.uplinks.is_empty() && messages.events.is_empty());
+        let found_something = |messages: &Messages| !(messages.uplinks.is_empty() && messages.events.is_empty());
         let live = read(&self.body, &[]);
-        if finds_something(&live) {
+        if found_something(&live) {
             return live;
         }
-        let besides = [self.body.as_slice(), &[]].into_iter().map(|body| read(body, &self.also)).find(finds_something);
-        besides.unwrap_or_else(|| {
+        let with_extra =
+            [self.body.as_slice(), &[]].into_iter().map(|body| read(body, &self.extra)).find(found_something);
+        with_extra.unwrap_or_else(|| {
             let first = live.unreadable.into_iter().next();
             let whole = first.map(|record| record.holding(&without_secret(self.item)));
             Messages { unreadable: whole.into_iter().collect(), ..Messages::default() }
@@ -68,7 +69,7 @@ impl Missed<'_> {
     }
 }
 
-/// Why an item is not understood.
+/// Why an item cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Reason {
     #[error("the item names no callback")]
@@ -81,7 +82,7 @@ enum Reason {
     UnknownKind,
 }
 
-/// Reads an item.
+/// Parses an item.
 pub fn read(item: &Value) -> Item<'_> {
     let callback = &item["callback"];
     let Some(url) = callback["url"].as_str() else {
@@ -91,7 +92,8 @@ pub fn read(item: &Value) -> Item<'_> {
     let Some((path, query)) = path_and_query(url) else { return Item::Foreign };
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let [.., "sigfox", profile, kind] = segments[..] else {
-        // Mistyped, it was meant for us all the same. Perhaps it was not: somebody will look.
+        // A mistyped path with "sigfox" in it was probably meant for this stack: quarantine it, so that an operator
+        // decides.
         let ours = segments.iter().any(|segment| segment.eq_ignore_ascii_case("sigfox"));
         return if ours { unreadable(item, Reason::Path) } else { Item::Foreign };
     };
@@ -103,7 +105,7 @@ pub fn read(item: &Value) -> Item<'_> {
         Value::Null => Vec::new(),
         body => text(body).into_owned().into_bytes(),
     };
-    Item::Missed(Missed { profile, kind, query: query.to_owned(), body, also: also(item), item })
+    Item::Missed(Missed { profile, kind, query: query.to_owned(), body, extra: extra(item), item })
 }
 
 fn path_and_query(url: &str) -> Option<(&str, &str)> {
@@ -117,7 +119,7 @@ fn unreadable(item: &Value, reason: Reason) -> Item<'_> {
     Item::Unreadable(Box::new(Quarantined::new(STAGE, &reason, &without_secret(item))))
 }
 
-/// An item whole, but for what a callback shows to prove that it is Sigfox's: that stays out of the queue.
+/// Returns the whole item without the secret of the callback, which must not enter the queue.
 fn without_secret(item: &Value) -> Vec<u8> {
     let mut item = item.clone();
     if let Some(callback) = item.get_mut("callback").and_then(Value::as_object_mut) {
@@ -131,7 +133,7 @@ fn without_secret(item: &Value) -> Vec<u8> {
     item.to_string().into_bytes()
 }
 
-/// `https://user:SECRET@host/` without user and secret.
+/// Removes user and secret from `https://user:SECRET@host/`.
 fn without_user(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -139,11 +141,12 @@ fn without_user(url: &str) -> Option<String> {
     Some(format!("{scheme}://{}", &rest[user.len() + 1..]))
 }
 
-/// The variables that the callback was built from, and what the item itself says where those do not.
-fn also(item: &Value) -> Vec<(String, String)> {
+/// Returns the variables that the callback was built from, followed by the item's own values for those that are
+/// missing.
+fn extra(item: &Value) -> Vec<(String, String)> {
     let parameters = item["parameters"].as_object().into_iter().flatten();
     let present = parameters.filter(|(_, value)| !value.is_null());
-    let mut also: Vec<_> = present.map(|(name, value)| (name.clone(), text(value).into_owned())).collect();
+    let mut extra: Vec<_> = present.map(|(name, value)| (name.clone(), text(value).into_owned())).collect();
     let device = [&item["deviceId"], &item["device"], &item["device"]["id"]];
     let own = [
         ("device", device.into_iter().find_map(Value::as_str).map(str::to_owned)),
@@ -152,23 +155,23 @@ fn also(item: &Value) -> Vec<(String, String)> {
     ];
     for (name, value) in own {
         if let Some(value) = value
-            && !also.iter().any(|(known, _)| known == name)
+            && !extra.iter().any(|(known, _)| known == name)
         {
-            also.push((name.to_owned(), value));
+            extra.push((name.to_owned(), value));
         }
     }
-    also
+    extra
 }
 
-/// The year 1973 in milliseconds, 5138 in seconds: where a number leaves being the one and becomes the other.
+/// The boundary between seconds and milliseconds: as milliseconds it is in the year 1973, as seconds in 5138.
 const LEAST_MILLISECONDS: u64 = 100_000_000_000;
 
-/// A callback's time is in seconds, an item's in milliseconds (and in some of Sigfox's descriptions in seconds, too).
+/// Converts an item's time to the seconds of a callback. It is in milliseconds; some of Sigfox's documents say seconds.
 fn seconds(time: u64) -> u64 {
     if time < LEAST_MILLISECONDS { time } else { time / 1000 }
 }
 
-/// The text of a value, quoted or not.
+/// Returns the text of a value, quoted or not.
 fn text(value: &Value) -> Cow<'_, str> {
     value.as_str().map_or_else(|| value.to_string().into(), Cow::from)
 }
@@ -221,7 +224,7 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let expected =
             [pair("data", "4680"), pair("seqNumber", "42"), pair("device", "1A2345"), pair("time", "1795176000")];
-        assert_eq!(missed(&item).also, expected);
+        assert_eq!(missed(&item).extra, expected);
     }
 
     #[test]
@@ -230,8 +233,8 @@ mod tests {
             let mut item = device;
             item["callback"] = json!({"url": URL});
             item["time"] = 1_795_176_000.into();
-            let also = missed(&item).also;
-            assert_eq!(also, [("device".to_owned(), "1A".to_owned()), ("time".to_owned(), "1795176000".to_owned())]);
+            let extra = missed(&item).extra;
+            assert_eq!(extra, [("device".to_owned(), "1A".to_owned()), ("time".to_owned(), "1795176000".to_owned())]);
         }
     }
 

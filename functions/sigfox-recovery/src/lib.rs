@@ -1,18 +1,19 @@
 //! `callbacks-not-delivered` of the Sigfox API -> `ProcessRawDataSigfox`.
 //!
-//! Sigfox repeats a callback for some minutes and then never again; what it could not deliver by then it lists. On a
-//! schedule, this function fetches the list and sends what is on it the way of the live callbacks.
+//! Sigfox repeats a callback for some minutes and then never again; it lists the callbacks that it could not deliver.
+//! On a schedule, this function fetches the list and enqueues its callbacks like live ones.
 //!
-//! A watermark for each device type tells how far it has come, and moves only over what is durable. What is found
-//! twice, or had arrived after all, does no harm: it is written under the same natural key, to the same effect.
+//! A watermark per device type stores the progress, and advances only past durable callbacks. A callback that is found
+//! twice, or that did arrive, does no harm: it is written again under the same natural key.
 //!
 //! # Layout
 //!
 //! - [`config`]: the settings.
-//! - [`api`]: asks Sigfox, page by page, and again where that may help.
-//! - [`item`]: what is on the list: a callback of ours, somebody else's, or not understood.
-//! - [`window`]: from when to when a pass looks, and what is left to do after each page.
-//! - [`recovery`]: a pass for each device type. Callbacks are read and enqueued by [`pulsegate_pipeline::sigfox`], as live ones are.
+//! - [`api`]: fetches the list from Sigfox, page by page, with retries.
+//! - [`item`]: parses an item: a missed callback of this stack, a foreign one, or unreadable.
+//! - [`window`]: the time window of a pass, and the watermark after each page.
+//! - [`recovery`]: a pass for each device type. [`pulsegate_pipeline::sigfox`] parses and enqueues the callbacks, as it
+//!   does for live ones.
 
 pub mod api;
 pub mod config;
@@ -23,5 +24,5 @@ pub mod window;
 pub use config::Config;
 pub use recovery::{Failed, Recovery, Tally, handle};
 
-/// Who counts, and who says in quarantine why a record is there.
+/// The part name in metrics and the stage name in quarantine records.
 pub const STAGE: &str = "sigfox-recovery";

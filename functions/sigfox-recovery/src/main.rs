@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
     };
     let (recovery, secrets, secret_id) = (&recovery, &secrets, &config.secret_id);
     lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| async move {
-        // Each time, as it is seldom: what an operator has filled in counts from the next run on.
+        // Read in every run, which is rare: new credentials take effect at the next run.
         let credentials: Credentials = secrets.read(secret_id).await?.parse()?;
         let now = window::millis(SystemTime::now().duration_since(UNIX_EPOCH)?);
         let deadline = deadline::before(event.context.deadline);

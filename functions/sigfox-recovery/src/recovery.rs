@@ -1,4 +1,4 @@
-//! A pass for each device type.
+//! Runs a pass for each device type.
 
 use std::time::Duration;
 
@@ -16,55 +16,55 @@ use crate::config::DeviceTypes;
 use crate::item::{self, Item};
 use crate::window::{self, Reach};
 
-/// Left, when no more is asked for, to enqueue the last page.
-const ENQUEUEING: Duration = Duration::from_secs(5);
+/// Time reserved to enqueue the last page.
+const ENQUEUE_BUDGET: Duration = Duration::from_secs(5);
 
-/// Left for that and for storing that it is.
-const SAVING: Duration = Duration::from_secs(10);
+/// Time reserved to enqueue the last page and to store the watermark.
+const SAVE_BUDGET: Duration = Duration::from_secs(10);
 
-/// What the function asks and writes to.
+/// The function's settings and ports.
 #[derive(Debug)]
 pub struct Recovery<W, Q> {
-    /// Sigfox.
+    /// The Sigfox API.
     pub api: Api,
-    /// Scope missed callbacks are fetched.
+    /// The device types whose missed callbacks are fetched.
     pub device_types: DeviceTypes,
-    /// How near and how far it looks.
+    /// The limits of the time window.
     pub reach: Reach,
-    /// How far it has come.
+    /// The progress for each device type.
     pub watermarks: W,
-    /// The stage after the callback.
+    /// The queue of the stage after the callback.
     pub raw: Q,
-    /// What nobody can read.
+    /// Items and callbacks that cannot be parsed.
     pub quarantine: Q,
 }
 
-/// What became of what was found. `found` is the sum of the next four.
+/// Counts of found messages by outcome. `found` is the sum of the next four.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Messages that Sigfox could not deliver, and items that turned out to be none.
+    /// Messages that Sigfox could not deliver, and items that are not messages for this stack.
     pub found: usize,
-    /// Durable in the queue that live callbacks go to.
+    /// Durable in the queue of the live callbacks.
     pub recovered: usize,
-    /// Not understood, and durable in quarantine.
+    /// Unreadable, and durable in quarantine.
     pub quarantined: usize,
-    /// Not for this stack: other callbacks of the same device types.
+    /// Other callbacks of the same device types, not for this stack.
     pub foreign: usize,
     /// Not durable now; the next run finds them again.
     pub given_back: usize,
     /// Requests to Sigfox.
     pub requests: usize,
-    /// Seconds, of the device type that is furthest behind: all that is older has been fetched.
+    /// Lag in seconds of the device type that is furthest behind: all older callbacks have been fetched.
     #[serde(skip)]
     pub lag: Option<u64>,
 }
 
-/// Of some device types not all has been fetched. Why is in the log.
+/// The passes of some device types failed. The log has the reasons.
 #[derive(Debug, thiserror::Error)]
-#[error("the missed callbacks of these device types are still to be fetched: {}", .0.join(", "))]
+#[error("failed to fetch all missed callbacks of these device types: {}; the next run continues", .0.join(", "))]
 pub struct Failed(Vec<String>);
 
-/// Why a pass has not come to its end. What it made durable stays so, and the next run goes on behind that.
+/// Why a pass did not finish. What it made durable stays durable, and the next run continues after that.
 #[derive(Debug, thiserror::Error)]
 enum PassError {
     #[error(transparent)]
@@ -75,7 +75,7 @@ enum PassError {
     GivenBack(usize),
 }
 
-/// Makes a pass for each device type, whatever becomes of the others. `now` is in milliseconds since 1970.
+/// Runs a pass for each device type; a failed pass does not affect the others. `now` is in milliseconds since 1970.
 ///
 /// # Errors
 /// [`Failed`], naming the device types whose pass failed, so that the invocation counts as failed.
@@ -92,7 +92,7 @@ pub async fn handle<W: Watermarks, Q: Queue>(
         let pass = Pass { recovery, credentials, device_type, now, until };
         if let Err(error) = pass.run(&mut tally).await {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(device_type, reason = %error, cause, "missed callbacks have not been fetched");
+            tracing::error!(device_type, reason = %error, cause, "failed to fetch missed callbacks");
             failed.push(device_type.to_owned());
         }
     }
@@ -101,10 +101,10 @@ pub async fn handle<W: Watermarks, Q: Queue>(
     if failed.is_empty() { Ok(tally) } else { Err(Failed(failed)) }
 }
 
-/// What is left, divided among those that are: none can use up the time of the others.
+/// Divides the remaining time equally among the remaining device types, so that none uses up the time of the others.
 fn share(deadline: Instant, left: usize) -> Instant {
     let now = Instant::now();
-    let time = deadline.saturating_duration_since(now).saturating_sub(SAVING);
+    let time = deadline.saturating_duration_since(now).saturating_sub(SAVE_BUDGET);
     now + time / u32::try_from(left).unwrap_or(u32::MAX).max(1)
 }
 
@@ -119,36 +119,36 @@ struct Pass<'a, W, Q> {
 impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
     async fn run(&self, tally: &mut Tally) -> Result<(), PassError> {
         let Recovery { reach, watermarks, .. } = self.recovery;
-        let kept = watermarks.get(self.device_type, self.until + SAVING).await?;
+        let kept = watermarks.get(self.device_type, self.until + SAVE_BUDGET).await?;
         let mut watermark = kept.unwrap_or_else(|| reach.first(self.now));
-        let result = self.go_on_from(&mut watermark, tally).await;
+        let result = self.resume(&mut watermark, tally).await;
         let lag = self.now.saturating_sub(watermark.since) / 1000;
         tally.lag = tally.lag.max(Some(lag));
         result
     }
 
-    /// Page by page: fetch, enqueue, and only then move the watermark. Should two runs ever do this at once, each still
-    /// stores what is true: all that it counts over is durable.
-    async fn go_on_from(&self, watermark: &mut Watermark, tally: &mut Tally) -> Result<(), PassError> {
+    /// Fetches and enqueues page by page, and advances the watermark only after that. If two runs overlap, each still
+    /// stores a correct watermark: everything before it is durable.
+    async fn resume(&self, watermark: &mut Watermark, tally: &mut Tally) -> Result<(), PassError> {
         let Recovery { api, reach, watermarks, .. } = self.recovery;
         let mut pass = reach.pass(watermark, self.now);
         while let Some(Unfinished { before, offset }) = pass {
             if api.turn() >= self.until {
-                tracing::warn!(device_type = self.device_type, offset, "out of time; the next run goes on here");
+                tracing::warn!(device_type = self.device_type, offset, "out of time; the next run continues here");
                 break;
             }
             let query = Query { device_type: self.device_type.to_owned(), since: watermark.since, before, offset };
             let page = api.page(&query, self.credentials, self.until).await?;
             self.redeliver(&page.items, tally).await?;
             let further = window::after(watermark, Unfinished { before, offset }, page.items.len() as u64, page.more);
-            watermarks.set(self.device_type, &further, self.until + SAVING).await?;
+            watermarks.set(self.device_type, &further, self.until + SAVE_BUDGET).await?;
             *watermark = further;
             pass = further.unfinished;
         }
         Ok(())
     }
 
-    /// Sends a page the way of the live callbacks. Nobody waits for a downlink any more, so none is answered.
+    /// Enqueues a page like live callbacks. Answers no downlink requests: the devices have stopped listening.
     async fn redeliver(&self, items: &[Value], tally: &mut Tally) -> Result<(), PassError> {
         let Recovery { raw, quarantine, .. } = self.recovery;
         let mut messages = Messages::default();
@@ -165,7 +165,7 @@ impl<W: Watermarks, Q: Queue> Pass<'_, W, Q> {
                 Item::Unreadable(record) => messages.unreadable.push(*record),
             }
         }
-        let counts = sigfox::enqueue(&messages, raw, quarantine, self.until + ENQUEUEING).await;
+        let counts = sigfox::enqueue(&messages, raw, quarantine, self.until + ENQUEUE_BUDGET).await;
         tally.found += counts.received + foreign;
         tally.recovered += counts.stored;
         tally.quarantined += counts.quarantined;

@@ -1,31 +1,29 @@
-//! From when to when a pass looks, and what is left to do after each page. Times in milliseconds since 1970, as the
-//! API has them.
+//! The time window of a pass, and the watermark after each page. Times are in milliseconds since 1970, as in the API.
 
 use std::time::Duration;
 
 use pulsegate_pipeline::ports::{Unfinished, Watermark};
 
-/// How much before the end of the last pass the next one begins. A callback is listed under its message's time; one that
-/// got onto the list only after the settling time would otherwise be behind the watermark. What is found again is
-/// written again, to the same effect.
+/// Overlap of a pass with the end of the last one. A callback is listed under its message's time; one that was listed
+/// only after the settling time would otherwise be missed behind the watermark. Writing a callback again is idempotent.
 const OVERLAP: Duration = Duration::from_mins(15);
 
-/// How near and how far a pass looks.
+/// The limits of the time window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
-    /// Nothing younger is looked at: Sigfox itself still repeats it.
+    /// The minimum age of fetched callbacks: Sigfox itself still repeats younger ones.
     pub settle: Duration,
-    /// How far the first pass of all looks back.
+    /// How far the very first pass looks back.
     pub first_look_back: Duration,
 }
 
 impl Reach {
-    /// Where the very first pass begins.
+    /// Returns the watermark of the very first pass.
     pub fn first(&self, now: u64) -> Watermark {
         Watermark { since: now.saturating_sub(millis(self.first_look_back)), unfinished: None }
     }
 
-    /// The pass to make: the one that has not come to its end, or a new one. `None` if it would hold nothing.
+    /// Returns the pass to run: the unfinished one, or a new one. `None` if the window would be empty.
     pub fn pass(&self, watermark: &Watermark, now: u64) -> Option<Unfinished> {
         let new = || Unfinished { before: now.saturating_sub(millis(self.settle)), offset: 0 };
         let pass = watermark.unfinished.unwrap_or_else(new);
@@ -33,20 +31,20 @@ impl Reach {
     }
 }
 
-/// The watermark once so many more finds are durable. Both ends of a pass stay where they are until it is over, since
-/// the list is counted through from its newest entry: were `before` to move, entries would change their places.
+/// Returns the watermark after `found` more items are durable. Both ends of a pass stay fixed until it is finished,
+/// because offsets count from the newest entry of the list: if `before` moved, entries would change their offsets.
 pub fn after(watermark: &Watermark, pass: Unfinished, found: u64, more: bool) -> Watermark {
     if more {
         let further = Unfinished { offset: pass.offset.saturating_add(found), ..pass };
         Watermark { unfinished: Some(further), ..*watermark }
     } else {
-        // Never back, however short the pass was.
+        // Never move backwards, however short the pass was.
         let since = pass.before.saturating_sub(millis(OVERLAP)).max(watermark.since);
         Watermark { since, unfinished: None }
     }
 }
 
-/// A span in milliseconds.
+/// Converts a duration to milliseconds.
 pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

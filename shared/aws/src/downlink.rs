@@ -13,7 +13,7 @@ use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::downlink::{Downlink, DownlinkAnswer, DownlinkOutcome, Downlinks, Entry, Unavailable};
 use tokio::time::{Instant, timeout_at};
 
-/// Between the first request and the second. The SDK's own choice, a second, is long for somebody who waits.
+/// Pause between the first request and the second. The SDK's default, a second, is too long: the caller waits.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A DynamoDB table with the string keys `device` and `downlink`.
@@ -24,15 +24,16 @@ pub struct DownlinkTable {
 }
 
 impl DownlinkTable {
-    /// What the template has to grant on the table. A transaction takes what its parts take.
+    /// The actions that the template must grant on the table. A transaction needs the actions of its parts.
     pub const ACTIONS: &[&str] = &["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 
-    /// The table of this name.
+    /// Uses the table with this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
         Self { client: client(config), name: name.into() }
     }
 
-    /// The uplink is marked, and the downlink is still what was read, and nobody's answer.
+    /// Marks the uplink as answered, and assigns the downlink if it is unchanged since it was read and not yet
+    /// assigned.
     fn writes(&self, answer: &DownlinkAnswer) -> Result<[TransactWriteItem; 2], Unavailable> {
         let DownlinkAnswer { downlink, uplink, marker, expires_at } = answer;
         let marker = Put::builder()
@@ -75,7 +76,7 @@ impl Downlinks for DownlinkTable {
         let request = self.client.transact_write_items().set_transact_items(Some(writes.into()));
         match within(deadline, request.send()).await? {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(somebody_was_faster) => Ok(false),
+            Err(e) if e.as_service_error().is_some_and(is_conflict) => Ok(false),
             Err(e) => Err(Unavailable::new(e)),
         }
     }
@@ -104,7 +105,7 @@ impl Downlinks for DownlinkTable {
     }
 }
 
-/// An item as the middle reads it. What JSON cannot hold (bytes) is in no entry of ours.
+/// Parses an item. Values that JSON cannot represent (bytes) do not occur in valid entries.
 pub(crate) fn entry(item: HashMap<String, AttributeValue>) -> Entry {
     let key =
         ["device", "downlink"].map(|name| item.get(name).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default());
@@ -114,15 +115,15 @@ pub(crate) fn entry(item: HashMap<String, AttributeValue>) -> Entry {
     }
 }
 
-/// Whether a transaction was given up because a condition does not hold, or will not once another one is through. The
-/// other reasons (throttled, not there, not allowed) say nothing about the downlink.
-fn somebody_was_faster(error: &TransactWriteItemsError) -> bool {
+/// Returns `true` if a transaction was cancelled because a condition failed or another transaction conflicts. The other
+/// reasons (throttled, missing table, no permission) do not depend on the downlink.
+fn is_conflict(error: &TransactWriteItemsError) -> bool {
     const FASTER: [Option<&str>; 2] = [Some("ConditionalCheckFailed"), Some("TransactionConflict")];
     let TransactWriteItemsError::TransactionCanceledException(error) = error else { return false };
     error.cancellation_reasons().iter().any(|reason| FASTER.contains(&reason.code()))
 }
 
-/// A client whose requests are for one item each, so that the SDK's own retries are right.
+/// Builds a client for requests of one item each, for which the SDK's own retries are correct.
 pub(crate) fn client(config: &aws_config::SdkConfig) -> Client {
     let retries = RetryConfig::standard().with_max_attempts(5).with_initial_backoff(FIRST_PAUSE);
     Client::from_conf(Builder::from(config).retry_config(retries).build())

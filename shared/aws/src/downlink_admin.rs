@@ -1,4 +1,4 @@
-//! [`DownlinkAdmin`] on DynamoDB. No function needs it: its actions are for those who queue.
+//! [`DownlinkAdmin`] on DynamoDB, for operators who queue downlinks. No function uses it.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::downlink::{DownlinkTable, client, entry, text, within};
 use crate::items::to_item;
 
-/// A DynamoDB table with the string keys `device` and `downlink`, to queue in.
+/// A DynamoDB table with the string keys `device` and `downlink`, for queueing downlinks.
 #[derive(Debug, Clone)]
 pub struct DownlinkAdminTable {
     client: Client,
@@ -21,10 +21,10 @@ pub struct DownlinkAdminTable {
 }
 
 impl DownlinkAdminTable {
-    /// What it takes beyond a [`DownlinkTable`], of which only the query is used.
+    /// The actions that it needs besides those of a [`DownlinkTable`], of which it uses only the query.
     pub const ACTIONS: &[&str] = &["dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"];
 
-    /// The table of this name.
+    /// Uses the table with this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
         let name = name.into();
         Self { client: client(config), table: DownlinkTable::new(config, &name), name }

@@ -1,4 +1,4 @@
-//! Tables of items that fail on purpose. For tests.
+//! In-memory tables of items for tests, which can be set to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -29,17 +29,17 @@ impl FakeTable {
         Self { refused_devices: devices.into_iter().map(str::to_owned).collect(), ..Self::default() }
     }
 
-    /// How many items it holds.
+    /// The number of items.
     pub fn len(&self) -> usize {
         lock(&self.items).len()
     }
 
-    /// Whether it holds none.
+    /// Returns `true` if the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Its items, by key.
+    /// The items, in the order of their keys.
     pub fn items(&self) -> Vec<Item> {
         lock(&self.items).values().cloned().collect()
     }
@@ -58,14 +58,14 @@ impl Table for FakeTable {
             }
         }
         if !refused.is_empty() {
-            // As the real one does, which sends again what was refused until then.
+            // A real table also waits: it retries refused items until the deadline.
             sleep_until(deadline).await;
         }
         refused
     }
 }
 
-/// No table takes an attribute without a name, however deep.
+/// DynamoDB rejects an attribute without a name at any depth.
 pub fn names_are_valid<'a>(
     mut attributes: impl Iterator<Item = (&'a String, &'a serde_dynamo::AttributeValue)>,
 ) -> bool {
@@ -78,7 +78,7 @@ pub fn names_are_valid<'a>(
     })
 }
 
-/// A key attribute. The real table refuses an item without one as well.
+/// Returns a key attribute. The real table also refuses an item without one.
 fn text(item: &Item, name: &str) -> String {
     match item.inner().get(name) {
         Some(serde_dynamo::AttributeValue::S(text)) if !text.is_empty() => text.clone(),
@@ -117,7 +117,7 @@ impl Lookup for FakeTable {
         }
         assert!(keys.len() <= MAX_KEYS, "{} keys at once", keys.len());
         let distinct: std::collections::BTreeSet<&Key> = keys.iter().collect();
-        assert_eq!(distinct.len(), keys.len(), "a key twice");
+        assert_eq!(distinct.len(), keys.len(), "duplicate key");
         let items = lock(&self.items);
         let find = |key: &Key| items.get(&(key.device.clone(), key.uplink.clone())).cloned();
         Ok(Found { items: keys.iter().filter_map(find).collect(), units: None })
@@ -125,7 +125,7 @@ impl Lookup for FakeTable {
 }
 
 impl FakeTable {
-    /// One that holds these.
+    /// A table with these items.
     pub fn of(items: impl IntoIterator<Item = Item>) -> Self {
         let key = |item: &Item| (text(item, "device"), text(item, "uplink"));
         let items = items.into_iter().map(|item| (key(&item), item)).collect();

@@ -1,6 +1,6 @@
-//! DynamoDB's items: what each table holds, as `docs/data-model.md` describes it. No other crate knows these types' layout.
+//! The DynamoDB items of each table, as `docs/data-model.md` describes them. No other crate knows their layout.
 //!
-//! An item is a function of the value alone, so writing it again changes nothing.
+//! An item depends only on its value, so writing it again is idempotent.
 
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
@@ -13,26 +13,26 @@ mod size;
 pub use raw::{RawItemError, raw_item, uplink_of};
 pub use size::item_size;
 
-/// An item of a table: names and values, in the database's types.
+/// An item of a table: names and values, in the types of DynamoDB.
 pub type Item = serde_dynamo::Item;
 
-/// The item of the events table. It may be deleted so many days after the event's own time.
+/// Builds the item of the events table. The table may delete it so many days after the event's own time.
 pub fn event_item(event: &DeviceEvent, retention_days: u32) -> Item {
     to_item(&event::EventItem::new(event, retention_days))
 }
 
-/// The item of the pulses table.
+/// Builds the item of the pulses table.
 pub fn pulse_item(item: &PulseItem) -> Item {
     to_item(item)
 }
 
-/// The item of a value, by its serialized form.
+/// Builds the item of a value from its serialized form.
 #[expect(clippy::expect_used, reason = "items are structs of texts, numbers and bytes, which a table always holds")]
 pub(crate) fn to_item(value: &impl Serialize) -> Item {
     serde_dynamo::to_item(value).expect("an item is a struct")
 }
 
-/// The text of an attribute, if it is one.
+/// Returns the text of an attribute; `None` if it is absent or not a string.
 pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     match item.inner().get(name)? {
         serde_dynamo::AttributeValue::S(text) => Some(text),

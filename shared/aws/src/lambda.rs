@@ -1,20 +1,21 @@
-//! Lambda's events and answers: records in, the partial answer out.
+//! Converts Lambda events to records, and failed records to the partial batch response.
 //!
-//! A record that failed is named in the answer and comes back; its neighbours do not. That holds only where the event
-//! source mapping sets `FunctionResponseTypes: [ReportBatchItemFailures]`: without it, Lambda takes any answer for "all
-//! of it is done", and what failed is lost.
+//! The response names the failed records, and only these are delivered again. The event source mapping must set
+//! `FunctionResponseTypes: [ReportBatchItemFailures]`: without it, Lambda treats any response as success, and the
+//! failed records are lost.
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use pulsegate_pipeline::batch::{BatchRecord, Failed};
 
-/// A record without an ID. An answer with an empty name fails the whole batch for ever, so the invocation fails at once.
+/// A record has no ID. A response with an empty name would fail the whole batch for ever, so the invocation fails at
+/// once.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("record {0} of the event has no ID")]
 pub struct MissingId(usize);
 
-/// The records of an SQS batch. Bodies stay bytes: parsing belongs into the loop, where one bad body is one bad record.
+/// Returns the records of an SQS batch. Bodies stay unparsed here, so that a bad body fails only its own record later.
 ///
 /// # Errors
 /// [`MissingId`].
@@ -27,7 +28,7 @@ pub fn from_sqs(event: SqsEvent) -> Result<Vec<BatchRecord>, MissingId> {
     records.map(record).collect()
 }
 
-/// The records of a Kinesis batch, all of one shard, in their order.
+/// Returns the records of a Kinesis batch, all from one shard, in order.
 ///
 /// # Errors
 /// [`MissingId`].
@@ -40,7 +41,7 @@ pub fn from_kinesis(event: KinesisEvent) -> Result<Vec<BatchRecord>, MissingId> 
     records.map(record).collect()
 }
 
-/// Names every failed record: SQS keeps exactly these.
+/// Names every failed record: SQS delivers exactly these again.
 pub fn sqs_response(records: &[BatchRecord], failed: &Failed) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for &position in failed {
@@ -49,7 +50,7 @@ pub fn sqs_response(records: &[BatchRecord], failed: &Failed) -> SqsBatchRespons
     response
 }
 
-/// Names the first failed record: the shard starts again there, so naming the later ones would say nothing more.
+/// Names the first failed record: the shard restarts there, so later ones need not be named.
 pub fn kinesis_response(records: &[BatchRecord], failed: &Failed) -> KinesisEventResponse {
     let mut response = KinesisEventResponse::default();
     if let Some(&lowest) = failed.first() {

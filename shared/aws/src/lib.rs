@@ -1,18 +1,19 @@
-//! The ports, on AWS. With the `main.rs` files the only place that names an SDK.
+//! AWS adapters for the ports. Only this crate and the `main.rs` files use an SDK.
 //!
-//! Each adapter makes one request at a time out of what it is handed and reads which parts of it were refused. Queue and
-//! table send those again until nothing is refused or the deadline is reached; the stream leaves that to its caller. The
-//! SDK's own retries are off: it cannot see a refusal inside a successful answer, and two loops would multiply.
+//! Each adapter builds requests from the given values and reads which of them were refused. Queue and table retry
+//! refused values until all are accepted or the deadline is reached; the stream leaves retries to its caller. The SDK's
+//! own retries are off: the SDK does not see a refusal inside a successful response, and two retry loops would
+//! multiply.
 //!
 //! # Layout
 //!
-//! - [`lambda`]: records out of Lambda's events, and the partial answers.
-//! - [`items`]: DynamoDB's items, of each table.
-//! - `table`, `queue`, `stream`: writes of many values at once.
-//! - `downlink`, `downlink_admin`: the table of downlinks, for the function that answers devices and for operators.
+//! - [`lambda`]: Lambda events to records, and partial batch responses.
+//! - [`items`]: the DynamoDB items of each table.
+//! - `table`, `queue`, `stream`: batch writes.
+//! - `downlink`, `downlink_admin`: the downlinks table, for the function that answers devices and for operators.
 //! - `receiver`, `table_reader`: reads from queues and tables, for operators' tools.
 //! - `log`: reads a log group, with the feature `logs`.
-//! - `watermark`: how far a fetch has come.
+//! - `watermark`: the progress of a fetch.
 //! - `secret`: reads secrets.
 //! - `metrics`: writes CloudWatch's embedded metric format.
 //! - [`resend`]: the retry loop that queue and table share.
@@ -58,19 +59,20 @@ pub use table::{DynamoTable, EventTable, PulseTable, RawTable, Table, put_all};
 pub use table_reader::{DynamoReader, Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Scope};
 pub use watermark::DynamoWatermarks;
 
-/// A connection to AWS inside a region is made in a few milliseconds or not at all.
+/// Inside a region, a connection to AWS takes a few milliseconds or fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longer than any of these requests takes when all is well; then it is better made again on another connection.
+/// Longer than any of these requests normally takes; after that a retry on another connection is better.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What all clients share: credentials, region and endpoint from the environment, one pool of connections.
+/// Builds the configuration that all clients share: credentials, region and endpoint from the environment, one
+/// connection pool.
 pub async fn sdk_config() -> SdkConfig {
     config_loader().load().await
 }
 
-/// The same for a stack whose settings are not this process's environment: region, endpoint and credentials are taken from
-/// these variables, where they have them, under their usual names.
+/// Builds the configuration for a stack whose settings are not in this process's environment. `variable` returns
+/// region, endpoint and credentials by their usual names, where it has them.
 pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
     let mut config = config_loader();
     if let Some(endpoint) = variable("AWS_ENDPOINT_URL") {
@@ -86,8 +88,7 @@ pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConf
     config.load().await
 }
 
-/// The same with so much time for an attempt: for tools that ask for a lot at once, of which a stand-in for the cloud takes long
-/// to answer.
+/// Replaces the time-out of an attempt, for tools with large requests, which a local stand-in for AWS answers slowly.
 #[must_use]
 pub fn patient(config: &SdkConfig, attempt: Duration) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build();

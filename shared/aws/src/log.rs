@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::resend::until_answered;
 
-/// What `FilterLogEvents` answers with at most.
+/// The most events of one `FilterLogEvents` response.
 /// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html>)
 const MAX_EVENTS: usize = 10_000;
 
@@ -21,30 +21,30 @@ pub struct LogGroup {
     name: String,
 }
 
-/// What is asked for in one request.
+/// The content of one request.
 #[derive(Debug, Clone)]
-struct Question {
+struct LogQuery {
     between: Range<u64>,
     token: Option<String>,
 }
 
 impl LogGroup {
-    /// What has to be granted on the group.
+    /// The actions to grant on the log group.
     pub const ACTIONS: &[&str] = &["logs:FilterLogEvents"];
 
-    /// The group of this name.
+    /// Reads the log group with this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
         Self { client: Client::new(config), name: name.into() }
     }
 
-    async fn ask(&self, question: &Question, deadline: Instant) -> Result<FilterLogEventsOutput, ReadError> {
+    async fn fetch(&self, query: &LogQuery, deadline: Instant) -> Result<FilterLogEventsOutput, ReadError> {
         let time = |millis: u64| i64::try_from(millis).unwrap_or(i64::MAX);
         let answer = until_answered(deadline, || {
             let request = self.client.filter_log_events().log_group_name(&self.name);
-            // Both ends are in it.
-            let request = request.start_time(time(question.between.start)).end_time(time(question.between.end) - 1);
+            // Both ends are inclusive.
+            let request = request.start_time(time(query.between.start)).end_time(time(query.between.end) - 1);
             let request = request.limit(i32::try_from(MAX_EVENTS).unwrap_or(i32::MAX));
-            request.set_next_token(question.token.clone()).send()
+            request.set_next_token(query.token.clone()).send()
         });
         answer.await.map_err(|source| self.unread(source))
     }
@@ -57,32 +57,33 @@ impl LogGroup {
 impl Log for LogGroup {
     async fn lines(&self, between: Range<u64>, deadline: Instant) -> Result<Vec<LogLine>, ReadError> {
         let mut lines = Vec::new();
-        let mut questions = vec![Question { between, token: None }];
-        while let Some(question) = questions.pop() {
-            if question.between.is_empty() {
+        let mut queries = vec![LogQuery { between, token: None }];
+        while let Some(query) = queries.pop() {
+            if query.between.is_empty() {
                 continue;
             }
-            let answer = self.ask(&question, deadline).await?;
-            if answer.events().len() >= MAX_EVENTS && answer.next_token.is_none() && question.token.is_none() {
-                questions.extend(self.halves(&question)?);
+            let answer = self.fetch(&query, deadline).await?;
+            if answer.events().len() >= MAX_EVENTS && answer.next_token.is_none() && query.token.is_none() {
+                queries.extend(self.halves(&query)?);
                 continue;
             }
             lines.extend(answer.events.unwrap_or_default().into_iter().map(line));
-            questions.extend(answer.next_token.map(|token| Question { token: Some(token), ..question }));
+            queries.extend(answer.next_token.map(|token| LogQuery { token: Some(token), ..query }));
         }
         Ok(lines)
     }
 }
 
 impl LogGroup {
-    /// A full answer without a token is all that a cloud tells that knows no tokens: less time has less in it.
-    fn halves(&self, question: &Question) -> Result<[Question; 2], ReadError> {
-        let Range { start, end } = question.between;
+    /// Splits the period in two. A stand-in for AWS without tokens returns at most one full response: shorter periods
+    /// have fewer lines.
+    fn halves(&self, query: &LogQuery) -> Result<[LogQuery; 2], ReadError> {
+        let Range { start, end } = query.between;
         let middle = start + (end - start) / 2;
         if middle == start {
             return Err(self.unread(format!("it has {MAX_EVENTS} lines or more in one millisecond").into()));
         }
-        Ok([start..middle, middle..end].map(|between| Question { between, token: None }))
+        Ok([start..middle, middle..end].map(|between| LogQuery { between, token: None }))
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pulsegate_pipeline::telemetry::{Metrics, MetricsSink};
 use serde_json::{Value, json};
 
-/// Writes each measurement to standard output, as one line in CloudWatch's embedded metric format, under a dimension that
-/// names the part that measured.
+/// Writes each measurement to standard output, as one line in CloudWatch's embedded metric format, with the measuring
+/// part as its dimension.
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>)
 #[derive(Debug, Clone, Copy)]
 pub struct EmbeddedMetrics;

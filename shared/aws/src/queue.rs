@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::resend::{Undone, all_undone, cut, until_accepted};
 
-/// What SQS takes in one request: this many messages, and this many bytes.
+/// Limits of one SQS request: the number of messages, and their bytes.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
 pub(crate) const MAX_BATCH: usize = 10;
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Requests in flight at once.
+/// Concurrent requests.
 pub(crate) const CONCURRENCY: usize = 4;
 
 /// An SQS standard queue.
@@ -24,10 +24,10 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// What the template has to grant on the queue.
+    /// The actions that the template must grant on the queue.
     pub const ACTIONS: &[&str] = &["sqs:SendMessage"];
 
-    /// The queue with this URL.
+    /// Sends to the queue with this URL.
     pub fn new(config: &aws_config::SdkConfig, url: impl Into<String>) -> Self {
         Self { client: Client::new(config), url: url.into() }
     }
@@ -49,7 +49,7 @@ impl Queue for SqsQueue {
     }
 }
 
-/// Sends every message, in requests of as many as SQS takes. `request` makes one, of the messages at these positions.
+/// Sends every message, in requests as large as SQS allows. `request` sends the messages at these positions.
 pub async fn send_all<F>(bodies: &[String], deadline: Instant, request: impl Fn(Vec<usize>) -> F) -> Refused
 where
     F: Future<Output = Undone>,
@@ -66,7 +66,7 @@ fn entry(position: usize, body: &str) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body).build().expect("ID and body")
 }
 
-/// Done is what the answer names as such, and nothing else. Entries are named by their positions.
+/// Treats only the entries that the response lists as successful as done. Entries are named by their positions.
 pub(crate) fn undone<'a>(
     successful: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],

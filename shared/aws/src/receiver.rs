@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use crate::queue::{CONCURRENCY, MAX_BATCH, undone};
 use crate::resend::{Undone, all_undone, cut, until_accepted, until_answered};
 
-/// Seconds. Above zero, SQS asks all of its servers, and not only some: then an empty answer means something.
+/// Wait time in seconds. Above zero, SQS queries all of its servers, not a subset, so an empty response is meaningful.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>)
 const WAIT: i32 = 1;
 
-/// An SQS standard queue, to take messages from.
+/// An SQS standard queue to receive messages from.
 #[derive(Debug, Clone)]
 pub struct SqsReceiver {
     client: Client,
@@ -27,13 +27,13 @@ pub struct SqsReceiver {
 }
 
 impl SqsReceiver {
-    /// What has to be granted on the queue.
+    /// The actions to grant on the queue.
     pub const ACTIONS: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"];
 
-    /// What has to be granted to whoever only asks how much is in it.
+    /// The actions to grant on the queue if only its depth is read.
     pub const DEPTH_ACTIONS: &[&str] = &["sqs:GetQueueAttributes"];
 
-    /// The queue with this URL.
+    /// Receives from the queue with this URL.
     pub fn new(config: &aws_config::SdkConfig, url: impl Into<String>) -> Self {
         Self { client: Client::new(config), url: url.into() }
     }
@@ -95,7 +95,7 @@ impl ReceiveQueue for SqsReceiver {
                 Err(e) => error = Some(e),
             }
         }
-        // What did come is held and has to be dealt with; what is wrong will be so the next time, too.
+        // Received messages are held and must be handled; a persistent error will occur again at the next receive.
         error.filter(|_| messages.is_empty()).map_or(Ok(messages), Err)
     }
 
@@ -129,7 +129,7 @@ impl Depth for SqsReceiver {
         });
         let unread = |source| ReadError { what: self.url.clone(), source };
         let counts = answer.await.map_err(unread)?.attributes.unwrap_or_default();
-        // What is not told is not known to be nothing.
+        // A missing count is an error: it does not mean zero.
         let count = |name: &QueueAttributeName| {
             let number = counts.get(name).and_then(|number| number.parse().ok());
             number.ok_or_else(|| unread(format!("the answer has no {name}").into()))
@@ -142,7 +142,7 @@ fn never(pending: Vec<usize>) -> Undone {
     Undone { never: pending, ..Undone::default() }
 }
 
-/// A message without ID, handle or time is none that anything can be done about; it comes back by itself.
+/// Returns `None` for a message without ID, handle or time: it cannot be handled and returns to the queue by itself.
 fn received(message: Message) -> Option<Received> {
     let sent = message.attributes.as_ref()?.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()?;
     Some(Received { id: message.message_id?, handle: message.receipt_handle?, sent, body: message.body? })

@@ -1,5 +1,5 @@
-//! Sends again what was refused, with growing, jittered pauses, until a deadline. What the requests go to is the caller's
-//! to say: the simulation sends them to models of the services.
+//! Retries refused values, with growing, jittered pauses, until a deadline. The caller makes the requests, so that the
+//! simulation can send them to models of the services.
 
 use std::error::Error;
 use std::future::Future;
@@ -13,18 +13,18 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What one request left undone, as positions in what the port was handed. The rest is durable.
+/// The values that one request left undone, as positions among the port's values. The others are durable.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// Refused for the moment.
+    /// Refused transiently: retry.
     pub again: Vec<usize>,
-    /// Refused for good: sent again it would be refused again.
+    /// Refused permanently: a retry would fail too.
     pub never: Vec<usize>,
-    /// The request as a whole was refused for what is in it. One of these is to blame; each is now tried by itself.
+    /// The service rejected the whole request because of its contents. At least one of these is bad; send each alone.
     pub alone: Vec<usize>,
 }
 
-/// Makes requests with what is pending out of `positions` until nothing is, or the deadline is reached.
+/// Makes requests for the pending values of `positions` until none is pending or the deadline is reached.
 pub async fn until_accepted<F>(
     positions: Vec<usize>,
     deadline: Instant,
@@ -55,7 +55,7 @@ where
     refused
 }
 
-/// Makes a request until it is answered, or refused for good, or the deadline is reached: then the last refusal is told.
+/// Retries a request until it succeeds or fails permanently, or the deadline is reached: then returns the last error.
 pub(crate) async fn until_answered<T, E, F>(
     deadline: Instant,
     mut request: impl FnMut() -> F,
@@ -75,14 +75,14 @@ where
     }
 }
 
-/// Waits for a part of the pause, and makes the next one longer. Full jitter: what was refused together must not come
-/// back together.
+/// Waits for a random part of the pause, and lengthens the next one. Full jitter: requests that were refused together
+/// must not be retried together.
 pub(crate) async fn wait(pause: &mut Duration) {
     sleep(pause.mul_f64(fastrand::f64())).await;
     *pause = (*pause * 2).min(LONGEST_PAUSE);
 }
 
-/// Positions of things of these sizes, in their order, cut where a request would get too large.
+/// Groups positions of values with these sizes, in order, so that no request is too large.
 pub fn cut(sizes: impl Iterator<Item = usize>, max_count: usize, max_bytes: usize) -> Vec<Vec<usize>> {
     let mut requests: Vec<Vec<usize>> = Vec::new();
     let mut room = 0;
@@ -99,7 +99,7 @@ pub fn cut(sizes: impl Iterator<Item = usize>, max_count: usize, max_bytes: usiz
     requests
 }
 
-/// A request that failed as a whole. It is made again unless the service says that the request itself is wrong.
+/// Handles a request that failed as a whole. Its values are retried unless the service reports an error in the request.
 pub(crate) fn all_undone<E>(pending: Vec<usize>, error: &SdkError<E, HttpResponse>) -> Undone
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -115,7 +115,7 @@ where
     }
 }
 
-/// Whether the service says that something in the request is wrong, rather than where it goes or who sends it:
+/// Returns `true` if the service rejects the contents of the request, rather than its destination or its sender:
 /// `ValidationException`, `InvalidMessageContents`, `InvalidArgumentException`, `BatchRequestTooLong`.
 fn is_about_contents<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     const PARTS: [&str; 3] = ["Validation", "Invalid", "TooLong"];
@@ -123,7 +123,7 @@ fn is_about_contents<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>)
     code.is_some_and(|code| PARTS.iter().any(|part| code.contains(part)))
 }
 
-/// Whether making the same request again may help: the service never answered, is in trouble, or throttles.
+/// Returns `true` if a retry may help: the service did not respond, has an internal error, or throttles.
 fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     match error {
         SdkError::ServiceError(answer) => {
@@ -135,7 +135,7 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> b
     }
 }
 
-/// Parts of the codes with which these three services say "later":
+/// Parts of the error codes with which these three services throttle:
 /// `ProvisionedThroughputExceededException`, `ThrottlingException`, `RequestThrottled`, `KMSThrottlingException`,
 /// `RequestLimitExceeded`, `LimitExceededException`.
 const THROTTLED: [&str; 3] = ["Throttl", "ThroughputExceeded", "LimitExceeded"];

@@ -1,4 +1,4 @@
-//! Reads secrets from Secrets Manager. They are never configured by value and never logged.
+//! Reads secrets from Secrets Manager. Secrets are never configured by value and never logged.
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_secretsmanager::Client;
@@ -12,39 +12,39 @@ pub struct SecretStore {
     client: Client,
 }
 
-/// A secret that may have been changed not long ago.
+/// A secret that may have been rotated recently.
 #[derive(Debug, Clone)]
 pub struct RotatingSecret {
     store: SecretStore,
     id: String,
 }
 
-/// What Secrets Manager calls the value that is valid, and the one that was before it.
+/// Secrets Manager's stages of the current version and of the previous one.
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html>)
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
 impl SecretStore {
-    /// What the template has to grant on the secret.
+    /// The actions that the template must grant on the secret.
     pub const ACTIONS: &[&str] = &["secretsmanager:GetSecretValue"];
 
-    /// The secrets of this account and region.
+    /// Reads secrets of this account and region.
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        // A few reads, with nobody behind them who would try again: here the SDK's own retries are right.
+        // A few reads, which no caller retries, so the SDK's own retries are correct here.
         let config = Builder::from(config).retry_config(RetryConfig::standard()).build();
         Self { client: Client::from_conf(config) }
     }
 
-    /// The current text of a secret, by name or ARN.
+    /// Returns the current text of a secret, by name or ARN.
     ///
     /// # Errors
-    /// [`SecretError`] when it is absent, not a text, or may not be read.
+    /// [`SecretError`] if it does not exist, is not a text, or may not be read.
     pub async fn read(&self, id: &str) -> Result<String, SecretError> {
         let error = |source| SecretError { id: id.to_owned(), source };
         self.version(id, CURRENT).await?.ok_or_else(|| error("it does not exist".into()))
     }
 
-    /// One of its versions, or `None` if there is no such version.
+    /// Returns the version with this stage; `None` if there is no such version.
     async fn version(&self, id: &str, stage: &str) -> Result<Option<String>, SecretError> {
         let error = |source| SecretError { id: id.to_owned(), source };
         match self.client.get_secret_value().secret_id(id).version_stage(stage).send().await {
@@ -58,10 +58,10 @@ impl SecretStore {
 }
 
 impl RotatingSecret {
-    /// What the template has to grant on the secret.
+    /// The actions that the template must grant on the secret.
     pub const ACTIONS: &[&str] = SecretStore::ACTIONS;
 
-    /// The secret of this name or ARN.
+    /// Reads the secret with this name or ARN.
     pub fn new(config: &aws_config::SdkConfig, id: impl Into<String>) -> Self {
         Self { store: SecretStore::new(config), id: id.into() }
     }

@@ -23,10 +23,10 @@ pub struct KinesisStream {
 }
 
 impl KinesisStream {
-    /// What has to be granted on the stream.
+    /// The actions to grant on the stream.
     pub const ACTIONS: &[&str] = &["kinesis:PutRecords"];
 
-    /// The stream of this name.
+    /// Writes to the stream with this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
         Self { client: Client::new(config), name: name.into(), failures: Arc::default() }
     }
@@ -47,10 +47,10 @@ impl KinesisStream {
         }
     }
 
-    /// One line for many: a stream that refuses does so many times a second.
+    /// Logs at most one line per minute: a throttling stream refuses records many times a second.
     fn log(&self, error: &dyn Display) {
         if let Some(suppressed) = self.failures.due() {
-            tracing::warn!(stream = self.name, suppressed, %error, "the stream refuses records");
+            tracing::warn!(stream = self.name, suppressed, %error, "stream rejected records");
         }
     }
 }
@@ -76,8 +76,9 @@ fn entry(record: &StreamRecord) -> PutRecordsRequestEntry {
         .expect("key and data")
 }
 
-/// The answer has an entry for every record, in their order, with a sequence number if the record was accepted. Anything
-/// else cannot be trusted, and what is not known to be accepted is refused.
+/// Returns the positions of refused records. The response has an entry for every record, in order, with a sequence
+/// number if the record was accepted. Any other response cannot be trusted: a record not known to be accepted is
+/// refused.
 fn refused(entries: &[PutRecordsResultEntry], positions: &[usize]) -> Vec<usize> {
     if entries.len() != positions.len() {
         return positions.to_vec();

@@ -1,4 +1,4 @@
-//! Writing to tables of items, and the typed stores on top.
+//! Writes to tables of items, and the typed stores on top of them.
 
 use std::collections::HashMap;
 
@@ -14,20 +14,20 @@ use tokio::time::Instant;
 use crate::items::{self, Item, text};
 use crate::resend::{Undone, all_undone, until_accepted};
 
-/// What DynamoDB takes in one `BatchWriteItem`.
+/// The most items of one `BatchWriteItem`.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>)
 const MAX_BATCH: usize = 25;
 
-/// Requests in flight at once.
+/// Concurrent requests.
 const CONCURRENCY: usize = 10;
 
-/// What the sort key is called: in the tables of uplinks and pulses, and in that of events.
+/// Names of the sort key: in the tables of uplinks and pulses, and in the events table.
 const SORT_KEYS: [&str; 2] = ["uplink", "event"];
 
 /// A table whose items have the key `device` and `uplink`, or `device` and `event`.
 pub trait Table {
-    /// Puts every item, replacing one with the same key. Of several with the same key the last stays. No item, no
-    /// request. Returns positions of what is not durable.
+    /// Puts every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no request
+    /// if there are none. Returns the positions of items that are not durable.
     fn put(&self, items: &[Item], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
@@ -36,7 +36,7 @@ pub trait Table {
 pub struct RawTable<T> {
     /// The table.
     pub table: T,
-    /// How many days after its own time an uplink may be deleted.
+    /// The table may delete an uplink so many days after the uplink's own time.
     pub retention_days: u32,
 }
 
@@ -52,7 +52,7 @@ pub struct PulseTable<T> {
 pub struct EventTable<T> {
     /// The table.
     pub table: T,
-    /// How many days after its own time an event may be deleted.
+    /// The table may delete an event so many days after the event's own time.
     pub retention_days: u32,
 }
 
@@ -87,10 +87,10 @@ pub struct DynamoTable {
 }
 
 impl DynamoTable {
-    /// What the template has to grant on the table.
+    /// The actions that the template must grant on the table.
     pub const ACTIONS: &[&str] = &["dynamodb:BatchWriteItem"];
 
-    /// The table of this name.
+    /// Writes to the table with this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
         Self { client: Client::new(config), name: name.into() }
     }
@@ -112,14 +112,14 @@ impl Table for DynamoTable {
     }
 }
 
-/// Puts every item, in requests of as many as DynamoDB takes. `request` makes one, of the items at these positions: no two
-/// of them have the same key.
+/// Puts every item, in requests as large as DynamoDB allows. `request` puts the items at these positions; no two of
+/// them have the same key.
 pub async fn put_all<F>(items: &[Item], deadline: Instant, request: impl Fn(Vec<usize>) -> F) -> Refused
 where
     F: Future<Output = Undone>,
 {
     let groups = by_key(items);
-    // The last of a group is the one that is written.
+    // Write only the last item of each group.
     let distinct: Vec<usize> = groups.iter().filter_map(|group| group.last().copied()).collect();
     let batches: Vec<Vec<usize>> = distinct.chunks(MAX_BATCH).map(<[_]>::to_vec).collect();
     let refused: Refused = stream::iter(batches)
@@ -135,12 +135,12 @@ fn put(item: Attributes) -> WriteRequest {
     WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().expect("an item")).build()
 }
 
-/// The texts of an item's key.
+/// Returns the texts of an item's key.
 fn key(item: &Item) -> [Option<&str>; 2] {
     [text(item, "device"), SORT_KEYS.iter().find_map(|name| text(item, name))]
 }
 
-/// Positions of items with the same key, together: DynamoDB refuses a whole batch that holds one key twice.
+/// Groups positions of items by key: DynamoDB rejects a whole batch that contains a key twice.
 fn by_key(items: &[Item]) -> Vec<Vec<usize>> {
     let mut group_of: HashMap<[Option<&str>; 2], usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -154,8 +154,8 @@ fn by_key(items: &[Item]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// What came back unprocessed, by its position. An item that was never sent would mean that the answer cannot be
-/// trusted, so everything is sent again.
+/// Returns the positions of unprocessed items. If the response lists an item that was never sent, it cannot be trusted,
+/// so everything is retried.
 fn undone(unprocessed: Option<Vec<WriteRequest>>, pending: &[usize], items: &[Item]) -> Undone {
     let unprocessed = unprocessed.unwrap_or_default();
     let position = |request: &WriteRequest| {

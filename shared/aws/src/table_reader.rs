@@ -1,4 +1,4 @@
-//! Reading from tables of items: pages of a whole table, and items by their keys.
+//! Reads from tables of items: pages of a whole table, and items by key.
 
 use std::collections::HashMap;
 
@@ -21,11 +21,11 @@ use crate::resend::{FIRST_PAUSE, until_answered, wait};
 /// The most keys of one lookup.
 pub const MAX_KEYS: usize = 1_000;
 
-/// A table with the keys `device` and `uplink` that is read from one end to the other.
+/// A table with the keys `device` and `uplink` that is read page by page.
 pub trait Pages {
-    /// The next items of a part, behind a key or from the beginning: those of so many that fit the part's time, so it may
-    /// be that there are none, and that there is a next page all the same. Items of one device come one after the other,
-    /// by `uplink`. Asks again what is refused for the moment, until the deadline.
+    /// Returns the next page of a part, after a key or from the beginning. Reads up to `limit` items and returns those
+    /// in the part's time range, so a page may be empty although another one follows. Items of one device are adjacent,
+    /// sorted by `uplink`. Retries transient refusals until the deadline.
     fn page(
         &self,
         part: &Part,
@@ -35,10 +35,11 @@ pub trait Pages {
     ) -> impl Future<Output = Result<Page, ReadError>> + Send;
 }
 
-/// A table with the keys `device` and `uplink` that is asked for items by their keys.
+/// A table with the keys `device` and `uplink` that looks up items by key.
 pub trait Lookup {
-    /// The items with these keys, those that there are, in any order. No key twice, and at most [`MAX_KEYS`]; no key, no
-    /// request. All of them or an error: what the table leaves undone is asked for again until the deadline.
+    /// Returns the existing items with these keys, in any order. The keys must be distinct, at most [`MAX_KEYS`]; makes
+    /// no request if there are none. Returns an error unless all keys were looked up: retries unprocessed keys until
+    /// the deadline.
     fn get(&self, keys: &[Key], deadline: Instant) -> impl Future<Output = Result<Found, ReadError>> + Send;
 }
 
@@ -51,69 +52,69 @@ pub struct Key {
     pub uplink: String,
 }
 
-/// A part of a table.
+/// A part of a table: a scope and a time range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Scope items.
+    /// The devices whose items are read.
     pub scope: Scope,
-    /// From this time on, which is in it.
+    /// Start of the time range, inclusive.
     pub from: Option<At>,
-    /// Until this time, which is not.
+    /// End of the time range, exclusive.
     pub to: Option<At>,
 }
 
-/// Scope items.
+/// The devices whose items are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of one device.
+    /// One device.
     Device(DeviceId),
-    /// Of the parts into which the devices are divided, one. All of them together are the table.
+    /// One of the segments into which the devices are divided. All segments together are the table.
     Segment {
-        /// Which, from 0.
+        /// The number of the segment, from 0.
         number: u32,
-        /// Of how many.
+        /// The number of segments.
         of: u32,
     },
 }
 
-/// Items that follow each other.
+/// A page of adjacent items.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// In their order.
+    /// The items, in order.
     pub items: Vec<Item>,
-    /// The last key that was looked at, if there may be more behind it.
+    /// The last key that was read, if more items may follow.
     pub next: Option<Key>,
-    /// The read units that it took, if the table tells.
+    /// The consumed read units, if the table reports them.
     pub units: Option<f64>,
 }
 
-/// Items that were asked for.
+/// The result of a lookup.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Found {
-    /// Those that there are.
+    /// The existing items.
     pub items: Vec<Item>,
-    /// The read units that it took, if the table tells.
+    /// The consumed read units, if the table reports them.
     pub units: Option<f64>,
 }
 
 impl Key {
-    /// The key of an item, if it has one.
+    /// Returns the key of an item; `None` if it has none.
     pub fn of(item: &Item) -> Option<Self> {
         Some(Self { device: items::text(item, "device")?.to_owned(), uplink: items::text(item, "uplink")?.to_owned() })
     }
 }
 
-/// What DynamoDB takes in one `BatchGetItem`.
+/// The most keys of one `BatchGetItem`.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>)
 const MAX_BATCH: usize = 100;
 
-/// Requests in flight at once.
+/// Concurrent requests.
 const CONCURRENCY: usize = 10;
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// A DynamoDB table with the string keys `device` and `uplink`, to read from. It reads what costs half: an item may be
-/// there for a second before it is seen.
+/// A DynamoDB table with the string keys `device` and `uplink`, to read from. Uses eventually consistent reads, which
+/// cost half: an item may be missing for about a second after it was written.
 #[derive(Debug, Clone)]
 pub struct DynamoReader {
     client: Client,
@@ -121,10 +122,10 @@ pub struct DynamoReader {
 }
 
 impl DynamoReader {
-    /// What has to be granted on the table: the first two to read pages, the last to look keys up.
+    /// The actions to grant on the table: the first two for pages, the last for lookups.
     pub const ACTIONS: &[&str] = &["dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"];
 
-    /// The table of this name.
+    /// Reads the table with this name.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
         Self { client: Client::new(config), name: name.into() }
     }
@@ -138,7 +139,7 @@ impl DynamoReader {
             (None, None) => "",
             (Some(_), None) => " AND #uplink >= :from",
             (None, Some(_)) => " AND #uplink < :to",
-            // The key of an uplink is never a time alone, so the end is not in it.
+            // The key of an uplink is longer than its time, so the end is exclusive.
             (Some(_), Some(_)) => " AND #uplink BETWEEN :from AND :to",
         };
         let request = self.client.query().table_name(&self.name).limit(limit).set_exclusive_start_key(after);
@@ -172,7 +173,7 @@ impl DynamoReader {
         request.set_expression_attribute_values(times(part)).send().await
     }
 
-    /// The items with these keys, no more than one request takes.
+    /// Looks up these keys, at most as many as one request allows.
     async fn batch(&self, mut keys: Vec<Attributes>, deadline: Instant) -> Result<Found, ReadError> {
         let mut found = Found::default();
         let mut pause = FIRST_PAUSE;
@@ -193,7 +194,7 @@ impl DynamoReader {
                 return Ok(found);
             }
             if Instant::now() + pause >= deadline {
-                return Err(self.unread("it left keys undone until the deadline".into()));
+                return Err(self.unread("keys were still unprocessed at the deadline".into()));
             }
             wait(&mut pause).await;
         }

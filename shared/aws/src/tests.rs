@@ -1,5 +1,5 @@
-//! The adapters against answers that AWS gives when it does not take everything. Time is paused, so a pause between two
-//! requests costs none.
+//! Tests the adapters with responses in which AWS accepts only a part. Time is paused, so pauses between requests take
+//! no time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,10 +24,10 @@ use crate::items::Item;
 mod observe;
 mod reads;
 
-/// What was asked, in order.
+/// The requests, in order.
 type Requests = Arc<Mutex<Vec<Value>>>;
 
-/// A configuration whose requests are answered by `answer`, which is told how many came before.
+/// A configuration whose requests are answered by `answer`, which gets the number of earlier requests.
 fn answering(answer: fn(usize, &Value) -> (u16, Value)) -> (SdkConfig, Requests) {
     let requests = Requests::default();
     let seen = Arc::clone(&requests);
@@ -60,7 +60,7 @@ fn bodies(count: usize) -> Vec<String> {
     (0..count).map(|n| n.to_string()).collect()
 }
 
-/// The first request leaves the first of its items unprocessed.
+/// Leaves the first item of the first request unprocessed.
 fn one_unprocessed(before: usize, request: &Value) -> (u16, Value) {
     let unprocessed = if before == 0 { json!({"t": [request["RequestItems"]["t"][0]]}) } else { json!({}) };
     (200, json!({"UnprocessedItems": unprocessed}))
@@ -177,7 +177,7 @@ async fn a_transaction_in_which_another_was_faster_is_not_done_and_no_failure() 
     }
     let requests = requests.lock().unwrap();
     assert_eq!(requests.len(), 3);
-    // As it was typed, not as it is read: the condition compares texts.
+    // The text as typed, not the parsed value: the condition compares texts.
     let update = &requests[0]["TransactItems"][1]["Update"];
     assert_eq!(update["ExpressionAttributeValues"][":data"]["S"], "00000000000000FF");
 }

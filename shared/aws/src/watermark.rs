@@ -23,19 +23,19 @@ pub struct DynamoWatermarks {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct WatermarkItem {
     device_type: String,
     #[serde(flatten)]
     watermark: Watermark,
 }
 
 impl DynamoWatermarks {
-    /// What the template has to grant on the table.
+    /// The actions that the template must grant on the table.
     pub const ACTIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:PutItem"];
 
-    /// The table of this name.
+    /// Uses the table with this name.
     pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
-        // One item a request, so nothing in a successful answer can have been refused: the SDK's own retries are right.
+        // One item per request, so a successful response contains no refusal: the SDK's own retries are correct.
         let config = Builder::from(config).retry_config(RetryConfig::standard()).build();
         Self { client: Client::from_conf(config), table: table.into() }
     }
@@ -44,16 +44,16 @@ impl DynamoWatermarks {
 impl Watermarks for DynamoWatermarks {
     async fn get(&self, name: &str, deadline: Instant) -> Result<Option<Watermark>, WatermarkError> {
         let key = AttributeValue::S(name.to_owned());
-        // Consistent, or a pass would begin behind what the last one has done.
+        // Consistent read: a stale watermark would repeat work that the last pass has finished.
         let request = self.client.get_item().table_name(&self.table).key(KEY, key).consistent_read(true);
         let answer = timeout_at(deadline, request.send()).await.map_err(unreached)?.map_err(unreached)?;
-        let kept = answer.item.map(|item| serde_dynamo::from_item::<_, Kept>(Item::from(item))).transpose();
-        Ok(kept.map_err(unreached)?.map(|kept| kept.watermark))
+        let item = answer.item.map(|item| serde_dynamo::from_item::<_, WatermarkItem>(Item::from(item))).transpose();
+        Ok(item.map_err(unreached)?.map(|item| item.watermark))
     }
 
     async fn set(&self, name: &str, watermark: &Watermark, deadline: Instant) -> Result<(), WatermarkError> {
-        let kept = to_item(&Kept { device_type: name.to_owned(), watermark: *watermark });
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(kept.into()));
+        let item = to_item(&WatermarkItem { device_type: name.to_owned(), watermark: *watermark });
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item.into()));
         timeout_at(deadline, request.send()).await.map_err(unreached)?.map_err(unreached)?;
         Ok(())
     }

@@ -1,19 +1,20 @@
-//! Holds the tables of `docs/write-cost.md` to what is really written. With `RENEW_DOCS=1` in the environment it writes them.
+//! Holds the tables of `docs/write-cost.md` to the items that are written. With `RENEW_DOCS=1` in the environment it
+//! renews them.
 
 use std::fmt::Write as _;
 
 use frames::{read, repository};
 use pulsegate_aws::items::{Item, item_size, pulse_item, raw_item};
 use pulsegate_model::codec::Channel;
-use pulsegate_model::pulse;
+use pulsegate_model::pulse::{self, PulseItem};
 use pulsegate_model::uplink::Uplink;
 use serde_json::json;
 
 const PAGE: &str = "docs/write-cost.md";
-/// DynamoDB bills a put by every 1 KiB begun (the page has the source).
+/// DynamoDB bills a put per started KiB (the page has the source).
 const WRITE_UNIT: usize = 1024;
 const RETENTION_DAYS: u32 = 30;
-/// A count of ten digits, as most counters of 32 bits show after some years of a busy meter.
+/// A count of ten digits, typical for a 32-bit counter after some years at a busy meter.
 const COUNT: u32 = 4_000_000_000;
 
 #[test]
@@ -23,10 +24,10 @@ fn the_tables_of_the_page_are_what_is_written() {
         std::fs::write(repository(PAGE), &page).unwrap();
     }
     let renew = "RENEW_DOCS=1 cargo test --locked --workspace --test write_cost";
-    assert!(page == read(PAGE), "{PAGE} is not what is written any more. This makes it so: {renew}");
+    assert!(page == read(PAGE), "{PAGE} does not match the items that are written. To renew it: {renew}");
 }
 
-/// The page with this table between its markers.
+/// Returns the page with this table between its markers.
 fn with_table(page: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
     let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("{PAGE} has no {begin}"));
@@ -34,7 +35,7 @@ fn with_table(page: &str, name: &str, table: &str) -> String {
     format!("{before}{begin}{table}{end}{after}")
 }
 
-/// A row for every frame of `tests/codecs/`.
+/// Returns a row for every frame of `tests/codecs/`.
 fn frames() -> String {
     let mut table =
         "| frame | payload | raw item | units | pulse item | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
@@ -48,7 +49,7 @@ fn frames() -> String {
     table
 }
 
-/// A row for every way in which a device may tell 24 counts of an hour.
+/// Returns a row for every way in which a device can report 24 hourly counts.
 fn days() -> String {
     let data = vec![uplink("adeunis-pulse-v4", &format!("4680{COUNT:08x}{COUNT:08x}")); 24];
     let [a, b] = ["5a", "5b"].map(|code| {
@@ -64,10 +65,10 @@ fn days() -> String {
         ("13 frames of a series of both channels", &series),
     ];
     let mut table =
-        "| told in | payloads | raw items | units | pulse items | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
+        "| reported in | payloads | raw items | units | pulse items | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
     for (name, uplinks) in rows {
         let payloads: usize = uplinks.iter().map(|uplink| uplink.payload.bytes().len()).sum();
-        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(&uplink, RETENTION_DAYS)).collect();
+        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(uplink, RETENTION_DAYS)).collect();
         let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&decoded(uplinks)));
     }
     let _ = writeln!(
@@ -82,22 +83,23 @@ fn uplink(profile: &str, payload: &str) -> Uplink {
     frames::uplink(&json!({"name": "a day", "profile": profile, "hex": payload}))
 }
 
-fn decoded(uplinks: &[Uplink]) -> Vec<Item> {
-    uplinks
-        .iter()
-        .map(|uplink| pulse::decode(uplink).map(|item| pulse_item(&item)).unwrap_or_else(|e| panic!("{e}")))
-        .collect()
+fn pulse_of(uplink: &Uplink) -> PulseItem {
+    pulse::decode(uplink).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// What an item of channel A becomes with a channel B that is the same.
+fn decoded(uplinks: &[Uplink]) -> Vec<Item> {
+    uplinks.iter().map(|uplink| pulse_item(&pulse_of(uplink))).collect()
+}
+
+/// Adds to an item of channel A an equal channel B.
 fn of_both(uplink: &Uplink) -> Item {
-    let mut item = pulse::decode(uplink).unwrap();
+    let mut item = pulse_of(uplink);
     let counts = item.channels[&Channel::A].clone();
     item.channels.insert(Channel::B, counts);
-    serde_dynamo::to_item(&item).unwrap()
+    pulse_item(&item)
 }
 
-/// Bytes of all items and write units of all.
+/// Returns the bytes and the write units of all items.
 fn cost(items: &[Item]) -> String {
     let sizes = items.iter().map(item_size);
     let units = items.iter().map(|item| item_size(item).div_ceil(WRITE_UNIT));

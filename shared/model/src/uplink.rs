@@ -286,12 +286,13 @@ as_text!(RadioText, text => &text.0);
 as_text!(Payload, payload => &hex::encode(&payload.0));
 
 #[cfg(any(test, feature = "testing"))]
+#[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "for tests: what is generated is valid")]
 pub mod testing {
     //! Strategies for property tests.
 
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{At, Kind, Payload, Radio, TimeSource, Uplink};
 
     /// Any uplink that parses.
     pub fn any_uplink() -> impl Strategy<Value = Uplink> {

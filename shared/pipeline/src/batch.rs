@@ -1,7 +1,7 @@
-//! The records of one batch and its partial answer. This is the one place for that rule.
+//! The records of one batch and its partial response. Only this module has the rule for partial failures.
 //!
-//! A host names every failed record in its answer, and only these come back. What is written again is written to the same
-//! effect, so a host may also have more of the batch come back, as a Kinesis shard does.
+//! The response names every failed record, and the host delivers only these again. All writes are idempotent, so a host
+//! may also deliver more of the batch again, as a Kinesis shard does.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,9 @@ use crate::telemetry::OutcomeCounts;
 /// One record of a batch, whichever service delivered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchRecord {
-    /// The name of the record in the answer: a message ID or a sequence number.
+    /// The record's name in the response: a message ID or a sequence number.
     id: String,
-    /// What was sent: one envelope, or the user records of an aggregated Kinesis record.
+    /// One envelope, or the user records of an aggregated Kinesis record.
     bodies: Vec<Body>,
 }
 
@@ -30,19 +30,19 @@ enum Body {
     UserRecord(Vec<u8>),
 }
 
-/// Positions of the records that have to come back.
+/// Positions of the records that must be delivered again.
 pub type Failed = BTreeSet<usize>;
 
 /// The outcome of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BatchOutcome {
-    /// Records that have to come back.
+    /// Records that must be delivered again.
     pub failed: Failed,
-    /// Every uplink, event and unreadable piece, once.
+    /// Counts each uplink, event and unreadable piece once.
     pub counts: OutcomeCounts,
 }
 
-/// Values of one kind out of the records of a batch.
+/// Values of one kind from the records of a batch.
 #[derive(Debug)]
 pub struct Pieces<T> {
     /// The values.
@@ -58,38 +58,38 @@ pub struct OpenedBatch {
     pub uplinks: Pieces<Uplink>,
     /// Device events.
     pub events: Pieces<DeviceEvent>,
-    /// What could not be parsed.
+    /// Pieces that could not be parsed.
     pub unreadable: Pieces<Quarantined>,
 }
 
 impl BatchRecord {
-    /// A record of a queue: one envelope. The answer names it by `id`.
+    /// Builds a record of a queue: one envelope. The response names it by `id`.
     pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self { id: id.into(), bodies: vec![Body::Envelope(body.into())] }
     }
 
-    /// A record of a stream. Takes every user record of an aggregated one, whatever its hash key: after a reshard, those
-    /// outside the shard's range are nowhere else.
+    /// Builds a record of a stream. Keeps every user record of an aggregated one, whatever its hash key: after a
+    /// reshard, user records outside the shard's range exist nowhere else.
     pub fn of_stream(id: impl Into<String>, data: Vec<u8>) -> Self {
         let user_records = aggregate::user_records(&data).unwrap_or_else(|| vec![data]);
         Self { id: id.into(), bodies: user_records.into_iter().map(Body::of_user_record).collect() }
     }
 
-    /// The name of the record in the answer.
+    /// The record's name in the response.
     pub fn id(&self) -> &str {
         &self.id
     }
 }
 
 impl Body {
-    /// An envelope is accepted as well: people who put something into the stream by hand write JSON. The two cannot be
-    /// confused, since no record begins with a brace.
+    /// Also accepts an envelope: records put into the stream by hand are JSON. The two cannot be confused, since no
+    /// binary record begins with a brace.
     fn of_user_record(data: Vec<u8>) -> Self {
         if data.starts_with(b"{") { Self::Envelope(data) } else { Self::UserRecord(data) }
     }
 }
 
-/// Opens the records of a batch. `stage` is the stage that quarantine names.
+/// Opens the records of a batch. Quarantined records name `stage` as their stage.
 pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
     let mut opened = OpenedBatch::default();
     for (position, BatchRecord { bodies, .. }) in records.iter().enumerate() {
@@ -121,7 +121,7 @@ impl OpenedBatch {
         }
     }
 
-    /// Moves device events to quarantine, at a stage that has no store for them: so they are not lost.
+    /// Moves device events to quarantine, so that a stage without an event store does not lose them.
     pub fn quarantine_events(&mut self, stage: &'static str) {
         for (position, event) in std::mem::take(&mut self.events) {
             let envelope = envelope::of_event(&event);
@@ -132,23 +132,23 @@ impl OpenedBatch {
 }
 
 impl<T> Pieces<T> {
-    /// Adds a value out of the record at this position.
+    /// Adds a value from the record at this position.
     pub fn push(&mut self, record: usize, value: T) {
         self.values.push(value);
         self.records.push(record);
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are no values.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The records of the values at these positions.
+    /// Returns the records that contain the values at these positions.
     pub fn records_of(&self, positions: &Refused) -> Failed {
         positions.iter().map(|&position| self.records[position]).collect()
     }
@@ -160,7 +160,7 @@ impl<T> Default for Pieces<T> {
     }
 }
 
-/// The values, each with the position of its record.
+/// Yields each value with the position of its record.
 impl<T> IntoIterator for Pieces<T> {
     type Item = (usize, T);
     type IntoIter = std::iter::Zip<std::vec::IntoIter<usize>, std::vec::IntoIter<T>>;

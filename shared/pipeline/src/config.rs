@@ -6,31 +6,31 @@ use std::str::FromStr;
 /// A setting that is absent or wrong.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum ConfigError {
-    /// Not set, or set to nothing.
+    /// Not set, or empty.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// Set to something else.
+    /// Set to an invalid value.
     #[error("the environment variable {name} is {value:?}: {reason}")]
     Wrong {
         /// The variable.
         name: &'static str,
-        /// What it holds. No secret is ever configured by value.
+        /// Its value. This cannot reveal a secret: no secret is configured by value.
         value: String,
-        /// What is the matter.
+        /// Why the value is invalid.
         reason: String,
     },
 }
 
-/// Where settings come from: the environment, or in tests a list.
+/// The source of settings: the environment, or a list in tests.
 pub struct EnvSettings<'a>(&'a dyn Fn(&'static str) -> Option<String>);
 
 impl<'a> EnvSettings<'a> {
-    /// EnvSettings out of a look-up by name.
+    /// Reads settings with `look_up`, by name.
     pub fn new(look_up: &'a dyn Fn(&'static str) -> Option<String>) -> Self {
         Self(look_up)
     }
 
-    /// A setting that has to be there.
+    /// Returns a setting that must be present.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
@@ -38,7 +38,7 @@ impl<'a> EnvSettings<'a> {
         self.optional(name)?.ok_or(ConfigError::Missing(name))
     }
 
-    /// A setting that may be absent.
+    /// Returns a setting that may be absent.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
@@ -50,12 +50,12 @@ impl<'a> EnvSettings<'a> {
     }
 }
 
-/// Looks a name up in the environment.
+/// Returns the value of an environment variable.
 pub fn environment(name: &'static str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The value, or the end of the process with one line that says what is wrong.
+/// Returns the value, or logs the error in one line and exits the process.
 pub fn or_exit<T>(result: Result<T, impl std::error::Error + 'static>) -> T {
     result.unwrap_or_else(|e| {
         let cause = std::iter::successors(e.source(), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>();
@@ -69,7 +69,7 @@ pub fn or_exit<T>(result: Result<T, impl std::error::Error + 'static>) -> T {
 pub struct RawConfig {
     /// `RAW_TABLE`.
     pub table: String,
-    /// `RAW_RETENTION_DAYS`: how long the table keeps an uplink, counted from the uplink's own time.
+    /// `RAW_RETENTION_DAYS`: the table keeps an uplink for so many days after the uplink's own time.
     pub retention_days: u32,
     /// `PULSE_QUEUE_URL`.
     pub pulse_queue: String,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn read(name: &'static str, value: &str) -> Result<u32, ConfigError> {
-        EnvSettings::new(&|asked| (asked == name).then(|| value.to_owned())).required("DAYS")
+        EnvSettings::new(&|requested| (requested == name).then(|| value.to_owned())).required("DAYS")
     }
 
     #[test]

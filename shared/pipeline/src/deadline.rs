@@ -1,29 +1,29 @@
-//! How long an invocation may go on.
+//! The time limits of an invocation and its steps.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Left for what comes after the last write: the answer, and the counters.
+/// Reserved for the work after the last write: the response and the counters.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// The longest that Lambda lets an invocation take. A "moment" this early is none, but the time that is left: so tells
-/// `cargo lambda watch`, which always says 600,000.
-const LONGEST: Duration = Duration::from_mins(15);
+/// The longest invocation that Lambda allows. A deadline below this is a duration, not a timestamp: `cargo lambda
+/// watch` always sends 600,000 here, the time that is left.
+const MAX_INVOCATION: Duration = Duration::from_mins(15);
 
-/// The moment, a little before Lambda stops the invocation, by which every port has to have answered. Lambda tells its
-/// own in milliseconds since 1970.
+/// Returns the time by which every port must return, `MARGIN` before Lambda stops the invocation. `lambda_deadline` is
+/// in milliseconds since 1970.
 pub fn before(lambda_deadline: u64) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Instant::now() + left(Duration::from_millis(lambda_deadline), now).saturating_sub(MARGIN)
+    Instant::now() + remaining(Duration::from_millis(lambda_deadline), now).saturating_sub(MARGIN)
 }
 
-fn left(told: Duration, now: Duration) -> Duration {
-    if told <= LONGEST { told } else { told.saturating_sub(now) }
+fn remaining(deadline: Duration, now: Duration) -> Duration {
+    if deadline <= MAX_INVOCATION { deadline } else { deadline.saturating_sub(now) }
 }
 
-/// The moment by which a step has to be over, so that the ones that need it done still have a third of the time. A step
-/// that used all of it would fail them as well, and with them everything that it had achieved.
+/// Returns the deadline of a step that leaves a third of the time to the steps that depend on it. If a step used all of
+/// the time, the later steps would fail too, and its own results would be lost with them.
 pub fn leaving_time(deadline: Instant) -> Instant {
     let now = Instant::now();
     now + deadline.saturating_duration_since(now) * 2 / 3
@@ -38,13 +38,13 @@ mod tests {
 
     #[test]
     fn lambda_tells_a_moment_and_the_local_tools_a_span() {
-        assert_eq!(left(NOW + HALF_A_MINUTE, NOW), HALF_A_MINUTE);
-        assert_eq!(left(Duration::from_mins(10), NOW), Duration::from_mins(10));
+        assert_eq!(remaining(NOW + HALF_A_MINUTE, NOW), HALF_A_MINUTE);
+        assert_eq!(remaining(Duration::from_mins(10), NOW), Duration::from_mins(10));
     }
 
     #[test]
     fn a_moment_that_has_passed_leaves_nothing() {
-        assert_eq!(left(NOW, NOW + HALF_A_MINUTE), Duration::ZERO);
+        assert_eq!(remaining(NOW, NOW + HALF_A_MINUTE), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,9 @@
-//! Downlinks: eight bytes that wait for a Sigfox device until it asks. `docs/downlinks.md` describes the items.
+//! Downlinks: eight bytes each, queued for a Sigfox device until it requests one. `docs/downlinks.md` describes the
+//! items.
 //!
-//! Operators queue them, [`answer`] chooses the one that an uplink gets, [`close`] notes what the network says became of
-//! it. No clock is read: whether a downlink is still valid is a matter of the uplink's own time, so that whatever is asked
-//! or told again ends in the same items. Whether an uplink asks in time, the caller has to say.
+//! Operators queue them, [`answer`] chooses the downlink for an uplink, [`close`] stores the outcome that the network
+//! reports. This module reads no clock: the uplink's own time decides whether a downlink is still valid, so repeated
+//! requests and reports produce the same items. The caller decides whether a request is in time.
 
 use std::collections::BTreeMap;
 
@@ -19,76 +20,76 @@ mod port;
 pub use item::{Data, Downlink, DownlinkError, DownlinkId, Entry, State};
 pub use port::{DownlinkAdmin, Downlinks, Unavailable};
 
-/// Bytes of a downlink, exactly. (<https://support.sigfox.com/docs/bidir>)
+/// The exact length of a downlink in bytes. (<https://support.sigfox.com/docs/bidir>)
 pub const LEN: usize = 8;
 
-/// An item that says that an uplink has its answer is kept under this and the uplink's key.
+/// Key prefix of the item that marks an uplink as answered; the uplink's key follows.
 const ANSWERED: &str = "answered#";
 
-/// For so long after the uplink it answered, or after it has expired, a downlink is kept, to be looked up.
-const KEPT_SECONDS: i64 = 30 * 86_400;
+/// Retention of a downlink after the uplink that it answered, or after its expiry, so that operators can look it up.
+const RETENTION_SECONDS: i64 = 30 * 86_400;
 
-/// Within so many seconds after an uplink the network tells what became of its answer: the device listens for less than
-/// a minute. An uplink can ask in vain, and word of that must not close a downlink of long before.
-const TOLD_WITHIN: i64 = 600;
+/// The network reports the outcome of an answer within so many seconds after the uplink: the device listens for less
+/// than a minute. The report for an uplink that got no downlink must not close a much older downlink.
+const MAX_OUTCOME_DELAY_SECONDS: i64 = 600;
 
-/// The longest text of the network's that is kept.
+/// The longest message of the network that is stored, in characters.
 pub(crate) const MAX_MESSAGE: usize = 256;
 
-/// How often a downlink is chosen anew, when another request was faster with the one chosen.
-const TRIES: usize = 5;
+/// How often [`answer`] chooses a downlink before it gives up because other requests took the chosen ones.
+const MAX_ATTEMPTS: usize = 5;
 
-/// A downlink becomes the answer to an uplink.
+/// The assignment of a downlink to an uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownlinkAnswer {
     /// The downlink.
     pub downlink: Downlink,
     /// The uplink's natural key.
     pub uplink: String,
-    /// The key of the item that says that the uplink has its answer.
+    /// The key of the item that marks the uplink as answered.
     pub marker: String,
-    /// From when on both items may be deleted, in seconds since 1970.
+    /// When both items expire, in seconds since 1970.
     pub expires_at: i64,
 }
 
-/// Whether the device can still hear the answer to its uplink.
+/// Whether the device can still receive the answer to its uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeliness {
-    /// It may be listening.
+    /// The device may be listening.
     InTime,
-    /// It has stopped: a downlink handed out now would be used up for nothing.
+    /// The device has stopped listening: a downlink assigned now would be lost.
     Late,
 }
 
-/// What the network says became of a downlink.
+/// The outcome of a downlink, as the network reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownlinkOutcome {
-    /// The downlink, which has been an answer.
+    /// The downlink, which has answered an uplink.
     pub downlink: Downlink,
-    /// Zero: sent. Anything else: not.
+    /// Zero: sent. Any other value: not sent.
     pub code: u32,
-    /// The network's own words.
+    /// The network's message.
     pub message: String,
-    /// When, by the network's clock.
+    /// Time of the report, by the network's clock.
     pub told_at: At,
 }
 
-/// The bytes to answer an uplink with that asked for some, or none.
+/// Returns the downlink bytes for an uplink that requests a downlink; `None` if no downlink is pending.
 ///
-/// The same uplink is given the same bytes however often and late it asks, and two requests at once consume one
-/// downlink at most. One that asks late for the first time is given none.
+/// The same uplink always gets the same bytes, however often and late it requests them, and two concurrent requests
+/// consume at most one downlink. An uplink whose first request is late gets `None`.
 ///
 /// # Errors
-/// [`Unavailable`] when it is not known. Asking again is safe.
+/// [`Unavailable`] if the answer cannot be determined. Retrying is safe.
 pub async fn answer(
     downlinks: &impl Downlinks,
     uplink: &NaturalKey,
     timeliness: Timeliness,
     deadline: Instant,
 ) -> Result<Option<[u8; LEN]>, Unavailable> {
-    for _ in 0..TRIES {
-        let book = DeviceDownlinks::read(downlinks.of_device(uplink.device(), deadline).await?);
-        let answer = match book.choose(uplink) {
+    for _ in 0..MAX_ATTEMPTS {
+        let items = DeviceDownlinks::read(downlinks.of_device(uplink.device(), deadline).await?);
+        let answer = match items.choose(uplink) {
             Choice::Nothing => return Ok(None),
             Choice::Again(downlink) => return Ok(Some(downlink.data.bytes())),
             Choice::First(_) if timeliness == Timeliness::Late => return Ok(None),
@@ -100,14 +101,14 @@ pub async fn answer(
             return Ok(Some(answer.downlink.data.bytes()));
         }
     }
-    Err(Unavailable::new(format!("{TRIES} times another request was faster")))
+    Err(Unavailable::new(format!("other requests took the chosen downlink in all {MAX_ATTEMPTS} attempts; retry")))
 }
 
-/// Notes what the network says became of a downlink: of the one that answered the device's uplink of that time, or else
-/// its latest one shortly before. What is known of a downlink already stays, and provisional word is no word yet.
+/// Stores the outcome that the network reports for a downlink: the one that answered the device's uplink of that time,
+/// otherwise the latest one shortly before. Keeps an outcome that is already stored, and ignores provisional codes.
 ///
 /// # Errors
-/// [`Unavailable`] when it may not be noted. Telling it again is safe.
+/// [`Unavailable`] if the outcome may not be stored. Retrying is safe.
 pub async fn close(
     downlinks: &impl Downlinks,
     device: DeviceId,
@@ -119,9 +120,9 @@ pub async fn close(
     if is_provisional(code) {
         return Ok(());
     }
-    let book = DeviceDownlinks::read(downlinks.of_device(device, deadline).await?);
-    let Some(downlink) = book.told_of(at) else {
-        // Word of an uplink that asked when nothing was waiting.
+    let items = DeviceDownlinks::read(downlinks.of_device(device, deadline).await?);
+    let Some(downlink) = items.last_answered_before(at) else {
+        // The report is for an uplink that requested a downlink when none was pending.
         tracing::debug!(%device, %at, code, "no downlink to close");
         return Ok(());
     };
@@ -132,48 +133,48 @@ pub async fn close(
     downlinks.close(&DownlinkOutcome { downlink: downlink.clone(), code, message, told_at: at }, deadline).await
 }
 
-/// The items of a device, understood.
+/// The parsed items of a device.
 struct DeviceDownlinks {
-    /// By their IDs, so the most urgent first.
+    /// Sorted by ID, so the most urgent first.
     downlinks: Vec<Downlink>,
-    /// By uplinks, the downlinks they were answered with.
+    /// For each answered uplink, the ID of its downlink.
     answered: BTreeMap<String, String>,
 }
 
-/// What an uplink that asks is given.
+/// The downlink for an uplink that requests one.
 #[derive(Debug, PartialEq)]
 enum Choice<'a> {
-    /// Nothing is waiting.
+    /// No downlink is pending.
     Nothing,
-    /// It has asked before.
+    /// The uplink already has this downlink.
     Again(&'a Downlink),
-    /// This one, if nobody is faster.
+    /// This downlink, unless a concurrent request takes it first.
     First(&'a Downlink),
 }
 
 impl DeviceDownlinks {
-    /// Leaves out an entry that somebody typed wrongly: nobody knows what should be sent.
+    /// Skips invalid entries: what should be sent is unknown.
     fn read(entries: Vec<Entry>) -> Self {
-        let mut book = Self { downlinks: Vec::new(), answered: BTreeMap::new() };
+        let mut items = Self { downlinks: Vec::new(), answered: BTreeMap::new() };
         for entry in entries {
             match entry {
-                Entry::Downlink(downlink) => book.downlinks.push(downlink),
+                Entry::Downlink(downlink) => items.downlinks.push(downlink),
                 Entry::Answered { uplink, downlink } => {
-                    book.answered.insert(uplink, downlink);
+                    items.answered.insert(uplink, downlink);
                 }
                 Entry::Invalid { key, reason } => {
                     tracing::warn!(key, %reason, "invalid downlink is not sent");
                 }
             }
         }
-        book.downlinks.sort_by(|a, b| a.id.cmp(&b.id));
-        book
+        items.downlinks.sort_by(|a, b| a.id.cmp(&b.id));
+        items
     }
 
     fn choose(&self, uplink: &NaturalKey) -> Choice<'_> {
         let key = uplink.to_string();
         let marked = self.answered.get(&key);
-        // Either tells it: a query that a transaction overtakes may find the one written and not yet the other.
+        // Either item is enough: a query that runs during the transaction may see only one of the two.
         let is_answer = |downlink: &&Downlink| {
             downlink.uplink.as_ref() == Some(&key) || marked.is_some_and(|id| *id == downlink.id.to_string())
         };
@@ -181,17 +182,18 @@ impl DeviceDownlinks {
             return Choice::Again(downlink);
         }
         if marked.is_some() {
-            // Its downlink was deleted since; another one would be a second answer.
+            // The uplink's downlink has been deleted; another downlink would be a second answer.
             return Choice::Nothing;
         }
         let waiting = |downlink: &&Downlink| downlink.uplink.is_none() && downlink.is_valid_at(uplink.at());
         self.downlinks.iter().find(waiting).map_or(Choice::Nothing, Choice::First)
     }
 
-    /// The latest that was an answer at that time, if that was not long before.
-    fn told_of(&self, at: At) -> Option<&Downlink> {
+    /// Returns the downlink that answered the latest uplink at or shortly before `at`.
+    fn last_answered_before(&self, at: At) -> Option<&Downlink> {
         let answered = self.downlinks.iter().filter_map(|downlink| Some((downlink.answered_at()?, downlink)));
-        let before = answered.filter(|(answered_at, _)| (0..=TOLD_WITHIN).contains(&(at.unix() - answered_at.unix())));
+        let before = answered
+            .filter(|(answered_at, _)| (0..=MAX_OUTCOME_DELAY_SECONDS).contains(&(at.unix() - answered_at.unix())));
         before.max_by_key(|(answered_at, _)| *answered_at).map(|(_, downlink)| downlink)
     }
 }
@@ -202,7 +204,7 @@ impl DownlinkAnswer {
             downlink: downlink.clone(),
             uplink: uplink.to_string(),
             marker: format!("{ANSWERED}{uplink}"),
-            expires_at: uplink.at().unix() + KEPT_SECONDS,
+            expires_at: uplink.at().unix() + RETENTION_SECONDS,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ports that keep what they are given, and fail on purpose. For tests.
+//! In-memory ports for tests, which can be set to fail.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,28 +20,28 @@ pub use mortal::{Life, Mortal};
 pub use queue_ends::FakeReceiveQueue;
 pub use store::FakeStore;
 
-/// A queue that keeps what was sent, or is down.
+/// A queue that keeps sent messages, or is down.
 #[derive(Debug, Default)]
 pub struct FakeQueue {
     sent: Mutex<Vec<String>>,
     down: bool,
 }
 
-/// A secret that has these texts, or cannot be read.
+/// A secret with given versions, or one that cannot be read.
 #[derive(Debug, Default)]
 pub struct FakeSecret {
     texts: Mutex<Option<Vec<String>>>,
     reads: Mutex<usize>,
 }
 
-/// A stream that keeps its records, refuses all of them, or makes its callers wait.
+/// A stream that keeps its records, refuses all of them, or blocks its callers.
 #[derive(Debug, Default)]
 pub struct FakeStream {
     records: Mutex<Vec<StreamRecord>>,
     state: watch::Sender<StreamState>,
 }
 
-/// Watermarks that are kept, cannot be reached, or can be set so many times.
+/// Watermarks that are kept, are unavailable, or accept a limited number of writes.
 #[derive(Debug, Default)]
 pub struct FakeWatermarks {
     kept: Mutex<BTreeMap<String, Watermark>>,
@@ -62,7 +62,7 @@ impl FakeQueue {
         Self { down: true, ..Self::default() }
     }
 
-    /// What was sent, in its order.
+    /// The sent messages, in order.
     pub fn sent(&self) -> Vec<String> {
         lock(&self.sent).clone()
     }
@@ -80,31 +80,31 @@ impl Queue for FakeQueue {
 }
 
 impl FakeSecret {
-    /// One that has these texts.
+    /// A secret with these versions, the current one first.
     pub fn of(texts: &[&str]) -> Self {
         let this = Self::default();
         this.set(Some(texts));
         this
     }
 
-    /// Has others from now on, or cannot be read.
+    /// Replaces the versions; with `None` the secret cannot be read.
     pub fn set(&self, texts: Option<&[&str]>) {
         *lock(&self.texts) = texts.map(|texts| texts.iter().map(|&text| text.to_owned()).collect());
     }
 
-    /// Has another text from now on, and the one before it.
+    /// Rotates the secret: `text` becomes current, the current version becomes the previous one.
     pub fn put(&self, text: &str) {
         let mut texts = lock(&self.texts);
         let previous = texts.take().and_then(|texts| texts.into_iter().next());
         *texts = Some(std::iter::once(text.to_owned()).chain(previous).collect());
     }
 
-    /// No longer has the one before.
+    /// Removes the previous version.
     pub fn forget(&self) {
         lock(&self.texts).iter_mut().for_each(|texts| texts.truncate(1));
     }
 
-    /// How often it was read.
+    /// The number of reads.
     pub fn reads(&self) -> usize {
         *lock(&self.reads)
     }
@@ -118,33 +118,33 @@ impl Secret for &FakeSecret {
 }
 
 impl FakeStream {
-    /// Refuses everything, or no longer does.
+    /// Refuses everything while `down`.
     pub fn set_down(&self, down: bool) {
         self.state.send_modify(|state| state.down = down);
     }
 
-    /// Lets no call come to an end, or lets them go on.
+    /// Blocks all calls while `held`.
     pub fn set_held(&self, held: bool) {
         self.state.send_modify(|state| state.held = held);
     }
 
-    /// Waits until so many calls have come in, ended or not.
+    /// Waits until so many calls have started.
     pub async fn calls(&self, calls: usize) {
         self.until(|state| state.calls >= calls).await;
     }
 
-    /// How many calls have come in, ended or not.
+    /// The number of calls that have started.
     pub fn calls_so_far(&self) -> usize {
         self.state.borrow().calls
     }
 
-    /// What was put, in its order.
+    /// The put records, in order.
     pub fn records(&self) -> Vec<StreamRecord> {
         lock(&self.records).clone()
     }
 
     async fn until(&self, condition: impl FnMut(&StreamState) -> bool) {
-        // An error would mean that the sender is gone, which `self` holds.
+        // Cannot fail: `self` holds the sender.
         let _ = self.state.subscribe().wait_for(condition).await;
     }
 }
@@ -162,12 +162,12 @@ impl Stream for Arc<FakeStream> {
 }
 
 impl FakeWatermarks {
-    /// Cannot be reached.
+    /// Every call fails.
     pub fn down() -> Self {
         Self { down: true, ..Self::default() }
     }
 
-    /// Can be set so many times, and then no more.
+    /// Accepts so many writes; later ones fail.
     pub fn set_at_most(times: usize) -> Self {
         Self { sets_left: Some(Mutex::new(times)), ..Self::default() }
     }
@@ -177,7 +177,7 @@ impl FakeWatermarks {
         lock(&self.kept).get(name).copied()
     }
 
-    /// Sets one, as somebody else would have.
+    /// Sets a watermark directly, as another process would.
     pub fn put(&self, name: &str, watermark: Watermark) {
         lock(&self.kept).insert(name.to_owned(), watermark);
     }
@@ -205,13 +205,14 @@ impl Watermarks for FakeWatermarks {
     }
 }
 
-/// What SQS takes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
+/// Returns `true` if SQS accepts the body:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
 pub fn queue_takes(body: &str) -> bool {
     let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
     !body.is_empty() && body.len() <= 1024 * 1024 && body.chars().all(taken)
 }
 
-/// A fake has nothing to leave half done, so what a panicking test held is still good.
+/// Locks a mutex, even a poisoned one: a fake's state is always consistent.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What happens to a message between its arrival and its store. Independent of the host: an adapter crate brings records and
+//! The processing of messages, from arrival to storage. Independent of the host: an adapter crate delivers records and
 //! implements the ports.
 //!
 //! # Layout
@@ -7,13 +7,13 @@
 //!
 //! - [`config`]: the environment, read once into a checked value.
 //! - [`sigfox`]: callbacks of every kind and shape, parsed into uplinks and events.
-//! - [`batch`]: the records of one batch, opened; the one place for the rule of partial failures.
-//! - [`deadline`]: how long a batch may take.
+//! - [`batch`]: opens the records of one batch; the only place with the rule for partial failures.
+//! - [`deadline`]: the time limit of a batch.
 //! - [`raw`]: the stage that stores uplinks, then publishes them; [`pulse`]: the stage that decodes them.
-//! - [`downlink`]: downlinks that wait for a device, and their outcomes.
+//! - [`downlink`]: queued downlinks and their outcomes.
 //! - [`quarantine`]: sends records that cannot be parsed to quarantine.
-//! - [`ports`]: one to three verbs each in front of a service; their docs are the contract. `fakes` fail on purpose.
-//! - [`telemetry`]: JSON logs, and metrics to the sink that was chosen at start.
+//! - [`ports`]: traits of one to three methods for each service; their docs are the contract. `fakes` fail on purpose.
+//! - [`telemetry`]: JSON logs, and metrics to the sink that is installed at start.
 
 pub mod batch;
 pub mod config;

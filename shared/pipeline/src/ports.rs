@@ -1,10 +1,10 @@
-//! The ports: one to three verbs each in front of a service. Their docs are the contract; adapter crates keep it, `fakes`
-//! break it on purpose.
+//! The ports: traits of one to three methods for each service. Their docs are the contract; adapter crates implement
+//! it, `fakes` fail on purpose.
 //!
-//! The write verbs follow one rule. They take several values and return the positions of those that are **not** durable; an
-//! empty answer means that all of them are. Queues and stores send again what was refused for the moment; all give up at the
-//! deadline at the latest. A value may have been written although it is reported as refused (an answer can get lost), so
-//! every write must be repeatable.
+//! All write methods follow one rule. They take several values and return the positions of those that are **not**
+//! durable; an empty set means that all are durable. Queues and stores retry transient refusals; all give up at the
+//! deadline at the latest. A value may have been written although it is reported as refused (a response can get lost),
+//! so every write must be idempotent.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -22,37 +22,37 @@ mod receive;
 pub use observe::{Depth, Log, LogLine, Waiting};
 pub use receive::{MAX_RECEIVED, ReadError, ReceiveQueue, Received};
 
-/// Positions, in what was handed over, of what is not durable.
+/// Positions, among the values passed, of those that are not durable.
 pub type Refused = BTreeSet<usize>;
 
 /// A queue of messages.
 pub trait Queue {
-    /// Sends every message. No message, no request.
+    /// Sends every message. Makes no request if there are none.
     fn send(&self, bodies: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A store of raw uplinks, under their natural key and kind.
 pub trait RawStore {
-    /// Stores every uplink, replacing one with the same key. Of several with the same key the last stays. No uplink, no
-    /// request.
+    /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no
+    /// request if there are none.
     fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A store of pulse items, under their natural key.
 pub trait PulseStore {
-    /// Stores every item, replacing one with the same key. Of several with the same key the last stays. No item, no
-    /// request.
+    /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no
+    /// request if there are none.
     fn put(&self, items: &[PulseItem], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A store of device events, under their source and key.
 pub trait EventStore {
-    /// Stores every event, replacing one with the same key. Of several with the same key the last stays. No event, no
-    /// request.
+    /// Stores every event, replacing one with the same key. Of several with the same key, keeps the last. Makes no
+    /// request if there are none.
     fn put(&self, events: &[DeviceEvent], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// What Kinesis takes in one `PutRecords`: this many records, and this many bytes with their keys.
+/// Limits of one Kinesis `PutRecords` request: the number of records, and their bytes including the keys.
 /// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html>)
 pub const MAX_STREAM_RECORDS: usize = 500;
 /// See [`MAX_STREAM_RECORDS`].
@@ -60,21 +60,21 @@ pub const MAX_STREAM_BYTES: usize = 10 * 1024 * 1024;
 
 /// A stream of records, ordered by partition key.
 pub trait Stream {
-    /// Puts every record, once: what is refused is the caller's to send again, who knows which meters wait for what was
-    /// accepted meanwhile. No record, no request; more than one request takes are several, one after the other.
+    /// Puts every record once. The caller retries refused records, because it knows which meters wait for the accepted
+    /// ones meanwhile. Makes no request if there are none, and several in sequence if one request cannot hold all.
     fn put(&self, records: &[&StreamRecord], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// How far something that is fetched has been fetched, by name.
+/// Stores, by name, how far a source has been fetched.
 pub trait Watermarks {
-    /// The watermark last set, or `None` if none ever was.
+    /// Returns the watermark last set; `None` if it was never set.
     fn get(
         &self,
         name: &str,
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<Watermark>, WatermarkError>> + Send;
 
-    /// Sets it. After an error it may be set or not.
+    /// Sets the watermark. After an error it may or may not be set.
     fn set(
         &self,
         name: &str,
@@ -86,33 +86,33 @@ pub trait Watermarks {
 /// Everything before `since` has been fetched and is durable. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermark {
-    /// Where the next pass begins, or where the unfinished one has begun.
+    /// Start of the next pass, or of the unfinished one.
     pub since: u64,
-    /// The pass that has not come to its end.
+    /// The unfinished pass, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
 }
 
-/// How far a pass from `since` on has come.
+/// The progress of a pass that starts at `since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
-    /// Where it ends.
+    /// End of the pass.
     pub before: u64,
-    /// How many of its finds are durable, in the order in which they are listed.
+    /// The number of found items that are durable, in the order of the list.
     pub offset: u64,
 }
 
-/// A watermark can be neither read nor set now.
+/// A watermark cannot be read or set at the moment.
 #[derive(Debug, thiserror::Error)]
 #[error("the watermarks cannot be reached")]
 pub struct WatermarkError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// A secret that is changed without a moment in which neither the old nor the new one is valid.
+/// A secret that can be rotated without a gap: the previous version stays valid for a while.
 pub trait Secret {
-    /// Every text that is valid now: the current one and, if there is one, the one before it.
+    /// Returns all valid versions: the current one and, if there is one, the previous one.
     ///
     /// # Errors
-    /// [`SecretError`] when they cannot be read, which may be so for the moment only.
+    /// [`SecretError`] if they cannot be read, which may be transient.
     fn versions(&self) -> impl Future<Output = Result<Vec<String>, SecretError>> + Send;
 }
 
@@ -120,9 +120,9 @@ pub trait Secret {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to read the secret {id}")]
 pub struct SecretError {
-    /// Its name.
+    /// The secret's name or ARN.
     pub id: String,
-    /// Why.
+    /// The cause.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }

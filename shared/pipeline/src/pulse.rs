@@ -1,7 +1,7 @@
 //! The stage that decodes uplinks and stores their pulses.
 //!
-//! The message holds the bytes of each uplink, so nothing is read. The profile chooses the codec; all points of an uplink
-//! become one item under its natural key.
+//! The message contains the bytes of each uplink, so the stage reads no table. The profile chooses the codec; all
+//! points of an uplink become one item under its natural key.
 
 use pulsegate_model::envelope;
 use pulsegate_model::pulse::{self, PulseError};
@@ -14,7 +14,7 @@ use crate::ports::{PulseStore, Queue};
 use crate::quarantine;
 use crate::telemetry::OutcomeCounts;
 
-/// The stage that quarantine names.
+/// The stage name in quarantine records.
 const STAGE: &str = "pulse";
 
 /// The ports of the stage.
@@ -22,7 +22,7 @@ const STAGE: &str = "pulse";
 pub struct PulseStage<P, Q> {
     /// Pulse items.
     pub pulses: P,
-    /// What no codec can decode.
+    /// Uplinks that cannot be decoded.
     pub quarantine: Q,
 }
 
@@ -59,7 +59,7 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
     }
 }
 
-/// Quarantines the one uplink, as a message that can be sent to this stage again as it is.
+/// Builds the quarantine record of one uplink. Its content can be sent to this stage again unchanged.
 fn undecodable(uplink: &Uplink, reason: &PulseError) -> Quarantined {
     Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
 }

@@ -1,4 +1,4 @@
-//! The stage that both `raw-*` functions run: store each uplink under its natural key, and only then publish it.
+//! The stage of both `raw-*` functions: stores each uplink under its natural key, and only then publishes it.
 
 use pulsegate_model::envelope;
 use pulsegate_model::event::DeviceEvent;
@@ -15,7 +15,7 @@ use crate::{deadline, quarantine};
 pub struct RawStage<R, E, Q> {
     /// Uplinks as they arrived.
     pub raw: R,
-    /// Device events; `None` where no network sends any.
+    /// Device events; `None` if the network sends none.
     pub events: Option<E>,
     /// The queue of the next stage.
     pub pulse: Q,
@@ -24,8 +24,8 @@ pub struct RawStage<R, E, Q> {
 }
 
 impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
-    /// Stores and publishes a batch. A record fails if any of its uplinks is not stored AND published, or an unreadable
-    /// piece of it is not quarantined. When it comes back, everything is done again, to the same effect.
+    /// Stores and publishes a batch. A record fails unless all of its uplinks are stored and published, its events
+    /// stored and its unreadable pieces quarantined. Repeating the whole record is idempotent.
     pub async fn run(&self, stage: &'static str, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, stage);
         if self.events.is_none() {
@@ -51,7 +51,7 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         BatchOutcome { failed, counts }
     }
 
-    /// Returns positions among `events`. Events are stored and go no further.
+    /// Stores events, which are not published. Returns the positions of those not stored.
     async fn store_events(&self, events: &[DeviceEvent], deadline: Instant) -> Refused {
         let Some(store) = self.events.as_ref().filter(|_| !events.is_empty()) else { return Refused::new() };
         let unstored = store.put(events, deadline).await;
@@ -59,7 +59,8 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         unstored
     }
 
-    /// Returns positions among `uplinks`. Publishes only what is stored: nobody may see an uplink that could still be lost.
+    /// Returns the positions of uplinks not stored or not published. Publishes only stored uplinks: the next stage must
+    /// not see an uplink that could still be lost.
     async fn store_and_publish(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
         let mut given_back = self.raw.put(uplinks, deadline::leaving_time(deadline)).await;
         let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !given_back.contains(position)).collect();
@@ -67,7 +68,7 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position]));
         let (bodies, members): (Vec<_>, Vec<_>) = messages.into_iter().map(|m| (m.body, m.members)).unzip();
         for unsent in self.pulse.send(&bodies, deadline).await {
-            // `members` counts through what is stored.
+            // `members` are positions in `stored`.
             given_back.extend(&stored[members[unsent].clone()]);
         }
         given_back
@@ -172,7 +173,7 @@ mod tests {
             batch in 1..10_usize,
         ) {
             let once: Vec<&Uplink> = uplinks.iter().collect();
-            // Every uplink at least once, and then some again, shuffled by where the indexes fall.
+            // Every uplink at least once, and some again in random order.
             let mut again: Vec<&Uplink> = order.iter().map(|index| index.get(&uplinks)).collect();
             again.extend(&once);
             again.reverse();

@@ -1,4 +1,4 @@
-//! JSON logs, and metrics to the sink that was chosen at start.
+//! JSON logs, and metrics to the sink that is installed at start.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -13,27 +13,27 @@ mod prometheus;
 
 pub use prometheus::PrometheusSink;
 
-/// A place where metrics go.
+/// A destination of metrics.
 pub trait MetricsSink: Send + Sync {
-    /// Takes the metrics of one measurement.
+    /// Records the metrics of one measurement.
     fn record(&self, metrics: &Metrics<'_>);
 }
 
 /// The metrics of one measurement.
 #[derive(Debug)]
 pub struct Metrics<'a> {
-    /// The part that measured: a function or the bridge. Sinks tell the parts apart by it.
+    /// The component that measured: a function or the bridge. Sinks use it as a label.
     pub part: &'a str,
-    /// Names and values, by CloudWatch's name for their unit. A value is a number or a distribution,
+    /// Names and values, grouped by CloudWatch's name of their unit. A value is a number or a distribution,
     /// `{"Values": [...], "Counts": [...]}`.
     pub values: &'a [(&'static str, Value)],
-    /// What belongs into the log beside the metrics, and is no metric.
+    /// Further fields for the log, which are not metrics.
     pub properties: Value,
 }
 
 static SINK: OnceLock<Box<dyn MetricsSink>> = OnceLock::new();
 
-/// Chooses the sink of this process; the first choice stays. Without one, metrics are discarded.
+/// Installs the sink of this process; later calls have no effect. Without a sink, metrics are discarded.
 pub fn install(sink: impl MetricsSink + 'static) {
     // A second sink would split the sums between two places.
     let _ = SINK.set(Box::new(sink));
@@ -46,7 +46,7 @@ pub fn emit(metrics: &Metrics<'_>) {
     }
 }
 
-/// The outcome of the messages of a batch. `received` is the sum of the others: nothing is lost silently.
+/// Counts of the messages of a batch by outcome. `received` is the sum of the others: no message is lost silently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct OutcomeCounts {
     /// Uplinks and events, and pieces that could not be parsed.
@@ -57,20 +57,20 @@ pub struct OutcomeCounts {
     pub quarantined: usize,
     /// Not durable now; the sender repeats them.
     pub given_back: usize,
-    /// Rejected at the door: no credentials, no such profile, too large.
+    /// Rejected on arrival: no credentials, no such profile, too large.
     pub refused: usize,
 }
 
 impl OutcomeCounts {
-    /// Emits the counts of a batch of so many records that began at `began`. The log has the number of records and the
-    /// milliseconds until now; as metrics, each would be billed by the month.
+    /// Emits the counts of a batch of so many records that began at `began`. The number of records and the elapsed
+    /// milliseconds go only to the log, because each metric is billed by the month.
     pub fn emit(&self, part: &str, records: usize, began: Instant) {
         let properties = json!({"records": records, "ms": (began.elapsed().as_secs_f64() * 10_000.0).round() / 10.0});
         emit(&Metrics { part, values: &[("Count", json!(self))], properties });
     }
 }
 
-/// Emits, as metrics of the part `sigfox-events`, what alarms may be set on. Events of a batch that comes back are counted
+/// Emits metrics of device events for alarms, as the part `sigfox-events`. Events of a repeated batch are counted
 /// again.
 pub fn emit_events(events: &[DeviceEvent]) {
     let missed: u32 = events.iter().filter_map(|event| Some(event.details.sequence_break?.missed)).sum();
@@ -86,10 +86,10 @@ pub fn emit_events(events: &[DeviceEvent]) {
 
 /// Lets one event through per minute and counts the others, so that frequent events do not flood the log.
 #[derive(Debug, Default)]
-pub struct LogThrottle(Mutex<Passed>);
+pub struct LogThrottle(Mutex<ThrottleState>);
 
 #[derive(Debug, Default)]
-struct Passed {
+struct ThrottleState {
     last: Option<Instant>,
     suppressed: u64,
 }
@@ -97,15 +97,16 @@ struct Passed {
 impl LogThrottle {
     const PERIOD: Duration = Duration::from_mins(1);
 
-    /// Returns how many events were suppressed since the last one that went through; `None` if this one is suppressed too.
+    /// Returns how many events were suppressed since the last one that went through; `None` if this one is suppressed
+    /// too.
     pub fn due(&self) -> Option<u64> {
-        let mut passed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if passed.last.is_some_and(|last| last.elapsed() < Self::PERIOD) {
-            passed.suppressed += 1;
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.last.is_some_and(|last| last.elapsed() < Self::PERIOD) {
+            state.suppressed += 1;
             return None;
         }
-        passed.last = Some(Instant::now());
-        Some(std::mem::take(&mut passed.suppressed))
+        state.last = Some(Instant::now());
+        Some(std::mem::take(&mut state.suppressed))
     }
 }
 
@@ -122,9 +123,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_a_minute_goes_through_and_tells_how_many_did_not() {
-        let seldom = LogThrottle::default();
-        assert_eq!((seldom.due(), seldom.due(), seldom.due()), (Some(0), None, None));
+        let throttle = LogThrottle::default();
+        assert_eq!((throttle.due(), throttle.due(), throttle.due()), (Some(0), None, None));
         tokio::time::advance(LogThrottle::PERIOD).await;
-        assert_eq!((seldom.due(), seldom.due()), (Some(2), None));
+        assert_eq!((throttle.due(), throttle.due()), (Some(2), None));
     }
 }

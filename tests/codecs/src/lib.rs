@@ -1,4 +1,4 @@
-//! Frames of real devices, `tests/codecs/*.yaml`: a file per maker, a case per frame.
+//! Frames of real devices, `tests/codecs/*.yaml`: one file per vendor, one case per frame.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 pub mod yaml;
 
-/// A file of the repository.
+/// Returns the path of a file of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// A file of the repository, read.
+/// Reads a file of the repository.
 pub fn read(path: &str) -> String {
     fs::read_to_string(repository(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// Every case, with its file.
+/// Returns every case with its file.
 pub fn cases() -> impl Iterator<Item = (String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
@@ -35,16 +35,16 @@ pub fn cases() -> impl Iterator<Item = (String, Value)> {
     })
 }
 
-/// The item that a case's frame becomes, or why it becomes none.
+/// Decodes a case's frame to its item.
 ///
 /// # Errors
-/// The reason, as quarantine has it.
+/// The reason of quarantine.
 pub fn decode(case: &Value) -> Result<Value, String> {
     let item = pulse::decode(&uplink(case)).map_err(|e| e.to_string())?;
     Ok(serde_json::to_value(item).unwrap_or_else(|e| panic!("{e}")))
 }
 
-/// A case's frame, as it is delivered.
+/// Returns a case's frame as a delivered uplink.
 pub fn uplink(case: &Value) -> Uplink {
     let name = case["profile"].as_str().unwrap_or_default();
     let profile = PROFILES.iter().find(|profile| profile.name == name);
@@ -60,12 +60,12 @@ pub fn uplink(case: &Value) -> Uplink {
     serde_json::from_value(uplink).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
 }
 
-/// The frame of a case.
+/// Returns the frame of a case.
 pub fn payload(case: &Value) -> Vec<u8> {
     hex::decode(hex(case)).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
 }
 
-/// The same in hex; of one that is text the file has the text.
+/// Returns the frame in hex; a text frame is stored as text.
 fn hex(case: &Value) -> String {
     case["text"].as_str().map_or_else(|| case["hex"].as_str().unwrap_or_default().to_owned(), hex::encode)
 }

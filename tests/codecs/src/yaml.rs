@@ -1,9 +1,9 @@
-//! YAML, as data; `CloudFormation`'s short forms are written out, `!Ref X` as `{"Ref": "X"}`.
+//! Parses YAML to JSON values, with `CloudFormation`'s short forms expanded: `!Ref X` becomes `{"Ref": "X"}`.
 
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-/// The first document of the text of the file `name`.
+/// Parses the first document of the text of the file `name`.
 pub fn parse(name: &str, text: &str) -> Value {
     let documents = Yaml::load_from_str(text).unwrap_or_else(|e| panic!("{name}: {e}"));
     to_json(&documents[0])
@@ -22,7 +22,7 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
             Value::Object(pairs.collect::<Map<_, _>>())
         }
         Yaml::Tagged(tag, value) => function(&tag.suffix, &to_json(value)),
-        other => panic!("not read here: {other:?}"),
+        other => panic!("YAML of this kind is not supported: {other:?}"),
     }
 }
 

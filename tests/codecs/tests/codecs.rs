@@ -1,5 +1,5 @@
-//! Every frame of `tests/codecs/`, through its profile's codec to the item that is stored. An item's content is given whole:
-//! nothing is read that is not expected.
+//! Decodes every frame of `tests/codecs/` with its profile's codec. A case has the whole content of the item, so an
+//! unexpected field fails it.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ fn every_case_has_a_name_of_its_own_and_a_source() {
     let mut names = BTreeSet::new();
     for (file, case) in frames::cases() {
         assert!(case["source"].as_str().is_some_and(|source| source.len() > 10), "{file}: {}", case["name"]);
-        assert!(names.insert(case["name"].as_str().unwrap().to_owned()), "{file}: {} is there twice", case["name"]);
+        assert!(names.insert(case["name"].as_str().unwrap().to_owned()), "{file}: {} occurs twice", case["name"]);
     }
 }
 
@@ -68,6 +68,6 @@ fn every_codec_has_a_frame_that_it_reads() {
 
 #[test]
 fn yaml_keeps_hex_as_text() {
-    // Digits only would be a number, and `1e5` one of another kind: such hex is quoted in the files.
+    // Digits alone would be an integer, and `1e5` a float; such hex must be quoted in the files.
     assert!(frames::cases().all(|(_, case)| case["hex"].is_string() || case["text"].is_string()));
 }

@@ -1,4 +1,4 @@
-//! The examples of `docs/data-model.md` are what the code makes of the frames that the page names.
+//! Holds the examples of `docs/data-model.md` to the code's output for the frames that the page names.
 
 use frames::read;
 use pulsegate_model::codec::Channel;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const PAGE: &str = "docs/data-model.md";
 
-/// The examples, each with the paragraph before it.
+/// Returns the examples, each with the paragraph before it.
 fn examples() -> Vec<(String, Value)> {
     let page = read(PAGE);
     let (_, part) = page.split_once("### Examples\n").unwrap();
@@ -21,7 +21,7 @@ fn examples() -> Vec<(String, Value)> {
     texts.chunks_exact(2).map(example).collect()
 }
 
-/// The profile and the frames that a paragraph names.
+/// Returns the profile and the frames that a paragraph names.
 fn sent(says: &str) -> (&str, Vec<&str>) {
     let mut quoted = says.split('`').skip(1).step_by(2);
     (quoted.next().unwrap_or_else(|| panic!("{PAGE} names no profile: {says}")), quoted.collect())
@@ -55,5 +55,5 @@ fn the_series_of_the_page_is_what_its_frames_become_and_has_the_points_that_it_s
     let points = &merge.points()[&Channel::A];
     let rows: Vec<String> = points.points.iter().map(|point| format!("| {} | {} |\n", point.at, point.index)).collect();
     assert_eq!(rows.len(), 6);
-    assert!(read(PAGE).contains(&rows.concat()), "{PAGE} has not the rows\n{}", rows.concat());
+    assert!(read(PAGE).contains(&rows.concat()), "{PAGE} lacks the rows\n{}", rows.concat());
 }

@@ -1,6 +1,8 @@
-//! `shared/model/profiles.toml` and its schema, which is what editors show: the schema must know what the code knows, and be as strict.
+//! Holds the schema of `shared/model/profiles.toml`, which editors use, to the code: it must accept and reject the
+//! same.
 //!
-//! A new codec needs its line in the schema's list, a new setting its entry among the schema's settings. These tests fail without.
+//! A new codec needs an entry in the schema's list, and a new setting one among the schema's settings; otherwise these
+//! tests fail.
 
 use std::collections::BTreeSet;
 
@@ -11,25 +13,25 @@ use serde_json::Value;
 
 const SCHEMA: &str = "shared/model/profiles.schema.json";
 const PROFILES: &str = "shared/model/profiles.toml";
-/// A profile that nothing is wrong with.
+/// A valid profile.
 const RIGHT: &str = "network = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\n";
 
 fn schema() -> Value {
     serde_json::from_str(&read(SCHEMA)).unwrap_or_else(|e| panic!("{SCHEMA}: {e}"))
 }
 
-/// What the schema finds wrong with a file.
+/// Returns the schema's errors for a file.
 fn faults(text: &str) -> Vec<String> {
-    // Twice the same table is no TOML: no schema ever sees it.
-    let Ok(file) = toml::from_str::<Value>(text) else { return vec!["not TOML".to_owned()] };
+    // A repeated table is a syntax error, so the schema never sees it.
+    let Ok(file) = toml::from_str::<Value>(text) else { return vec!["invalid TOML".to_owned()] };
     let schema = jsonschema::draft202012::new(&schema()).unwrap_or_else(|e| panic!("{SCHEMA}: {e}"));
     schema.iter_errors(&file).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect()
 }
 
-/// Neither the code nor the schema takes it.
+/// Asserts that both code and schema reject the text.
 fn check_refused(text: &str) {
-    assert!(profile::parse(text).is_err(), "the code takes:\n{text}");
-    assert!(!faults(text).is_empty(), "the schema takes:\n{text}");
+    assert!(profile::parse(text).is_err(), "the code accepts:\n{text}");
+    assert!(!faults(text).is_empty(), "the schema accepts:\n{text}");
 }
 
 fn keys(object: &Value) -> BTreeSet<String> {

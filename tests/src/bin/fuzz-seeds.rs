@@ -1,4 +1,5 @@
-//! Writes what fuzzing starts from into a folder: `cargo run -p pulsegate-tests --bin fuzz-seeds -- fuzz/seeds`.
+//! Writes the seed inputs of the fuzz targets into a folder: `cargo run -p pulsegate-tests --bin fuzz-seeds --
+//! fuzz/seeds`.
 
 use std::path::PathBuf;
 use std::{env, fs, io};

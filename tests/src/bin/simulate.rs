@@ -1,4 +1,4 @@
-//! Simulates the pipeline, many times: see `docs/simulation.md`.
+//! Simulates the pipeline with many seeds: see `docs/simulation.md`.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -7,15 +7,15 @@ use lexopt::prelude::*;
 use pulsegate_tests::simulation::campaign::{Campaign, Summary};
 
 const HELP: &str = "\
-simulate: the pipeline in virtual time, while everything around it fails. Each seed is a run of its own: the same messages
-while nothing goes wrong and while much does, which have to come to the same. Exits with 1 if one does not.
+simulate: runs the pipeline in virtual time, with faults in everything around it. Each seed is one run, which sends the
+same messages without faults and with many; both must end in the same state. Exits with 1 if a run fails.
 
-  --seeds N      how many (default 10000)
-  --first SEED   the first of them (default 0)
-  --uplinks N    how many uplinks at least are sent in each (default 1000)
+  --seeds N      number of seeds (default 10000)
+  --first SEED   first seed (default 0)
+  --uplinks N    minimum number of uplinks per run (default 1000)
 ";
 
-/// So often it is told how far it has come.
+/// Number of runs between two progress lines.
 const PROGRESS: u64 = 250;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let summary = campaign.run(|seed, summary| {
         if summary.failed.contains_key(&seed) {
-            eprintln!("seed {seed} failed; again: {}", campaign.again(seed));
+            eprintln!("seed {seed} failed; to repeat it: {}", campaign.repeat_command(seed));
         }
         if summary.runs % PROGRESS == 0 {
             let Summary { runs, uplinks, failed, .. } = summary;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             eprintln!("{runs} of {} runs, {uplinks} uplinks, {} failed, {seconds} s", campaign.seeds, failed.len());
         }
     });
-    tell(&campaign, &summary)
+    report(&campaign, &summary)
 }
 
 fn options() -> Result<Option<Campaign>, lexopt::Error> {
@@ -59,24 +59,24 @@ fn options() -> Result<Option<Campaign>, lexopt::Error> {
     Ok(Some(campaign))
 }
 
-fn tell(campaign: &Campaign, summary: &Summary) -> ExitCode {
+fn report(campaign: &Campaign, summary: &Summary) -> ExitCode {
     let Summary { runs, messages, uplinks, stored: [raw, pulses, events], quarantined, units, .. } = summary;
-    println!("{runs} runs, {messages} messages that differ, {uplinks} of them uplinks");
+    println!("{runs} runs, {messages} distinct messages, {uplinks} of them uplinks");
     println!("stored: {raw} raw uplinks, {pulses} pulse items, {events} events; in quarantine: {quarantined}");
-    println!("write units: {units}; the functions counted: {:?}", summary.counted);
-    println!("digest of all that happened: {:016x}\n", summary.digest);
+    println!("write units: {units}; counters of the functions: {:?}", summary.counted);
+    println!("digest of all effects: {:016x}\n", summary.digest);
     print!("{}", summary.table());
     for (seed, wrong) in summary.failed.iter().take(10) {
         println!("\nseed {seed}:");
         for wrong in wrong {
             println!("  {wrong}");
         }
-        println!("  again: {}", campaign.again(*seed));
+        println!("  to repeat it: {}", campaign.repeat_command(*seed));
     }
-    // One run alone cannot have everything.
+    // A few runs cannot have every kind of fault.
     let unseen = if campaign.seeds < 1_000 { Vec::new() } else { summary.unseen() };
     for fault in &unseen {
-        println!("never happened: {fault}");
+        println!("never occurred: {fault}");
     }
     println!("\n{} of {runs} runs failed", summary.failed.len());
     if summary.failed.is_empty() && unseen.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,5 +1,5 @@
-//! A model of the bridge: hears a datagram as the real one does, packs as it does, puts, and only then acknowledges. What it
-//! leaves out are sockets and threads, which `tests/tests/bridge.rs` and `make chaos` have.
+//! A model of the bridge: parses and packs as the real one does, puts, and only then acknowledges. It has no sockets
+//! and threads; `tests/tests/bridge.rs` and `make chaos` test those.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -22,16 +22,16 @@ use super::planted::Bug;
 use super::stream::StreamModel;
 use super::world::{World, lock};
 
-/// As the bridge's own defaults are. (`udp_bridge::config`)
+/// The bridge's defaults. (`udp_bridge::config`)
 const LINGER: Duration = Duration::from_millis(200);
 const PUT_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a killed bridge is gone.
-const GONE: Duration = Duration::from_secs(7);
+/// Time until a killed bridge runs again.
+const DOWN_TIME: Duration = Duration::from_secs(7);
 
-/// A bridge.
+/// A model of one bridge.
 #[derive(Debug)]
 pub struct Bridge {
     world: Arc<World>,
@@ -42,27 +42,27 @@ pub struct Bridge {
     refused: Mutex<BTreeSet<Vec<u8>>>,
 }
 
-/// What is gone when it is killed.
+/// State that a kill loses.
 #[derive(Debug)]
 struct Running {
-    heard: Vec<Told>,
+    pending: Vec<Waiting>,
     puts: JoinSet<Option<()>>,
-    gone_until: Instant,
+    down_until: Instant,
 }
 
-/// An uplink, and who waits for it.
+/// An encoded uplink, and the meter that waits for its acknowledgement.
 #[derive(Debug)]
-struct Told {
+struct Waiting {
     device: DeviceId,
     record: Vec<u8>,
     acknowledged: Arc<Notify>,
 }
 
-/// A record of the stream, and who waits for it.
+/// A record of the stream, and the meters that wait for it.
 type Pack = (StreamRecord, Vec<Arc<Notify>>);
 
 impl Bridge {
-    /// One in front of the stream.
+    /// Creates a bridge in front of the stream.
     pub fn new(world: &Arc<World>, stream: &StreamModel, keys: &MasterKeys, bug: Option<Bug>) -> Arc<Self> {
         let listener = |name, trust| {
             let profile = profile::find(Network::Nbiot, name).expect("a profile of NB-IoT");
@@ -73,25 +73,25 @@ impl Bridge {
             listener("adeunis-pulse4-nbiot-1h", Trust::InTheClear),
             listener("adeunis-pulse4-nbiot", Trust::Sealed(keys.clone())),
         ];
-        let running = Running { heard: Vec::new(), puts: JoinSet::new(), gone_until: Instant::now() };
+        let running = Running { pending: Vec::new(), puts: JoinSet::new(), down_until: Instant::now() };
         let (running, refused) = (Mutex::new(running), Mutex::default());
         Arc::new(Self { world: Arc::clone(world), stream: stream.clone(), listeners, bug, running, refused })
     }
 
-    /// What it has turned away.
+    /// Returns the datagrams that it rejected.
     pub fn refused(&self) -> BTreeSet<Vec<u8>> {
         lock(&self.refused).clone()
     }
 
-    /// Takes a datagram that has reached it. Whether it was there to do so.
-    pub fn hear(self: &Arc<Self>, listener: Listener, datagram: &[u8], acknowledged: Arc<Notify>) -> bool {
+    /// Receives a datagram. Returns `false` if the bridge is down.
+    pub fn receive(self: &Arc<Self>, listener: Listener, datagram: &[u8], acknowledged: Arc<Notify>) -> bool {
         let mut running = lock(&self.running);
-        if Instant::now() < running.gone_until {
+        if Instant::now() < running.down_until {
             return false;
         }
         let Ok(Inbound::Uplink(profile, opened, _)) = self.listeners[listener as usize].read(datagram) else {
             lock(&self.refused).insert(datagram.to_vec());
-            // So that it is not sent again. A real stranger is told nothing.
+            // Ends the repetitions. The real bridge does not answer unauthenticated datagrams.
             acknowledged.notify_one();
             return true;
         };
@@ -110,35 +110,35 @@ impl Bridge {
         if self.bug == Some(Bug::AcknowledgesBeforeThePut) {
             acknowledged.notify_one();
         }
-        running.heard.push(Told { device: uplink.device, record, acknowledged });
-        if running.heard.len() == 1 {
+        running.pending.push(Waiting { device: uplink.device, record, acknowledged });
+        if running.pending.len() == 1 {
             let this = Arc::clone(self);
             running.puts.spawn_local(self.world.watched(async move {
                 sleep(LINGER).await;
                 this.flush().await;
             }));
         }
-        if running.heard.len() > 1 && self.world.strikes(Fault::BridgeKilled) {
-            running.heard.clear();
+        if running.pending.len() > 1 && self.world.occurs(Fault::BridgeKilled) {
+            running.pending.clear();
             running.puts = JoinSet::new();
-            running.gone_until = Instant::now() + GONE;
+            running.down_until = Instant::now() + DOWN_TIME;
         }
         true
     }
 
-    /// Puts what has come together.
+    /// Puts the collected uplinks.
     async fn flush(&self) {
-        let heard = std::mem::take(&mut lock(&self.running).heard);
+        let pending = std::mem::take(&mut lock(&self.running).pending);
         let _busy = self.world.busy();
-        self.put(self.packs(heard)).await;
+        self.put(self.packs(pending)).await;
     }
 
-    /// As many in a record as it holds; fewer, where several sockets share them.
-    fn packs(&self, heard: Vec<Told>) -> Vec<Pack> {
+    /// Fills each record; closes some earlier, as when several sockets share the uplinks.
+    fn packs(&self, pending: Vec<Waiting>) -> Vec<Pack> {
         let (mut filling, mut waiting, mut packs) = (Aggregator::default(), Vec::new(), Vec::new());
-        for Told { device, record, acknowledged } in heard {
+        for Waiting { device, record, acknowledged } in pending {
             if !filling.has_room_for(record.len())
-                || (self.world.faults.rage() && self.world.draw(|rng| rng.u8(..)) < 40)
+                || (self.world.faults.are_active() && self.world.draw(|rng| rng.u8(..)) < 40)
             {
                 packs.extend(filling.close().map(|record| (record, std::mem::take(&mut waiting))));
             }
@@ -149,7 +149,7 @@ impl Bridge {
         packs
     }
 
-    /// What is accepted is acknowledged at once, and only what is not is put again, until patience is over.
+    /// Acknowledges accepted records at once, and puts the rejected ones again until the time-out.
     async fn put(&self, mut packs: Vec<Pack>) {
         let give_up = Instant::now() + PUT_TIMEOUT;
         let mut pause = FIRST_PAUSE;
@@ -159,7 +159,7 @@ impl Bridge {
             let (left, accepted): (Vec<_>, Vec<_>) =
                 packs.into_iter().enumerate().partition(|(position, _)| refused.contains(position));
             for acknowledged in accepted.into_iter().flat_map(|(_, (_, waiting))| waiting) {
-                if !self.world.strikes(Fault::AcknowledgementLost) {
+                if !self.world.occurs(Fault::AcknowledgementLost) {
                     acknowledged.notify_one();
                 }
             }

@@ -1,4 +1,4 @@
-//! Many runs, on all cores, and what they come to.
+//! Runs many seeds on all cores and sums up the results.
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -11,44 +11,44 @@ use super::planted::Bug;
 use super::settings::Settings;
 use super::{Report, simulate, world};
 
-/// Which runs.
+/// The runs to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Campaign {
-    /// How many seeds.
+    /// Number of seeds.
     pub seeds: u64,
-    /// The first of them.
+    /// First seed.
     pub first: u64,
-    /// How many uplinks at least are sent in each.
+    /// Minimum number of uplinks per run.
     pub uplinks: usize,
 }
 
-/// What they came to.
+/// Results of all runs.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// How often each fault happened, in the order of [`Fault::ALL`].
+    /// Occurrences of each fault, in the order of [`Fault::ALL`].
     pub faults: Vec<u64>,
-    /// What was wrong, by seed.
+    /// Errors, by seed.
     pub failed: BTreeMap<u64, Vec<String>>,
-    /// Runs made.
+    /// Number of runs.
     pub runs: u64,
-    /// Messages sent, all different.
+    /// Number of distinct messages sent.
     pub messages: usize,
-    /// Uplinks among them.
+    /// Number of uplinks among them.
     pub uplinks: usize,
-    /// Items stored: raw uplinks, pulses, events.
+    /// Numbers of stored items: raw uplinks, pulses, events.
     pub stored: [usize; 3],
-    /// Records in quarantine.
+    /// Number of records in quarantine.
     pub quarantined: usize,
-    /// Write units used.
+    /// Number of write units used.
     pub units: usize,
-    /// The same runs have the same, whatever order they were made in.
+    /// Digest of the runs' effects; it does not depend on the order of the runs.
     pub digest: u64,
-    /// What the functions counted, by what they call it.
+    /// Sums of the functions' counters, by name.
     pub counted: BTreeMap<String, u64>,
 }
 
 impl Campaign {
-    /// Makes the runs, and tells `progress` of each.
+    /// Makes the runs, and calls `progress` after each.
     pub fn run(&self, progress: impl Fn(u64, &Summary) + Sync) -> Summary {
         let settings = Settings::read();
         let next = AtomicU64::new(self.first);
@@ -59,7 +59,7 @@ impl Campaign {
                 if seed - self.first >= self.seeds {
                     return;
                 }
-                let report = tried(seed, self.uplinks, settings, None);
+                let report = try_run(seed, self.uplinks, settings, None);
                 let mut summary = world::lock(&summary);
                 summary.add(seed, report);
                 progress(seed, &summary);
@@ -73,32 +73,32 @@ impl Campaign {
         summary.into_inner().unwrap_or_default()
     }
 
-    /// The command that makes one of the runs again.
-    pub fn again(&self, seed: u64) -> String {
+    /// Returns the command that repeats a run.
+    pub fn repeat_command(&self, seed: u64) -> String {
         format!("make simulate SIMULATE=\"--first {seed} --seeds 1 --uplinks {}\"", self.uplinks)
     }
 }
 
-/// Which of these runs is the first to find a bug, and what it says.
+/// Returns the first of these runs that finds a bug, with its errors.
 pub fn first_to_find(bug: Bug, campaign: Campaign) -> Option<(u64, Vec<String>)> {
     let settings = Settings::read();
     let mut runs = (campaign.first..campaign.first + campaign.seeds).map(|seed| {
         (
             seed,
-            tried(seed, campaign.uplinks, settings, Some(bug))
-                .map_or_else(|said| panicked(&said), |report| report.wrong),
+            try_run(seed, campaign.uplinks, settings, Some(bug))
+                .map_or_else(|text| panicked(&text), |report| report.wrong),
         )
     });
     runs.find(|(_, wrong)| !wrong.is_empty())
 }
 
-/// A run, or what it panicked with.
-fn tried(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>) -> Result<Report, String> {
-    catch_unwind(|| simulate(seed, uplinks, settings, bug)).map_err(|panic| world::said(&*panic))
+/// Makes a run; returns the panic's message if it panics.
+fn try_run(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>) -> Result<Report, String> {
+    catch_unwind(|| simulate(seed, uplinks, settings, bug)).map_err(|panic| world::panic_text(&*panic))
 }
 
-fn panicked(said: &str) -> Vec<String> {
-    vec![format!("the run panicked: {said}")]
+fn panicked(text: &str) -> Vec<String> {
+    vec![format!("the run panicked: {text}")]
 }
 
 impl Summary {
@@ -106,8 +106,8 @@ impl Summary {
         self.runs += 1;
         let Report { wrong, messages, uplinks, end } = match report {
             Ok(report) => report,
-            Err(said) => {
-                self.failed.insert(seed, panicked(&said));
+            Err(text) => {
+                self.failed.insert(seed, panicked(&text));
                 return;
             }
         };
@@ -132,13 +132,13 @@ impl Summary {
         }
     }
 
-    /// Kinds of faults that never happened.
+    /// Returns the kinds of faults that never occurred.
     pub fn unseen(&self) -> Vec<&'static str> {
         let counts = Fault::ALL.iter().zip(&self.faults);
         counts.filter(|&(_, &count)| count == 0).map(|(fault, _)| fault.text()).collect()
     }
 
-    /// Faults and their counts, as a table.
+    /// Returns the faults and their counts as a table.
     pub fn table(&self) -> String {
         let rows = Fault::ALL.iter().zip(&self.faults);
         let rows: Vec<String> = rows.map(|(fault, count)| format!("{count:>12}  {}\n", fault.text())).collect();

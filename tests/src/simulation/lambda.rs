@@ -1,4 +1,4 @@
-//! Lambda: runs a handler once, or starts to.
+//! A model of Lambda: invokes a handler once, and may kill it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,48 +10,48 @@ use tokio::time::{Instant, timeout};
 use super::faults::Fault;
 use super::world::World;
 
-/// Left by `pulsegate_pipeline::deadline` for what comes after the last write.
+/// Time that `pulsegate_pipeline::deadline` reserves for the work after the last write.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// The most awaits that a handler is let come to before it is killed.
+/// Maximum number of awaits before a handler is killed.
 const AWAITS: u32 = 16;
 
-/// The longest, in milliseconds, that a handler is given which is to run out of time half-way.
+/// Maximum time, in milliseconds, of a handler that is to time out half-way.
 const HALF_WAY: u64 = 150;
 
-/// Invokes a function that may take so long, and says how it answers; `None` if it fails, or its answer is not heard of.
+/// Invokes a function with a time limit. Returns its answer, or `None` if it fails or its answer is lost.
 pub async fn invoke<F: Future>(
     world: &Arc<World>,
     limit: Duration,
     work: impl FnOnce(Instant) -> F,
 ) -> Option<F::Output> {
-    if world.strikes(Fault::InvocationThrottled) {
+    if world.occurs(Fault::InvocationThrottled) {
         return None;
     }
     let _busy = world.busy();
     let work = world.watched(work(Instant::now() + limit.saturating_sub(MARGIN)));
-    let (ended, fault) = if world.threatens(Fault::InvocationKilled) {
+    let (ended, fault) = if world.is_due(Fault::InvocationKilled) {
         (killed(work, awaits(world)).await, Some(Fault::InvocationKilled))
-    } else if world.threatens(Fault::InvocationTimedOut) {
+    } else if world.is_due(Fault::InvocationTimedOut) {
         let limit = world.span(1..=HALF_WAY);
         (timeout(limit, work).await.ok(), Some(Fault::InvocationTimedOut))
     } else {
         (timeout(limit, work).await.ok(), None)
     };
-    // Most handlers have come to an end before.
+    // Most handlers end before they are killed; those faults do not count.
     if let (None, Some(fault)) = (&ended, fault) {
         world.faults.happened(fault, 1);
     }
-    ended.flatten().filter(|_| !world.strikes(Fault::InvocationUnanswered))
+    ended.flatten().filter(|_| !world.occurs(Fault::InvocationUnanswered))
 }
 
-/// How many awaits something comes to that is to be killed.
+/// Draws the number of awaits before a kill.
 pub fn awaits(world: &World) -> u32 {
     world.draw(|rng| rng.u32(..=AWAITS))
 }
 
-/// Runs something, and kills it when it has waited so many times and is to go on. That is anywhere: before a request
-/// leaves, before it has its effect, between that and its answer.
+/// Runs some work, and kills it when it is polled after this many awaits. That can be anywhere: before a request is
+/// sent, before its effect, between effect and answer.
 pub async fn killed<F: Future>(work: F, awaits: u32) -> Option<F::Output> {
     Killed { work: Box::pin(work), awaits }.await
 }

@@ -1,25 +1,25 @@
-//! The whole pipeline in one thread, in virtual time, while everything around it fails. `docs/simulation.md` says what is
-//! modelled and what is not.
+//! The whole pipeline in one thread, in virtual time, with faults in everything around it. `docs/simulation.md` lists
+//! what is modelled and what is not.
 //!
-//! The handlers are the real ones, and so is what sends again what was refused (`pulsegate_aws::resend`). AWS, the networks and
-//! the bridge are models. A run comes out of its seed alone: what is sent, what goes wrong, and when.
+//! The handlers are the real ones, and so is the code that resends rejected entries (`pulsegate_aws::resend`). AWS, the
+//! networks and the bridge are models. A run depends only on its seed: the messages, the faults, and their times.
 //!
 //! # Layout
 //!
-//! - [`world`]: what everything in a run shares: chance, the clock, what happened.
-//! - [`faults`]: what goes wrong, and how often it did.
-//! - [`fleet`]: what is sent, and what has to become of it.
-//! - [`senders`]: Sigfox and meters, which repeat. What meters send to is in [`bridge`].
-//! - [`wire`]: a request to a service, and what can happen to it.
-//! - [`mod@queue`], [`queue_mapping`]: SQS, and how Lambda reads it.
-//! - [`mod@stream`], [`stream_mapping`]: Kinesis, and how Lambda reads it.
-//! - [`mod@table`] is DynamoDB.
+//! - [`world`]: the shared state of a run: random numbers, the clock, the digest of its effects.
+//! - [`faults`]: the kinds of faults, and how often each occurred.
+//! - [`fleet`]: the messages to send, and the expected results.
+//! - [`senders`]: Sigfox and meters, which repeat messages. Meters send to [`bridge`].
+//! - [`wire`]: a request to a service, and its faults.
+//! - [`mod@queue`], [`queue_mapping`]: SQS, and Lambda's mapping on it.
+//! - [`mod@stream`], [`stream_mapping`]: Kinesis, and Lambda's mapping on it.
+//! - [`mod@table`]: DynamoDB.
 //! - [`lambda`]: runs a handler, and kills it anywhere.
-//! - [`settings`]: what the template says of all of these.
-//! - [`pipeline`]: puts the real handlers and the models together.
-//! - [`poison`], [`operator`]: a message that kills its function, and whoever mends that.
-//! - [`verdict`]: what has to be so in the end.
-//! - [`planted`]: bugs on purpose.
+//! - [`settings`]: the template's settings for all of these.
+//! - [`pipeline`]: connects the real handlers to the models.
+//! - [`poison`], [`operator`]: a message that crashes its function, and the operator who fixes the cause.
+//! - [`verdict`]: checks the final state.
+//! - [`planted`]: bugs planted on purpose.
 //! - [`campaign`]: many runs.
 
 use pulsegate_pipeline::fakes::tally;
@@ -52,35 +52,35 @@ use settings::Settings;
 use verdict::End;
 use world::World;
 
-/// What came of a seed.
+/// Result of a seed.
 #[derive(Debug)]
 pub struct Report {
-    /// Everything that is wrong; nothing if all is well.
+    /// All errors; empty if there are none.
     pub wrong: Vec<String>,
-    /// How many messages were sent that differ from each other, and how many of them are uplinks.
+    /// Number of distinct messages sent.
     pub messages: usize,
-    /// See there.
+    /// Number of uplinks among them.
     pub uplinks: usize,
-    /// How the run ended in which things went wrong.
+    /// Final state of the run with faults.
     pub end: End,
 }
 
-/// Sends the messages of a seed twice: while nothing goes wrong, and while much does. Both have to come to the same.
+/// Sends the messages of a seed twice: without faults, and with many. Both runs must end in the same state.
 pub fn simulate(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>) -> Report {
     let fleet = Fleet::new(seed, uplinks);
     let calm = run(seed, &fleet, settings, bug, false);
     let end = run(seed, &fleet, settings, bug, true);
     let mut wrong: Vec<String> =
-        calm.wrong(&fleet).into_iter().map(|wrong| format!("where nothing goes wrong: {wrong}")).collect();
+        calm.wrong(&fleet).into_iter().map(|wrong| format!("in the run without faults: {wrong}")).collect();
     wrong.extend(end.wrong(&fleet));
-    wrong.extend(end.unlike(&calm));
+    wrong.extend(end.differences(&calm));
     Report { wrong, messages: fleet.messages(), uplinks: fleet.expected.tables[0].len(), end }
 }
 
 fn run(seed: u64, fleet: &Fleet, settings: Settings, bug: Option<Bug>, stormy: bool) -> End {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|e| panic!("{e}"));
-    // What the adapters leave to chance: how long they wait before they send again.
+    // The adapters draw from it the jitter before they resend.
     fastrand::seed(seed);
     tally::start();
     LocalSet::new().block_on(&runtime, async {

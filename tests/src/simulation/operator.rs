@@ -1,5 +1,5 @@
-//! Whoever looks after it: mends what kills a function, sends dead letters back, puts back what is in the bucket, fetches what
-//! Sigfox has given up.
+//! The operator: fixes the cause of crashes, sends dead letters back, puts back records from the bucket, recovers
+//! callbacks that Sigfox gave up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use super::poison::Poison;
 use super::queue::QueueModel;
 use super::world::lock;
 
-/// How often somebody looks.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// Interval of the operator's checks.
+const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What is not quiet by then never will be: what grows too old for the stream has done so after 22 hours.
+/// If messages are left after this time, they stay for ever: records become too old for the stream after 22 hours.
 const OPERATOR_TIMEOUT: Duration = Duration::from_hours(60);
 
-/// Waits until the storm is over and everything has come to its end. Whether it has.
+/// Waits until the faults have ended and all messages are processed. Returns `false` if some are left at the time-out.
 pub async fn work(pipeline: &Arc<Pipeline>) -> bool {
     let Pipeline { world, .. } = &**pipeline;
     while world.elapsed() < OPERATOR_TIMEOUT {
-        sleep(LOOK_EVERY).await;
+        sleep(CHECK_INTERVAL).await;
         if world.faults.stormy() && world.elapsed() < STORM {
             continue;
         }
         world.faults.end();
-        look(pipeline);
+        check(pipeline);
         if pipeline.is_quiet() {
             return true;
         }
@@ -35,7 +35,7 @@ pub async fn work(pipeline: &Arc<Pipeline>) -> bool {
     false
 }
 
-fn look(pipeline: &Arc<Pipeline>) {
+fn check(pipeline: &Arc<Pipeline>) {
     fetch_back(pipeline);
     match pipeline.poison.as_ref().filter(|poison| poison.is_active()) {
         Some(poison) => mend(pipeline, poison),
@@ -45,7 +45,7 @@ fn look(pipeline: &Arc<Pipeline>) {
 
 fn fetch_back(pipeline: &Arc<Pipeline>) {
     for callback in std::mem::take(&mut *lock(&pipeline.sigfox.given_up)) {
-        // Under way from now on, not only once it is begun.
+        // Busy from now on, not only once the task runs.
         let (sigfox, busy) = (pipeline.sigfox.clone(), pipeline.world.busy());
         pipeline.world.spawn(async move {
             sigfox.recover(callback).await;
@@ -54,7 +54,7 @@ fn fetch_back(pipeline: &Arc<Pipeline>) {
     }
 }
 
-/// Once there is something to be seen.
+/// Fixes the cause of the crashes once a dead letter or an undelivered record shows them.
 fn mend(pipeline: &Arc<Pipeline>, poison: &Poison) {
     let dead_letters = |queue: &QueueModel| queue.dead_letters().is_some_and(|letters| !letters.is_empty());
     if pipeline.queues().into_iter().any(dead_letters) || !lock(&pipeline.bucket).is_empty() {

@@ -1,4 +1,4 @@
-//! The real handlers, wired to the models as `main.rs` and the template wire them to AWS.
+//! The real handlers, connected to the models as `main.rs` and the template connect them to AWS.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use pulsegate_pipeline::fakes::FakeDownlinks;
 use pulsegate_pipeline::ports::{Secret, SecretError};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::raw::RawStage;
-use sigfox_callback::Callback as Door;
+use sigfox_callback::Callback as CallbackFunction;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
 use tokio::time::{Instant, sleep};
@@ -32,10 +32,10 @@ use super::table::TableModel;
 use super::world::World;
 use super::{lambda, queue_mapping};
 
-/// As the template's default is.
+/// The template's default.
 pub(super) const RETENTION_DAYS: u32 = 400;
 
-/// All of it.
+/// The whole pipeline.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(super) world: Arc<World>,
@@ -55,7 +55,7 @@ pub struct Pipeline {
     pub(super) bridges: Arc<[Arc<Bridge>]>,
 }
 
-/// The secret of the callbacks, which can always be read: what happens if not is the callback's own tests'.
+/// The secret of the callbacks, which can always be read: the callback function's own tests cover failures.
 #[derive(Debug)]
 pub struct OneSecret;
 
@@ -66,7 +66,7 @@ impl Secret for OneSecret {
 }
 
 impl Pipeline {
-    /// Starts everything behind the doors.
+    /// Starts everything except the senders.
     pub async fn start(world: &Arc<World>, settings: Settings, fleet: &Fleet, bug: Option<Bug>) -> Arc<Self> {
         let queue = |name| {
             let dead_letters = QueueModel::new(world, "dead letters", settings.visibility, None);
@@ -75,7 +75,7 @@ impl Pipeline {
         let stream = StreamModel::new(world, world.draw(|rng| rng.u32(1..=3)));
         let raw = queue("raw");
         let quarantine = QueueModel::new(world, "quarantine", settings.visibility, None);
-        let door = Door {
+        let callback = CallbackFunction {
             secrets: Cached::read(OneSecret).await.unwrap_or_else(|e| panic!("{e}")),
             rules: Rules::default(),
             raw: raw.clone(),
@@ -91,7 +91,7 @@ impl Pipeline {
             raw_table: TableModel::new(world, "uplink"),
             pulse_table: TableModel::new(world, "uplink"),
             event_table: TableModel::new(world, "event"),
-            sigfox: Sigfox::new(world, door),
+            sigfox: Sigfox::new(world, callback),
             raw,
             pulse_sigfox: queue("pulse-sigfox"),
             pulse_nbiot: queue("pulse-nbiot"),
@@ -107,7 +107,7 @@ impl Pipeline {
         this
     }
 
-    /// Has everything sent.
+    /// Sends all messages of the fleet.
     pub fn send(&self, fleet: &Fleet) {
         for callback in fleet.callbacks.iter().cloned() {
             self.world.spawn(self.sigfox.clone().send(callback));
@@ -129,7 +129,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether nothing is on its way any more, nor waits anywhere but in quarantine.
+    /// Returns whether nothing is under way, and no queue but quarantine has messages.
     pub fn is_quiet(&self) -> bool {
         let queues = self.queues();
         let empty = |queue: &&QueueModel| queue.is_empty() && queue.dead_letters().is_none_or(QueueModel::is_empty);
@@ -203,7 +203,7 @@ impl Pipeline {
                 let handle = |deadline| -> Handling<KinesisEventResponse> {
                     Box::pin(async move {
                         match bug {
-                            Some(Bug::ReportsTheHighest) => planted::tell_the_highest(event, &stage, deadline).await,
+                            Some(Bug::ReportsTheHighest) => planted::report_the_highest(event, &stage, deadline).await,
                             _ => raw_nbiot::handle(event, &stage, deadline).await,
                         }
                     })
@@ -220,7 +220,7 @@ type PlantedRawStage = RawStage<RawTable<PlantedTable>, EventTable<PlantedTable>
 
 type Handling<T> = Pin<Box<dyn Future<Output = Result<T, MissingId>>>>;
 
-/// An invocation: how it answers, if it does.
+/// Invokes a handler; returns its answer, if there is one.
 async fn run<T>(
     world: &Arc<World>,
     limit: Duration,

@@ -1,4 +1,4 @@
-//! Bugs that are planted on purpose, to see that a run finds them. They are in the harness, never in the product.
+//! Bugs planted on purpose, to check that the simulation finds them. They are in the harness, never in the product.
 
 use std::sync::Arc;
 
@@ -20,31 +20,31 @@ use super::queue::QueueModel;
 use super::table::TableModel;
 use super::world::World;
 
-/// A bug.
+/// A planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
-    /// The bridge acknowledges a datagram when it has it, not when the stream has it.
+    /// The bridge acknowledges a datagram before the stream has it.
     AcknowledgesBeforeThePut,
-    /// The table says yes and then writes, which whoever asked does not wait for.
+    /// The table answers before it writes, and the caller does not wait for the write.
     AnswersBeforeTheWrite,
-    /// Nobody looks at what `BatchWriteItem` left unprocessed.
+    /// Items that `BatchWriteItem` left unprocessed are ignored.
     IgnoresUnprocessed,
-    /// Nobody looks at what `SendMessageBatch` refused.
+    /// Messages that `SendMessageBatch` rejected are ignored.
     IgnoresRefusedMessages,
-    /// Of several failed records of a shard, the last is told.
+    /// Of several failed records of a shard, the highest is reported.
     ReportsTheHighest,
-    /// A function panics now and then; what it had in hand comes again.
+    /// A function panics sometimes; its messages are delivered again.
     Panics,
-    /// Sort keys hold when they were written.
+    /// Sort keys contain the time of the write.
     ClockInTheKey,
 }
 
-/// A table, through which an adapter with a bug is talked to, if there is one.
+/// A table behind an adapter that may have a bug.
 #[derive(Debug, Clone)]
 pub struct PlantedTable {
     /// The table.
     pub table: TableModel,
-    /// The bug.
+    /// The bug, if there is one.
     pub bug: Option<Bug>,
     /// The run.
     pub world: Arc<World>,
@@ -54,9 +54,9 @@ impl Table for PlantedTable {
     async fn put(&self, items: &[Item], deadline: Instant) -> Refused {
         match self.bug {
             Some(Bug::AnswersBeforeTheWrite) => self.later(items, deadline),
-            Some(Bug::IgnoresUnprocessed) => self.without_a_look(items, deadline).await,
+            Some(Bug::IgnoresUnprocessed) => self.ignoring_unprocessed(items, deadline).await,
             Some(Bug::Panics) => {
-                let panics = self.world.faults.rage() && self.world.draw(|rng| rng.u8(..)) < 16;
+                let panics = self.world.faults.are_active() && self.world.draw(|rng| rng.u8(..)) < 16;
                 assert!(!panics, "a planted panic");
                 self.table.put(items, deadline).await
             }
@@ -71,18 +71,18 @@ impl Table for PlantedTable {
 }
 
 impl PlantedTable {
-    /// What is left to do when a function has answered is lost with its sandbox, which is killed as often as others are.
+    /// Writes after the answer. A kill of the sandbox, as frequent as other kills, loses the write.
     fn later(&self, items: &[Item], deadline: Instant) -> Refused {
         let (table, world, items) = (self.table.clone(), Arc::clone(&self.world), items.to_vec());
         self.world.spawn(async move {
             let _busy = world.busy();
-            let awaits = if world.threatens(Fault::InvocationKilled) { lambda::awaits(&world) } else { u32::MAX };
+            let awaits = if world.is_due(Fault::InvocationKilled) { lambda::awaits(&world) } else { u32::MAX };
             lambda::killed(table.put(&items, deadline), awaits).await;
         });
         Refused::new()
     }
 
-    async fn without_a_look(&self, items: &[Item], deadline: Instant) -> Refused {
+    async fn ignoring_unprocessed(&self, items: &[Item], deadline: Instant) -> Refused {
         let puts = self.table.puts(items);
         let request = |pending: Vec<usize>| async {
             let all = pending.clone();
@@ -93,12 +93,12 @@ impl PlantedTable {
     }
 }
 
-/// The same before a queue.
+/// A queue behind an adapter that may have a bug.
 #[derive(Debug, Clone)]
 pub struct PlantedQueue {
     /// The queue.
     pub queue: QueueModel,
-    /// The bug.
+    /// The bug, if there is one.
     pub bug: Option<Bug>,
 }
 
@@ -127,11 +127,11 @@ fn stamped(item: &Item, seconds: u64) -> Item {
     Item::from(item)
 }
 
-/// `raw_nbiot::handle`, but for what it tells.
+/// Runs `raw_nbiot::handle`, but reports the highest failed record instead of the lowest.
 ///
 /// # Errors
-/// As that one.
-pub async fn tell_the_highest(
+/// As `raw_nbiot::handle`.
+pub async fn report_the_highest(
     event: KinesisEvent,
     stage: &RawStage<impl RawStore, impl EventStore, impl Queue>,
     deadline: Instant,

@@ -1,5 +1,5 @@
-//! A message that kills the function, whenever it is in a batch, until somebody mends that: how messages come to the dead
-//! letters and to the bucket, of which the first takes three hours and the other a day.
+//! A message that crashes its function whenever it is in a batch, until the operator fixes the cause. This is how
+//! messages reach the dead letters (after three hours) and the bucket (after a day).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,17 +12,17 @@ use super::fleet::{Fleet, Listener};
 use super::table::Key;
 use super::world::World;
 
-/// Where it kills, and what.
+/// The message, and the function that it crashes.
 #[derive(Debug)]
 pub struct Poison {
-    /// A queue's name, or the stream's.
+    /// Name of a queue, or `stream`.
     at: &'static str,
     what: Vec<u8>,
     active: AtomicBool,
 }
 
 impl Poison {
-    /// One in some runs.
+    /// Draws a poison for some runs.
     pub(super) fn chosen(world: &Arc<World>, fleet: &Fleet) -> Option<Arc<Self>> {
         if !world.faults.stormy() {
             return None;
@@ -46,12 +46,12 @@ impl Poison {
         Some(Self { at, what, active: AtomicBool::new(true) })
     }
 
-    /// Whether it still kills.
+    /// Returns whether it still crashes its function.
     pub fn is_active(&self) -> bool {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Somebody has mended it.
+    /// Fixes the cause.
     pub fn mend(&self) {
         self.active.store(false, Ordering::Relaxed);
     }

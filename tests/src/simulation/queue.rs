@@ -1,4 +1,4 @@
-//! SQS: at least once, in no order, each message invisible for a while once it was received.
+//! A model of SQS: at-least-once delivery, in no order, with a visibility time-out.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,11 +16,11 @@ use super::faults::Fault;
 use super::wire::{Wire, WireFaults};
 use super::world::{World, lock};
 
-/// What a request may hold.
+/// Limit of a request.
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>)
 const MAX_BATCH: usize = 10;
 
-/// What is delivered twice at once is visible again so soon, in milliseconds: while a function still has it in hand.
+/// Delay, in milliseconds, before a message is delivered a second time, while a function still holds it.
 const TWICE_WITHIN: RangeInclusive<u64> = 0..=200;
 
 const FAULTS: WireFaults = WireFaults {
@@ -56,23 +56,23 @@ struct Message {
     body: Arc<str>,
     visible_from: Instant,
     receives: u32,
-    /// Invocations that have it in hand.
-    in_hand: u32,
+    /// Number of invocations that hold it.
+    holders: u32,
 }
 
-/// A message as it was received.
+/// A received message.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// Its ID.
     pub id: usize,
-    /// Which of the times it was received this is; the latest is the one that deletes it for sure.
+    /// Number of this receive; the handle of the latest one deletes the message for sure.
     receive: u32,
     /// Its body.
     pub body: Arc<str>,
 }
 
 impl QueueModel {
-    /// An empty one. What was received so many times goes to the dead letters, where there are some.
+    /// Creates an empty queue. `redrive` has the dead-letter queue and the maximum number of receives.
     pub fn new(
         world: &Arc<World>,
         name: &'static str,
@@ -84,47 +84,47 @@ impl QueueModel {
         Self(Arc::new(Inner { name, world, wire, visibility, redrive, state, sent }))
     }
 
-    /// What it is called.
+    /// Returns the queue's name.
     pub fn name(&self) -> &'static str {
         self.0.name
     }
 
-    /// Where its dead letters go.
+    /// Returns the queue of its dead letters.
     pub fn dead_letters(&self) -> Option<&QueueModel> {
         self.0.redrive.as_ref().map(|(queue, _)| queue)
     }
 
-    /// How many messages it holds, visible or not.
+    /// Returns the number of messages, visible or not.
     pub fn len(&self) -> usize {
         lock(&self.0.state).messages.len()
     }
 
-    /// Whether it holds none.
+    /// Returns whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bodies of all messages it holds.
+    /// Returns the bodies of all messages.
     pub fn bodies(&self) -> Vec<Arc<str>> {
         lock(&self.0.state).messages.values().map(|message| Arc::clone(&message.body)).collect()
     }
 
-    /// Takes all messages out of it, as an operator does.
+    /// Removes and returns all messages, as an operator does.
     pub fn take_all(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut lock(&self.0.state).messages).into_values().map(|message| message.body).collect()
     }
 
-    /// Puts a message into it, without a request that could fail.
+    /// Adds a message, without a request that could fail.
     pub fn add(&self, body: Arc<str>) {
-        assert!(queue_takes(&body), "a message that SQS refuses");
+        assert!(queue_takes(&body), "SQS rejects such a message");
         let mut state = lock(&self.0.state);
         let id = state.sent;
         state.sent += 1;
-        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0, in_hand: 0 });
+        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0, holders: 0 });
         self.0.sent.notify_one();
     }
 
-    /// Waits until there is something to receive.
+    /// Waits until a message can be received.
     pub async fn visible(&self) {
         loop {
             let next = lock(&self.0.state).messages.values().map(|message| message.visible_from).min();
@@ -136,13 +136,13 @@ impl QueueModel {
         }
     }
 
-    /// How many messages could be received now.
+    /// Returns the number of messages that can be received now.
     pub fn waiting(&self) -> usize {
         let now = Instant::now();
         lock(&self.0.state).messages.values().filter(|message| message.visible_from <= now).count()
     }
 
-    /// Receives some messages, at most so many, in no order.
+    /// Receives at most `max` messages, in no order.
     pub fn receive(&self, max: usize) -> Vec<Received> {
         let (now, world) = (Instant::now(), &self.0.world);
         let mut state = lock(&self.0.state);
@@ -166,40 +166,40 @@ impl QueueModel {
             if message.receives > 1 {
                 world.faults.happened(Fault::Redelivered, 1);
             }
-            if message.in_hand > 0 {
+            if message.holders > 0 {
                 world.faults.happened(Fault::ReceivedTwice, 1);
             }
-            message.in_hand += 1;
-            let twice = world.threatens(Fault::ReceivedTwice);
+            message.holders += 1;
+            let twice = world.is_due(Fault::ReceivedTwice);
             message.visible_from = now + if twice { world.span(TWICE_WITHIN) } else { self.0.visibility };
             received.push(Received { id, receive: message.receives, body: Arc::clone(&message.body) });
         }
         received
     }
 
-    /// Takes note that the invocation which was given these messages is over.
-    pub(super) fn out_of_hand(&self, messages: &[Received]) {
+    /// Records that an invocation no longer holds these messages.
+    pub(super) fn release(&self, messages: &[Received]) {
         let mut state = lock(&self.0.state);
         for received in messages {
             if let Some(message) = state.messages.get_mut(&received.id) {
-                message.in_hand = message.in_hand.saturating_sub(1);
+                message.holders = message.holders.saturating_sub(1);
             }
         }
     }
 
-    /// Takes note of an answer to a batch.
+    /// Records how many messages of a batch failed.
     pub(super) fn settled(&self, messages: usize, failed: usize) {
         if (1..messages).contains(&failed) {
             self.0.world.faults.happened(Fault::PartOfBatchFailed, 1);
         }
     }
 
-    /// Deletes a message, or so it seems.
+    /// Deletes a message, unless a fault prevents it.
     pub fn delete(&self, message: &Received) {
         let world = &self.0.world;
         let mut state = lock(&self.0.state);
         let Some(there) = state.messages.get_mut(&message.id) else { return };
-        if world.strikes(Fault::DeleteLost) {
+        if world.occurs(Fault::DeleteLost) {
             return;
         }
         if there.receives != message.receive {
@@ -208,7 +208,7 @@ impl QueueModel {
                 return;
             }
         }
-        if world.strikes(Fault::DeletedCameBack) {
+        if world.occurs(Fault::DeletedCameBack) {
             there.visible_from = Instant::now() + world.span(0..=60_000);
             return;
         }
@@ -216,18 +216,19 @@ impl QueueModel {
         state.messages.remove(&message.id);
     }
 
-    /// Messages as requests take them.
+    /// Converts bodies to the form that [`Self::request`] takes.
     pub(super) fn shared(bodies: &[String]) -> Arc<[Arc<str>]> {
         bodies.iter().map(|body| Arc::from(body.as_str())).collect()
     }
 
-    /// One `SendMessageBatch`, of the messages at these positions: those it refuses, or `None` if it fails.
+    /// Sends the messages at these positions in one `SendMessageBatch`. Returns the rejected positions, or `None` if it
+    /// fails.
     pub(super) async fn request(&self, bodies: &Arc<[Arc<str>]>, pending: Vec<usize>) -> Option<Vec<usize>> {
-        assert!(pending.len() <= MAX_BATCH, "a batch that SQS refuses");
+        assert!(pending.len() <= MAX_BATCH, "SQS rejects such a batch");
         let (this, bodies) = (self.clone(), Arc::clone(bodies));
         let take = move || {
             let world = &this.0.world;
-            let partly = world.threatens(Fault::SendPartlyRefused);
+            let partly = world.is_due(Fault::SendPartlyRefused);
             let (refused, taken): (Vec<usize>, Vec<usize>) = pending.into_iter().partition(|_| partly && world.coin());
             if !refused.is_empty() {
                 world.faults.happened(Fault::SendPartlyRefused, 1);

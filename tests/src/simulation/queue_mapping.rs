@@ -1,4 +1,4 @@
-//! An event source mapping on a queue: batches, invocations at once, and partial answers.
+//! A model of an event source mapping on a queue: batches, concurrent invocations, partial answers.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::queue::{QueueModel, Received};
 use super::world::World;
 
-/// What the template says of a mapping on a queue.
+/// Settings of a mapping on a queue, from the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueSettings {
     /// `BatchSize`.
@@ -24,11 +24,11 @@ pub struct QueueSettings {
     pub concurrency: usize,
 }
 
-/// How many pollers Lambda begins with.
+/// Number of pollers that Lambda starts with.
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>)
 const POLLERS: usize = 5;
 
-/// Hands what comes into the queue to the function, for ever. `invoke` says how the function answered, if it did.
+/// Passes the queue's messages to the function, for ever. `invoke` returns the function's answer, if there is one.
 pub async fn run<F>(
     world: Arc<World>,
     queue: QueueModel,
@@ -57,7 +57,7 @@ async fn poll<F>(
             sleep(window(&world, settings)).await;
         }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        // SQS gives fewer than there are, whenever it likes.
+        // SQS may return fewer messages than it has.
         let most = if world.faults.stormy() { world.draw(|rng| rng.usize(1..=settings.batch)) } else { settings.batch };
         let messages = queue.receive(most);
         if messages.is_empty() {
@@ -66,14 +66,14 @@ async fn poll<F>(
         let (queue, invoke) = (queue.clone(), invoke.clone());
         world.spawn(async move {
             let answer = invoke(event(&messages)).await;
-            queue.out_of_hand(&messages);
+            queue.release(&messages);
             settle(&queue, &messages, answer);
             drop(place);
         });
     }
 }
 
-/// How much of its window a poller has left: each began it at a moment of its own.
+/// Returns the rest of a poller's batching window: each poller's window began at another time.
 fn window(world: &World, settings: QueueSettings) -> Duration {
     if !world.faults.stormy() {
         return settings.window;
@@ -81,7 +81,7 @@ fn window(world: &World, settings: QueueSettings) -> Duration {
     settings.window.mul_f64(world.draw(fastrand::Rng::f64))
 }
 
-/// What an invocation is given.
+/// Builds the event of an invocation.
 pub fn event(messages: &[Received]) -> SqsEvent {
     let mut event = SqsEvent::default();
     for message in messages {
@@ -93,7 +93,8 @@ pub fn event(messages: &[Received]) -> SqsEvent {
     event
 }
 
-/// Deletes what the answer does not name. If there is none, or it names what was not in the batch, nothing is done.
+/// Deletes the messages that the answer does not name. Deletes none if there is no answer, or if it names an unknown
+/// message.
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>)
 pub fn settle(queue: &QueueModel, messages: &[Received], answer: Option<SqsBatchResponse>) {
     let Some(answer) = answer else { return };

@@ -1,4 +1,4 @@
-//! What the template says of queues, mappings and functions.
+//! The template's settings of queues, mappings and functions.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use super::queue_mapping::QueueSettings;
 use super::stream_mapping::StreamSettings;
 use crate::template::Template;
 
-/// As deployed. All queues and their mappings are set alike, which [`Settings::read`] holds them to.
+/// The deployed settings. All queues and all mappings on queues have the same; [`Settings::read`] checks that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a received message stays invisible.
+    /// Visibility time-out of the queues.
     pub visibility: Duration,
-    /// How often a message is received before it goes to the dead letters.
+    /// Maximum number of receives before a message becomes a dead letter.
     pub max_receives: u32,
     /// The mappings on the queues.
     pub queues: QueueSettings,
     /// The mapping on the stream.
     pub stream: StreamSettings,
-    /// The longest that a function behind a queue or the stream may take.
+    /// Time-out of the functions behind queues and stream.
     pub limit: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Settings {
 }
 
 fn alike<T: PartialEq + std::fmt::Debug>(mut settings: impl Iterator<Item = T>) -> T {
-    let first = settings.next().expect("there is one");
-    settings.for_each(|other| assert_eq!(other, first, "set differently"));
+    let first = settings.next().expect("the template has one");
+    settings.for_each(|other| assert_eq!(other, first, "the settings differ"));
     first
 }

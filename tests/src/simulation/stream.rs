@@ -1,4 +1,4 @@
-//! Kinesis: shards, each in its order, that are split and merged while they are read.
+//! A model of Kinesis: ordered shards that are split and merged while they are read.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ struct Inner {
     changed: Notify,
 }
 
-/// A range of hash keys, from the first to the last.
+/// A range of hash keys, both ends included.
 #[derive(Debug)]
 struct Shard {
     first: u128,
@@ -42,53 +42,53 @@ struct Shard {
     parents: Vec<usize>,
     records: Vec<Arc<Stored>>,
     closed: bool,
-    /// How many of its records the mapping is done with.
+    /// Number of records that the mapping has processed.
     done: usize,
 }
 
 /// A record in a shard.
 #[derive(Debug)]
 pub struct Stored {
-    /// Its number, which only grows.
+    /// Sequence number, which only grows.
     pub sequence: String,
-    /// As it was put.
+    /// The record as it was put.
     pub record: StreamRecord,
-    /// When.
+    /// Time of the put.
     pub arrived: Instant,
 }
 
-/// What a reader of a shard finds next.
+/// Result of a read from a shard.
 #[derive(Debug)]
 pub enum Next {
-    /// These, after what it is done with.
+    /// The next unprocessed records.
     Records(Vec<Arc<Stored>>),
-    /// Nothing yet.
+    /// No records yet.
     Nothing,
-    /// Nothing, and there never will be.
+    /// The end of a closed shard.
     End,
 }
 
 impl StreamModel {
-    /// One of so many shards.
+    /// Creates a stream with this number of shards.
     pub fn new(world: &Arc<World>, shards: u32) -> Self {
         let (world, wire) = (Arc::clone(world), Wire::new(world, FAULTS));
         let shards = rules::even_ranges(shards).map(|(first, last)| Shard::new(first, last, Vec::new())).collect();
         Self(Arc::new(Inner { world, wire, shards: Mutex::new(shards), changed: Notify::new() }))
     }
 
-    /// Waits until something changes, from this moment on.
+    /// Waits for the next change, from this call on.
     pub fn changed(&self) -> Notified<'_> {
         self.0.changed.notified()
     }
 
-    /// The shards that may be read: of those that came out of others, the ones whose parents are read to their end.
+    /// Returns the shards that may be read: children only when their parents are read to the end.
     pub fn readable(&self) -> Vec<usize> {
         let shards = lock(&self.0.shards);
         let read = |&parent: &usize| shards[parent].is_read();
         (0..shards.len()).filter(|&shard| shards[shard].parents.iter().all(read)).collect()
     }
 
-    /// What comes next in a shard, at most so many records.
+    /// Returns the next records of a shard, at most `max`.
     pub fn next(&self, shard: usize, max: usize) -> Next {
         let shards = lock(&self.0.shards);
         let shard = &shards[shard];
@@ -100,24 +100,24 @@ impl StreamModel {
         }
     }
 
-    /// The reader of a shard is done with so many more of its records.
+    /// Marks this many more records of a shard as processed.
     pub fn checkpoint(&self, shard: usize, records: usize) {
         lock(&self.0.shards)[shard].done += records;
         self.0.changed.notify_waiters();
     }
 
-    /// Whether all records were read to their end.
+    /// Returns whether all records are processed.
     pub fn is_read(&self) -> bool {
         lock(&self.0.shards).iter().all(|shard| shard.done == shard.records.len())
     }
 
-    /// The data of all its records, shard by shard.
+    /// Returns the data of all records, by shard.
     pub fn data(&self) -> Vec<Vec<Vec<u8>>> {
         let data = |shard: &Shard| shard.records.iter().map(|stored| stored.record.data.clone()).collect();
         lock(&self.0.shards).iter().map(data).collect()
     }
 
-    /// Puts a record, without a request that could fail.
+    /// Adds a record, without a request that could fail.
     pub fn add(&self, record: StreamRecord) {
         let hash = rules::hash_key(&record.partition_key);
         let mut shards = lock(&self.0.shards);
@@ -131,7 +131,7 @@ impl StreamModel {
         self.0.changed.notify_waiters();
     }
 
-    /// Splits a shard in two, or merges two neighbours, by chance.
+    /// Splits a random shard in two, or merges it with its neighbour.
     pub fn reshard(&self) {
         let world = &self.0.world;
         let mut shards = lock(&self.0.shards);
@@ -159,13 +159,13 @@ impl StreamModel {
         self.0.changed.notify_waiters();
     }
 
-    /// One `PutRecords`: the positions of those it refuses, or `None` if it fails.
+    /// Puts the records in one `PutRecords`. Returns the rejected positions, or `None` if it fails.
     async fn request(&self, records: Vec<StreamRecord>) -> Option<BTreeSet<usize>> {
         let sizes = records.iter().map(|record| record.partition_key.len() + record.data.len());
         assert_eq!(rules::check(sizes), Ok(()), "a request within the limits of PutRecords");
         let this = self.clone();
         let put = move || {
-            let partly = this.0.world.threatens(Fault::PutPartlyRefused);
+            let partly = this.0.world.is_due(Fault::PutPartlyRefused);
             let mut refused = BTreeSet::new();
             for (position, record) in records.into_iter().enumerate() {
                 if partly && this.0.world.coin() {
@@ -193,7 +193,7 @@ impl Shard {
     }
 }
 
-/// As the adapter does: one attempt, cut where a request would get too large.
+/// As the adapter: one attempt, split into requests of the allowed size.
 impl Stream for StreamModel {
     async fn put(&self, records: &[&StreamRecord], deadline: Instant) -> Refused {
         let mut refused = Refused::new();

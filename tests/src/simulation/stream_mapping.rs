@@ -1,5 +1,5 @@
-//! An event source mapping on a stream: one batch at a time for each shard, and what fails is tried again before anything
-//! behind it.
+//! A model of an event source mapping on a stream: one batch at a time per shard, and failed records are retried before
+//! any later ones.
 //!
 //! Sources: <https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html>.
@@ -18,11 +18,11 @@ use super::faults::Fault;
 use super::stream::{Next, Stored, StreamModel};
 use super::world::{World, lock};
 
-/// Between two tries of the same records. AWS does not say how long.
+/// Pauses between two attempts with the same records. AWS does not document their length.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
-/// What the template says of the mapping on the stream.
+/// Settings of the mapping on the stream, from the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamSettings {
     /// `BatchSize`.
@@ -38,22 +38,22 @@ pub struct StreamSettings {
 pub struct StreamMapping<I> {
     /// The run.
     pub world: Arc<World>,
-    /// What is read.
+    /// The stream.
     pub stream: StreamModel,
-    /// How.
+    /// Its settings.
     pub settings: StreamSettings,
-    /// EventDetails how the function answered, if it did.
+    /// Invokes the function; returns its answer, if there is one.
     pub invoke: I,
-    /// The on-failure destination: what grew too old.
+    /// The on-failure destination: records that became too old.
     pub bucket: Arc<Mutex<Vec<StreamRecord>>>,
 }
 
-/// How a batch went.
-enum Went {
+/// Result of a batch.
+enum BatchResult {
     Done,
-    /// Up to here; from there on it has to be tried again.
+    /// The records before this one are done; it and the later ones are retried.
     UpTo(usize),
-    Wrong,
+    Failed,
 }
 
 impl<I, F> StreamMapping<I>
@@ -61,7 +61,7 @@ where
     I: Fn(KinesisEvent) -> F + 'static,
     F: Future<Output = Option<KinesisEventResponse>> + 'static,
 {
-    /// Reads every shard there is and will be, for ever: children once their parents are read.
+    /// Reads all current and future shards, for ever: children once their parents are read.
     pub async fn run(self) {
         let this = Arc::new(self);
         let mut started = BTreeSet::new();
@@ -86,36 +86,36 @@ where
             sleep(self.settings.window).await;
             let Next::Records(records) = self.stream.next(shard, self.settings.batch) else { return };
             self.batch(&records).await;
-            if self.world.strikes(Fault::CheckpointLost) {
+            if self.world.occurs(Fault::CheckpointLost) {
                 continue;
             }
             self.stream.checkpoint(shard, records.len());
         }
     }
 
-    /// Works a batch off: whatever it takes, nothing behind it is begun before. With `BisectBatchOnFunctionError`, what went
-    /// wrong is tried again by halves.
+    /// Processes a batch to its end before any later record. With `BisectBatchOnFunctionError`, a failed batch is
+    /// retried in halves.
     async fn batch(&self, records: &[Arc<Stored>]) {
         let mut left = Vec::from([Range { start: 0, end: records.len() }]);
         let mut pause = FIRST_PAUSE;
         while let Some(range) = left.pop() {
-            let range = self.without_the_old(records, range);
+            let range = self.skip_expired(records, range);
             if range.is_empty() {
                 continue;
             }
             let (start, end, middle) = (range.start, range.end, range.start + range.len() / 2);
             match self.once(&records[range]).await {
-                Went::Done => pause = FIRST_PAUSE,
-                Went::UpTo(failed) => {
+                BatchResult::Done => pause = FIRST_PAUSE,
+                BatchResult::UpTo(failed) => {
                     self.world.faults.happened(Fault::ResumedAtLowest, 1);
                     left.push(start + failed..end);
                     pause = self.wait(pause).await;
                 }
-                Went::Wrong if end - start > 1 => {
+                BatchResult::Failed if end - start > 1 => {
                     self.world.faults.happened(Fault::Bisected, 1);
                     left.extend([middle..end, start..middle]);
                 }
-                Went::Wrong => {
+                BatchResult::Failed => {
                     left.push(start..end);
                     pause = self.wait(pause).await;
                 }
@@ -128,26 +128,26 @@ where
         (pause * 2).min(LONGEST_PAUSE)
     }
 
-    async fn once(&self, records: &[Arc<Stored>]) -> Went {
-        if self.world.strikes(Fault::BatchTwice) {
-            // A poller that has lost the shard does not know it yet. Its answer counts for nothing.
+    async fn once(&self, records: &[Arc<Stored>]) -> BatchResult {
+        if self.world.occurs(Fault::BatchTwice) {
+            // A poller that lost the shard may not know it yet. Its answer is ignored.
             self.world.spawn((self.invoke)(event(records)));
         }
-        let Some(answer) = (self.invoke)(event(records)).await else { return Went::Wrong };
+        let Some(answer) = (self.invoke)(event(records)).await else { return BatchResult::Failed };
         let place = |id: Option<String>| records.iter().position(|stored| Some(&stored.sequence) == id.as_ref());
         let failed: Option<Vec<usize>> =
             answer.batch_item_failures.into_iter().map(|failure| place(failure.item_identifier)).collect();
         match failed.map(|failed| failed.into_iter().min()) {
-            Some(None) => Went::Done,
-            Some(Some(lowest)) => Went::UpTo(lowest),
-            None => Went::Wrong,
+            Some(None) => BatchResult::Done,
+            Some(Some(lowest)) => BatchResult::UpTo(lowest),
+            None => BatchResult::Failed,
         }
     }
 
-    /// What is too old at the beginning of a batch goes to the bucket.
-    fn without_the_old(&self, records: &[Arc<Stored>], mut range: Range<usize>) -> Range<usize> {
-        let old = |stored: &&Arc<Stored>| stored.arrived.elapsed() > self.settings.give_up;
-        for stored in records[range.clone()].iter().take_while(old) {
+    /// Moves records that are too old, at the start of a batch, to the bucket.
+    fn skip_expired(&self, records: &[Arc<Stored>], mut range: Range<usize>) -> Range<usize> {
+        let expired = |stored: &&Arc<Stored>| stored.arrived.elapsed() > self.settings.give_up;
+        for stored in records[range.clone()].iter().take_while(expired) {
             self.world.faults.happened(Fault::Undelivered, 1);
             lock(&self.bucket).push(stored.record.clone());
             range.start += 1;
@@ -156,7 +156,7 @@ where
     }
 }
 
-/// What an invocation is given.
+/// Builds the event of an invocation.
 pub fn event(records: &[Arc<Stored>]) -> KinesisEvent {
     let mut event = KinesisEvent::default();
     for stored in records {

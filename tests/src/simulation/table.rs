@@ -1,4 +1,4 @@
-//! DynamoDB, as far as `BatchWriteItem` goes: what is written, what is left unprocessed, and what it costs.
+//! A model of DynamoDB's `BatchWriteItem`: writes, unprocessed items, and their cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,12 +16,12 @@ use super::faults::Fault;
 use super::wire::{Wire, WireFaults};
 use super::world::{World, lock};
 
-/// What a request may hold, and what an item may.
+/// Limits of a request and of an item.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>)
 const MAX_BATCH: usize = 25;
 const MAX_ITEM: usize = 400 * 1024;
 
-/// What a write unit pays for.
+/// Bytes per write unit.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>)
 const UNIT: usize = 1024;
 
@@ -35,10 +35,10 @@ const FAULTS: WireFaults = WireFaults {
 /// Partition key and sort key.
 pub type Key = (String, String);
 
-/// What a table holds.
+/// Contents of a table.
 pub type Items = BTreeMap<Key, Arc<Item>>;
 
-/// A table with the key `device` and one more.
+/// A table with the partition key `device` and a sort key.
 #[derive(Debug, Clone)]
 pub struct TableModel(Arc<Inner>);
 
@@ -51,27 +51,27 @@ struct Inner {
     units: AtomicUsize,
 }
 
-/// The items of a call, each with its key and what it takes up.
+/// The items of a call, each with its key and its size in bytes.
 pub type Puts = Arc<[(Key, usize, Arc<Item>)]>;
 
 impl TableModel {
-    /// An empty one with this sort key.
+    /// Creates an empty table with this sort key.
     pub fn new(world: &Arc<World>, sort_key: &'static str) -> Self {
         let (world, wire) = (Arc::clone(world), Wire::new(world, FAULTS));
         Self(Arc::new(Inner { world, wire, sort_key, items: Mutex::default(), units: AtomicUsize::new(0) }))
     }
 
-    /// What is in it.
+    /// Returns the contents.
     pub fn items(&self) -> Items {
         lock(&self.0.items).clone()
     }
 
-    /// What was written to it so far has cost so many write units.
+    /// Returns the write units used so far.
     pub fn units(&self) -> usize {
         self.0.units.load(Ordering::Relaxed)
     }
 
-    /// Items as requests take them.
+    /// Converts items to the form that [`Self::request`] takes.
     pub fn puts(&self, items: &[Item]) -> Puts {
         let there = lock(&self.0.items);
         let text = |item: &Item, name| match item.inner().get(name) {
@@ -83,17 +83,18 @@ impl TableModel {
             let size = pulsegate_aws::items::item_size(item);
             assert!(size <= MAX_ITEM, "an item of {size} bytes");
             let key = (text(item, "device"), text(item, self.0.sort_key));
-            // Most of what is written again is there as it is.
+            // Most rewritten items are unchanged; sharing them saves memory.
             let same = there.get(&key).filter(|there| ***there == *item).cloned();
             (key, size, same.unwrap_or_else(|| Arc::new(item.clone())))
         };
         items.iter().map(put).collect()
     }
 
-    /// One `BatchWriteItem`, of the items at these positions: those it leaves unprocessed, or `None` if it fails.
+    /// Puts the items at these positions in one `BatchWriteItem`. Returns the unprocessed positions, or `None` if it
+    /// fails.
     pub async fn request(&self, puts: &Puts, pending: Vec<usize>) -> Option<Vec<usize>> {
         let keys: BTreeSet<&Key> = pending.iter().map(|&position| &puts[position].0).collect();
-        assert!(pending.len() <= MAX_BATCH && keys.len() == pending.len(), "a batch that DynamoDB refuses");
+        assert!(pending.len() <= MAX_BATCH && keys.len() == pending.len(), "DynamoDB rejects such a batch");
         let (this, puts) = (Arc::clone(&self.0), Arc::clone(puts));
         self.0.wire.carry(move || this.write(&puts, pending)).await
     }
@@ -101,7 +102,7 @@ impl TableModel {
 
 impl Inner {
     fn write(&self, puts: &Puts, pending: Vec<usize>) -> Vec<usize> {
-        let partly = self.world.threatens(Fault::ItemsUnprocessed);
+        let partly = self.world.is_due(Fault::ItemsUnprocessed);
         let (unprocessed, written): (Vec<usize>, Vec<usize>) =
             pending.into_iter().partition(|_| partly && self.world.coin());
         if !unprocessed.is_empty() {

@@ -1,4 +1,4 @@
-//! What has to be so in the end, whatever happened.
+//! Checks the final state of a run, which must not depend on the faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -12,40 +12,40 @@ use super::pipeline::Pipeline;
 use super::table::Items;
 use super::world::lock;
 
-/// Of one kind of difference so many are told.
-const TOLD: usize = 3;
+/// Maximum number of reported differences of one kind.
+const MAX_REPORTED: usize = 3;
 
-/// How a run ended.
+/// Final state of a run.
 #[derive(Debug)]
 pub struct End {
-    /// Whether it did: nothing was left anywhere.
+    /// Whether all messages were processed before the time-out.
     pub quiet: bool,
-    /// What was left, if anything.
+    /// Description of the messages that are left.
     pub left: String,
-    /// The table of raw uplinks, of pulses, and of events.
+    /// Tables of raw uplinks, pulses and events.
     pub tables: [Items; 3],
-    /// Every message in quarantine, once.
+    /// Distinct messages in quarantine.
     pub quarantined: BTreeSet<Arc<str>>,
-    /// Messages turned away at the doors.
+    /// Number of callbacks and datagrams rejected on arrival.
     pub refused: usize,
-    /// Callbacks that were answered otherwise than expected.
-    pub odd: Vec<String>,
-    /// What panicked: handlers, and models that were asked for what AWS refuses.
+    /// Unexpected answers to callbacks.
+    pub unexpected: Vec<String>,
+    /// Panics of handlers, and of models that got a request that AWS rejects.
     pub panics: Vec<String>,
-    /// What the functions counted.
+    /// Counters of the functions.
     pub tally: Tally,
-    /// How often each fault happened.
+    /// Occurrences of each fault.
     pub faults: Vec<u64>,
     /// Write units used.
     pub units: usize,
-    /// Two runs of the same seed have the same.
+    /// Digest of the effects; two runs of one seed have the same.
     pub digest: u64,
 }
 
 const TABLES: [&str; 3] = ["raw uplinks", "pulses", "events"];
 
 impl End {
-    /// Of a pipeline.
+    /// Reads the state of a pipeline.
     pub fn of(pipeline: &Pipeline, quiet: bool, tally: Tally) -> Self {
         let tables = [&pipeline.raw_table, &pipeline.pulse_table, &pipeline.event_table];
         let queues = pipeline.queues().map(|queue| (queue.name(), queue.len()));
@@ -58,7 +58,7 @@ impl End {
             tables: tables.map(super::table::TableModel::items),
             quarantined: pipeline.quarantine.bodies().into_iter().collect(),
             refused: *lock(&pipeline.sigfox.refused) + datagrams.len(),
-            odd: lock(&pipeline.sigfox.odd).clone(),
+            unexpected: lock(&pipeline.sigfox.unexpected).clone(),
             panics: pipeline.world.panics(),
             tally,
             faults: pipeline.world.faults.counts(),
@@ -66,15 +66,16 @@ impl End {
         }
     }
 
-    /// Everything that is wrong with it, given what should have become of what was sent.
+    /// Returns all errors, given the expected results of the fleet.
     pub fn wrong(&self, fleet: &Fleet) -> Vec<String> {
         let expected = &fleet.expected;
         let mut wrong = Vec::new();
         if !self.quiet {
-            wrong.push(format!("something is left for ever: {}", self.left));
+            wrong.push(format!("messages are left for ever: {}", self.left));
         }
-        wrong.extend(self.panics.iter().take(TOLD).map(|panic| format!("a panic: {panic}")));
-        wrong.extend(self.odd.iter().take(TOLD).map(|odd| format!("a callback is {odd}")));
+        wrong.extend(self.panics.iter().take(MAX_REPORTED).map(|panic| format!("a panic: {panic}")));
+        wrong
+            .extend(self.unexpected.iter().take(MAX_REPORTED).map(|unexpected| format!("a callback was {unexpected}")));
         for (name, (expected, found)) in TABLES.iter().zip(expected.tables.iter().zip(&self.tables)) {
             tables_differ(&mut wrong, name, expected, found);
         }
@@ -83,39 +84,39 @@ impl End {
         let stored: BTreeSet<String> = self.tables[0].keys().map(|(d, key)| owner(d, &uplink_of(key))).collect();
         let became = [self.tables[0].len(), quarantined.difference(&stored).count(), self.refused];
         if fleet.messages() != became.iter().sum::<usize>() {
-            wrong.push(format!("of {} messages, {became:?} were stored, quarantined, refused", fleet.messages()));
+            wrong.push(format!("of {} messages, {became:?} were stored, quarantined, rejected", fleet.messages()));
         }
         wrong.extend(unbalanced(&self.tally));
         wrong
     }
 
-    /// Everything in which it differs from a run of the same messages in which nothing went wrong.
-    pub fn unlike(&self, calm: &Self) -> Vec<String> {
+    /// Returns all differences to the run of the same messages without faults.
+    pub fn differences(&self, calm: &Self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (name, (here, there)) in TABLES.iter().zip(self.tables.iter().zip(&calm.tables)) {
-            tables_differ(&mut wrong, &format!("{name}, beside the run where nothing went wrong"), there, here);
+            tables_differ(&mut wrong, &format!("{name}, compared with the run without faults"), there, here);
         }
-        differ(&mut wrong, "quarantine, to the byte", &calm.quarantined, &self.quarantined);
+        differ(&mut wrong, "quarantine, byte by byte", &calm.quarantined, &self.quarantined);
         wrong
     }
 }
 
-/// In keys either way, and in contents.
+/// Reports keys that are missing or unexpected, and contents that differ.
 fn tables_differ(wrong: &mut Vec<String>, what: &str, expected: &Items, found: &Items) {
     let keys = |items: &Items| items.keys().cloned().collect::<BTreeSet<_>>();
     differ(wrong, what, &keys(expected), &keys(found));
     let other = found.iter().filter(|(key, item)| expected.get(*key).is_some_and(|expected| expected != *item));
-    wrong.extend(other.take(TOLD).map(|(key, _)| format!("{what}: {key:?} has other contents")));
+    wrong.extend(other.take(MAX_REPORTED).map(|(key, _)| format!("{what}: {key:?} has other contents")));
 }
 
 fn differ<T: Ord + Debug>(wrong: &mut Vec<String>, what: &str, expected: &BTreeSet<T>, found: &BTreeSet<T>) {
     let missing = expected.difference(found);
     let more = found.difference(expected);
-    wrong.extend(missing.take(TOLD).map(|missing| format!("{what}: {missing:?} is lost")));
-    wrong.extend(more.take(TOLD).map(|more| format!("{what}: {more:?} should not be there")));
+    wrong.extend(missing.take(MAX_REPORTED).map(|missing| format!("{what}: {missing:?} is lost")));
+    wrong.extend(more.take(MAX_REPORTED).map(|more| format!("{what}: {more:?} should not be there")));
 }
 
-/// Scope uplink it is, or else the record itself.
+/// Identifies a quarantined message: by its uplink, or else by the record itself.
 fn identity(message: &str) -> String {
     let message: Value = serde_json::from_str(message).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
@@ -125,7 +126,7 @@ fn identity(message: &str) -> String {
     }
 }
 
-/// Received = stored + quarantined + given back + refused, at each part.
+/// Returns the parts whose counters do not fulfil: received = stored + quarantined + given back + refused.
 fn unbalanced(tally: &Tally) -> Vec<String> {
     let mut parts: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for ((part, name), &sum) in tally {

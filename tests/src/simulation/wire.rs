@@ -1,4 +1,4 @@
-//! A request to a service: it may be refused, take its time, lose its answer, or take effect when nobody waits any more.
+//! A request to a service: it may be rejected, slow, unanswered, or executed after its time-out.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::time::sleep;
 use super::faults::{self, Fault};
 use super::world::World;
 
-/// When the adapters give a request up. (`pulsegate_aws`)
+/// Time-out of the adapters' requests. (`pulsegate_aws`)
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// When a request takes effect that its sender has given up, in milliseconds.
+/// Time, in milliseconds, until a request takes effect whose sender has timed out.
 const LATE: RangeInclusive<u64> = 3_001..=60_000;
 
-/// The way to a service.
+/// The connection to a service.
 #[derive(Debug)]
 pub struct Wire {
     world: Arc<World>,
@@ -23,30 +23,30 @@ pub struct Wire {
     down: Range<Duration>,
 }
 
-/// What can happen to a request on the way.
+/// Faults of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct WireFaults {
-    /// It is refused as a whole.
+    /// It is rejected as a whole.
     pub refused: Fault,
-    /// It takes effect, and nobody is told.
+    /// It takes effect, but its answer is lost.
     pub unanswered: Fault,
-    /// It takes effect later, and nobody is told.
+    /// It takes effect later, without an answer.
     pub late: Fault,
     /// The service is down.
     pub down: Fault,
 }
 
 impl Wire {
-    /// A way, which is closed for a while by chance.
+    /// Creates a connection, with a random outage.
     pub fn new(world: &Arc<World>, faults: WireFaults) -> Self {
-        let down = world.draw(|rng| faults::outage(rng, world.faults.rage()));
+        let down = world.draw(|rng| faults::outage(rng, world.faults.are_active()));
         Self { world: Arc::clone(world), faults, down }
     }
 
-    /// Makes a request and says what it comes to; `None` if it fails as a whole, which does not say that it had no effect.
+    /// Makes a request and returns its answer. `None`: it failed as a whole, but it may have had its effect.
     pub async fn carry<A>(&self, effect: impl FnOnce() -> A + Send + 'static) -> Option<A> {
         let Self { world, faults, down } = self;
-        if !world.faults.rage() {
+        if !world.faults.are_active() {
             return Some(effect());
         }
         let mut leg = Leg { world, on: Some(Fault::CallerGoneBefore) };
@@ -56,11 +56,11 @@ impl Wire {
             leg.on = None;
             return None;
         }
-        if world.strikes(faults.refused) {
+        if world.occurs(faults.refused) {
             leg.on = None;
             return None;
         }
-        if world.threatens(faults.late) {
+        if world.is_due(faults.late) {
             leg.on = None;
             let (delay, busy, under_way, late) = (world.span(LATE), world.busy(), Arc::clone(world), faults.late);
             tokio::spawn(world.watched(async move {
@@ -74,7 +74,7 @@ impl Wire {
         }
         let answer = effect();
         leg.on = Some(Fault::CallerGoneBetween);
-        if world.strikes(faults.unanswered) {
+        if world.occurs(faults.unanswered) {
             sleep(ATTEMPT).await;
             leg.on = None;
             return None;
@@ -85,7 +85,7 @@ impl Wire {
     }
 }
 
-/// Where on its way a request is, should its sender go.
+/// Phase of a request, to count the fault if its sender ends now.
 struct Leg<'a> {
     world: &'a World,
     on: Option<Fault>,

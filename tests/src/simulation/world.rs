@@ -1,4 +1,4 @@
-//! What everything in a run shares: chance, faults, the clock, and what happened.
+//! Shared state of a run: random numbers, faults, the clock, and a digest of its effects.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::faults::{Fault, Faults};
 
-/// A run. The clock is the runtime's, which is paused: it moves when there is nothing left to do, to when there is.
+/// A run. The clock is the runtime's, which is paused: when no task can run, it advances to the next timer.
 #[derive(Debug)]
 pub struct World {
     rng: Mutex<Rng>,
-    /// What goes wrong, and how often it did.
+    /// The faults, and how often each occurred.
     pub faults: Faults,
     began: Instant,
     digest: AtomicU64,
@@ -25,13 +25,12 @@ pub struct World {
     panics: Mutex<Vec<String>>,
 }
 
-/// Something under way that may still have an effect.
+/// Guard of a task that may still have an effect.
 #[derive(Debug)]
 pub struct Busy(Arc<World>);
 
 impl World {
-    /// One in which everything works, or, if it is `stormy`, one in which things go wrong. All that is left to chance comes
-    /// from the seed.
+    /// Creates a run: with faults if it is `stormy`, else without. All random choices come from the seed.
     pub fn new(seed: u64, stormy: bool) -> Arc<Self> {
         let mut rng = Rng::with_seed(seed);
         let faults = Faults::drawn(&mut rng, stormy);
@@ -45,42 +44,41 @@ impl World {
         })
     }
 
-    /// What is left to chance.
+    /// Draws from the random numbers.
     pub fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
         draw(&mut lock(&self.rng))
     }
 
-    /// Yes or no, by chance.
+    /// Draws a boolean.
     pub fn coin(&self) -> bool {
         self.draw(Rng::bool)
     }
 
-    /// Whether a fault happens now. If so, it is counted.
-    pub fn strikes(&self, fault: Fault) -> bool {
-        let strikes = self.threatens(fault);
-        if strikes {
+    /// Draws whether a fault occurs now, and counts it if it does.
+    pub fn occurs(&self, fault: Fault) -> bool {
+        let occurs = self.is_due(fault);
+        if occurs {
             self.faults.happened(fault, 1);
         }
-        strikes
+        occurs
     }
 
-    /// Whether a fault is to happen. Whoever asks counts it once it has an effect.
-    pub fn threatens(&self, fault: Fault) -> bool {
-        self.draw(|rng| self.faults.threatens(fault, rng))
+    /// Draws whether a fault is to occur. The caller counts it once it has an effect.
+    pub fn is_due(&self, fault: Fault) -> bool {
+        self.draw(|rng| self.faults.is_due(fault, rng))
     }
 
-    /// A time by chance, in milliseconds.
+    /// Draws a duration, in milliseconds.
     pub fn span(&self, millis: std::ops::RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.draw(|rng| rng.u64(millis)))
     }
 
-    /// How long the run has been going on.
+    /// Returns the time since the start of the run.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Takes note of something that had an effect. Two runs in which the same happened at the same times have the same
-    /// [`Self::digest`].
+    /// Adds an effect to the digest. Two runs with the same effects at the same times have the same [`Self::digest`].
     pub fn happened(&self, what: &str, number: usize) {
         let mut digest = self.digest.load(Ordering::Relaxed);
         let millis = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -91,38 +89,38 @@ impl World {
         self.digest.store(digest, Ordering::Relaxed);
     }
 
-    /// See [`Self::happened`].
+    /// Returns the digest of the effects so far.
     pub fn digest(&self) -> u64 {
         self.digest.load(Ordering::Relaxed)
     }
 
-    /// Takes note of something under way, until that is dropped.
+    /// Marks the run as busy until the guard is dropped.
     pub fn busy(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
-    /// Starts something. Nobody waits for it, so a panic in it is noted.
+    /// Spawns a task. Nothing awaits it, so a panic in it is recorded.
     pub fn spawn(self: &Arc<Self>, work: impl Future + 'static) {
         spawn_local(self.watched(work));
     }
 
-    /// The same work; but a panic in it is noted and makes it come to nothing. To whoever has called a function, one that panicked looks like
-    /// one that was killed: what it had in hand comes again, and all would seem well.
+    /// Wraps work so that a panic in it is recorded and ends it with `None`. For a caller, a function that panics looks
+    /// like one that is killed: its messages are delivered again, and the panic would be hidden.
     pub fn watched<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = Option<F::Output>> + use<F> {
         let world = Arc::clone(self);
         async move {
             let ended = AssertUnwindSafe(work).catch_unwind().await;
-            ended.map_err(|panic| lock(&world.panics).push(said(&*panic))).ok()
+            ended.map_err(|panic| lock(&world.panics).push(panic_text(&*panic))).ok()
         }
     }
 
-    /// What panicked.
+    /// Returns the recorded panics.
     pub fn panics(&self) -> Vec<String> {
         lock(&self.panics).clone()
     }
 
-    /// Whether nothing is under way.
+    /// Returns whether nothing is under way.
     pub fn is_quiet(&self) -> bool {
         self.busy.load(Ordering::Relaxed) == 0
     }
@@ -134,13 +132,13 @@ impl Drop for Busy {
     }
 }
 
-/// What a panic says.
-pub(super) fn said(panic: &(dyn Any + Send)) -> String {
+/// Returns the message of a panic.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something without a text").to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }
 
-/// A run has one thread, so nobody else can have left anything half done.
+/// Locks a mutex, even a poisoned one. A run has one thread, so no other one can have left the value half changed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The deployed stack, as the tests see it from outside.
+//! The deployed stack, and access to it from outside.
 
 use std::collections::HashMap;
 use std::net::UdpSocket;
@@ -19,13 +19,13 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use udp_bridge::protocol::sealed::{DeviceKey, Header, MasterKeys};
 
-/// A test that waits for longer has failed.
+/// A test that waits this long has failed.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Interval at which a condition is checked that nothing notifies of.
+/// Polling interval of conditions without a notification.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The stack, and clients to look into it.
+/// The stack, and clients to inspect it.
 pub struct Cloud {
     addresses: HashMap<String, String>,
     pub config: aws_config::SdkConfig,
@@ -34,14 +34,14 @@ pub struct Cloud {
     pub kinesis: aws_sdk_kinesis::Client,
 }
 
-/// The answer of the API.
+/// An answer of the API.
 pub struct Answer {
     pub status: u16,
     pub body: String,
 }
 
 impl Cloud {
-    /// The stack whose addresses are in the environment.
+    /// Connects to the stack whose addresses are in the environment.
     pub async fn from_environment() -> Self {
         let config = aws::sdk_config().await;
         Self {
@@ -53,7 +53,7 @@ impl Cloud {
         }
     }
 
-    /// An address of the stack.
+    /// Returns an address of the stack.
     pub fn address(&self, name: &str) -> String {
         self.addresses.get(name).unwrap_or_else(|| panic!("{name} is not set")).clone()
     }
@@ -68,7 +68,7 @@ impl Cloud {
         Answer { status: response.status().as_u16(), body: response.body_mut().read_to_string().unwrap_or_default() }
     }
 
-    /// Makes the call that a callback event of `events/` is, with the stack's secret.
+    /// Makes the call of a callback event of `events/`, with the stack's secret.
     pub fn call(&self, event: &Value) -> Answer {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let url = format!("{}{}?{}", self.address("API_URL"), text(&event["rawPath"]), text(&event["rawQueryString"]));
@@ -106,7 +106,7 @@ impl Cloud {
         exchange(&self.address("NBIOT_COAP_ADDR"), bytes)
     }
 
-    /// The key of a meter, as it is given one.
+    /// Derives the key of a meter.
     pub async fn device_key(&self, imei: Imei) -> DeviceKey {
         let secret = SecretStore::new(&self.config).read(&self.address("MASTER_KEYS_SECRET_ID")).await.unwrap();
         secret.parse::<MasterKeys>().unwrap().device_key(1, imei).unwrap()
@@ -137,7 +137,7 @@ impl Cloud {
         self.device_key(imei).await.seal_uplink(header, &payload)
     }
 
-    /// Runs a function beside the stack with an event, by a command of `tools/local.py`.
+    /// Runs a function beside the stack with an event, with a command of `tools/local.py`.
     pub fn invoke(&self, command: &str, function: &str, event: &str) -> Output {
         let logs = PathBuf::from(self.address("LOGS"));
         Command::new("python3")
@@ -150,7 +150,7 @@ impl Cloud {
             .unwrap()
     }
 
-    /// All items of a table, sorted by key.
+    /// Returns all items of a table, sorted by key.
     pub async fn items(&self, table: &str) -> Vec<Item> {
         let pages = self.dynamodb.scan().table_name(self.address(table)).into_paginator().items().send();
         let mut items: Vec<Item> =
@@ -161,18 +161,18 @@ impl Cloud {
         items
     }
 
-    /// All items of a device in a table.
+    /// Returns all items of a device in a table.
     pub async fn items_of(&self, table: &str, device: &str) -> Vec<Item> {
         let items = self.items(table).await;
         items.into_iter().filter(|item| text(item, "device") == device).collect()
     }
 
-    /// The items of the pulses table, as JSON.
+    /// Returns the items of the pulses table as JSON.
     pub async fn pulses(&self) -> Vec<Value> {
         self.items("PULSE_TABLE").await.into_iter().map(|item| serde_dynamo::from_item(item).unwrap()).collect()
     }
 
-    /// How many messages a queue has, in whatever state.
+    /// Returns the number of messages in a queue, visible or not.
     pub async fn waiting(&self, queue: &str) -> u64 {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -184,7 +184,7 @@ impl Cloud {
         names.iter().filter_map(number).sum()
     }
 
-    /// Takes what is in a queue, until it is empty.
+    /// Receives and deletes messages until a queue is empty.
     pub async fn take_all(&self, url: &str) -> Vec<String> {
         let mut bodies = Vec::new();
         loop {
@@ -200,7 +200,7 @@ impl Cloud {
         }
     }
 
-    /// The data of all records of a stream's only shard, in their order.
+    /// Returns the data of all records of a stream's only shard, in order.
     pub async fn shard(&self, stream: &str) -> Vec<Vec<u8>> {
         let shards = self.kinesis.list_shards().stream_name(stream).send().await.unwrap();
         let iterator = self.kinesis.get_shard_iterator().stream_name(stream).shard_id(shards.shards()[0].shard_id());
@@ -217,7 +217,7 @@ impl Cloud {
         }
     }
 
-    /// Waits until nothing is on its way from one stage to the next.
+    /// Waits until the queues between the stages are empty.
     pub async fn settled(&self) {
         for queue in ["RAW_QUEUE_URL", "PULSE_SIGFOX_QUEUE_URL", "PULSE_NBIOT_QUEUE_URL"] {
             until(queue, async || self.waiting(queue).await == 0).await;
@@ -225,7 +225,7 @@ impl Cloud {
     }
 }
 
-/// Sends a datagram as a meter does: again and again until it is acknowledged.
+/// Sends a datagram, and repeats it until it is acknowledged, as a meter does.
 fn exchange(addr: &str, bytes: &[u8]) -> Vec<u8> {
     let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
     meter.connect(addr).unwrap();
@@ -240,7 +240,7 @@ fn exchange(addr: &str, bytes: &[u8]) -> Vec<u8> {
     panic!("not acknowledged: {}", hex::encode(bytes));
 }
 
-/// Waits for a condition, which `what` names should it never hold.
+/// Waits for a condition. `what` names it in the error message.
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + WAIT_TIMEOUT;
     while !condition().await {
@@ -249,7 +249,7 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A text of an item.
+/// Returns a text attribute of an item.
 pub fn text(item: &Item, name: &str) -> String {
     AttributeValue::from(item.inner().get(name).unwrap().clone()).as_s().unwrap().clone()
 }

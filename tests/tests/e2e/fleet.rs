@@ -1,4 +1,4 @@
-//! A fleet of meters against the stack, on a bad day: what it sent has to be accounted for.
+//! A simulated fleet of meters against the stack, with faults: every pulse must be accounted for.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -13,21 +13,21 @@ use super::cloud::Cloud;
 /// Longer than a run of the fleet takes, even on a busy machine.
 const RUN_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// On a bad day, and a busy machine, something may be given up after all repetitions. It is sent again, as docs/fleet.md has it,
-/// so many times at most.
-const RESUMED: usize = 3;
+/// Maximum number of resumed runs. With faults, and on a busy machine, messages may be given up after all repetitions;
+/// a resumed run sends them again, as in docs/fleet.md.
+const MAX_RESUMED: usize = 3;
 
 /// Interval at which the progress of the run is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// 300 meters live six hours in half a minute.
+/// 300 meters simulate six hours in half a minute.
 const FLEET: [&str; 6] =
     ["--devices=300", "--hours=6", "--speed-up=720", "--rollover=20%", "--reset=20%", "--clock-drift=60"];
 
 const BAD_DAY: [&str; 4] = ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h"];
 
 fn fleet(command: &str, stack: &Path) -> Command {
-    // Beside `deps`, in which this test is.
+    // The binary is beside the folder `deps`, which holds this test.
     let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let mut fleet = Command::new(deps.with_file_name("fleet"));
     fleet.arg(command).arg("--env").arg(stack.join("env")).args(["--format=json"]);
@@ -35,7 +35,7 @@ fn fleet(command: &str, stack: &Path) -> Command {
     fleet
 }
 
-/// What the run has measured so far.
+/// Reads the counters of the run so far.
 fn measured(run: &Path) -> Option<Value> {
     let text = std::fs::read(run.join("run.json")).ok()?;
     serde_json::from_slice::<Value>(&text).ok().map(|mut run| run["measured"].take())
@@ -45,7 +45,7 @@ fn count(measured: &Value, name: &str) -> u64 {
     measured[name].as_u64().unwrap_or_else(|| panic!("{name} of {measured}"))
 }
 
-/// Waits until more than so many messages are acknowledged.
+/// Waits until more than this many messages are acknowledged.
 async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
     let deadline = Instant::now() + RUN_TIMEOUT;
     loop {
@@ -54,7 +54,7 @@ async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
             return acknowledged;
         }
         assert!(Instant::now() < deadline, "{acknowledged} acknowledged");
-        assert!(running.try_wait().unwrap().is_none(), "it ended with {acknowledged} acknowledged");
+        assert!(running.try_wait().unwrap().is_none(), "the run ended with {acknowledged} acknowledged");
         sleep(POLL_INTERVAL).await;
     }
 }
@@ -88,7 +88,7 @@ pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) 
         kill_bridge(&stack);
     }
     let mut ended = output(running).await.status;
-    for _ in 0..RESUMED {
+    for _ in 0..MAX_RESUMED {
         if ended.code() == Some(1) {
             ended = output(simulate().arg("--resume").arg(&run).spawn().unwrap()).await.status;
         }

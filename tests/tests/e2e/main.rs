@@ -1,6 +1,6 @@
 //! Sends real messages through the real template, deployed to a local cloud of its own.
 //!
-//! It needs the build of `make build`. With the addresses of a running stack in its environment (`set -a; . .local/env`)
+//! Needs the output of `make build`. With the addresses of a running stack in its environment (`set -a; . .local/env`)
 //! it uses that stack instead; the last test breaks it.
 
 use std::process::{Command, ExitCode};
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn in_a_stack_of_its_own() -> ExitCode {
     let directory = repository(&format!("target/e2e-{}", std::process::id()));
     let api = Api::start();
-    // The device type is known from the start: every run of the recovery asks for it and fails if it is unknown.
+    // Listed before the start, because every run of the recovery fails for an unknown device type.
     api.list(DEVICE_TYPE, []);
     let stack = Stack::start(&directory, api.url());
     let program = std::env::current_exe().unwrap_or_else(|e| panic!("{e}"));
@@ -86,7 +86,7 @@ fn trials() -> Vec<Trial> {
     trials.into_iter().map(ignore).collect()
 }
 
-/// Whether an engine answers, at whose bridge the stack has a relay.
+/// Returns whether a Docker engine answers, and the stack has a relay at the engine's bridge.
 fn docker_is_present() -> bool {
     let present = std::env::var_os("DOCKER_ENDPOINT_URL").is_some()
         && Command::new("docker").arg("info").output().is_ok_and(|answer| answer.status.success());

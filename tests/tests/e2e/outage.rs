@@ -1,4 +1,4 @@
-//! The queue behind the callback is gone for longer than Sigfox repeats.
+//! An outage of the queue behind the callback that lasts longer than Sigfox repeats.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,10 +15,10 @@ use crate::cloud::{Cloud, text, until};
 
 const MESSAGES: u32 = 1_000;
 
-/// When Sigfox has given up so many, the queue comes back: the others get in by a repetition.
+/// The queue is created again after Sigfox has given up this many; repetitions deliver the others.
 const GIVEN_UP: usize = 300;
 
-/// A minute in a second; what the local cloud answers at once takes as long as all of it.
+/// One minute of Sigfox in one second. The local cloud's answers are not faster than in reality.
 const PACE: Pace = Pace { scale: 1.0 / 60.0, at_once: 8 };
 
 /// Longer than a run takes.
@@ -61,7 +61,7 @@ pub async fn what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_
     assert_eq!(fetch_missed(&cloud).await["found"], 0, "the watermark is behind them now");
 }
 
-/// Of a device each, two hours old: settled.
+/// Returns messages of one device each, two hours old, so that Sigfox has finished its repetitions.
 fn messages() -> Vec<Message> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let message = |n| Message {
@@ -73,14 +73,14 @@ fn messages() -> Vec<Message> {
     (0..MESSAGES).map(message).collect()
 }
 
-/// Whoever had the function run before has moved the watermark over the messages' time. The remedy is the operator's.
+/// Deletes the watermark, as an operator would: earlier runs have moved it past the times of the messages.
 async fn forget_watermark(cloud: &Cloud, device_type: &str) {
     let key = AttributeValue::S(device_type.to_owned());
     let table = cloud.address("SIGFOX_WATERMARKS_TABLE");
     cloud.dynamodb.delete_item().table_name(table).key("device_type", key).send().await.unwrap();
 }
 
-/// Has the function run, as the schedule does.
+/// Invokes the function, as the schedule does.
 async fn fetch_missed(cloud: &Cloud) -> Value {
     let (endpoint, function) = (cloud.address("AWS_ENDPOINT_URL"), cloud.address("SIGFOX_RECOVERY"));
     let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
@@ -91,14 +91,14 @@ async fn fetch_missed(cloud: &Cloud) -> Value {
     serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"))
 }
 
-/// What the raw queue is made from.
+/// Name and attributes of the raw queue.
 struct RawQueue {
     name: String,
     attributes: HashMap<QueueAttributeName, String>,
 }
 
 impl RawQueue {
-    /// Takes the queue away from its stack.
+    /// Deletes the queue from its stack.
     async fn delete(cloud: &Cloud) -> Self {
         let settable = [
             QueueAttributeName::VisibilityTimeout,
@@ -114,7 +114,7 @@ impl RawQueue {
         Self { name: url.rsplit('/').next().unwrap().to_owned(), attributes }
     }
 
-    /// Gives it back under its name, so that callback and mapping find it again.
+    /// Creates the queue again under its name, so that callback and mapping find it.
     async fn create(self, cloud: &Cloud) {
         let request = cloud.sqs.create_queue().queue_name(self.name).set_attributes(Some(self.attributes));
         request.send().await.unwrap();

@@ -1,4 +1,4 @@
-//! `pulsegate redrive` and `pulsegate redecode`, as they are built and run.
+//! The built binary with `pulsegate redrive` and `pulsegate redecode`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use crate::tests::create_table;
 
 const PAYLOAD: &str = "46800000009f00000002";
 
-/// No codec's.
+/// A payload that no codec decodes.
 const NOISE: &str = "ff";
 
-/// Of the run that decodes a history, even a long one on a busy machine.
+/// Time-out of a run that decodes a long history on a busy machine.
 const REPLAY_TIMEOUT: Duration = Duration::from_mins(15);
 
 fn uplink(device: &str, profile: &str, payload: &str) -> Uplink {
@@ -42,18 +42,19 @@ fn tool(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, and takes what it prints for JSON.
+/// Runs a command to its end; returns the exit code and its output, parsed as JSON.
 async fn printed(arguments: &[&str]) -> (Option<i32>, Value) {
     let mut command = tool(arguments);
     let running = tokio::task::spawn_blocking(move || command.output().unwrap());
     let Output { status, stdout, stderr } = running.await.unwrap();
-    let said = String::from_utf8_lossy(&stderr);
-    let printed = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
-    println!("{arguments:?}: {status}\n{said}");
+    let log = String::from_utf8_lossy(&stderr);
+    let printed = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {log}"));
+    println!("{arguments:?}: {status}\n{log}");
     (status.code(), printed)
 }
 
-/// What an older version of each stage would have quarantined, with the device whose pulses come of it now.
+/// Returns a record that an older version of each stage would have quarantined, and the device whose pulses it becomes
+/// now.
 fn quarantined() -> Vec<(&'static str, Quarantined)> {
     let of = |device| uplink(device, "adeunis-pulse-v4", PAYLOAD);
     let sigfox = |device| envelope::of_one(&of(device));
@@ -99,7 +100,7 @@ pub async fn quarantined_records_of_every_stage_are_sent_again_and_end_in_the_ta
         let answer = request.attribute_names(attribute.clone()).send().await.unwrap();
         answer.attributes.unwrap()[&attribute].clone()
     };
-    assert_eq!(visible().await, "8", "all of it is given back");
+    assert_eq!(visible().await, "8", "all messages are given back");
 
     let (code, report) = printed(&["redrive", "send", "--stage", "raw-nbiot", "--format", "json"]).await;
     assert_eq!((code, &report["to"]), (Some(0), &json!({"ProcessRawDataNbiot": 1})));
@@ -109,7 +110,7 @@ pub async fn quarantined_records_of_every_stage_are_sent_again_and_end_in_the_ta
         until(device, async || cloud.items_of("PULSE_TABLE", device).await.len() == 1).await;
     }
     cloud.settled().await;
-    // What is unreadable still has come back, with the reason of today.
+    // The undecodable record is back in quarantine, with today's reason.
     until("two in quarantine", async || visible().await == "2").await;
     let left = cloud.take_all(&cloud.address(QUARANTINE)).await;
     let (ours, others): (Vec<&String>, Vec<&String>) = left.iter().partition(|body| body.starts_with('{'));
@@ -118,16 +119,16 @@ pub async fn quarantined_records_of_every_stage_are_sent_again_and_end_in_the_ta
     assert_ne!(record["reason"], "not known yet");
 }
 
-/// How many uplinks a history has, unless this variable says so.
+/// Default number of uplinks of a history, and the variable that overrides it.
 const UPLINKS: usize = 20_000;
 const UPLINKS_VARIABLE: &str = "PULSEGATE_REPLAY_UPLINKS";
 
-/// Uplinks, a tenth of them decoded by an older codec, some not at all.
+/// A history of uplinks: a tenth was decoded by an older codec, some were not decoded at all.
 struct History {
     raw: Vec<Item>,
     before: Vec<Item>,
     expected: Vec<Item>,
-    /// What is to be told of each that differs.
+    /// The expected difference of each uplink that differs.
     differ: BTreeMap<Key, &'static str>,
 }
 
@@ -150,7 +151,8 @@ impl History {
         .unwrap();
         self.raw.push(pulsegate_aws::items::raw_item(&uplink, 4_000));
         if n.is_multiple_of(50) {
-            self.raw.push(Uplink { kind: Kind::DataAdvanced, ..uplink.clone() }.raw_item(4_000));
+            let advanced = Uplink { kind: Kind::DataAdvanced, ..uplink.clone() };
+            self.raw.push(pulsegate_aws::items::raw_item(&advanced, 4_000));
         }
         let Ok(now) = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item)) else { return };
         let key = Key::of(&now).unwrap();
@@ -166,7 +168,7 @@ impl History {
     }
 }
 
-/// As a version before this one has decoded it.
+/// Returns the item as an older codec version decoded it.
 fn older(item: &Item) -> Item {
     let mut attributes: HashMap<String, serde_dynamo::AttributeValue> = item.inner().clone();
     attributes.insert("codec_version".to_owned(), serde_dynamo::AttributeValue::N("0".to_owned()));
@@ -182,7 +184,7 @@ async fn fill(cloud: &Cloud, table: &str, items: &[Item]) {
     }
 }
 
-/// All items of a table, by key.
+/// Returns all items of a table, by key.
 async fn all(cloud: &Cloud, table: &str) -> BTreeMap<Key, Item> {
     let pages = cloud.dynamodb.scan().table_name(table).into_paginator().items().send();
     let items: Vec<HashMap<String, AttributeValue>> = pages.collect::<Result<_, _>>().await.unwrap();
@@ -193,16 +195,16 @@ fn by_key(items: impl IntoIterator<Item = Item>) -> BTreeMap<Key, Item> {
     items.into_iter().map(|item| (Key::of(&item).unwrap(), item)).collect()
 }
 
-/// What is told of each uplink that differs.
-fn told(report: &Value) -> BTreeMap<Key, String> {
+/// Returns the reported difference of each uplink that differs.
+fn reported(report: &Value) -> BTreeMap<Key, String> {
     let differences = report["differences"].as_array().unwrap();
     let each = differences.iter().map(|difference| {
         let key: Key = serde_json::from_value(difference.clone()).unwrap();
         (key, difference["what"].as_str().unwrap().to_owned())
     });
-    let told: BTreeMap<_, _> = each.collect();
-    assert_eq!(told.len(), differences.len(), "an uplink twice");
-    told
+    let reported: BTreeMap<_, _> = each.collect();
+    assert_eq!(reported.len(), differences.len(), "an uplink is reported twice");
+    reported
 }
 
 pub async fn history_is_decoded_again_by_a_run_that_is_killed_and_continued(cloud: Cloud) {
@@ -215,7 +217,7 @@ pub async fn history_is_decoded_again_by_a_run_that_is_killed_and_continued(clou
     let expected: BTreeMap<Key, String> =
         history.differ.iter().map(|(key, what)| (key.clone(), (*what).to_owned())).collect();
     assert!(expected.len() > uplinks / 9);
-    println!("{} raw items; {} uplinks are to differ", history.raw.len(), expected.len());
+    println!("{} raw items; {} uplinks should differ", history.raw.len(), expected.len());
 
     let directory = Scratch::new();
     let [state, meters] = ["state", "meters"].map(|name| directory.0.join(name).display().to_string());
@@ -224,7 +226,7 @@ pub async fn history_is_decoded_again_by_a_run_that_is_killed_and_continued(clou
     let dry = [&question[..], &pace].concat();
     let (code, report) = printed(&dry).await;
     assert_eq!((code, report["finished"].as_bool(), report["written"].as_bool()), (Some(0), Some(true), Some(false)));
-    assert!(told(&report) == expected, "exactly those that differ");
+    assert!(reported(&report) == expected, "exactly the expected differences");
     assert_eq!(report["still_undecodable"], uplinks / 1_000);
 
     let write = [&dry[..], &["--write", "--state", &state, "--meters", &meters]].concat();
@@ -245,15 +247,15 @@ pub async fn history_is_decoded_again_by_a_run_that_is_killed_and_continued(clou
 
     let (code, report) = printed(&[&write[..], &["--continue"]].concat()).await;
     assert_eq!((code, report["finished"].as_bool()), (Some(0), Some(true)));
-    assert!(told(&report) == expected, "as an unbroken run would tell: the dry one has written nothing");
+    assert!(reported(&report) == expected, "the report of an uninterrupted run; the dry run wrote nothing");
 
     let (code, report) = printed(&[&dry[..], &["--write"]].concat()).await;
     assert_eq!((code, &report["changed"], &report["new"]), (Some(0), &json!(0), &json!(0)));
     assert_eq!(report["same"], history.expected.len());
-    assert!(all(&cloud, PULSES).await == by_key(history.expected), "byte for byte what the codecs of today make of it");
+    assert!(all(&cloud, PULSES).await == by_key(history.expected), "byte by byte the output of today's codecs");
 }
 
-/// A directory of the test's own.
+/// A temporary directory of the test.
 struct Scratch(PathBuf);
 
 impl Scratch {

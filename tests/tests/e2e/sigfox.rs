@@ -2,13 +2,13 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use pulsegate_model::at::At;
-use pulsegate_pipeline::downlink::Downlink;
+use pulsegate_pipeline::downlink::Entry;
 use pulsegate_tests::events;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, text, until};
 
-/// The callbacks of `events/`, by the name of their files, and where each is to be found afterwards.
+/// The callbacks of `events/`, by file name, and table, device and sort key of the item that each becomes.
 const STORED: [(&str, &str, &str, &str); 10] = [
     ("uplink", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
     ("uplink-form", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
@@ -35,9 +35,9 @@ pub async fn a_callback_of_every_kind_by_every_method_is_stored_under_its_natura
         .await;
     }
     cloud.settled().await;
-    // Answered 2xx, none of them is anywhere else than where it belongs.
+    // All were answered 2xx, and none of them is in quarantine.
     assert_eq!(cloud.waiting("QUARANTINE_QUEUE_URL").await, quarantined);
-    // Uplink, form, bidirectional and advanced callback of one uplink: it counts once.
+    // Uplink, form, bidirectional and advanced callback of one uplink become one pulse item.
     let pulses = cloud.items_of("PULSE_TABLE", "sigfox:1A2345").await;
     let of_it = pulses.iter().filter(|item| text(item, "uplink") == "2026-11-20T12:00:00Z#00042");
     assert_eq!(of_it.count(), 1);
@@ -65,7 +65,7 @@ pub async fn of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_q
         let devices: Vec<String> = items.iter().map(|item| text(item, "device")).collect();
         devices.into_iter().filter(|device| device.starts_with("sigfox:BA7") && device.len() == 13).count()
     };
-    // As Sigfox sends it once more if the answer got lost.
+    // The second round is the repetition that Sigfox sends if the answer is lost.
     for round in 1..=2 {
         assert_eq!(cloud.call(&batch).status, 204);
         for table in ["RAW_TABLE", "PULSE_TABLE"] {
@@ -113,7 +113,10 @@ pub async fn a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_an
     let items = cloud.items_of("DOWNLINK_TABLE", "sigfox:D0417").await;
     let states: Vec<&str> = items
         .into_iter()
-        .filter_map(|item| Downlink::from_item(item).ok())
+        .filter_map(|item| match Entry::read(serde_dynamo::from_item(item).unwrap()) {
+            Entry::Downlink(downlink) => Some(downlink),
+            _ => None,
+        })
         .map(|downlink| downlink.state(At::from_unix(1_795_176_100).unwrap()).name())
         .collect();
     assert_eq!(states, ["delivered", "answered"]);

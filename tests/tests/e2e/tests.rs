@@ -1,4 +1,4 @@
-//! The tests, in the order in which they run.
+//! The tests, in their order of execution.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -36,7 +36,7 @@ pub async fn the_same_messages_again_leave_the_tables_byte_identical(cloud: Clou
     for message in events::demo_messages() {
         cloud.send(&message).await;
     }
-    // These went in last, so when they are out, all others are, or are in a queue.
+    // Sent last: once these are stored, all others are stored too, or in a queue.
     let marker = "sigfox:E2E1";
     let body = json!({"device": "E2E1", "time": 1_795_176_000, "data": "46800000009f00000002", "seqNumber": 1});
     assert_eq!(cloud.callback("adeunis-pulse-v4", &body), 204);
@@ -82,9 +82,9 @@ pub async fn a_megabyte_of_noise_is_answered_at_once(cloud: Cloud) {
     let started = Instant::now();
     assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", Some(&bearer), &noise).status, 413);
     assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", None, &noise).status, 401);
-    // Sigfox would wait for ten seconds.
+    // Sigfox waits ten seconds for an answer.
     assert!(started.elapsed() < Duration::from_secs(10));
-    // And the function is none the worse.
+    // The function still works.
     assert_eq!(cloud.post("/sigfox/adeunis-pulse-v4/uplink", None, b"{}").status, 401);
 }
 
@@ -185,7 +185,7 @@ pub async fn the_real_adapters_keep_the_contracts(cloud: Cloud) {
     contracts::records_of_a_key_keep_their_order(&stream, async || cloud.shard(NAME).await).await;
 }
 
-/// Reads a queue, whose messages stay invisible for so long.
+/// Receives from a queue, with a visibility time-out of [`VISIBILITY`].
 struct QueueReader<'a> {
     cloud: &'a Cloud,
     url: &'a str,
@@ -212,7 +212,7 @@ impl contracts::Consumer for QueueReader<'_> {
     }
 }
 
-/// A table with these keys: by one, or by one and sorted by another.
+/// Creates a table with a partition key, or with a partition key and a sort key.
 pub async fn create_table(cloud: &Cloud, name: &str, keys: &[&str]) {
     let mut table = cloud.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
@@ -243,7 +243,7 @@ async fn every_event_is_answered(cloud: &Cloud, command: &str) {
         assert!(events::answers(&answer, &event.answer), "{}: {answer}\n{log}", event.file);
     }
     cloud.settled().await;
-    // A line of the batch, and both records of `pulse-sigfox-undecodable.json`: the others were understood.
+    // One line of the batch, and both records of `pulse-sigfox-undecodable.json`; all others are valid.
     assert_eq!(cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await.len(), 3);
 }
 
@@ -257,8 +257,8 @@ pub async fn every_datagram_acknowledged_before_a_kill_is_in_the_table(cloud: Cl
     assert!(!status.success());
 }
 
-/// A bridge of the test's own on the stack's stream gets a signal while a thousand datagrams are on their way. What of
-/// them it has acknowledged has to come out.
+/// Starts a bridge on the stack's stream, and sends it a signal while a thousand datagrams are in flight. All
+/// acknowledged ones must reach the table.
 async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStatus {
     const DATAGRAMS: u32 = 1_000;
     const LEN: usize = 13;
@@ -269,7 +269,7 @@ async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStat
     meter.connect(addr).unwrap();
     let listening = meter.try_clone().unwrap();
     let (first, pipe_is_full) = std::sync::mpsc::channel();
-    // Listens until the bridge has been gone for a while: its port closed makes every further send an error.
+    // Receives until the bridge has been down for a while: once its port is closed, every send is an error.
     let listener = std::thread::spawn(move || {
         let mut acknowledged = BTreeSet::new();
         let mut buffer = [0; 64];
@@ -282,10 +282,10 @@ async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStat
     });
     for counter in 0..DATAGRAMS {
         let datagram = format!("0{imei}03{counter:08x}46800000009f00000002");
-        // Once the bridge has closed its socket, the kernel says so; a meter would not know.
+        // Once the bridge has closed its socket, the kernel returns an error, which a meter would not see.
         let _ = meter.send(&hex::decode(datagram).unwrap());
         if counter == DATAGRAMS / 2 {
-            // The first acknowledgement shows that the pipe is full; the rest is in flight now.
+            // The first acknowledgement shows that the pipe is full: the others are in flight now.
             pipe_is_full.recv_timeout(Duration::from_secs(20)).unwrap();
             Command::new("kill").arg(format!("-{signal}")).arg(bridge.id().to_string()).status().unwrap();
         }
@@ -312,12 +312,12 @@ async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStat
 }
 
 pub async fn a_second_sigterm_ends_the_bridge_at_once(_: Cloud) {
-    // Nobody listens there, so what it takes stays in flight until the bridge gives up, ten seconds later.
+    // Nothing listens at this endpoint, so datagrams stay in flight until the bridge gives up after ten seconds.
     let nowhere = [("STREAM_NAME", "none"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
     let (mut bridge, addr, mut lines) = start_bridge(&nowhere);
     let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
     meter.send_to(&hex::decode("1122334455667788030000002646800000009f00000002").unwrap(), addr).unwrap();
-    for (line, signal) in [("the stream refuses", true), ("stopping", true), ("a second time", false)] {
+    for (line, signal) in [("stream rejected records", true), ("stopping", true), ("a second time", false)] {
         assert!(lines.any(|logged| logged.contains(line)), "{line}");
         if signal {
             Command::new("kill").arg(bridge.id().to_string()).status().unwrap();
@@ -326,7 +326,7 @@ pub async fn a_second_sigterm_ends_the_bridge_at_once(_: Cloud) {
     assert_eq!(bridge.wait().unwrap().code(), Some(1));
 }
 
-/// A bridge of the test's own, the address of its trusted listener, and what it logs from then on.
+/// Starts a bridge; returns it with the address of its trusted listener and its further log lines.
 fn start_bridge(settings: &[(&str, &str)]) -> (Child, String, impl Iterator<Item = String> + Send + 'static) {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), Into::into);
     let mut bridge = Command::new(target.join("debug/udp-bridge"))

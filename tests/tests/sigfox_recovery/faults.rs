@@ -1,4 +1,4 @@
-//! Sigfox, the queues and the watermarks in trouble; a run that ends half-way.
+//! Faults of Sigfox, the queues and the watermarks; runs that end half-way.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn a_watermark_that_cannot_be_stored_fails_the_run_and_the_next_one_finds_
     let mended = Recovery { watermarks: FakeWatermarks::default(), raw: FakeQueue::default(), ..broken };
     mended.watermarks.put(TYPE, stored);
     run(&mended).await.unwrap();
-    assert_eq!(keys(&mended), expected_keys(150), "the page that was fetched and not noted, and the rest");
+    assert_eq!(keys(&mended), expected_keys(150), "the page after the stored watermark, and the rest");
     assert_eq!(mended.watermarks.of(TYPE), Some(FINISHED));
 }
 
@@ -58,7 +58,7 @@ async fn without_the_watermarks_nothing_is_asked() {
 async fn a_run_that_is_killed_half_way_is_carried_on_where_it_was() {
     let api = with_undelivered(250);
     let recovery = Recovery { ..recovery(&api) };
-    // The third page never comes.
+    // The third page is never answered.
     api.fail([Fault::NextElsewhere(api.url().to_owned()), Fault::NextElsewhere(api.url().to_owned()), Fault::Silence]);
     let third_asked = async {
         while api.asked().len() < 3 {
@@ -73,7 +73,7 @@ async fn a_run_that_is_killed_half_way_is_carried_on_where_it_was() {
     let stored = Watermark { since: NOW - 72 * HOUR, unfinished: Some(pass) };
     assert_eq!(recovery.watermarks.of(TYPE), Some(stored));
 
-    // Two hours later, with more on the list by now.
+    // Two hours later, when the list has grown.
     let mut later = item(0);
     later["time"] = (NOW + HOUR).into();
     api.list(TYPE, [later]);
@@ -82,7 +82,7 @@ async fn a_run_that_is_killed_half_way_is_carried_on_where_it_was() {
     let asked = api.asked().pop().unwrap();
     assert_eq!((asked.since, asked.before, asked.offset), (stored.since, pass.before, 200));
 
-    // And the run after that begins behind it.
+    // The next run starts at the new watermark.
     run_at(&recovery, NOW + 2 * HOUR).await.unwrap();
     assert_eq!(api.asked().pop().unwrap().since, NOW - 30 * MINUTE);
     assert_eq!(enqueued(&recovery).len(), 251);
@@ -198,7 +198,7 @@ async fn whoever_speaks_no_tls_where_tls_is_asked_for_gets_no_credentials() {
 
 #[tokio::test(start_paused = true)]
 async fn one_device_types_trouble_does_not_stop_the_others() {
-    // Sigfox does not know the first of them, and is in trouble with the second.
+    // Sigfox does not know the first device type, and fails for the second.
     let unknown = "000000000000000000000001";
     let api = with_undelivered(3);
     api.list(OTHER_TYPE, []);
@@ -220,7 +220,7 @@ async fn a_device_type_that_fails_for_as_long_as_it_is_asked_leaves_the_others_t
     let began = Instant::now();
     let failed = run(&recovery).await.unwrap_err().to_string();
     assert!(failed.contains(OTHER_TYPE) && !failed.contains(TYPE), "{failed}");
-    assert!(began.elapsed() > TIMEOUT / 4, "it used its share: {:?}", began.elapsed());
+    assert!(began.elapsed() > TIMEOUT / 4, "it uses its share: {:?}", began.elapsed());
     assert_eq!((recovery.watermarks.of(OTHER_TYPE), recovery.watermarks.of(TYPE)), (None, Some(FINISHED)));
     assert_eq!(keys(&recovery), expected_keys(250));
 }
@@ -244,7 +244,7 @@ async fn a_run_whose_time_is_over_before_it_may_ask_again_has_not_failed() {
     let api = with_undelivered(250);
     let asking = sigfox_recovery::api::Api::new(api.url().parse().unwrap());
     let recovery = Recovery { api: asking, ..recovery(&api) };
-    // Ten seconds are kept for what comes after the last page.
+    // The function reserves ten seconds for the work after the last page.
     let deadline = Instant::now() + Duration::from_millis(11_500);
     let tally = handle(&recovery, &USER.parse().unwrap(), NOW, deadline).await.unwrap();
     assert_eq!((tally.requests, tally.found), (2, 200));

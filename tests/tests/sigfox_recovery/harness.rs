@@ -1,4 +1,4 @@
-//! The function, in front of a simulated Sigfox and fakes.
+//! The function with a simulated Sigfox and fakes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub const NOW: u64 = 1_795_262_400_000;
 pub const MINUTE: u64 = 60_000;
 pub const HOUR: u64 = 60 * MINUTE;
 
-/// How long an invocation may take.
+/// Time-out of an invocation.
 pub const TIMEOUT: Duration = Duration::from_mins(5);
 
 pub const URL: &str = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/sigfox/adeunis-pulse-v4/uplink";
@@ -32,7 +32,7 @@ pub fn recovery(api: &Api) -> Faked {
 
 pub fn recovery_of(api: &Api, device_types: &str) -> Faked {
     Recovery {
-        // A simulated Sigfox that keeps silent is not waited for as long as the real one, and any number of requests do.
+        // A shorter time-out and no pauses: the simulated Sigfox allows any number of requests.
         api: api::Api::new(api.url().parse().unwrap()).waiting(Duration::from_secs(1)).every(Duration::ZERO),
         device_types: device_types.parse().unwrap(),
         reach: Reach { settle: Duration::from_mins(15), first_look_back: Duration::from_hours(72) },
@@ -67,14 +67,14 @@ pub fn item(n: u32) -> Value {
     template().callback(&message(n)).item(TYPE, 503)
 }
 
-/// A simulated Sigfox with so many undelivered callbacks.
+/// Starts a simulated Sigfox with this number of undelivered callbacks.
 pub fn with_undelivered(count: u32) -> Api {
     let api = Api::start();
     api.list(TYPE, (0..count).map(item));
     api
 }
 
-/// What went to the queue that live callbacks go to.
+/// Returns the uplinks in the queue of live callbacks.
 pub fn enqueued(recovery: &Faked) -> Vec<Uplink> {
     recovery.raw.sent().iter().flat_map(|message| envelope::unpack(message.as_bytes()).unwrap().uplinks).collect()
 }
@@ -91,5 +91,5 @@ pub fn expected_keys(count: u32) -> Vec<String> {
     (0..count).map(|n| format!("sigfox:{:X} {}#{n:05}", 0x001A_0000 + n, at(n))).collect()
 }
 
-/// The watermark of a pass that has come to its end at [`NOW`].
+/// The watermark after a pass that ended at [`NOW`].
 pub const FINISHED: Watermark = Watermark { since: NOW - 30 * MINUTE, unfinished: None };

@@ -1,4 +1,4 @@
-//! What is on the list, and what becomes of it.
+//! Lists of undelivered callbacks, and what the function does with their items.
 
 use futures_util::StreamExt as _;
 use pulsegate_aws::RawTable;
@@ -38,7 +38,7 @@ async fn an_item_is_the_same_uplink_whichever_way_it_tells_it() {
         let uplink = &enqueued(&recovery)[0];
         assert_eq!((uplink.device.to_string(), uplink.at.unix()), ("sigfox:1A0000".to_owned(), 1_795_176_000));
         assert_eq!(uplink.payload.bytes().len(), 10, "{oddity:?}");
-        // The item itself has no sequence number.
+        // `OnlyItself` has no sequence number.
         let sequence = if oddity == Oddity::OnlyItself { "-" } else { "00000" };
         assert_eq!(uplink.key().to_string(), format!("2026-11-20T12:00:00Z#{sequence}"), "{oddity:?}");
     }
@@ -73,7 +73,7 @@ async fn what_is_not_understood_is_quarantined_without_the_secret_and_holds_nobo
     assert_eq!(quarantined.len(), 4);
     assert!(quarantined.iter().all(|record| !record.contains("local-secret")));
     let with_data = quarantined.iter().filter(|record| record.contains(&message(4).data));
-    assert_eq!(with_data.count(), 2, "of the unknown profile and of the noise, the whole item");
+    assert_eq!(with_data.count(), 2, "the items of the unknown profile and of the noise are whole");
     assert_eq!(recovery.watermarks.of(TYPE), Some(FINISHED));
 }
 
@@ -127,7 +127,7 @@ async fn an_empty_list_moves_the_watermark() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_found_twice_or_delivered_after_all_is_the_same_item() {
-    // Of the first, the answer came too late: Sigfox lists it, and it is there.
+    // The answer to the first came too late: Sigfox lists it, although it is stored.
     let live = recovery(&with_undelivered(1));
     let api = with_undelivered(5);
     let once = recovery(&api);
@@ -142,7 +142,7 @@ async fn a_message_found_twice_or_delivered_after_all_is_the_same_item() {
     assert_eq!(stored([&once]).await, stored([&twice, &live]).await);
 }
 
-/// What the raw table holds after all that was enqueued.
+/// Returns the contents of the raw table after all enqueued messages are processed.
 async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
     let stage = RawStage {
         raw: RawTable { table: FakeTable::default(), retention_days: 30 },

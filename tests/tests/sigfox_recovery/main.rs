@@ -1,6 +1,7 @@
-//! What Sigfox could not deliver, fetched from a simulated one that fails in every way, into ports that do the same.
+//! Recovery of undelivered callbacks, with a simulated Sigfox and ports that fail in every way.
 //!
-//! The clock of the tests stands still but for what the function waits; that of the simulated Sigfox does not.
+//! The clock of the tests is paused and advances only while the function waits; the simulated Sigfox uses the real
+//! clock.
 
 mod faults;
 mod harness;

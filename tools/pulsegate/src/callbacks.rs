@@ -1,12 +1,12 @@
-//! What to set up at Sigfox: a definition for each kind of callback, as its API v2 takes it.
+//! `pulsegate callbacks`: prints a definition for each kind of Sigfox callback, in the format of Sigfox's API v2.
 //!
 //! The fields are those of the API's description (`createUrlCallback`, `createBatchUrlCallback`), kept in
 //! <https://github.com/arimacdev/php-sigfox-client> (`gencode/config/openapi.json`).
 //!
 //! # Layout
 //!
-//! - [`variables`]: what each kind can tell, and the body that asks for all of it.
-//! - [`secret`]: what callbacks carry to show whose they are.
+//! - [`variables`]: the variables of each kind, and the body that requests all of them.
+//! - [`secret`]: the secret that authenticates callbacks.
 
 use pulsegate_model::device::Network;
 use pulsegate_model::profile;
@@ -22,23 +22,23 @@ pub mod variables;
 
 use secret::Secret;
 
-/// Definitions, and what has to be done besides.
+/// Definitions, and notes about the steps that are left.
 #[derive(Debug)]
 pub struct Printed {
-    /// For the API, in this order.
+    /// Definitions for the API, in this order.
     pub definitions: Vec<Value>,
-    /// For people.
+    /// Notes for the operator.
     pub notes: Vec<String>,
 }
 
-/// What all definitions of one command share.
+/// Values that all definitions of one command share.
 struct Setting<'a> {
     profile: &'static Profile,
     url: &'a str,
     secret: Secret,
 }
 
-/// Does what the command line says: gives what to print, and tells the rest on standard error.
+/// Runs the command: returns the text to print, and writes notes to standard error.
 ///
 /// # Errors
 /// [`Problem`].
@@ -51,7 +51,7 @@ pub fn run(options: &CallbackOptions) -> Result<String, Problem> {
     Ok(print::json_text(&printed.definitions.into()))
 }
 
-/// The definitions that a command line asks for.
+/// Returns the definitions of a command line.
 ///
 /// # Errors
 /// [`Problem`].
@@ -63,7 +63,7 @@ pub fn definitions(options: &Print) -> Result<Printed, Problem> {
     };
     let kinds = if options.kinds.is_empty() { usual(options.channel) } else { options.kinds.clone() };
     let mut definitions = Vec::new();
-    // What the API cannot create is told in a note.
+    // The API cannot create event callbacks; a note describes them.
     for &kind in kinds.iter().filter(|kind| options.channel == Channel::Batch || **kind != CallbackKind::Event) {
         definitions.push(match options.channel {
             Channel::Url => setting.url_callback(kind)?,
@@ -73,8 +73,8 @@ pub fn definitions(options: &Print) -> Result<Printed, Problem> {
     Ok(Printed { definitions, notes: setting.notes(&kinds) })
 }
 
-/// What is worth having for every device type. Not bidir, which brings every uplink once more; nor status, of which
-/// Sigfox makes no new ones.
+/// Kinds that are useful for every device type. Not bidir, which sends every uplink a second time, and not status,
+/// because Sigfox creates no new status callbacks.
 fn usual(channel: Channel) -> Vec<CallbackKind> {
     use CallbackKind::{Acknowledge, DataAdvanced, Error, Event, Repeater, Uplink};
     match channel {
@@ -89,7 +89,7 @@ fn sigfox_profile(name: &str) -> Result<&'static Profile, Problem> {
         .ok_or_else(|| Problem::Profile { name: name.to_owned(), known: known.collect::<Vec<_>>().join(", ") })
 }
 
-/// The address without a slash at its end. Nothing in it may be taken for a variable, a query or credentials.
+/// Returns the address without a trailing slash. Rejects characters of a variable, a query or credentials.
 fn base(url: &str) -> Result<&str, Problem> {
     let host = url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
     match host {
@@ -112,7 +112,7 @@ fn codes(kind: CallbackKind) -> Result<(u8, u8), Problem> {
         CallbackKind::Acknowledge => Ok((SERVICE, 4)),
         CallbackKind::Repeater => Ok((SERVICE, 5)),
         CallbackKind::DataAdvanced => Ok((SERVICE, 6)),
-        // It has no subtypes, and the field must be there.
+        // It has no subtypes, but the field is required.
         CallbackKind::Error => Ok((ERROR, 0)),
         CallbackKind::Geoloc => Err(Problem::NoGeoloc),
         CallbackKind::Event => Err(Problem::NoEvent),
@@ -131,14 +131,14 @@ impl Setting<'_> {
             "url": self.address(self.url, kind),
             "httpMethod": "POST",
             "headers": {"Authorization": self.secret.header()},
-            // API Gateway tells its APIs apart by the name that this sends.
+            // API Gateway selects the API by the host name that SNI sends.
             "sendSni": true,
             "contentType": "application/json",
             "bodyTemplate": variables::body(kind),
         }))
     }
 
-    /// One request for the messages of a second. It can carry neither headers nor a body of one's own, so the secret is in
+    /// One request for the messages of a second. It cannot have custom headers or a custom body, so the secret is in
     /// the address.
     fn batch_callback(&self, kind: CallbackKind) -> Result<Value, Problem> {
         let (callback_type, subtype) = codes(kind)?;
@@ -167,10 +167,13 @@ impl Setting<'_> {
         let has = |kind| kinds.contains(&kind);
         let mut notes = Vec::new();
         if !self.secret.is_given() {
-            notes.push(format!("put the secret of the stack's output CallbackSecretId for {}", secret::PLACEHOLDER));
+            notes.push(format!(
+                "replace {} by the secret that the stack's output CallbackSecretId names",
+                secret::PLACEHOLDER
+            ));
         }
         if has(CallbackKind::Uplink) && has(CallbackKind::Bidir) {
-            notes.push("uplink, bidir: both bring every uplink; create one of them for a device type".to_owned());
+            notes.push("uplink, bidir: both send every uplink; create one of them for a device type".to_owned());
         }
         if has(CallbackKind::Bidir) {
             notes.push(BIDIR.to_owned());
@@ -187,11 +190,11 @@ impl Setting<'_> {
         notes
     }
 
-    /// The API knows no callbacks of this kind: somebody has to type it in.
+    /// The API does not support this kind: the operator has to enter it in the back end.
     fn event(&self) -> String {
         format!(
-            "event: the API has none of this kind. In the Sigfox back end, under Event configuration of the group, device \
-             type or device, type in\n  Url pattern   {}\n  Use HTTP Method POST, Send SNI on\n  Header        \
+            "event: the API does not support this kind. In the Sigfox back end, under Event configuration of the \
+             group, device type or device, enter\n  Url pattern   {}\n  Use HTTP Method POST, Send SNI on\n  Header        \
              Authorization = {}\n  Content type  application/json\n  Body          {}",
             self.address(self.url, CallbackKind::Event),
             self.secret.header(),
@@ -200,14 +203,15 @@ impl Setting<'_> {
     }
 }
 
-const BIDIR: &str = "bidir: devices get downlinks once the device type's downlinkMode is 1 (CALLBACK) and the callback is \
-    chosen for them, by PUT /device-types/ID/callbacks/CALLBACK-ID/downlink";
+const BIDIR: &str = "bidir: devices get downlinks once the device type's downlinkMode is 1 (CALLBACK) and the callback \
+    is selected for downlinks, by PUT /device-types/ID/callbacks/CALLBACK-ID/downlink";
 
 /// <https://support.sigfox.com/docs/out-of-band-(oob)-messages>
-const STATUS: &str = "status: Sigfox creates none of these from September 2026 on, and ends them in April 2027";
+const STATUS: &str =
+    "status: Sigfox creates no new callbacks of this kind since September 2026, and ends them in April 2027";
 
-const ERROR: &str = "error: the API wants a subtype and names none for this type, so 0 stands there; it comes only with a \
-    device type whose keepAlive is at least 1800 (seconds)";
+const ERROR: &str = "error: the API requires a subtype but defines none for this type, so it is 0; Sigfox sends this \
+    kind only for a device type whose keepAlive is at least 1800 (seconds)";
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-//! What an operator does from a command line.
+//! The operator's command-line tool.
 //!
 //! # Layout
 //!
-//! - [`options`]: what is on the command line, and what `--help` says.
-//! - [`downlinks`]: queue downlinks, and see what became of them.
-//! - [`callbacks`]: what to set up at Sigfox.
-//! - [`redrive`]: send quarantined records again.
-//! - [`redecode`]: decode history again.
-//! - [`stop`], [`progress`]: what takes long can be stopped, and says how far it is.
+//! - [`options`]: the command line and its help.
+//! - [`downlinks`]: queues downlinks, and shows their states.
+//! - [`callbacks`]: prints the callbacks to create at Sigfox.
+//! - [`redrive`]: sends quarantined records again.
+//! - [`redecode`]: decodes history again.
+//! - [`stop`], [`progress`]: stop and progress of long commands.
 //! - [`print`]: tables and JSON.
 
 use pulsegate_model::at::At;
@@ -24,157 +24,159 @@ pub mod redecode;
 pub mod redrive;
 pub mod stop;
 
-/// What was done, to be printed, and what was not.
+/// The output of a command, and the problem that left it incomplete.
 #[derive(Debug)]
-pub struct Done {
-    /// For standard output.
+pub struct CommandOutput {
+    /// Text for standard output.
     pub text: String,
-    /// What is left to do, if anything.
-    pub not: Option<Problem>,
+    /// Set if the command is incomplete.
+    pub problem: Option<Problem>,
 }
 
-impl From<String> for Done {
+impl From<String> for CommandOutput {
     fn from(text: String) -> Self {
-        Self { text, not: None }
+        Self { text, problem: None }
     }
 }
 
-/// Why it was not done, and what to do about it.
+/// Why a command failed or is incomplete, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// No table.
+    /// The table is not given.
     #[error(
-        "which table? Give --table NAME, or set DOWNLINK_TABLE (the stack's output DownlinkTable; after `make up` it is \
-         in .local/env)"
+        "the table is missing: use --table NAME, or set DOWNLINK_TABLE (the stack's output DownlinkTable; after `make \
+         up` it is in .local/env)"
     )]
     NoTable,
-    /// It does not answer.
+    /// The table does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// A part of a downlink is wrong.
+    /// A field of a downlink is invalid.
     #[error(transparent)]
     Downlink(#[from] DownlinkError),
-    /// No time of this system's.
-    #[error("the time until which it is valid is before 1970 or after 9999")]
+    /// A time outside the supported range.
+    #[error("the end of validity is before 1970 or after 9999")]
     Time,
-    /// Its key is taken.
-    #[error("there is a downlink {0} already; choose another --name")]
+    /// The downlink's key exists.
+    #[error("the downlink {0} already exists; choose another --name")]
     Taken(DownlinkId),
-    /// No such downlink.
-    #[error("there is no downlink {0}; `pulsegate downlinks list DEVICE` shows those there are")]
+    /// The downlink does not exist.
+    #[error("there is no downlink {0}; `pulsegate downlinks list DEVICE` shows the existing ones")]
     Absent(DownlinkId),
-    /// It is too late.
-    #[error("{0} is {1}: only what still waits can be taken back")]
+    /// The downlink can no longer be cancelled.
+    #[error("{0} is {1}: only a pending downlink can be cancelled")]
     NotWaiting(DownlinkId, State),
-    /// It is on its way, or there.
-    #[error("{0} is {1}: only what was refused or has expired is queued again{hint}", hint = requeue_hint(*.1))]
+    /// The downlink may still be sent, or was delivered.
+    #[error("{0} is {1}: only a refused or expired downlink can be queued again{hint}", hint = requeue_hint(*.1))]
     NotRequeued(DownlinkId, State),
-    /// Not a callback's address. Not quoted: it may hold a password.
+    /// Not a valid base address. The message does not quote it, because it may contain a password.
     #[error("--url is not an address of the form https://API-ID.execute-api.REGION.amazonaws.com (the output ApiUrl)")]
     Url,
-    /// No such profile.
-    #[error("{name:?} is not a profile of a Sigfox device; there are {known}")]
+    /// The profile does not exist.
+    #[error("{name:?} is not a profile of a Sigfox device; known: {known}")]
     Profile {
-        /// What was asked for.
+        /// The given name.
         name: String,
-        /// Those there are.
+        /// The existing profiles.
         known: String,
     },
-    /// No longer.
-    #[error("Sigfox creates no GEOLOC callbacks any more; data-advanced tells the position")]
+    /// Sigfox has ended this kind.
+    #[error("Sigfox creates no GEOLOC callbacks any more; data-advanced has the position")]
     NoGeoloc,
-    /// Not by the API.
+    /// The API does not support this kind.
     #[error("EVENT callbacks cannot be created by the API")]
     NoEvent,
-    /// Not in batches.
-    #[error("{0} does not come in batches here, only uplink and bidir do; use --channel url")]
+    /// The kind is not supported in batches.
+    #[error("{0} is not supported in batches, only uplink and bidir are; use --channel url")]
     NoBatch(CallbackKind),
-    /// Not in the file or variable.
+    /// The file or variable cannot be read.
     #[error("failed to read the secret from {0}")]
     Secret(String, #[source] std::io::Error),
-    /// Not what goes into a header.
+    /// The secret is not valid in a header.
     #[error("the secret from {0} is empty or has characters other than visible ASCII")]
     SecretText(String),
-    /// No address of a part of the stack.
+    /// A resource of the stack is not given.
     #[error(
-        "where is it? Give {option}, or set {variable} (the stack's output {output}; after `make up` it is in .local/env)"
+        "a resource is missing: use {option}, or set {variable} (the stack's output {output}; after `make up` it is in \
+         .local/env)"
     )]
     NoAddress {
-        /// The option that tells.
+        /// The option.
         option: &'static str,
-        /// The variable that does.
+        /// The environment variable.
         variable: &'static str,
-        /// What it is called among the stack's outputs.
+        /// The stack's output.
         output: &'static str,
     },
-    /// A queue or a table.
+    /// A queue or a table cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Which records?
-    #[error("nothing is selected: give --id, --device, --stage or --reason, or --all for every record")]
+    /// No selection of records.
+    #[error("nothing is selected: use --id, --device, --stage or --reason, or --all for every record")]
     NothingSelected,
-    /// Some records are where they were.
-    #[error("of {selected} selected records {sent} have been sent{why}")]
+    /// Some selected records are still in quarantine.
+    #[error("{sent} of {selected} selected records have been sent{why}")]
     NotSent {
-        /// How many were to be.
+        /// Number of selected records.
         selected: usize,
-        /// How many are.
+        /// Number of records sent.
         sent: usize,
-        /// What stopped it, if it was stopped.
+        /// Why the run ended early, or an empty text.
         why: String,
     },
-    /// They will be sent once more.
+    /// Some sent records are still in quarantine.
     #[error(
-        "{0} records have been sent but not deleted from quarantine: the next run sends them once more, to the same effect"
+        "{0} records have been sent but not deleted from quarantine: the next run sends them again, with the same \
+         result"
     )]
     NotDeleted(usize),
-    /// Which uplinks?
-    #[error("nothing is selected: give --device, --from or --to, or --all for everything")]
+    /// No selection of uplinks.
+    #[error("nothing is selected: use --device, --from or --to, or --all for everything")]
     NoQuestion,
-    /// It may not be in the state file, which is written after every page.
-    #[error("with --state, what differs is listed in a file: give --meters FILE, or --format table")]
+    /// The list of differences needs a file: the state file, which is written after every page, does not contain it.
+    #[error("with --state, the list of differences needs a file: use --meters FILE, or --format table")]
     ListInFile,
-    /// It ends before it begins.
+    /// The time span is empty.
     #[error("no uplink is selected: --from {from} is not before --to {to}")]
     NoSpan {
-        /// From when on.
+        /// Start, inclusive.
         from: At,
-        /// Until when.
+        /// End, exclusive.
         to: At,
     },
-    /// Somebody may need what stands in it.
+    /// The file has content that would be lost.
     #[error("the file {0} is not empty: remove it, or name another")]
     NotEmpty(String),
-    /// They stay as they are.
+    /// Some items were left unchanged.
     #[error(
-        "{0} pulse items are of a newer version of their codec than this program has, and stay as they are: build it from \
-         the sources that are deployed"
+        "{0} pulse items are of a newer version of their codec than this program has, and were not changed: build it \
+         from the deployed sources"
     )]
     Newer(u64),
-    /// The state of a run is not there, or not to be gone on with.
+    /// The state of a run is missing or does not match.
     #[error("the state {path}: {reason}")]
     State {
         /// The file.
         path: String,
-        /// What is the matter.
+        /// The reason.
         reason: String,
     },
-    /// A file.
-    #[error("the file {0}")]
+    /// A file cannot be read or written.
+    #[error("failed to access the file {0}")]
     File(String, #[source] std::io::Error),
-    /// The table refuses.
-    #[error("the table of pulses has refused {0} items; why is said above")]
+    /// The table rejects items.
+    #[error("the table of pulses has refused {0} items; the reasons are above")]
     NotWritten(usize),
-    /// Somebody has stopped it.
+    /// The operator has stopped the command.
     #[error("stopped{0}")]
     Stopped(&'static str),
-    /// It was done, and cannot be shown.
-    #[error("it is done, but cannot be printed")]
+    /// The command is complete, but its output cannot be written.
+    #[error("the command is complete, but its output cannot be printed")]
     Output(#[source] std::io::Error),
 }
 
 impl Problem {
-    /// With its causes.
+    /// The message with its causes.
     pub fn in_full(&self) -> String {
         let causes = std::iter::successors(Some(self as &dyn std::error::Error), |e| e.source());
         let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
@@ -186,7 +188,7 @@ impl Problem {
 fn requeue_hint(state: State) -> &'static str {
     match state {
         State::Pending => ". It will be sent as it is",
-        State::Answered => ". If no word of it will come any more, say --unconfirmed",
-        _ => ". To send the same again, use `pulsegate downlinks queue`",
+        State::Answered => ". If a confirmation can no longer arrive, use --unconfirmed",
+        _ => ". To send the same data again, use `pulsegate downlinks queue`",
     }
 }

@@ -1,4 +1,4 @@
-//! What is on the command line, and what `--help` says.
+//! The command line and its help.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ mod redecode;
 mod redrive;
 
 pub use redecode::RedecodeOptions;
-pub use redrive::{Places, RedriveCommand, RedriveOptions, Send, Which};
+pub use redrive::{DestinationOptions, RedriveCommand, RedriveOptions, SelectionOptions, Send};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,53 +26,54 @@ Examples:
   pulsegate redrive send --stage pulse --reason 'frame code 0x30' --dry-run
   pulsegate redecode --from 2026-11-01T00:00:00Z --state redecode.state --write
 
-Exit codes: 0 done; 1 not done, with the reason on standard error; 2 the command line is wrong.";
+Exit codes: 0 complete; 1 incomplete, with the reason on standard error; 2 invalid command line.";
 
 /// The operator's tool for Pulsegate
 #[derive(Debug, Parser)]
 #[command(name = "pulsegate", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Queue eight bytes for a Sigfox device, and see what became of them
+    /// Queue downlinks for Sigfox devices, and show their states
     ///
-    /// A Sigfox device cannot be called. It asks, a few times a day, and gets the most urgent downlink that waits then.
+    /// A downlink has eight bytes. A Sigfox device requests a downlink a few times a day, and gets the most urgent one
+    /// that waits then; it cannot be reached at other times.
     ///
-    /// Region, credentials and endpoint are the AWS SDK's usual ones (`AWS_REGION` and so on).
+    /// Set region, credentials and endpoint as for any program with the AWS SDK (`AWS_REGION` and so on).
     Downlinks(DownlinkOptions),
-    /// Print the callbacks to set up at Sigfox
+    /// Print the callbacks to create at Sigfox
     Callbacks(CallbackOptions),
     /// Send quarantined records again, after a fix
     Redrive(RedriveOptions),
     /// Decode history again, after a codec has changed
     ///
-    /// Decodes raw uplinks with the codecs of this program and compares what comes of it with the table of pulses.
-    /// Nothing is written without --write, and nothing is ever deleted. Deploy the functions first, from the same
-    /// sources: what they write meanwhile is then the same.
+    /// Decodes raw uplinks with the codecs of this program and compares the results with the table of pulses. It writes
+    /// only with --write, and never deletes. Deploy the functions first, from the same sources: they then write the
+    /// same items meanwhile.
     Redecode(Box<RedecodeOptions>),
 }
 
-/// What to do about downlinks.
+/// Options of all downlink commands.
 #[derive(Debug, Args)]
 pub struct DownlinkOptions {
     /// The stack's output `DownlinkTable`
     #[arg(long, env = "DOWNLINK_TABLE", global = true, value_name = "NAME")]
     table: Option<String>,
-    /// How to print
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: DownlinkCommand,
 }
 
-/// What to do about downlinks.
+/// Downlink commands.
 #[derive(Debug, Subcommand)]
 pub enum DownlinkCommand {
     /// Queue a downlink
@@ -80,82 +81,83 @@ pub enum DownlinkCommand {
         /// The Sigfox device, such as 1A2345
         #[arg(value_parser = device)]
         device: DeviceId,
-        /// What to send: eight bytes as sixteen hex digits
+        /// Data to send: eight bytes as sixteen hex digits
         data: Data,
-        /// For how long it may wait.
+        /// Validity.
         #[command(flatten)]
         validity: Validity,
-        /// How urgent it is, from 0 (goes first) to 9
+        /// Priority, from 0 (sent first) to 9
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
         priority: u8,
-        /// What to call it: letters, digits, hyphens and underscores [default: something random]
+        /// Name: letters, digits, hyphens and underscores [default: random]
         #[arg(long)]
         name: Option<String>,
     },
     /// List downlinks, in the order in which they will be sent
     List {
-        /// Of this device only, such as 1A2345
+        /// Only downlinks of this device, such as 1A2345
         #[arg(value_parser = device)]
         device: Option<DeviceId>,
-        /// In these states only, separated by commas
+        /// Only downlinks in these states, separated by commas
         #[arg(long, value_delimiter = ',', value_parser = states())]
         state: Vec<State>,
     },
-    /// Take a downlink back that still waits
+    /// Cancel a pending downlink
     Cancel {
         /// The Sigfox device, such as 1A2345
         #[arg(value_parser = device)]
         device: DeviceId,
-        /// Its ID, as `list` shows it
+        /// The downlink's ID, as `list` shows it
         id: DownlinkId,
     },
-    /// Queue a downlink again that was refused or has expired, under a new ID
+    /// Queue a refused or expired downlink again, under a new ID
     Requeue {
         /// The Sigfox device, such as 1A2345
         #[arg(value_parser = device)]
         device: DeviceId,
-        /// Its ID, as `list` shows it
+        /// The downlink's ID, as `list` shows it
         id: DownlinkId,
-        /// For how long it may wait.
+        /// Validity.
         #[command(flatten)]
         validity: Validity,
-        /// Also one that was handed to the network, of which no word came. It may arrive twice
+        /// Also queue a downlink that the network accepted but has not confirmed. It may arrive twice
         #[arg(long)]
         unconfirmed: bool,
     },
 }
 
-/// For how long a downlink may wait.
+/// How long a downlink may wait.
 #[derive(Debug, Args)]
 pub struct Validity {
-    /// It may wait so long, such as 7d or 36h [default: for ever]
+    /// Maximum waiting time, such as 7d or 36h [default: unlimited]
     #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "valid_until")]
     valid_for: Option<SignedDuration>,
-    /// It may wait until then, such as 2026-12-01T00:00:00Z
+    /// End of validity, such as 2026-12-01T00:00:00Z
     #[arg(long, value_name = "TIME")]
     valid_until: Option<At>,
 }
 
-/// What to do about callbacks.
+/// Options of all callback commands.
 #[derive(Debug, Args)]
 pub struct CallbackOptions {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: CallbackCommand,
 }
 
-/// What to do about callbacks.
+/// Callback commands.
 #[derive(Debug, Subcommand)]
 pub enum CallbackCommand {
-    /// Print callbacks as the Sigfox API v2 takes them
+    /// Print callbacks in the format of the Sigfox API v2
     ///
-    /// A JSON list; each element is the body of a POST to `https://api.sigfox.com/v2/device-types/ID/callbacks`.
+    /// The output is a JSON list. Each element is the body of a POST to
+    /// `https://api.sigfox.com/v2/device-types/ID/callbacks`.
     ///
-    /// What has to be done besides is on standard error.
+    /// Notes about further steps are on standard error.
     Print(Print),
 }
 
-/// Which callbacks to print.
+/// Callbacks to print.
 #[derive(Debug, Args)]
 pub struct Print {
     /// The profile of the device type, such as adeunis-pulse-v4
@@ -164,41 +166,41 @@ pub struct Print {
     /// The stack's output `ApiUrl`, `https://API-ID.execute-api.REGION.amazonaws.com`
     #[arg(long)]
     pub url: String,
-    /// Which kinds, separated by commas [default: uplink,acknowledge,repeater,data-advanced,error,event; of a batch:
-    /// uplink]
+    /// Kinds, separated by commas [default: uplink,acknowledge,repeater,data-advanced,error,event; with --channel
+    /// batch: uplink]
     #[arg(long, value_delimiter = ',', value_parser = kinds())]
     pub kinds: Vec<CallbackKind>,
-    /// One request for each message, or one for those of a second
+    /// One request per message, or one for the messages of a second
     #[arg(long, value_enum, default_value_t = Channel::Url)]
     pub channel: Channel,
-    /// The file that holds the secret of the output `CallbackSecretId`
+    /// File with the secret that the output `CallbackSecretId` names
     #[arg(long, value_name = "FILE", conflicts_with = "secret_env")]
     pub secret_file: Option<PathBuf>,
-    /// The environment variable that holds it
+    /// Environment variable with the secret
     #[arg(long, value_name = "VARIABLE")]
     pub secret_env: Option<String>,
 }
 
-/// How to print.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     Table,
-    /// For programs
+    /// JSON for programs
     Json,
 }
 
 /// How messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Channel {
-    /// A request for each message
+    /// One request per message
     Url,
-    /// A request for those of a second: uplinks only
+    /// One request for the messages of a second; uplinks only
     Batch,
 }
 
 impl DownlinkOptions {
-    /// The table that is meant.
+    /// Returns the name of the table.
     ///
     /// # Errors
     /// [`Problem::NoTable`].
@@ -208,7 +210,7 @@ impl DownlinkOptions {
 }
 
 impl Validity {
-    /// Until when it may wait, if not for ever.
+    /// Returns the end of validity; `None` if it is unlimited.
     ///
     /// # Errors
     /// [`Problem::Time`].
@@ -219,21 +221,21 @@ impl Validity {
     }
 }
 
-/// `1A2345`, or `sigfox:1A2345`.
+/// Parses `1A2345` or `sigfox:1A2345`.
 fn device(text: &str) -> Result<DeviceId, String> {
     let id = text.strip_prefix("sigfox:").unwrap_or(text).parse::<SigfoxId>();
     id.map(DeviceId::Sigfox).map_err(|e| e.to_string())
 }
 
-/// `sigfox:1A2345` or `nbiot:490154203237518`; without a network, Sigfox's.
+/// Parses `sigfox:1A2345` or `nbiot:490154203237518`; without a network, it is a Sigfox device.
 fn any_device(text: &str) -> Result<DeviceId, String> {
     if text.contains(':') { text.parse().map_err(|e: DeviceIdError| e.to_string()) } else { device(text) }
 }
 
 fn span(text: &str) -> Result<SignedDuration, String> {
     let span = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
-    let span = span.map_err(|_| "it is not a time such as 7d, 36h or 90m".to_owned())?;
-    if span.is_positive() { Ok(span) } else { Err("it is no time at all".to_owned()) }
+    let span = span.map_err(|_| "it is not a duration such as 7d, 36h or 90m".to_owned())?;
+    if span.is_positive() { Ok(span) } else { Err("it must be longer than zero".to_owned()) }
 }
 
 fn states() -> impl clap::builder::TypedValueParser<Value = State> {

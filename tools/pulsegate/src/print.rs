@@ -1,4 +1,4 @@
-//! Tables and JSON.
+//! Output as tables and JSON.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -13,7 +13,7 @@ use crate::options::Format;
 
 const HEAD: [&str; 6] = ["device", "downlink", "data", "state", "valid until", "uplink"];
 
-/// Downlinks, one to a line, or a JSON list of their items, with the state of each beside them.
+/// Formats downlinks as a table, or as a JSON list of their items, with the state of each.
 pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
     match format {
         Format::Table => table(&HEAD, &downlinks.iter().map(|downlink| row(downlink, now)).collect::<Vec<_>>()),
@@ -21,7 +21,7 @@ pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
     }
 }
 
-/// Prints it. Whoever reads may stop reading.
+/// Writes to standard output. It ignores a closed pipe.
 ///
 /// # Errors
 /// [`Problem::Output`].
@@ -32,7 +32,7 @@ pub fn out(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// A JSON value as people like to read it.
+/// Formats a JSON value with line breaks and indentation.
 pub fn json_text(value: &Value) -> String {
     format!("{value:#}\n")
 }
@@ -60,7 +60,7 @@ fn object(downlink: &Downlink, now: At) -> Value {
     object
 }
 
-/// Rows under their heads. What a stranger may have sent is in them, so nothing is printed that a terminal would act upon.
+/// Formats rows as a table. It replaces control characters, because cells may contain untrusted data.
 pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
     let head = head.map(str::to_owned);
@@ -71,13 +71,13 @@ pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
     let mut text = String::new();
     for row in [&head, &rule].into_iter().chain(&rows) {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
 }
 
-/// A text without the characters that a terminal acts upon, and without line ends.
+/// Replaces control characters and line ends, which a terminal would interpret.
 pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

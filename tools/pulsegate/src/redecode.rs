@@ -1,22 +1,22 @@
-//! Decode history again, after a codec has changed.
+//! `pulsegate redecode`: decodes history again, after a codec has changed.
 //!
-//! Raw uplinks are read page by page, decoded with the codecs of this program, and compared with what the table of pulses
-//! holds. What differs is shown and, if asked for, written. What a pulse item holds is none of this module's business:
-//! it compares attributes.
+//! It reads raw uplinks page by page, decodes them with the codecs of this program, and compares the results with the
+//! table of pulses. It shows differences and, with `--write`, writes them. It compares attributes, and does not depend
+//! on the contents of pulse items.
 //!
 //! # Layout
 //!
-//! - `question`: which uplinks, and in which parts they are read.
+//! - `question`: selects uplinks, and divides them into parts.
 //! - `page`: pages that end between two uplinks.
-//! - `judge`: what has become of each uplink; `compare`: whether two items are the same, and where not.
-//! - `pace`: no more units a second than agreed.
-//! - `tally`, `meters`: the counts, and the list of what differs.
-//! - `state`: how far it is, in a file.
-//! - `run`: all of it together; `report`: what is printed.
+//! - `judge`: compares each uplink with its pulse item; `compare`: differences between two items.
+//! - `pace`: limits the units a second.
+//! - `tally`, `differences`: the counts, and the list of differences.
+//! - `state`: the position of a run, in a file.
+//! - `run`: runs the command; `report`: formats its output.
 
 mod compare;
+mod differences;
 mod judge;
-mod meters;
 mod pace;
 mod page;
 mod question;
@@ -30,13 +30,13 @@ mod tests;
 pub use question::Question;
 pub use run::{Order, run};
 
-/// What is read and written.
+/// The tables to read and write.
 #[derive(Debug)]
 pub struct Tables<R, P, W> {
     /// Raw uplinks.
     pub raw: R,
-    /// Pulses, to compare with.
+    /// Pulse items, to compare with.
     pub pulses: P,
-    /// The same, to write to.
+    /// The same table, to write to.
     pub out: W,
 }

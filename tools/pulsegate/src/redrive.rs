@@ -1,12 +1,12 @@
-//! Send quarantined records again, after a fix.
+//! `pulsegate redrive`: sends quarantined records again, after a fix.
 //!
-//! A record is sent to where it came from, and deleted from quarantine only when it is durable there: so a run may be
-//! killed at any moment, and made again. What is sent twice is written twice to the same place.
+//! It sends a record to its stage, and deletes it from quarantine only once it is durable there. So a run may be killed
+//! at any moment, and repeated: a record that is sent twice becomes the same item.
 //!
 //! # Layout
 //!
-//! - `walk`: takes what is in quarantine, each message once, and gives back what stays.
-//! - `route`: where a record goes, and as what.
+//! - `walk`: receives each message of quarantine once, and releases those that stay.
+//! - `route`: the destination and content of a record.
 //! - `send`, `list`: the two commands.
 
 use std::time::Duration;
@@ -28,57 +28,58 @@ pub use list::list;
 pub use route::Place;
 pub use send::{Order, send};
 
-/// For how long a message is held. A run has done with each long before, and recognises those that come back to it
-/// because it takes longer; and what a killed run held is there again soon.
-const HOLD: Duration = Duration::from_mins(5);
+/// How long a received message is invisible to other consumers. A run completes each message long before that, and
+/// recognises messages that it receives again if it takes longer. After a kill, its messages are visible again soon.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// No request takes longer when all is well.
+/// Longer than any request takes in normal operation.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// So many messages are given back in one go. That takes a second or two.
-const GIVEN_BACK: usize = 1_000;
+/// Maximum number of messages released in one call, which takes a second or two.
+const MAX_RELEASED: usize = 1_000;
 
-/// How many kinds of reasons are printed for people. Programs get all.
+/// Maximum number of reasons in a table. JSON output has all.
 const MAX_ROWS: usize = 50;
 
-/// Where records are, and where they go back to.
+/// The quarantine queue, and the destinations of records.
 #[derive(Debug)]
-pub struct Ways<I, A, Q, S> {
-    /// Quarantine, to take from.
+pub struct Endpoints<I, A, Q, S> {
+    /// Quarantine, to receive from.
     pub quarantine: I,
-    /// The same, for lines of a batch that are still unreadable when their neighbours are sent.
+    /// Quarantine, for lines of a batch that are still unreadable when the others are sent.
     pub again: A,
     /// The stage `raw-sigfox`.
     pub raw_sigfox: Q,
     /// The stage `pulse` for Sigfox.
     pub pulse_sigfox: Q,
-    /// The same for NB-IoT.
+    /// The stage `pulse` for NB-IoT.
     pub pulse_nbiot: Q,
     /// The stage `raw-nbiot`.
     pub raw_nbiot: S,
 }
 
-/// Which records. Of several fields all have to hold; of several values of one, any. An empty field says nothing.
+/// Selection of records. A record must match all fields; of several values of a field, one must match. An empty field
+/// matches every record.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// IDs of messages.
     pub ids: Vec<String>,
-    /// Devices, of records that came so far as to be an uplink.
+    /// Devices, of records that were parsed as an uplink.
     pub devices: Vec<DeviceId>,
     /// Stages.
     pub stages: Vec<String>,
-    /// Texts in the reason.
+    /// Texts that the reason contains.
     pub reasons: Vec<String>,
 }
 
 impl Selection {
-    /// Whether it says nothing, and so takes everything.
+    /// Whether it matches every record.
     pub fn is_empty(&self) -> bool {
         let Self { ids, devices, stages, reasons } = self;
         ids.is_empty() && devices.is_empty() && stages.is_empty() && reasons.is_empty()
     }
 
-    /// Whether this record is one of those.
+    /// Whether this record matches.
     fn takes(&self, id: &str, kept: &QuarantinedRecord) -> bool {
         let Self { ids, devices, stages, reasons } = self;
         (ids.is_empty() || ids.iter().any(|wanted| wanted == id))
@@ -93,24 +94,25 @@ pub fn now() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
-fn soon() -> Instant {
+fn deadline() -> Instant {
     Instant::now() + REQUEST_TIMEOUT
 }
 
-/// Gives everything back that is still held, however much that is. What cannot be comes back by itself.
+/// Releases all messages that are still held. Those that cannot be released become visible after
+/// [`VISIBILITY_TIMEOUT`].
 async fn give_back(inbox: &impl ReceiveQueue, handles: &[String]) {
     let (mut tried, mut refused) = (0, 0);
-    for some in handles.chunks(GIVEN_BACK) {
-        let count = inbox.give_back(some, soon()).await.len();
+    for some in handles.chunks(MAX_RELEASED) {
+        let count = inbox.give_back(some, deadline()).await.len();
         tried += some.len();
         refused += count;
-        // Of the others nothing would be taken either, and each would wait for that.
+        // The rest would fail as well, each after a time-out.
         if count == some.len() {
             break;
         }
     }
     let held = refused + handles.len() - tried;
     if held > 0 {
-        eprintln!("pulsegate: {held} messages stay held for up to {} minutes", HOLD.as_secs() / 60);
+        eprintln!("pulsegate: {held} messages stay invisible for up to {} minutes", VISIBILITY_TIMEOUT.as_secs() / 60);
     }
 }

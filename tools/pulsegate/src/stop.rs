@@ -1,9 +1,9 @@
-//! What takes long can be stopped: what is in hand is still done, and what is held is given back.
+//! Stop flag of long commands: after Ctrl-C they complete the work in progress and release the rest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody wants it to end. Clones share that.
+/// Stop flag. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
@@ -11,21 +11,21 @@ pub struct Stop(Arc<AtomicBool>);
 const INTERRUPTED: i32 = 130;
 
 impl Stop {
-    /// Asks for the end.
-    pub fn ask(&self) {
+    /// Requests the stop.
+    pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody did.
-    pub fn is_asked(&self) -> bool {
+    /// Whether a stop was requested.
+    pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Asks for it at the first Ctrl-C. The second ends the process at once, which does no harm either.
+    /// Requests the stop at the first Ctrl-C. The second Ctrl-C ends the process at once, which loses nothing either.
     pub async fn at_ctrl_c(self) {
         if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("pulsegate: stopping; Ctrl-C once more ends it at once");
-            self.ask();
+            eprintln!("pulsegate: stopping; press Ctrl-C again to end at once");
+            self.request();
             if tokio::signal::ctrl_c().await.is_ok() {
                 std::process::exit(INTERRUPTED);
             }

@@ -1,16 +1,16 @@
 //! CoAP (RFC 7252): `POST /{profile}`, with an uplink as its payload.
 //!
-//! A confirmable request is answered 2.04 once the uplink is durable: in the message that acknowledges it, if that is
-//! soon, and otherwise in a message of its own, after an empty acknowledgement that stops the client from repeating
-//! itself. A non-confirmable one is answered by a non-confirmable message. The 2.04 carries what the meter would have been
-//! sent without CoAP: for a sealed uplink the sealed acknowledgement, which proves that the answer is ours.
+//! The bridge answers a confirmable request with 2.04 once the uplink is durable: piggybacked in the ACK if that is
+//! soon, otherwise in a separate response, after an empty ACK that stops the client's retransmissions. It answers a
+//! non-confirmable request with a non-confirmable message. The 2.04 carries the acknowledgement that the meter would
+//! get without CoAP: for a sealed uplink the sealed acknowledgement, which authenticates the bridge.
 //!
-//! Who has proved itself gets the late answer until it is acknowledged. In the clear it goes out once, since the address
-//! may be forged: it and the empty acknowledgement together are shorter than the request. They are two packets, though,
-//! and with the headers of UDP and IP up to one and a half times as long.
+//! An authenticated client gets the separate response until it acknowledges it. A client in the clear gets it once,
+//! because its address may be forged: the response and the empty ACK together are shorter than the request. They are
+//! two packets, though, and with the headers of UDP and IP up to one and a half times as long.
 //!
-//! Message IDs and addresses tell nothing about who speaks, since a carrier's NAT gives them to one meter after the other.
-//! So a repeated request is not looked up but taken again: what it says makes it the same uplink.
+//! Message IDs and addresses do not identify a client, because a carrier's NAT assigns them to one meter after another.
+//! So the bridge does not look up repeated requests but processes them again: the same content is the same uplink.
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
 use pulsegate_model::device::Network;
@@ -24,11 +24,10 @@ mod tests;
 
 const VERSION: u8 = 1;
 
-/// Options that a request may carry and that change nothing here. Other critical ones (odd numbers: section 5.4.6) are
-/// refused.
+/// Options that a request may carry without effect. Other critical options (odd numbers: section 5.4.6) are rejected.
 const HARMLESS: [CoapOption; 4] = [CoapOption::UriHost, CoapOption::UriPort, CoapOption::UriPath, CoapOption::UriQuery];
 
-/// More than a client sends: a request needs one.
+/// More options than a client sends: a request needs one.
 const MAX_OPTIONS: usize = 16;
 
 /// A request that waits for its answer.
@@ -42,38 +41,38 @@ pub struct Exchange {
     acknowledgement: Vec<u8>,
 }
 
-/// What a client hears whose answer takes long.
+/// How a late answer is sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Late {
-    /// Nothing before its answer.
+    /// Without an empty ACK before it.
     Silence,
-    /// That the answer comes later, and then the answer, once. A client that misses it asks again.
+    /// An empty ACK, then the answer, once. A client that misses the answer sends its request again.
     Once,
-    /// The same, but the answer again and again until the client acknowledges it.
+    /// An empty ACK, then the answer, retransmitted until the client acknowledges it.
     UntilAcknowledged,
 }
 
-/// What a request is answered in the end.
+/// Response codes of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Outcomes {
-    /// Once the uplink is durable.
+    /// If the uplink is durable.
     pub(super) durable: ResponseType,
-    /// If it does not become so.
+    /// If the uplink did not become durable.
     pub(super) given_back: ResponseType,
 }
 
 impl Exchange {
-    /// What the client hears if its answer takes long.
+    /// How a late answer is sent.
     pub fn late(&self) -> Late {
         self.late
     }
 
-    /// The empty acknowledgement: the request has arrived, and its answer comes later.
+    /// The empty ACK: the request has arrived, and its answer comes later.
     pub fn arrived(&self) -> Vec<u8> {
         message(MessageType::Acknowledgement, MessageClass::Empty, self.message_id, &[], &[])
     }
 
-    /// The answer, if it is the first thing the client hears. `message_id` is a new one of ours.
+    /// The answer without an empty ACK before it. `message_id` is a new ID of the bridge.
     pub fn answer(&self, durable: bool, message_id: u16) -> Vec<u8> {
         if self.confirmable {
             self.response(MessageType::Acknowledgement, self.outcome(durable), self.message_id)
@@ -82,7 +81,7 @@ impl Exchange {
         }
     }
 
-    /// The answer after [`Exchange::arrived`]. `message_id` is a new one of ours.
+    /// The separate response, after [`Exchange::arrived`]. `message_id` is a new ID of the bridge.
     pub fn separate_answer(&self, durable: bool, message_id: u16) -> Vec<u8> {
         let kind = match self.late {
             Late::UntilAcknowledged => MessageType::Confirmable,
@@ -101,17 +100,17 @@ impl Exchange {
     }
 }
 
-/// A request, as far as it is CoAP. What it asks for is not looked at yet.
+/// A parsed CoAP request. Path and payload are not checked yet.
 pub(super) struct Request<'a> {
     packet: &'a Packet,
-    /// How it asks.
+    /// Method.
     pub(super) method: RequestType,
-    /// Whether the client repeats itself until it hears something.
+    /// Whether the client retransmits until it gets an answer.
     pub(super) confirmable: bool,
 }
 
 impl Request<'_> {
-    /// Its path, if that has one part and no option forbids to go on.
+    /// Returns the path. Rejects a path that has not exactly one segment, and unknown critical options.
     pub(super) fn path(&self) -> Result<&str, Refusal> {
         let harmless = |&number: &u16| number % 2 == 0 || HARMLESS.contains(&CoapOption::from(number));
         if let Some((&number, _)) = self.packet.options().find(|(number, _)| !harmless(number)) {
@@ -122,12 +121,12 @@ impl Request<'_> {
         part.and_then(|part| std::str::from_utf8(part).ok()).ok_or(Refusal::Path)
     }
 
-    /// What it brings.
+    /// Payload.
     pub(super) fn payload(&self) -> &[u8] {
         &self.packet.payload
     }
 
-    /// Waits for what becomes of its uplink. Who does not repeat itself is never told to wait.
+    /// Returns an exchange that waits for the result of the put. A non-confirmable request never gets an empty ACK.
     pub(super) fn exchange(&self, late: Late, outcomes: Outcomes, acknowledgement: Vec<u8>) -> Exchange {
         let Self { packet, confirmable, .. } = *self;
         let (message_id, token) = (packet.header.message_id, packet.get_token().to_vec());
@@ -135,28 +134,29 @@ impl Request<'_> {
         Exchange { confirmable, late, message_id, token, outcomes, acknowledgement }
     }
 
-    /// An answer at once.
+    /// Builds an answer to send at once.
     pub(super) fn answer(&self, code: ResponseType, payload: &[u8]) -> Vec<u8> {
         let kind = if self.confirmable { MessageType::Acknowledgement } else { MessageType::NonConfirmable };
-        // In a non-confirmable answer the ID should be one of ours; any will do, since it is not answered.
+        // A non-confirmable answer should have an ID of the bridge; any ID will do, because the client does not answer
+        // it.
         let message_id = self.packet.header.message_id;
         message(kind, MessageClass::Response(code), message_id, self.packet.get_token(), payload)
     }
 
-    /// The same for a request that is turned away.
+    /// Rejects the request, with the error code of the refusal as the answer.
     pub(super) fn refuse(&self, refusal: Refusal) -> Inbound {
         let answer = self.answer(code(&refusal), &[]);
         Inbound::Wrong(refusal, answer)
     }
 }
 
-/// Reads a message, a request in which is for a profile. Of a sealed uplink nothing is answered, not even what is wrong with
-/// the request around it, before its sender has proved itself.
+/// Parses a message with an uplink of a profile. A sealed uplink gets no answer, not even an error for the request
+/// around it, unless its tag is valid.
 pub(super) fn hear(datagram: &[u8], trust: &Trust) -> Result<Inbound, Refusal> {
     read(datagram, trust, |request| for_profile(request, trust))
 }
 
-/// Reads a message, and has a request in it served.
+/// Parses a message, and passes a request to `serve`.
 pub(super) fn read(
     datagram: &[u8],
     trust: &Trust,
@@ -177,7 +177,7 @@ pub(super) fn read(
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Request(method)) => {
             serve(&Request { packet: &packet, method, confirmable: kind == MessageType::Confirmable })
         }
-        // Section 4.3. Also how a client asks whether anybody is there.
+        // Section 4.3. A client also uses this as a ping.
         (MessageType::Confirmable, _) if matches!(trust, Trust::InTheClear) => {
             let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], &[]);
             Ok(Inbound::Wrong(Refusal::NotCoap, reset))
@@ -186,8 +186,8 @@ pub(super) fn read(
     }
 }
 
-/// Whether there are at most [`MAX_OPTIONS`] in it. Nothing is proved yet, and reading 2,000 of them takes as long as
-/// checking 200 seals.
+/// Whether the message has at most [`MAX_OPTIONS`] options. Its sender is not authenticated yet, and parsing 2,000
+/// options takes as long as checking 200 tags.
 fn has_few_options(datagram: &[u8]) -> bool {
     let extra = |nibble: u8| match nibble {
         13 => 1,
@@ -234,13 +234,13 @@ fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Inbound, Refusal>
             let exchange = request.exchange(late, OUTCOMES, std::mem::take(&mut opened.acknowledgement));
             Ok(Inbound::Uplink(profile, opened, Answer::Coap(Box::new(exchange))))
         }
-        // Section 5.4.1: such a message is dropped without a word.
+        // Section 5.4.1: such a message is dropped without an answer.
         Err(refusal @ Refusal::CriticalOption(_)) if !request.confirmable => Err(refusal),
         Err(refusal) => Ok(request.refuse(refusal)),
     }
 }
 
-/// The profile that the request is for.
+/// Returns the profile that the path names.
 fn wanted(request: &Request<'_>, trust: &Trust) -> Result<&'static Profile, Refusal> {
     let profile = profile::find(Network::Nbiot, request.path()?).ok_or(Refusal::Path)?;
     if matches!(trust, Trust::InTheClear) && profile.codec.identify.is_none() {
@@ -266,6 +266,6 @@ fn message(kind: MessageType, code: MessageClass, message_id: u16, token: &[u8],
     packet.header.message_id = message_id;
     packet.set_token(token.to_vec());
     packet.payload = payload.to_vec();
-    // It fails for a token of more than 8 bytes, which was not read either, and for more than 1,280 bytes.
+    // It fails for a token of more than 8 bytes, which is not parsed either, and for more than 1,280 bytes.
     packet.to_bytes().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! The sealed envelope: proves who sent a datagram, around any vendor's payload. `docs/nbiot-protocol.md` specifies it
-//! byte by byte, with worked examples that are tests here.
+//! The sealed envelope: authenticates the sender of a datagram, around any vendor's payload. `docs/nbiot-protocol.md`
+//! specifies it byte by byte, with worked examples that are tests here.
 //!
 //! ```text
 //!  0      1        2                  10              14           18            18+n      26+n
@@ -8,9 +8,9 @@
 //! +------+--------+------------------+---------------+------------+-------------+---------+
 //! ```
 //!
-//! The tag is HMAC-SHA-256 under the device's key over everything before it, cut to 8 bytes. No key is looked up: a
-//! device's key is HKDF-SHA-256 of a master key and the device's ID. The acknowledgement has the same form and begins with
-//! 0x81, so that neither can be passed off as the other.
+//! The tag is HMAC-SHA-256 with the device's key over everything before it, truncated to 8 bytes. The bridge stores no
+//! device keys: a device's key is HKDF-SHA-256 of a master key and the device's ID. The acknowledgement has the same
+//! form and begins with 0x81, so that an uplink cannot be replayed as an acknowledgement, nor the reverse.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -31,30 +31,30 @@ const ACKNOWLEDGEMENT: u8 = 0x81;
 const HEADER_LEN: usize = 18;
 const TAG_LEN: usize = 8;
 
-/// Makes device keys for this format and no other.
+/// HKDF salt: binds device keys to this format.
 const SALT: &[u8] = b"pulsegate sealed envelope 1";
 
-/// As many characters as a key of 256 bits has in hex is plenty; fewer than these could be guessed.
+/// Minimum length of a master key, in characters. A key of 256 bits in hex is longer; a shorter text could be guessed.
 const MIN_MASTER_KEY: usize = 32;
 
-/// The master keys by their ID. A meter names the one its own key was made from, so several are valid at once and they can
-/// be replaced one by one.
+/// The master keys by ID. A meter names the master key that its own key was derived from, so several are valid at a
+/// time and can be replaced one by one.
 #[derive(Clone)]
 pub struct MasterKeys(Arc<BTreeMap<u8, Prk>>);
 
-/// Not a set of master keys. It never says what they are.
+/// Invalid set of master keys. The messages never contain a key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MasterKeysError {
-    /// Not a JSON object of texts.
+    /// Not a JSON object with string values.
     #[error("the master keys are not a JSON object of the form {{\"1\": \"KEY\"}}")]
     Form,
-    /// None of them.
-    #[error("there is no master key, so no meter could prove itself")]
+    /// No key.
+    #[error("there is no master key, so no meter could be authenticated")]
     Empty,
-    /// A name that no datagram can hold.
+    /// An ID that does not fit into a byte.
     #[error("{0:?} is not a key ID (0 to 255)")]
     Id(String),
-    /// A key that could be guessed.
+    /// A key of too few characters.
     #[error("master key {0} is shorter than {MIN_MASTER_KEY} characters")]
     Short(u8),
 }
@@ -62,7 +62,7 @@ pub enum MasterKeysError {
 impl FromStr for MasterKeys {
     type Err = MasterKeysError;
 
-    /// From the text of the secret: a JSON object of key IDs and keys, which are taken as the bytes they are written with.
+    /// Parses the text of the secret: a JSON object of key IDs and keys. The bytes of a key's text are the key.
     fn from_str(text: &str) -> Result<Self, MasterKeysError> {
         let keys: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| MasterKeysError::Form)?;
         let prk = |(id, key): (String, String)| {
@@ -83,24 +83,24 @@ impl std::fmt::Debug for MasterKeys {
     }
 }
 
-/// The key of one device, which it shares with the bridge and nobody else.
+/// The key of one device, shared only with the bridge.
 pub struct DeviceKey(hmac::Key);
 
-/// What is between version and payload. Uplinks and acknowledgements both have it.
+/// The fields between version and payload, in uplinks and acknowledgements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// Which master key the device's own was made from.
+    /// ID of the master key that the device's key was derived from.
     pub key_id: u8,
     /// The meter.
     pub imei: Imei,
-    /// Counts the meter's uplinks; the acknowledgement repeats it.
+    /// The meter's uplink counter; the acknowledgement repeats it.
     pub counter: u32,
     /// Seconds since 1970, by the sender's clock.
     pub time: u32,
 }
 
 impl MasterKeys {
-    /// The key of one device; `None` for an ID of no master key.
+    /// Derives the key of one device; `None` if there is no master key of this ID.
     pub fn device_key(&self, id: u8, imei: Imei) -> Option<DeviceKey> {
         let info = DeviceId::Nbiot(imei).to_string();
         let info = [info.as_bytes()];
@@ -134,14 +134,14 @@ impl DeviceKey {
     }
 }
 
-/// A datagram whose sender has proved itself.
+/// A datagram whose tag is valid.
 pub(super) struct Sealed<'a> {
     header: Header,
     payload: &'a [u8],
     key: DeviceKey,
 }
 
-/// Proves a datagram's sender.
+/// Authenticates a datagram's sender.
 pub(super) fn open<'a>(datagram: &'a [u8], keys: &MasterKeys) -> Result<Sealed<'a>, Refusal> {
     let (sealed, tag) = datagram.split_last_chunk::<TAG_LEN>().ok_or(Refusal::TooShort)?;
     let (header, payload) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(Refusal::TooShort)?;
@@ -159,15 +159,15 @@ pub(super) fn open<'a>(datagram: &'a [u8], keys: &MasterKeys) -> Result<Sealed<'
 }
 
 impl Sealed<'_> {
-    /// Tells the meter that its uplink is durable, and by the bridge's clock when it came.
+    /// Builds the acknowledgement, with the time of the bridge's clock.
     pub(super) fn acknowledgement(&self) -> Vec<u8> {
         self.key.seal(ACKNOWLEDGEMENT, Header { time: now(), ..self.header }, &[])
     }
 
-    /// The uplink, with that acknowledgement.
+    /// Returns the uplink, with this acknowledgement. Rejects an uplink without the meter's time.
     pub(super) fn opened(&self, acknowledgement: Vec<u8>) -> Result<IdentifiedUplink, Refusal> {
-        // The time is part of the key that the uplink is stored under. Were it the bridge's own, a datagram that somebody
-        // recorded and sends again would be another uplink.
+        // The time is part of the uplink's key in the table. With the bridge's time, a recorded and replayed datagram
+        // would be another uplink.
         let clock = At::from_unix(self.header.time.into()).ok().filter(|&at| at != At::EPOCH);
         Ok(IdentifiedUplink {
             device: DeviceId::Nbiot(self.header.imei),
@@ -180,7 +180,7 @@ impl Sealed<'_> {
     }
 }
 
-/// A meter whose clock is off can set it by this.
+/// The bridge's time, in seconds since 1970. A meter can set its clock by it.
 pub(super) fn now() -> u32 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since_1970.as_secs().try_into().unwrap_or(u32::MAX)
@@ -195,7 +195,7 @@ mod tests {
     const KEYS: &str =
         r#"{"1": "correct horse battery staple, and then some", "7": "another master key for the rotation"}"#;
 
-    // The worked examples of docs/nbiot-protocol.md; made with Python's hmac, see there.
+    // The worked examples of docs/nbiot-protocol.md, made with Python's hmac as shown there.
     const DEVICE_KEY: &str = "1eb1a27ead008da0193887b69bff1bb9a9964d60320df84dbb984b250126585c";
     const EXAMPLE: &str =
         "01010490154203237518000000076b0036400490154203237518020000000746800000009f000000023f38e84b05e46857";

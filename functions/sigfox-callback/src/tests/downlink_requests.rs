@@ -1,4 +1,4 @@
-//! Devices that ask for a downlink.
+//! Tests of downlink requests.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use super::*;
 
 const AT: i64 = 1_795_176_000;
 
-/// What a device is told that asks first.
+/// The response to the first request.
 const FIRST: &str = r#"{"1A2345":{"downlinkData":"0101010101010101"}}"#;
 
 fn waiting(device: &str, id: &str, data: &str) -> Downlink {
@@ -63,7 +63,11 @@ async fn who_asks_is_answered_in_his_own_spelling_and_who_asks_again_the_same() 
         second,
         "nothing was consumed in between"
     );
-    assert_eq!(answer(&bidir("1A2345", &json!(true), 44), &callback).await, (204, String::new()), "there are no more");
+    assert_eq!(
+        answer(&bidir("1A2345", &json!(true), 44), &callback).await,
+        (204, String::new()),
+        "no downlink is left"
+    );
     assert_eq!(uplinks(&callback).len(), 5);
 }
 
@@ -115,10 +119,14 @@ async fn without_the_table_the_uplink_is_kept_and_the_network_asked_to_come_agai
     let callback = with(&secret, FakeDownlinks::down()).await;
     assert_eq!(answer(&bidir("1A2345", &json!(true), 42), &callback).await, (503, String::new()));
     assert_eq!(uplinks(&callback).len(), 1);
-    assert_eq!(answer(&bidir("1A2345", &json!(false), 42), &callback).await, (204, String::new()), "nothing was asked");
+    assert_eq!(
+        answer(&bidir("1A2345", &json!(false), 42), &callback).await,
+        (204, String::new()),
+        "no downlink was requested"
+    );
 }
 
-/// Writes what it is told to, and then does not say so.
+/// Writes, and then returns an error.
 #[derive(Debug)]
 struct Silent(FakeDownlinks);
 
@@ -183,7 +191,7 @@ async fn a_device_that_asks_twice_in_a_batch_is_answered_once_for_its_newest_upl
     assert_eq!(uplinks.collect::<Vec<_>>(), ["2026-11-20T12:00:00Z#00010"]);
 }
 
-fn told(code: u32) -> Request {
+fn outcome(code: u32) -> Request {
     event(|event| {
         event["pathParameters"]["kind"] = "acknowledge".into();
         event["body"] = json!({"device": "1A2345", "time": AT + 30, "infoCode": code, "infoMessage": "so it is"})
@@ -199,7 +207,7 @@ async fn the_networks_word_closes_the_loop() {
         let callback = with(&secret, two()).await;
         answer(&bidir("1A2345", &json!(true), 42), &callback).await;
         for _ in 0..2 {
-            assert_eq!(answer(&told(code), &callback).await, (204, String::new()));
+            assert_eq!(answer(&outcome(code), &callback).await, (204, String::new()));
         }
         let items = callback.downlinks.items();
         let first: Downlink = items.into_iter().find_map(|item| serde_json::from_value(item).ok()).unwrap();
@@ -211,5 +219,5 @@ async fn the_networks_word_closes_the_loop() {
 async fn word_that_cannot_be_noted_is_answered_503_so_that_it_comes_again() {
     let secret = secret();
     let callback = with(&secret, FakeDownlinks::down()).await;
-    assert_eq!(answer(&told(0), &callback).await, (503, String::new()));
+    assert_eq!(answer(&outcome(0), &callback).await, (503, String::new()));
 }

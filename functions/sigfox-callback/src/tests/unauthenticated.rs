@@ -1,4 +1,4 @@
-//! Who is let in, and what those are told who are not.
+//! Tests of authentication and of responses to unauthenticated requests.
 
 use pulsegate_pipeline::ports::SecretError;
 
@@ -121,8 +121,8 @@ async fn a_secret_that_takes_too_long_to_read_does_not_keep_sigfox_waiting() {
     assert!(before.elapsed() < Duration::from_secs(3));
 }
 
-/// No stop-watch can tell on a shared machine what a nanosecond is worth. What can be held is that the three take the same
-/// way: as many digests and as many comparisons for each of them.
+/// Nanoseconds cannot be measured reliably on a shared machine, so this test counts the work: all three cases must take
+/// the same number of digests and comparisons.
 #[test]
 fn a_wrong_user_a_wrong_secret_and_a_missing_header_cost_the_same_work() {
     let secrets = Secrets::new(&[SECRET.to_owned(), "another".to_owned()]).unwrap();
@@ -132,7 +132,7 @@ fn a_wrong_user_a_wrong_secret_and_a_missing_header_cost_the_same_work() {
         auth::work::done()
     };
     let wrong_user = work(&with("authorization", &basic("stranger:wrong")));
-    assert_eq!(wrong_user, (2, 4), "two places looked into, each compared with two secrets");
+    assert_eq!(wrong_user, (2, 4), "two places, each compared with two secrets");
     assert_eq!(work(&with("authorization", &basic("sigfox:wrong"))), wrong_user);
     assert_eq!(work(&with("authorization", "Bearer wrong")), wrong_user);
     assert_eq!(work(&with("authorization", &format!("Bearer {}", &SECRET[..SECRET.len() - 1]))), wrong_user);

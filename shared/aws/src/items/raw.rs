@@ -21,24 +21,25 @@ struct RawItem {
     expires_at: i64,
 }
 
-/// Not an item of the raw table, or one that this code does not know.
+/// The item is not a valid item of the raw table, or has an unknown layout.
 #[derive(Debug, thiserror::Error)]
 pub enum RawItemError {
-    /// An attribute is missing, or not what it should be.
+    /// An attribute is missing or invalid.
     #[error("not a raw uplink: {0}")]
     Attributes(#[from] serde_dynamo::Error),
-    /// The key is not made of time, sequence and kind.
+    /// The key does not consist of time, sequence and kind.
     #[error("{0:?} is not the key of a raw uplink")]
     Key(String),
-    /// A time that cannot be.
+    /// The time is out of range.
     #[error(transparent)]
     At(#[from] AtError),
-    /// A payload that cannot be.
+    /// The payload is invalid.
     #[error(transparent)]
     Payload(#[from] UplinkError),
 }
 
-/// The item of the raw table: the bytes as they arrived. It may be deleted so many days after the uplink's own time.
+/// Builds the item of the raw table, with the bytes as received. The table may delete it so many days after the
+/// uplink's own time.
 pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
     to_item(&RawItem {
         device: uplink.device,
@@ -52,10 +53,10 @@ pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
     })
 }
 
-/// The uplink that [`raw_item`] made the item of. Unknown attributes are skipped.
+/// Parses the uplink of an item that [`raw_item`] built. Ignores unknown attributes.
 ///
 /// # Errors
-/// [`RawItemError`]; among others for a key that is not the one that the uplink would be stored under.
+/// [`RawItemError`], for example if the key is not the natural key of the uplink.
 pub fn uplink_of(item: Item) -> Result<Uplink, RawItemError> {
     let raw: RawItem = serde_dynamo::from_item(item)?;
     let no_key = || RawItemError::Key(raw.uplink.clone());

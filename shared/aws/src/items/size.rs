@@ -1,17 +1,18 @@
-//! How large an item is.
+//! The size of an item.
 
 use serde_dynamo::AttributeValue;
 
 use super::Item;
 
-/// The bytes of an item as DynamoDB reckons them, or a little more: of numbers AWS tells the size "approximately".
+/// Returns the size of an item in bytes as DynamoDB counts it, or slightly more: AWS gives the size of numbers only
+/// "approximately".
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>)
 pub fn item_size(item: &Item) -> usize {
     item.inner().iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
 fn value_size(value: &AttributeValue) -> usize {
-    /// Of a list or a map, and for each of its members.
+    /// Bytes of a list or a map, and 1 for each of its members.
     const OVERHEAD: usize = 3;
     const MEMBER: usize = 1;
     match value {
@@ -29,7 +30,7 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// A byte for every two significant digits, and one; and one more, since that is approximate.
+/// One byte per two significant digits, plus one; one more because AWS's figure is approximate.
 fn number_size(digits: &str) -> usize {
     digits.len().div_ceil(2) + 2
 }

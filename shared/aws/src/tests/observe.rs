@@ -1,4 +1,4 @@
-//! What is only looked at.
+//! Tests of the depth of a queue and the lines of a log.
 
 use pulsegate_pipeline::ports::Depth as _;
 
@@ -45,7 +45,7 @@ mod log {
 
     use super::*;
 
-    /// A line a second, at its end, from 0 on.
+    /// One line at the end of each second, from 0 on.
     fn events(request: &Value, pages: bool) -> Value {
         let (from, to) = (request["startTime"].as_u64().unwrap(), request["endTime"].as_u64().unwrap());
         let skipped = request["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());

@@ -1,4 +1,4 @@
-//! What is read again.
+//! Tests of retried reads.
 
 use pulsegate_pipeline::ports::ReceiveQueue as _;
 

@@ -1,4 +1,4 @@
-//! The item of a downlink: its key, its bytes, and what became of it.
+//! The table item of a downlink: its key, its bytes and its outcome.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,54 +8,54 @@ use pulsegate_model::device::DeviceId;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{ANSWERED, KEPT_SECONDS, LEN};
+use super::{ANSWERED, LEN, RETENTION_SECONDS};
 
 /// The longest name in a key.
 const MAX_NAME: usize = 64;
 
-/// A downlink, as the table holds it.
+/// A downlink, as the table stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Downlink {
-    /// Who it is for.
+    /// The device that receives it.
     pub device: DeviceId,
-    /// Its key among the device's.
+    /// Its key among the downlinks of the device.
     #[serde(rename = "downlink")]
     pub id: DownlinkId,
-    /// What is sent.
+    /// The bytes to send.
     pub data: Data,
-    /// The latest uplink that it may answer is of this time; without it there is none.
+    /// The latest time of an uplink that it may answer; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<At>,
-    /// From when on the table may delete it, in seconds since 1970.
+    /// When the table may delete it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
-    /// The natural key of the uplink it was the answer to.
+    /// The natural key of the uplink that it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplink: Option<String>,
-    /// What became of it: zero if it was sent, otherwise see [`code_name`].
+    /// Its outcome: zero if it was sent, otherwise see [`code_name`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
-    /// The network's own words for that.
+    /// The network's message for that code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Since when that is known, by the network's clock.
+    /// When the network reported the outcome, by the network's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_at: Option<At>,
 }
 
-/// What a table holds of a device: downlinks, and marks of uplinks that have their answer.
+/// An entry of a device in the table: a downlink, or the marker of an answered uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A downlink.
     Downlink(Downlink),
-    /// The uplink with this key was answered with the downlink of this ID.
+    /// The uplink with this key was answered with the downlink with this ID.
     Answered {
         /// The uplink's natural key.
         uplink: String,
-        /// The downlink's ID, as it is written.
+        /// The downlink's ID, as text.
         downlink: String,
     },
-    /// An entry that somebody typed wrongly. It is never sent, since nobody knows what should be.
+    /// An invalid entry, typed by hand. It is never sent, since the intended bytes are unknown.
     Invalid {
         /// Its key: device and downlink.
         key: String,
@@ -65,7 +65,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// Reads an entry as a table holds it, by its attributes' names.
+    /// Parses an entry of the table from an object of its attributes.
     pub fn read(value: Value) -> Self {
         let text = |name: &str| value[name].as_str().unwrap_or("?").to_owned();
         if let Some(uplink) = text("downlink").strip_prefix(ANSWERED) {
@@ -80,7 +80,8 @@ impl Entry {
     }
 }
 
-/// A downlink's key among those of its device: `5#2026-11-20T12:00:00Z#open-valve`. Keys sort by priority, then by age.
+/// A downlink's key among the downlinks of its device: `5#2026-11-20T12:00:00Z#open-valve`. Keys sort by priority, then
+/// by age.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DownlinkId {
@@ -89,7 +90,7 @@ pub struct DownlinkId {
     name: String,
 }
 
-/// The bytes of a downlink, as hex in whichever case they were typed.
+/// The bytes of a downlink, and their hex text in its original case.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Data {
@@ -97,22 +98,22 @@ pub struct Data {
     bytes: [u8; LEN],
 }
 
-/// Where a downlink is on its way.
+/// The state of a downlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// Waits for the device to ask.
+    /// Waits for the device to request a downlink.
     Pending,
-    /// Waited too long.
+    /// No longer valid: the device requested no downlink in time.
     Expired,
     /// Handed to the network as the answer to an uplink.
     Answered,
-    /// The network says that it has sent it. Whether the device has heard it, nobody knows.
+    /// The network reports that it sent the downlink. Reception by the device is not confirmed.
     Delivered,
-    /// The network says that it has not.
+    /// The network reports that it did not send the downlink.
     Refused,
 }
 
-/// Not a downlink.
+/// A part of a downlink is invalid.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum DownlinkError {
     /// Not eight bytes in hex.
@@ -130,19 +131,19 @@ pub enum DownlinkError {
 }
 
 impl Downlink {
-    /// One that waits.
+    /// Builds a pending downlink.
     pub fn pending(device: DeviceId, id: DownlinkId, data: Data, valid_until: Option<At>) -> Self {
-        let expires_at = valid_until.map(|until| until.unix() + KEPT_SECONDS);
+        let expires_at = valid_until.map(|until| until.unix() + RETENTION_SECONDS);
         let (uplink, code, message, told_at) = (None, None, None, None);
         Self { device, id, data, valid_until, expires_at, uplink, code, message, told_at }
     }
 
-    /// Whether it may answer an uplink of that time.
+    /// Returns `true` if it may answer an uplink of that time.
     pub fn is_valid_at(&self, at: At) -> bool {
         self.valid_until.is_none_or(|until| at <= until)
     }
 
-    /// Where it is on its way. Only what still waits depends on the time.
+    /// Returns its state. `now` only separates pending downlinks from expired ones.
     pub fn state(&self, now: At) -> State {
         match (self.code, &self.uplink) {
             (Some(0), _) => State::Delivered,
@@ -153,17 +154,17 @@ impl Downlink {
         }
     }
 
-    /// The time of the uplink it was the answer to.
+    /// The time of the uplink that it answered.
     pub fn answered_at(&self) -> Option<At> {
         self.uplink.as_ref()?.split('#').next()?.parse().ok()
     }
 }
 
 impl State {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Expired, Self::Answered, Self::Delivered, Self::Refused];
 
-    /// What people call it.
+    /// Its name for operators.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -176,7 +177,7 @@ impl State {
 }
 
 impl DownlinkId {
-    /// A key of its parts.
+    /// Builds a key from its parts.
     ///
     /// # Errors
     /// [`DownlinkError::Priority`] or [`DownlinkError::Name`].
@@ -191,12 +192,12 @@ impl DownlinkId {
         }
     }
 
-    /// How urgent it is; 0 goes first.
+    /// The priority; 0 goes first.
     pub fn priority(&self) -> u8 {
         self.priority
     }
 
-    /// What whoever queued it calls it.
+    /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -213,7 +214,7 @@ impl FromStr for DownlinkId {
         };
         let (priority, at) = priority.parse().ok().zip(at.parse().ok()).ok_or_else(error)?;
         let id = Self::new(priority, at, name)?;
-        // Another spelling would sort elsewhere.
+        // Reject other spellings: they would sort differently.
         if id.to_string() == text { Ok(id) } else { Err(error()) }
     }
 }
@@ -224,7 +225,7 @@ impl Data {
         self.bytes
     }
 
-    /// The hex, as it was typed.
+    /// The hex text in its original case.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! The ports to the table of downlinks.
+//! The ports of the downlinks table.
 
 use std::future::Future;
 
@@ -7,27 +7,28 @@ use tokio::time::Instant;
 
 use super::{Downlink, DownlinkAnswer, DownlinkId, DownlinkOutcome, Entry};
 
-/// What waits for devices to ask, and what became of it: entries with the key `device`, `downlink`.
+/// The downlinks table: downlinks and markers with the key `device`, `downlink`.
 ///
-/// Somebody waits for the answer, so these verbs say what is so, or that they do not know. What they were asked for may
-/// then have happened, and may be asked for again.
+/// Callers wait for the result, so these methods return a definite result or [`Unavailable`]. After [`Unavailable`] the
+/// write may have happened; retrying is safe.
 pub trait Downlinks {
-    /// All entries of a device, with all that was written before.
+    /// Returns all entries of a device, including every earlier write.
     fn of_device(
         &self,
         device: DeviceId,
         deadline: Instant,
     ) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 
-    /// Makes a downlink the answer to an uplink and marks the uplink as answered: both, or, if the downlink is no longer
-    /// there as it was read, or is an answer already, or the uplink has one, neither. Whether it was done.
+    /// Assigns a downlink to an uplink and marks the uplink as answered, atomically. Returns `false`, and writes
+    /// nothing, if the downlink was deleted, changed or assigned since it was read, or if the uplink already has an
+    /// answer.
     fn answer_with(
         &self,
         answer: &DownlinkAnswer,
         deadline: Instant,
     ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// Notes what became of a downlink. What is known of one already stays.
+    /// Stores the outcome of a downlink. Keeps an outcome that is already stored.
     fn close(
         &self,
         outcome: &DownlinkOutcome,
@@ -35,15 +36,15 @@ pub trait Downlinks {
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
-/// The same table, for those who queue.
+/// The same table, for operators who queue downlinks.
 pub trait DownlinkAdmin: Downlinks {
-    /// All entries of all devices.
+    /// Returns all entries of all devices.
     fn all(&self, deadline: Instant) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 
-    /// Adds a downlink, unless there is one with its ID. Whether it was done.
+    /// Adds a downlink. Returns `false`, and writes nothing, if one with its ID exists.
     fn add(&self, downlink: &Downlink, deadline: Instant) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// Deletes a downlink, unless it is an answer already or not there at all. Whether it was done.
+    /// Deletes a downlink. Returns `false`, and deletes nothing, if it does not exist or has answered an uplink.
     fn cancel(
         &self,
         device: DeviceId,
@@ -52,13 +53,13 @@ pub trait DownlinkAdmin: Downlinks {
     ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 }
 
-/// Nobody knows, for now.
+/// The downlinks table cannot be read or written at the moment.
 #[derive(Debug, thiserror::Error)]
 #[error("the table of downlinks is not available")]
 pub struct Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl Unavailable {
-    /// For this reason.
+    /// Wraps the cause.
     pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(reason.into())
     }

@@ -45,7 +45,7 @@ fn table(items: &[Value]) -> FakeDownlinks {
     table
 }
 
-/// The downlinks of a table, without the marks of uplinks.
+/// The downlinks of a table, without the markers of answered uplinks.
 fn downlinks(table: &FakeDownlinks) -> Vec<Downlink> {
     let entries = table.items().into_iter().map(Entry::read);
     let downlink = |entry| match entry {
@@ -60,11 +60,11 @@ async fn ask(table: &FakeDownlinks, uplink: &NaturalKey) -> Option<String> {
     answer(table, uplink, Timeliness::InTime, soon()).await.unwrap().map(hex::encode)
 }
 
-async fn tell(table: &FakeDownlinks, time: &str, code: u32) {
+async fn report(table: &FakeDownlinks, time: &str, code: u32) {
     close(table, DEVICE.parse().unwrap(), at(time), code, code_name(code), soon()).await.unwrap();
 }
 
-/// Where each downlink is, in the order of their IDs.
+/// The state of each downlink, in the order of their IDs.
 fn states(table: &FakeDownlinks) -> Vec<State> {
     downlinks(table).iter().map(|downlink| downlink.state(at("23:00:00"))).collect()
 }
@@ -107,8 +107,8 @@ async fn who_asks_late_is_given_what_he_was_given_in_time_and_nothing_new() {
     assert_eq!(states(&table), [State::Answered, State::Pending]);
 }
 
-/// The mark of an uplink at noon that was answered with the downlink of this name.
-fn mark(name: &str) -> Value {
+/// The marker of an uplink at noon that was answered with the downlink of this name.
+fn marker(name: &str) -> Value {
     let answer = format!("5#2026-11-20T09:00:00Z#{name}");
     json!({"device": DEVICE, "downlink": "answered#2026-11-20T12:00:00Z#00042", "answer": answer})
 }
@@ -116,14 +116,14 @@ fn mark(name: &str) -> Value {
 #[tokio::test]
 async fn an_uplink_whose_answer_was_deleted_gets_no_second_one() {
     let table = table(&[item(5, "09:00:00", "b", LOW)]);
-    table.put(mark("a"));
+    table.put(marker("a"));
     assert_eq!(ask(&table, &uplink("12:00:00")).await, None);
 }
 
 #[tokio::test]
 async fn half_a_transaction_is_enough_to_know_the_answer() {
     let table = table(&[item(1, "09:00:00", "a", LOW), item(5, "09:00:00", "b", HIGH)]);
-    table.put(mark("b"));
+    table.put(marker("b"));
     assert_eq!(ask(&table, &uplink("12:00:00")).await.as_deref(), Some(HIGH));
 }
 
@@ -172,13 +172,13 @@ async fn the_network_says_what_became_of_it() {
     let table = table(&[item(1, "09:00:00", "a", LOW), item(2, "09:00:00", "b", HIGH)]);
     ask(&table, &uplink("12:00:00")).await;
     ask(&table, &uplink("13:00:00")).await;
-    tell(&table, "12:00:00", 0).await;
-    tell(&table, "13:00:25", 99).await;
+    report(&table, "12:00:00", 0).await;
+    report(&table, "13:00:25", 99).await;
     assert_eq!(states(&table), [State::Delivered, State::Refused]);
     let refused = &downlinks(&table)[1];
     assert_eq!((refused.code, refused.message.as_deref()), (Some(99), Some("UNKNOWN")));
     assert_eq!(refused.told_at, Some(at("13:00:25")));
-    assert_eq!(refused.expires_at, Some(at("13:00:00").unix() + KEPT_SECONDS));
+    assert_eq!(refused.expires_at, Some(at("13:00:00").unix() + RETENTION_SECONDS));
 }
 
 #[tokio::test]
@@ -186,15 +186,15 @@ async fn word_that_comes_late_or_twice_touches_no_newer_downlink_and_undoes_noth
     let table = table(&[item(1, "09:00:00", "a", LOW), item(2, "09:00:00", "b", HIGH)]);
     ask(&table, &uplink("12:00:00")).await;
     ask(&table, &uplink("12:05:00")).await;
-    tell(&table, "12:00:30", 0).await;
+    report(&table, "12:00:30", 0).await;
     assert_eq!(states(&table), [State::Delivered, State::Answered]);
     let before = table.items();
-    tell(&table, "12:00:30", 1).await;
+    report(&table, "12:00:30", 1).await;
     assert_eq!(table.items(), before);
-    tell(&table, "12:05:30", 0).await;
+    report(&table, "12:05:30", 0).await;
     let before = table.items();
-    tell(&table, "12:05:30", 0).await;
-    tell(&table, "12:00:30", 0).await;
+    report(&table, "12:05:30", 0).await;
+    report(&table, "12:00:30", 0).await;
     assert_eq!(table.items(), before);
 }
 
@@ -205,10 +205,10 @@ async fn provisional_word_closes_nothing_and_is_no_refusal() {
     let before = table.items();
     for code in [5, 10] {
         assert!(!is_refusal(code));
-        tell(&table, "12:00:05", code).await;
+        report(&table, "12:00:05", code).await;
         assert_eq!(table.items(), before);
     }
-    tell(&table, "12:00:30", 0).await;
+    report(&table, "12:00:30", 0).await;
     assert_eq!(states(&table), [State::Delivered]);
     assert!(is_refusal(4) && is_refusal(99) && !is_refusal(0));
 }
@@ -218,8 +218,8 @@ async fn word_of_an_uplink_that_asked_in_vain_closes_nothing_of_long_before() {
     let table = table(&[item(1, "09:00:00", "a", LOW)]);
     ask(&table, &uplink("12:00:00")).await;
     let before = table.items();
-    tell(&table, "13:00:00", 1).await;
-    tell(&table, "11:59:59", 1).await;
+    report(&table, "13:00:00", 1).await;
+    report(&table, "11:59:59", 1).await;
     assert_eq!(table.items(), before);
 }
 
@@ -243,17 +243,17 @@ fn an_id_is_spelled_in_one_way() {
     }
 }
 
-/// One of the things that happen, in whatever order.
+/// A step of the property test; steps run in any order.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody queues a downlink of this priority.
+    /// An operator queues a downlink of this priority.
     Queue(u8),
-    /// A request for the uplink of this number reads the table and chooses.
+    /// A request for the uplink of this number reads the table and chooses a downlink.
     Choose { request: usize },
-    /// It writes what it chose, however long ago that was.
+    /// The request writes its choice, however old that is.
     Write { request: usize },
-    /// The network tells of the uplink of this number.
-    Tell { uplink: usize, code: u32 },
+    /// The network reports an outcome for the uplink of this number.
+    Report { uplink: usize, code: u32 },
 }
 
 const UPLINKS: usize = 4;
@@ -264,11 +264,11 @@ fn step() -> impl Strategy<Value = Step> {
         (0..10_u8).prop_map(Step::Queue),
         (0..REQUESTS).prop_map(|request| Step::Choose { request }),
         (0..REQUESTS).prop_map(|request| Step::Write { request }),
-        (0..UPLINKS, 0..9_u32).prop_map(|(uplink, code)| Step::Tell { uplink, code }),
+        (0..UPLINKS, 0..9_u32).prop_map(|(uplink, code)| Step::Report { uplink, code }),
     ]
 }
 
-/// A minute apart, so that word of one may be taken for word of the one before.
+/// Uplinks are a minute apart, so that a report for one may match the one before.
 fn numbered(uplink: usize) -> NaturalKey {
     let seconds = 60 * i64::try_from(uplink).unwrap();
     uplink_at(At::from_unix(at("12:00:00").unix() + seconds).unwrap(), 42)
@@ -305,10 +305,10 @@ impl World {
                     self.note(request, answer.downlink.data.bytes());
                 }
             }
-            Step::Tell { uplink, code } => {
+            Step::Report { uplink, code } => {
                 let at = numbered(uplink).at();
-                let told = close(&self.table, DEVICE.parse().unwrap(), at, code, "", soon());
-                told.now_or_never().unwrap().unwrap();
+                let closed = close(&self.table, DEVICE.parse().unwrap(), at, code, "", soon());
+                closed.now_or_never().unwrap().unwrap();
             }
         }
     }

@@ -1,4 +1,4 @@
-//! [`Downlinks`] that are kept here.
+//! In-memory implementation of [`Downlinks`].
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -22,12 +22,12 @@ pub struct FakeDownlinks {
 type Items = BTreeMap<(String, String), Value>;
 
 impl FakeDownlinks {
-    /// Knows nothing.
+    /// Every call fails.
     pub fn down() -> Self {
         Self { down: true, ..Self::default() }
     }
 
-    /// Holds these downlinks.
+    /// A table with these downlinks.
     pub fn holding(downlinks: impl IntoIterator<Item = Downlink>) -> Self {
         let fake = Self::default();
         for downlink in downlinks {
@@ -36,17 +36,17 @@ impl FakeDownlinks {
         fake
     }
 
-    /// Puts an item as somebody may who does without our tool.
+    /// Puts any item, as an operator may who edits the table by hand.
     pub fn put(&self, item: Value) {
         lock(&self.items).insert((text(&item, "device"), text(&item, "downlink")), item);
     }
 
-    /// Its items, by key.
+    /// The items, in the order of their keys.
     pub fn items(&self) -> Vec<Value> {
         lock(&self.items).values().cloned().collect()
     }
 
-    fn asked<T>(&self, deadline: Instant, answer: impl FnOnce(&mut Items) -> T) -> Result<T, Unavailable> {
+    fn access<T>(&self, deadline: Instant, answer: impl FnOnce(&mut Items) -> T) -> Result<T, Unavailable> {
         if self.down || Instant::now() >= deadline {
             return Err(Unavailable::new("down"));
         }
@@ -60,11 +60,11 @@ impl Downlinks for FakeDownlinks {
         let of_device = |items: &mut Items| {
             items.values().filter(|item| text(item, "device") == device).cloned().map(Entry::read).collect()
         };
-        self.asked(deadline, of_device)
+        self.access(deadline, of_device)
     }
 
     async fn answer_with(&self, answer: &DownlinkAnswer, deadline: Instant) -> Result<bool, Unavailable> {
-        self.asked(deadline, |items| {
+        self.access(deadline, |items| {
             let marker = (answer.downlink.device.to_string(), answer.marker.clone());
             let as_it_was = items
                 .get(&key(&answer.downlink))
@@ -83,7 +83,7 @@ impl Downlinks for FakeDownlinks {
     }
 
     async fn close(&self, outcome: &DownlinkOutcome, deadline: Instant) -> Result<(), Unavailable> {
-        self.asked(deadline, |items| {
+        self.access(deadline, |items| {
             let open = items.get(&key(&outcome.downlink)).is_some_and(|item| item["code"].is_null());
             if open {
                 let DownlinkOutcome { code, message, told_at, .. } = outcome;
@@ -95,11 +95,11 @@ impl Downlinks for FakeDownlinks {
 
 impl DownlinkAdmin for FakeDownlinks {
     async fn all(&self, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
-        self.asked(deadline, |items| items.values().cloned().map(Entry::read).collect())
+        self.access(deadline, |items| items.values().cloned().map(Entry::read).collect())
     }
 
     async fn add(&self, downlink: &Downlink, deadline: Instant) -> Result<bool, Unavailable> {
-        self.asked(deadline, |items| {
+        self.access(deadline, |items| {
             let is_new = !items.contains_key(&key(downlink));
             if is_new {
                 items.insert(key(downlink), json!(downlink));
@@ -109,7 +109,7 @@ impl DownlinkAdmin for FakeDownlinks {
     }
 
     async fn cancel(&self, device: DeviceId, id: &DownlinkId, deadline: Instant) -> Result<bool, Unavailable> {
-        self.asked(deadline, |items| {
+        self.access(deadline, |items| {
             let key = (device.to_string(), id.to_string());
             let waits = items.get(&key).is_some_and(|item| item["uplink"].is_null());
             waits && items.remove(&key).is_some()
@@ -128,7 +128,7 @@ fn change(items: &mut Items, downlink: &Downlink, changes: &Value) {
     }
 }
 
-/// A key attribute. The real table refuses an item without one as well.
+/// Returns a key attribute. The real table also refuses an item without one.
 fn text(item: &Value, name: &str) -> String {
     match item[name].as_str() {
         Some(text) if !text.is_empty() => text.to_owned(),

@@ -1,5 +1,5 @@
-//! Whoever uses a port may be killed at any moment: before a call takes effect, or after it did and before the answer is
-//! there.
+//! Simulates a process that is killed at any point of a port call: before the call takes effect, or after its effect
+//! and before its result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use crate::ports::{EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream};
 
-/// How many moments there are left. Clones share them.
+/// The number of steps until the process is killed. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Life(Arc<AtomicUsize>);
 
-/// A port that never answers once its user's life is over, and from then on does nothing.
+/// A port that never returns, and has no effect, once the life of its user has ended.
 #[derive(Debug)]
 pub struct Mortal<'a, P> {
     /// The port.
@@ -26,12 +26,12 @@ pub struct Mortal<'a, P> {
 }
 
 impl Life {
-    /// One of so many moments. Each call has two.
+    /// A life of so many steps. Each call has two.
     pub fn of(moments: usize) -> Self {
         Self(Arc::new(AtomicUsize::new(moments)))
     }
 
-    /// The port, as one who has this life uses it.
+    /// Wraps a port so that its calls use up this life.
     pub fn with<'a, P>(&self, port: &'a P) -> Mortal<'a, P> {
         Mortal { port, life: self.clone() }
     }
@@ -45,7 +45,7 @@ impl Life {
 }
 
 impl<P> Mortal<'_, P> {
-    /// Makes a call to the port, with a moment before it takes effect and one before its answer is there.
+    /// Calls the port, with one step before the effect and one before the result.
     pub async fn call<T>(&self, effect: impl Future<Output = T> + Send) -> T {
         self.life.moment().await;
         let answer = effect.await;

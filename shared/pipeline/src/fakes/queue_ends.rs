@@ -1,4 +1,4 @@
-//! A queue, both ends of it.
+//! In-memory queue with both ends, for sending and receiving.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::{lock, queue_takes};
 use crate::ports::{Depth, MAX_RECEIVED, Queue, ReadError, ReceiveQueue, Received, Refused, Waiting};
 
-/// A queue, both ends of it. It gives out no more than some at once, in an order of its own.
+/// A queue with both ends. Each receive returns at most [`MAX_RECEIVED`] messages, in random order.
 #[derive(Debug)]
 pub struct FakeReceiveQueue {
     messages: Mutex<Vec<Message>>,
-    /// For IDs, and for the order in which messages are received: the same calls get the same answers.
+    /// For IDs and the order of received messages. Seeded, so the same calls return the same results.
     random: Mutex<fastrand::Rng>,
     began: Instant,
     down: bool,
@@ -25,14 +25,14 @@ struct Message {
     times: usize,
 }
 
-/// Its clock when it is made, in milliseconds since 1970: 2026-11-20T12:00:00Z.
+/// The queue's clock at its creation, in milliseconds since 1970: 2026-11-20T12:00:00Z.
 const NOON: u64 = 1_795_176_000_000;
 
-/// Any will do, as long as a test that fails does so again.
+/// Arbitrary but fixed, so that a failing test fails again.
 const SEED: u64 = 1;
 
 impl FakeReceiveQueue {
-    /// An empty one.
+    /// An empty queue.
     #[expect(clippy::new_without_default, reason = "it reads a clock")]
     pub fn new() -> Self {
         let random = Mutex::new(fastrand::Rng::with_seed(SEED));
@@ -44,22 +44,22 @@ impl FakeReceiveQueue {
         Self { down: true, ..Self::new() }
     }
 
-    /// What its clock says: milliseconds since 1970.
+    /// The queue's time in milliseconds since 1970.
     pub fn now(&self) -> u64 {
         NOON + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What is in it, held or not, in the order in which it was sent.
+    /// The bodies of all messages, held or not, in the order of sending.
     pub fn bodies(&self) -> Vec<String> {
         lock(&self.messages).iter().map(|message| message.received.body.clone()).collect()
     }
 
-    /// How many of its messages somebody holds.
+    /// The number of held messages.
     pub fn held(&self) -> usize {
         lock(&self.messages).iter().filter(|message| message.held_until > Instant::now()).count()
     }
 
-    /// The positions of handles that are not those of the last receipt.
+    /// Returns the positions of handles that are not from the last receive.
     fn stale(&self, handles: &[String]) -> Refused {
         let messages = lock(&self.messages);
         let known = |handle: &String| messages.iter().any(|message| message.received.handle == *handle);

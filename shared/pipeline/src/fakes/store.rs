@@ -1,4 +1,4 @@
-//! Typed stores that keep their values.
+//! In-memory typed stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -36,17 +36,17 @@ impl<T: Clone> FakeStore<T> {
         Self { refused_devices: devices.into_iter().map(str::to_owned).collect(), ..Self::default() }
     }
 
-    /// How many values it holds.
+    /// The number of values.
     pub fn len(&self) -> usize {
         lock(&self.values).len()
     }
 
-    /// Whether it holds none.
+    /// Returns `true` if the store is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Its values, by key.
+    /// The values, in the order of their keys.
     pub fn values(&self) -> Vec<T> {
         lock(&self.values).values().cloned().collect()
     }
@@ -62,7 +62,7 @@ impl<T: Clone> FakeStore<T> {
             }
         }
         if !refused.is_empty() {
-            // As a real one does, which sends again what was refused until then.
+            // A real store also waits: it retries refused values until the deadline.
             sleep_until(deadline).await;
         }
         refused

@@ -1,22 +1,22 @@
-//! A metrics sink that adds metrics up by thread, for tests that want their sums.
+//! Metrics sink that sums metrics per thread, for tests that check the sums.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::telemetry::{self, Metrics, MetricsSink};
 
-/// Sums, by the part that measured and the metric's name.
+/// Sums by part and metric name.
 pub type Tally = BTreeMap<(String, String), u64>;
 
 thread_local!(static TALLY: RefCell<Option<Tally>> = const { RefCell::new(None) });
 
-/// Adds up what is measured on this thread from now on.
+/// Starts summing the metrics of this thread.
 pub fn start() {
     telemetry::install(ThreadTally);
     TALLY.set(Some(Tally::new()));
 }
 
-/// The sums since then. What is measured from now on is discarded.
+/// Returns the sums since [`start`] and stops summing: later metrics are discarded.
 pub fn end() -> Tally {
     TALLY.take().unwrap_or_default()
 }
@@ -24,7 +24,7 @@ pub fn end() -> Tally {
 struct ThreadTally;
 
 impl MetricsSink for ThreadTally {
-    /// Adds metrics up where the thread asked for that. Only whole numbers have a sum.
+    /// Sums metrics if the thread has called [`start`]. Only whole numbers are summed.
     fn record(&self, metrics: &Metrics<'_>) {
         TALLY.with_borrow_mut(|tally| {
             let Some(tally) = tally else { return };

@@ -1,4 +1,4 @@
-//! What is only looked at: how much waits in a queue, and what a part has logged.
+//! Ports for observation: the depth of a queue, and the lines of a log.
 
 use std::future::Future;
 use std::ops::Range;
@@ -8,25 +8,25 @@ use tokio::time::Instant;
 
 use super::ReadError;
 
-/// A queue whose length can be asked for.
+/// A queue that reports its depth.
 pub trait Depth {
-    /// How many messages are in it. Nearly: a queue of many machines counts them one after the other.
+    /// Returns the number of messages, approximately: a distributed queue counts its servers one after the other.
     fn depth(&self, deadline: Instant) -> impl Future<Output = Result<Waiting, ReadError>> + Send;
 }
 
-/// Messages of a queue.
+/// The numbers of messages in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// Nobody holds them.
+    /// Available to receive.
     pub visible: u64,
-    /// Somebody has received them, and has neither deleted nor given them back.
+    /// Received, and neither deleted nor given back.
     pub in_flight: u64,
-    /// Not to be received yet.
+    /// Not available yet.
     pub delayed: u64,
 }
 
 impl Waiting {
-    /// All of them.
+    /// The sum of all.
     pub fn all(&self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }
@@ -34,7 +34,8 @@ impl Waiting {
 
 /// A log whose lines can be read.
 pub trait Log {
-    /// The lines of a time, by the log's clock, in milliseconds since 1970. Each once, in any order; all of them or an error.
+    /// Returns the lines of a period, by the log's clock, in milliseconds since 1970. Returns each line once, in any
+    /// order, and an error unless it has read all of them.
     fn lines(
         &self,
         between: Range<u64>,
@@ -45,8 +46,8 @@ pub trait Log {
 /// A line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When, in milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub at: u64,
-    /// What, without a line end.
+    /// The text without its line end.
     pub text: String,
 }

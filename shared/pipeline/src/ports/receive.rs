@@ -1,4 +1,4 @@
-//! Receiving from a queue, and the error of everything that reads.
+//! The port that receives from a queue, and the error type of all reads.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,48 +7,48 @@ use tokio::time::Instant;
 
 use super::Refused;
 
-/// What can be received of a queue at once, at most.
+/// The most messages of one receive.
 pub const MAX_RECEIVED: usize = 100;
 
-/// A queue whose messages somebody takes. A message that was received is held: nobody else receives it until it is given
-/// back, or the time for which it is held is over. It is gone only once it is deleted.
+/// A queue to receive messages from. A received message is held: no other consumer receives it until it is given back
+/// or its hold expires. It stays in the queue until it is deleted.
 pub trait ReceiveQueue {
-    /// Some of the messages that nobody holds, in any order, at most [`MAX_RECEIVED`], each held for so long from now
-    /// on. None may mean that there are none, or that it is to be asked again.
+    /// Receives up to [`MAX_RECEIVED`] messages that are not held, in any order, and holds each for `hold`. An empty
+    /// result does not prove that the queue is empty: the caller should receive again.
     fn receive(
         &self,
         hold: Duration,
         deadline: Instant,
     ) -> impl Future<Output = Result<Vec<Received>, ReadError>> + Send;
 
-    /// Gives back what was received, by its handles, for whoever receives next. The answer tells positions of what is
-    /// not, which comes back by itself when its time is over.
+    /// Gives back received messages by their handles, so that they can be received again at once. Returns the positions
+    /// of those not given back; they return to the queue when their hold expires.
     fn give_back(&self, handles: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
 
-    /// Deletes what was received, by its handles. The answer tells positions of what may still be there.
+    /// Deletes received messages by their handles. Returns the positions of those that may still be in the queue.
     fn delete(&self, handles: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// A message, held.
+/// A received message, which is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The same whenever it is received.
+    /// The message ID, the same at every receive.
     pub id: String,
-    /// This time's, to delete it by or to give it back.
+    /// The handle of this receive, for deleting the message or giving it back.
     pub handle: String,
-    /// When it was sent, by the queue's clock: milliseconds since 1970.
+    /// When it was sent, by the queue's clock, in milliseconds since 1970.
     pub sent: u64,
-    /// What was sent.
+    /// The body as sent.
     pub body: String,
 }
 
-/// A queue or a table cannot be read, for now or at all.
+/// A queue, table or log cannot be read; the cause may be transient or permanent.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} cannot be read")]
 pub struct ReadError {
-    /// Which.
+    /// The queue, table or log.
     pub what: String,
-    /// Why.
+    /// The cause.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }

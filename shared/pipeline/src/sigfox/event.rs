@@ -1,4 +1,4 @@
-//! What the network says about a device, apart from its uplinks.
+//! Builds device events: what the network reports about a device, apart from its uplinks.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -15,14 +15,15 @@ use super::variables::Variables;
 use super::{CallbackError, CallbackKind, uplink};
 use crate::downlink::MAX_MESSAGE;
 
-/// The roll-over of the counter that Sigfox checks (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
+/// The modulus of the counter that Sigfox checks
+/// (<https://support.sigfox.com/docs/sequence-number:-general-knowledge>).
 const SEQUENCE_NUMBERS: u32 = 4096;
 
-/// The most stations that an event names. In dense areas ten to twenty receive an uplink.
+/// The most stations of one event. In dense areas ten to twenty stations receive an uplink.
 const MAX_RECEPTIONS: usize = 64;
 
-/// Builds the event. Without a source and a time there is no key to store it under; everything else may be absent, and
-/// what cannot be read is left among the `variables`, as it came.
+/// Builds the event. Requires a source and a time, which form its key; everything else may be absent. Values that
+/// cannot be parsed stay in `variables` unchanged.
 pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<DeviceEvent, CallbackError> {
     let event = DeviceEvent {
         source: source(variables)?,
@@ -35,13 +36,13 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
         variables: BTreeMap::new(),
     };
     if kind == CallbackKind::DataAdvanced {
-        // That is the uplink's.
+        // `data` belongs to the uplink: mark it as read, so that it does not stay in `variables`.
         variables.text("data");
     }
     Ok(DeviceEvent { variables: pulsegate_model::event::bounded(variables.unread())?, ..event })
 }
 
-/// Events of a group or a device type have no device, but say whose they are.
+/// Events of a group or a device type have no device; `sourceType` and `sourceId` name their source.
 fn source(variables: &Variables) -> Result<Source, CallbackError> {
     if variables.text("device").is_none()
         && let Some(id) = variables.text("sourceId")
@@ -58,7 +59,7 @@ fn details(kind: CallbackKind, variables: &Variables) -> EventDetails {
         temperature_celsius: variables.lenient("temp"),
         link_quality: variables.lenient("lqi").or_else(|| LinkQuality::from_number(variables.lenient("linkQuality")?)),
         location: location(kind, variables),
-        // 0, 0 is how an unset one arrives.
+        // An unset position arrives as 0, 0.
         fixed_location: position(variables, "fixedLat", "fixedLng").filter(|at| !at.lat.is_zero() || !at.lng.is_zero()),
         receptions: receptions(variables),
         operator: variables.lenient("operatorName"),
@@ -69,7 +70,7 @@ fn details(kind: CallbackKind, variables: &Variables) -> EventDetails {
     }
 }
 
-/// Two variables that are something only together.
+/// Parses two variables that have a meaning only together; `None` unless both are valid.
 fn pair<T: FromStr>(variables: &Variables, a: &str, b: &str) -> Option<(T, T)> {
     let _: T = variables.peek(b)?.parse().ok()?;
     Some((variables.lenient(a)?, variables.lenient(b)?))
@@ -79,7 +80,8 @@ fn position(variables: &Variables, lat: &str, lng: &str) -> Option<Location> {
     pair(variables, lat, lng).map(|(lat, lng)| Location { lat, lng, radius_metres: None, source: None })
 }
 
-/// The computed position. In old DATA callbacks `lat` and `lng` are a station's; only GEOLOC's are the device's.
+/// Returns the computed position of the device. In old DATA callbacks `lat` and `lng` are the position of a station;
+/// only in GEOLOC are they the device's.
 fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     if kind == CallbackKind::Geoloc {
         let position = position(variables, "lat", "lng")?;
@@ -90,7 +92,8 @@ fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     let computed: Map<String, Value> = variables
         .lookup("computedLocation", |text| {
             let computed: Map<String, Value> = serde_json::from_str(text).ok()?;
-            // What says more than this (how a position came about, which places it is) is kept as it came as well.
+            // An object with further members (how the position was computed, which places it is) also stays in
+            // `variables`.
             let plain = |(name, value): (&String, &Value)| match name.as_str() {
                 "lat" | "lng" | "radius" => measure(value).is_some(),
                 "source" => small(value).is_some(),
@@ -108,7 +111,8 @@ fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
     })
 }
 
-/// The stations of `{duplicates}`, as far as they can be read. If that is not all of it, it is kept as it came as well.
+/// Parses the stations of `{duplicates}` as far as possible. If anything is left over, the text also stays in
+/// `variables`.
 fn receptions(variables: &Variables) -> Vec<Reception> {
     let parse = |text: &str| serde_json::from_str::<Vec<Map<String, Value>>>(text).ok();
     let read = |reports: &[Map<String, Value>]| reports.iter().take(MAX_RECEPTIONS).map(reception).collect::<Vec<_>>();
@@ -131,7 +135,7 @@ fn reception(report: &Map<String, Value>) -> Reception {
     }
 }
 
-/// How much of a report is in it.
+/// The number of members of the report that were parsed.
 fn fields(station: &Reception) -> usize {
     let Reception { station, rssi, snr, repetitions } = station;
     [station.is_some(), rssi.is_some(), snr.is_some(), repetitions.is_some()].into_iter().map(usize::from).sum()
@@ -159,7 +163,8 @@ fn downlink(variables: &Variables) -> Option<DownlinkReport> {
     })
 }
 
-/// "Break in message sequence" tells the last number before, "out of message sequence" the one that was expected.
+/// "Break in message sequence" contains the last number before the break, "out of message sequence" the expected
+/// number.
 fn sequence_break(variables: &Variables) -> Option<SequenceBreak> {
     let at_once = || pair::<u32>(variables, "deviceMessageSeqnumber", "deviceExpectedSeqnumber");
     let after_last = || {

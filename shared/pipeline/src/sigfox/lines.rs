@@ -1,7 +1,7 @@
-//! The messages of a batch callback (channel `BATCH_URL`).
+//! Splits a batch callback (channel `BATCH_URL`) into its messages.
 //!
-//! Sigfox gathers messages for a second, writes each as a line after the callback's line pattern, and sends all lines as the
-//! value of one parameter. What the parameter is called is the customer's choice; the pattern is the profile's.
+//! Sigfox collects messages for a second, formats each as a line with the callback's line pattern, and sends all lines
+//! as the value of one parameter. The customer chooses the parameter's name; the profile has the pattern.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// The lines, whichever way they end. Empty ones are none.
+    /// The lines, with any line ending. Empty lines are skipped.
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         lines(self.text)
     }
@@ -32,8 +32,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\n', '\r']).filter(|line| !line.trim().is_empty())
 }
 
-/// The batches that a callback holds, of which there is one at most in life: it names no device, and the value of some
-/// parameter, or else the body as it stands, has lines of which at least one fits the pattern.
+/// Returns the batches of a callback; a real one has at most one. In a batch callback no variable names the device, and
+/// the value of a parameter, or otherwise the whole body, has at least one line that fits the pattern.
 pub(super) fn find<'a>(
     kind: CallbackKind,
     profile: &Profile,
@@ -49,7 +49,7 @@ pub(super) fn find<'a>(
         return Vec::new();
     }
     let fits = |text: &&str| lines(text).any(|line| pattern.values(line).is_some());
-    // Once, where the query was moved into the form and left where it was.
+    // A set, because a query that was also copied into the form appears twice.
     let mut texts: BTreeSet<&str> = variables.values().filter(fits).collect();
     if texts.is_empty() {
         texts.extend(std::str::from_utf8(body).ok().filter(fits));
@@ -58,13 +58,13 @@ pub(super) fn find<'a>(
 }
 
 impl LinePattern {
-    /// As it is typed into the back end.
+    /// The pattern as typed into the Sigfox back end.
     pub(super) fn text(self) -> &'static str {
         self.0
     }
 
-    /// The names and values of a line; `None` if it lacks one of the pattern's separators. One more separator at the end is
-    /// no matter: many patterns have one there.
+    /// Returns the names and values of a line; `None` if the line lacks one of the pattern's separators. Allows an
+    /// extra separator at the end: many patterns have one there.
     pub(super) fn values(self, line: &str) -> Option<Vec<(&'static str, &str)>> {
         let (mut pattern, mut line) = (self.0, line);
         let mut values = Vec::new();

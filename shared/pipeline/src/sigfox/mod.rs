@@ -1,16 +1,16 @@
-//! What Sigfox sends: callbacks of every kind, in whatever shape the customer's template gives them.
+//! Parses Sigfox callbacks of every kind, in any shape that the customer's template gives them.
 //!
-//! Two parts read them, and must read them alike: the function that callbacks arrive at, and the one that fetches back
-//! what never arrived.
+//! Two functions use this and must parse alike: the one that receives callbacks, and the one that fetches undelivered
+//! callbacks.
 //!
 //! # Layout
 //!
-//! In the order in which a callback meets them:
+//! In the order in which a callback meets the modules:
 //!
-//! - [`variables`]: the names and values it carries, out of JSON, form and query.
-//! - `lines`: the messages of a batch, one a line.
-//! - `uplink`: the uplink they describe.
-//! - `event`: what else the network says about a device.
+//! - [`variables`]: the names and values of a callback, from JSON, form and query.
+//! - `lines`: the messages of a batch, one per line.
+//! - `uplink`: builds the uplink.
+//! - `event`: builds the device event.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,100 +36,102 @@ pub mod variables;
 
 use variables::{VariableError, Variables};
 
-/// Bad lines of one batch that are quarantined each alone. What is beyond that is no batch with a bad line in it but
-/// noise, and one record holds the rest.
+/// The most bad lines of one batch that are quarantined individually. More bad lines mean that the input is noise, so
+/// one record holds all the others.
 const MAX_LINES_ALONE: usize = 100;
 
-/// What a callback tells: the last segment of its URL. Sigfox's codes for type and subtype are those of its API v2.
+/// The kind of a callback: the last segment of its URL. The type and subtype below are the codes of Sigfox's API v2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallbackKind {
     /// DATA, UPLINK: a message (<https://support.sigfox.com/docs/uplink>).
     Uplink,
     /// DATA, BIDIR: a message that may ask for a downlink (<https://support.sigfox.com/docs/bidir>).
     Bidir,
-    /// SERVICE, STATUS: battery and temperature, sent by the device's own stack. To end in April 2027.
+    /// SERVICE, STATUS: battery and temperature, sent by the device's own stack. Ends in April 2027.
     Status,
-    /// SERVICE, GEOLOC: a computed position. Superseded by `DataAdvanced`; old ones still call.
+    /// SERVICE, GEOLOC: a computed position. Superseded by `DataAdvanced`, but old configurations still send it.
     Geoloc,
-    /// SERVICE, ACKNOWLEDGE: what became of a downlink (<https://support.sigfox.com/docs/acknowledge>).
+    /// SERVICE, ACKNOWLEDGE: the outcome of a downlink (<https://support.sigfox.com/docs/acknowledge>).
     Acknowledge,
-    /// SERVICE, REPEATER: how a repeater fares (<https://support.sigfox.com/docs/repeater>).
+    /// SERVICE, REPEATER: the state of a repeater (<https://support.sigfox.com/docs/repeater>).
     Repeater,
-    /// SERVICE, `DATA_ADVANCED`: the message again, half a minute later, with all who received it and the position
+    /// SERVICE, `DATA_ADVANCED`: the message again, half a minute later, with all receiving stations and the position
     /// (<https://support.sigfox.com/docs/data-advanced>).
     DataAdvanced,
-    /// ERROR: a device has not been heard for too long (<https://support.sigfox.com/docs/error-callback>).
+    /// ERROR: the network has received nothing from a device for too long
+    /// (<https://support.sigfox.com/docs/error-callback>).
     Error,
-    /// EVENT: a sequence break and the like (<https://support.sigfox.com/docs/event-type>).
+    /// EVENT: for example a sequence break (<https://support.sigfox.com/docs/event-type>).
     Event,
 }
 
-/// No kind of callback.
+/// The text is not a callback kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no kind of callback")]
 pub struct UnknownKind(String);
 
-/// Everything a callback said, in whichever of its parts. What it means counts in this order.
+/// The content of a callback. Of two values with the same name, the one in the earlier part counts.
 #[derive(Debug, Clone, Default)]
 pub struct Content<'a> {
     /// The body: JSON, a form, or the lines of a batch.
     pub body: &'a [u8],
     /// The query of its URL, without the question mark.
     pub query: &'a str,
-    /// Names and values that came some other way.
-    pub also: Vec<(String, String)>,
+    /// Names and values from other sources.
+    pub extra: Vec<(String, String)>,
 }
 
-/// What a callback held.
+/// The parsed content of a callback.
 #[derive(Debug, Default)]
 pub struct Messages {
     /// Uplinks.
     pub uplinks: Vec<Uplink>,
-    /// What else the network said.
+    /// Device events.
     pub events: Vec<DeviceEvent>,
-    /// Which of the uplinks want a downlink.
-    pub asking: Vec<Asking>,
-    /// What could not be read.
+    /// The downlink requests among the uplinks.
+    pub downlink_requests: Vec<DownlinkRequest>,
+    /// Pieces that could not be parsed.
     pub unreadable: Vec<Quarantined>,
 }
 
-/// A device that waits for a downlink, now.
+/// A device's request for a downlink.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asking {
-    /// Its ID as the callback spelled it, which the answer has to repeat.
+pub struct DownlinkRequest {
+    /// The device ID as spelled in the callback; the response must repeat it.
     pub device: String,
-    /// The uplink it asked with.
+    /// The uplink that requests the downlink.
     pub uplink: NaturalKey,
 }
 
-/// Why a callback, or a line of one, is neither an uplink nor an event. It goes to quarantine with this reason.
+/// Why a callback, or one of its lines, is neither an uplink nor an event. It is quarantined with this reason.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
-    /// A variable is missing or not what it should be.
+    /// A variable is missing or invalid.
     #[error(transparent)]
     Variable(#[from] VariableError),
     /// `time` is out of range.
     #[error("the variable time: {0}")]
     Time(#[from] AtError),
-    /// `data` is not an uplink's.
+    /// `data` is not a valid payload.
     #[error("the variable data: {0}")]
     Data(#[from] UplinkError),
-    /// What Sigfox made of the payload, without the payload: nothing of ours could decode it later.
+    /// The callback has Sigfox's decoding of the payload, but not the payload itself, so no codec could decode it
+    /// later.
     #[error("there is customData but no data; add {{data}} to the template")]
     OnlyCustomData,
-    /// Taken for an uplink without bytes, it would replace what another callback brought of the same uplink.
+    /// Rejected, because an uplink without bytes would replace the same uplink from another callback.
     #[error("there is no data; add {{data}} to the template")]
     NoData,
-    /// No event that could be stored.
+    /// The event cannot be stored.
     #[error(transparent)]
     Event(#[from] EventError),
-    /// A line of a batch that is not as the profile says.
+    /// A line of a batch does not fit the profile's pattern.
     #[error("the line does not fit the profile's pattern {0}")]
     Line(&'static str),
 }
 
 impl CallbackError {
-    /// The same for the log, with nothing of what was sent.
+    /// The same message for the log, without any content of the callback.
     fn without_quotes(&self) -> String {
         match self {
             Self::Variable(reason) => reason.without_quotes(),
@@ -139,7 +141,7 @@ impl CallbackError {
 }
 
 impl CallbackKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 9] = [
         Self::Uplink,
         Self::Bidir,
@@ -183,7 +185,7 @@ impl FromStr for CallbackKind {
     }
 }
 
-/// Reads a callback. Whatever it holds comes out, if only as unreadable: `stage` is who says so in quarantine.
+/// Parses a callback. Returns all of its content; what cannot be parsed is in `unreadable`, with `stage` as its stage.
 pub fn read(stage: &'static str, kind: CallbackKind, profile: &'static Profile, content: &Content<'_>) -> Messages {
     let mut messages = Messages::default();
     let whole = |reason: CallbackError| {
@@ -200,7 +202,7 @@ pub fn read(stage: &'static str, kind: CallbackKind, profile: &'static Profile, 
     for batch in lines::find(kind, profile, &variables, content.body) {
         read_lines(stage, kind, profile, &batch, &mut messages);
     }
-    // Lines of which none is any good are no batch: it may be something else that looks like one.
+    // Without a single good line this is not a batch, but may be another callback that looks like one.
     if messages.uplinks.is_empty() {
         messages.unreadable.clear();
         if let Err(reason) = messages.take(kind, profile, &variables) {
@@ -210,7 +212,7 @@ pub fn read(stage: &'static str, kind: CallbackKind, profile: &'static Profile, 
     messages
 }
 
-/// Each line by itself: a bad one leaves its neighbours as they are.
+/// Parses each line separately: a bad line does not affect the others.
 fn read_lines(
     stage: &'static str,
     kind: CallbackKind,
@@ -242,19 +244,19 @@ fn read_lines(
 }
 
 impl Messages {
-    /// Takes what the variables of one message say.
+    /// Adds the content of one message.
     fn take(&mut self, kind: CallbackKind, profile: &Profile, variables: &Variables) -> Result<(), CallbackError> {
         match kind {
             CallbackKind::Uplink | CallbackKind::Bidir => {
                 let uplink = uplink::of(kind, variables, profile)?;
-                if kind == CallbackKind::Bidir && uplink::asks(variables) {
+                if kind == CallbackKind::Bidir && uplink::requests_downlink(variables) {
                     let device = variables.text("device").unwrap_or_default().to_owned();
-                    self.asking.push(Asking { device, uplink: uplink.key() });
+                    self.downlink_requests.push(DownlinkRequest { device, uplink: uplink.key() });
                 }
                 self.uplinks.push(uplink);
             }
             CallbackKind::DataAdvanced => {
-                // Both or neither: what is quarantined must not have been taken in part.
+                // Both or neither: a quarantined callback must not be stored in part.
                 let event = event::of(kind, variables, profile)?;
                 if variables.mentions("data") {
                     self.uplinks.push(uplink::of(kind, variables, profile)?);
@@ -267,9 +269,9 @@ impl Messages {
     }
 }
 
-/// Makes everything durable: what could be read in as few messages as hold it, for the next stage, and what could not in
-/// quarantine. Nothing is `given_back` if and only if all of it is; else the whole of it has to come again, to the same
-/// effect.
+/// Makes everything durable: sends uplinks and events to the next stage, in as few messages as possible, and unreadable
+/// pieces to quarantine. `given_back` is zero if and only if everything is durable; otherwise the whole callback must
+/// be repeated, which is idempotent.
 pub async fn enqueue(
     messages: &Messages,
     raw: &impl Queue,
@@ -282,7 +284,7 @@ pub async fn enqueue(
 
     let readable = messages.uplinks.len() + messages.events.len();
     let unreadable = messages.unreadable.len();
-    // If the callback comes again, so does what is to be quarantined: once is enough.
+    // Quarantine nothing now if the callback will be repeated: the repetition contains the unreadable pieces again.
     let unquarantined = if refused > 0 {
         unreadable
     } else {

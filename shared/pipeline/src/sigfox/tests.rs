@@ -1,4 +1,4 @@
-//! Any template that Sigfox allows, rendered for any uplink, parses back to that uplink; no bytes panic.
+//! Property tests: any template that Sigfox allows, rendered for any uplink, parses to that uplink; no input panics.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::fakes::FakeQueue;
 
-/// A profile whose device type has names and line patterns of its own.
+/// A profile with its own variable names and line patterns.
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     name: "adeunis-pulse-v4",
     network: Network::Sigfox,
@@ -31,7 +31,7 @@ static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
 #[derive(Debug, Clone)]
 struct Rendered {
     uplink: Uplink,
-    /// Names and what they expand to.
+    /// Variable names and their values.
     values: Vec<(&'static str, String)>,
 }
 
@@ -39,7 +39,7 @@ fn of(kind: CallbackKind, content: &Content<'_>) -> Messages {
     read("test", kind, &PROFILE, content)
 }
 
-/// Any uplink of Sigfox, its values spelled as Sigfox is known to.
+/// Any Sigfox uplink, with its values in a spelling that Sigfox uses.
 fn rendered() -> impl Strategy<Value = Rendered> {
     let radio = (proptest::option::of(-15_000..0_i32), proptest::option::of("[0-9A-F]{4}"));
     let data = proptest::collection::vec(any::<u8>(), 0..=12);
@@ -78,7 +78,7 @@ fn rendered() -> impl Strategy<Value = Rendered> {
     )
 }
 
-/// What a customer may call a variable: Sigfox's name in any spelling, an old name, or one of the profile's own.
+/// A name that a customer may give a variable: Sigfox's name in any spelling, an old name, or the profile's own.
 fn names() -> impl Strategy<Value = [&'static str; 6]> {
     (
         select(vec!["device", "Device", "id", "DEVICE_ID", "deviceId", "Zaehler", "zaehler"]),
@@ -91,19 +91,19 @@ fn names() -> impl Strategy<Value = [&'static str; 6]> {
         .prop_map(|(device, time, data, sequence, rssi, station)| [device, time, data, sequence, rssi, station])
 }
 
-/// How the template writes each variable: in quotes or bare, and inside which object.
+/// How the template writes each variable: quoted or bare, and in which object.
 fn layout() -> impl Strategy<Value = [(bool, Option<&'static str>); 6]> {
     let place = (any::<bool>(), proptest::option::of(select(vec!["message", "radio info", "x"])));
     [place.clone(), place.clone(), place.clone(), place.clone(), place.clone(), place]
 }
 
-/// A JSON body. Bare is only what Sigfox's own check lets pass: what then is JSON.
+/// A JSON body. A value is bare only if the result is JSON, as Sigfox's own check requires.
 fn json(values: &[(&str, String)], layout: &[(bool, Option<&str>)], outer: Option<&str>) -> String {
     let mut objects: std::collections::BTreeMap<Option<&str>, Vec<String>> = std::collections::BTreeMap::new();
     for ((name, value), (quoted, object)) in values.iter().zip(layout) {
         let bare = !quoted && serde_json::from_str::<&RawValue>(value).is_ok();
         let text = if bare { format!(r#""{name}": {value}"#) } else { format!(r#""{name}" : "{value}""#) };
-        // An ID by itself is nobody's: in an object, it is that of what the object is called.
+        // Inside an object, `id` is the ID of the thing that the object is named after.
         let object = if *name == "id" && object.is_some() { Some("device") } else { *object };
         objects.entry(object).or_default().push(text);
     }
@@ -124,7 +124,7 @@ fn renamed(rendered: &Rendered, names: [&'static str; 6]) -> Vec<(&'static str, 
     rendered.values.iter().zip(names).map(|((_, value), name)| (name, value.clone())).collect()
 }
 
-/// Names and values that somebody may think of, beside any at all.
+/// Names and values that are known to be difficult, and arbitrary ones.
 fn hostile() -> impl Strategy<Value = String> {
     let known =
         ["", "_", "-", "batt", "data", "duplicates", "computedLocation", "infoCode", "infoMessage", "eventType", "lat"];
@@ -137,7 +137,7 @@ fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
-/// No table takes an attribute without a name, however deep.
+/// DynamoDB rejects an attribute without a name at any depth.
 fn names_are_valid(value: &serde_json::Value) -> bool {
     let members = value.as_object().into_iter().flatten();
     members.clone().all(|(name, value)| !name.is_empty() && names_are_valid(value))
@@ -151,7 +151,7 @@ fn form_of(members: &std::collections::BTreeMap<String, String>) -> String {
 fn check(messages: Messages, expected: &[Uplink]) -> Result<(), TestCaseError> {
     prop_assert_eq!(messages.unreadable, []);
     prop_assert_eq!(messages.uplinks, expected);
-    prop_assert_eq!(messages.asking, []);
+    prop_assert_eq!(messages.downlink_requests, []);
     Ok(())
 }
 
@@ -169,7 +169,7 @@ proptest! {
         rendered in rendered(), names in names(), in_query in any::<[bool; 6]>(), in_body in any::<[bool; 6]>(), moved: bool
     ) {
         let values = renamed(&rendered, names);
-        // What is in neither would be missing.
+        // Every value is in at least one of the two.
         let some = |which: [bool; 6], otherwise: [bool; 6]| -> Vec<(&str, String)> {
             let kept = values.iter().enumerate().filter(|&(n, _)| which[n] || !otherwise[n]);
             kept.map(|(_, value)| value.clone()).collect()
@@ -180,7 +180,7 @@ proptest! {
             // Sigfox moves the query in front of a form body.
             body = format!("{query}&{body}");
         }
-        let content = Content { body: body.as_bytes(), query: if moved { "" } else { &query }, also: Vec::new() };
+        let content = Content { body: body.as_bytes(), query: if moved { "" } else { &query }, extra: Vec::new() };
         check(of(CallbackKind::Uplink, &content), &[rendered.uplink])?;
     }
 
@@ -213,9 +213,9 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_and_nothing_panics_whatever_comes(
-        body: Vec<u8>, query: String, also: Vec<(String, String)>, kind in select(CallbackKind::ALL.to_vec())
+        body: Vec<u8>, query: String, extra: Vec<(String, String)>, kind in select(CallbackKind::ALL.to_vec())
     ) {
-        let messages = of(kind, &Content { body: &body, query: &query, also });
+        let messages = of(kind, &Content { body: &body, query: &query, extra });
         prop_assert!(messages.uplinks.len() + messages.events.len() + messages.unreadable.len() > 0);
     }
 
@@ -229,7 +229,7 @@ proptest! {
         let value = |text: &String| if quoted { text.clone().into() } else { serde_json::json!([text]) };
         all.extend(members.iter().map(|(name, text)| (name.clone(), value(text))));
         let (body, query) = (serde_json::Value::Object(all).to_string(), form_of(&members));
-        let content = Content { body: body.as_bytes(), query: if in_query { &query } else { "" }, also: Vec::new() };
+        let content = Content { body: body.as_bytes(), query: if in_query { &query } else { "" }, extra: Vec::new() };
         let messages = of(kind, &content);
         let (raw, quarantine) = (FakeQueue::default(), FakeQueue::default());
         let soon = || Instant::now() + std::time::Duration::from_mins(1);
@@ -258,7 +258,7 @@ proptest! {
     }
 }
 
-/// Were the work to grow with the square of its size, this would take minutes.
+/// Parsing in quadratic time would take minutes here.
 #[test]
 fn a_quarter_of_a_megabyte_of_braces_is_no_work_however_they_stand() {
     let deep = format!("{}1{}", "{\"a\":".repeat(43_000), "}".repeat(43_000));

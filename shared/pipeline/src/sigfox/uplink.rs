@@ -1,4 +1,4 @@
-//! The uplink that the variables of a callback describe.
+//! Builds the uplink from the variables of a callback.
 
 use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, SigfoxId};
@@ -8,8 +8,7 @@ use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 use super::variables::Variables;
 use super::{CallbackError, CallbackKind};
 
-/// Builds the uplink. Without `device` and `time` there is no key to store it under, without `data` nothing to store;
-/// everything else may be absent.
+/// Builds the uplink. Requires `device` and `time`, which form its key, and `data`; everything else may be absent.
 pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -> Result<Uplink, CallbackError> {
     let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
     let at = moment(variables)?;
@@ -30,29 +29,29 @@ pub(super) fn of(kind: CallbackKind, variables: &Variables, profile: &Profile) -
     })
 }
 
-/// When. In seconds; milliseconds, which Sigfox's API has, are known by their size.
+/// Returns the time. `time` is in seconds, or in milliseconds as in Sigfox's API; the magnitude decides which.
 pub(super) fn moment(variables: &Variables) -> Result<At, CallbackError> {
     let text: Number = variables.required("time", "a whole number of seconds")?;
     Ok(At::from_unix_or_millis(text.0)?)
 }
 
-/// The device's counter. Devices of an early protocol have none.
+/// Returns the device's counter. Devices of an early protocol have none.
 pub(super) fn sequence(variables: &Variables) -> Result<Option<u32>, CallbackError> {
     Ok(variables.optional("seqNumber", "a whole number")?)
 }
 
-/// Whether a downlink is wanted. Only if it says so: what is missing or odd is not a yes.
-pub(super) fn asks(variables: &Variables) -> bool {
+/// Returns `true` if the device requests a downlink. Only an explicit `true` counts, not a missing or invalid `ack`.
+pub(super) fn requests_downlink(variables: &Variables) -> bool {
     variables.text("ack").is_some_and(|ack| ack.eq_ignore_ascii_case("true"))
 }
 
-/// Metadata that cannot be read is left out: it is no reason to hold an uplink back.
+/// Omits radio metadata that is invalid: it must not hold back an uplink.
 fn radio(variables: &Variables) -> Radio {
     let level = |name| variables.lenient::<f64>(name)?.try_into().ok();
     Radio { rssi: level("rssi"), snr: level("snr"), station: variables.lenient("station"), signal_quality: None }
 }
 
-/// A whole number, which may have been written with a fraction (`1795176000.0`): that is dropped.
+/// A whole number. A fraction (`1795176000.0`) is dropped.
 struct Number(i64);
 
 impl std::str::FromStr for Number {

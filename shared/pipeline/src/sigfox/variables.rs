@@ -1,8 +1,8 @@
 //! The names and values of a callback.
 //!
-//! There is no fixed wire format: the customer writes a template in the Sigfox back end, and its `{variables}` are replaced
-//! when a message comes (<https://support.sigfox.com/docs/callback-medium>). What they are called, whether numbers stand in
-//! quotes, what is nested in what, and whether they come as JSON, as a form or in the query is the customer's choice.
+//! There is no fixed wire format: the customer writes a template in the Sigfox back end, and Sigfox replaces its
+//! `{variables}` for each message (<https://support.sigfox.com/docs/callback-medium>). The customer chooses the names,
+//! the quoting of numbers, the nesting, and whether the variables arrive as JSON, as a form or in the query.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,17 +14,17 @@ use serde_json::value::RawValue;
 
 use super::Content;
 
-/// How deep the objects of a body are looked into. Templates nest once or twice.
+/// The depth to which nested objects of a body are searched. Templates nest once or twice.
 const MAX_DEPTH: usize = 8;
 
-/// How much of a value, and how many names, a reason quotes.
+/// How many characters of a value or name, and how many names, an error message quotes.
 const QUOTED: usize = 40;
 const QUOTED_NAMES: usize = 5;
 
-/// A member of an object inside the body that says little by itself: `{"station": {"id": ...}}` is `stationid`.
+/// A member name that is qualified with the name of its object: `{"station": {"id": ...}}` is `stationid`.
 const QUALIFIED: &str = "id";
 
-/// Other names of Sigfox's variables, in [`normal`] form: older ones, and those of Sigfox's own samples.
+/// Other names of Sigfox's variables, in [`normal`] form: older names, and names in Sigfox's own samples.
 const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("device", &["id", "deviceid", "devices"]),
     ("time", &["timestamp"]),
@@ -37,15 +37,15 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("computedLocation", &["location"]),
 ];
 
-/// Variables that expand to a whole object or list of JSON: taken as they stand, not looked into.
+/// Variables that expand to a whole JSON object or list: their text is kept, not searched.
 const WHOLE: &[&str] = &["computedLocation", "duplicates"];
 
-/// What a callback says, by name.
+/// The variables of a callback, by name.
 #[derive(Debug, Default)]
 pub struct Variables {
-    /// Of two with the same name and a value the first counts.
+    /// Of several with the same name, the first with a value counts.
     values: Vec<Variable>,
-    /// The profile's other names, as `(its own, Sigfox's)`.
+    /// The profile's own names, as `(own, Sigfox's)`.
     aliases: &'static [(&'static str, &'static str)],
 }
 
@@ -54,41 +54,42 @@ struct Variable {
     /// In [`normal`] form.
     name: String,
     value: String,
-    /// Whether somebody could make something of it.
+    /// Whether it has been parsed successfully.
     read: Cell<bool>,
 }
 
-/// A variable, or the whole of them, cannot be read.
+/// A variable, or the whole body, cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum VariableError {
-    /// It begins as JSON does, and is none.
+    /// The body begins like JSON, but is not JSON.
     #[error("the body is not JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// Not there, or there without a value.
+    /// Absent, or present without a value.
     #[error("the variable {name} is missing ({there})")]
     Missing {
         /// Its name.
         name: &'static str,
-        /// What is there instead.
+        /// The variables that are present.
         there: String,
     },
-    /// There, with another kind of value.
+    /// Present, but invalid.
     #[error("the variable {name} is not {wanted}: {text:?}")]
     Wrong {
         /// Its name.
         name: &'static str,
-        /// What it should be.
+        /// The expected kind of value.
         wanted: &'static str,
-        /// The beginning of what it is.
+        /// The beginning of its value.
         text: String,
     },
 }
 
 impl Variables {
-    /// Reads all parts of a request. The body counts before the query: for a form, Sigfox itself moves the query there.
+    /// Parses all parts of a request. The body takes precedence over the query: for a form, Sigfox itself moves the
+    /// query into the body.
     ///
     /// # Errors
-    /// [`VariableError::Json`]. A form is whatever is no JSON object, so nothing is no form.
+    /// [`VariableError::Json`]. Any body that does not begin like a JSON object is parsed as a form, which cannot fail.
     pub fn read(content: &Content<'_>, callbacks: &'static Callbacks) -> Result<Self, VariableError> {
         let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
         if content.body.trim_ascii_start().starts_with(b"{") {
@@ -97,25 +98,25 @@ impl Variables {
             this.add_form(content.body);
         }
         this.add_form(content.query.as_bytes());
-        for (name, value) in &content.also {
+        for (name, value) in &content.extra {
             this.add(name, value);
         }
         Ok(this)
     }
 
-    /// From names and values of one line of a batch.
+    /// Builds the variables of one line of a batch.
     pub fn of_line<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>, callbacks: &'static Callbacks) -> Self {
         let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
         values.into_iter().for_each(|(name, value)| this.add(name, value));
         this
     }
 
-    /// The values nearest to the top come first.
+    /// Adds the members of nested objects, outer levels first.
     fn add_object(&mut self, body: BTreeMap<Cow<'_, str>, &RawValue>) -> Result<(), VariableError> {
         let mut level = vec![(String::new(), body)];
         for depth in 1.. {
             let mut below = Vec::new();
-            // An object around everything is no name for anything.
+            // The name of an object that wraps everything does not qualify its members.
             let wrapper = matches!(level.as_slice(), [(parent, only)] if parent.is_empty() && only.len() == 1);
             for (parent, object) in level {
                 for (name, value) in object {
@@ -126,7 +127,7 @@ impl Variables {
                     } else if value.get().starts_with('"') {
                         self.push(normal, serde_json::from_str::<String>(value.get())?);
                     } else {
-                        // As it was written: a device 1E5 or data 0100 without quotes must not become a number.
+                        // Keep the text as written: an unquoted device 1E5 or data 0100 must not become a number.
                         self.push(normal, value.get().to_owned());
                     }
                 }
@@ -157,28 +158,29 @@ impl Variables {
         self.values.push(Variable { name, value, read: Cell::new(false) });
     }
 
-    /// The values under any name, in the order in which they count.
+    /// The values of all variables, in order of precedence.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|variable| variable.value.as_str())
     }
 
-    /// Whether there is anything of this name, be it without a value.
+    /// Returns `true` if the variable is present, even without a value.
     pub fn mentions(&self, name: &str) -> bool {
         self.names_of(name).any(|name| self.values.iter().any(|variable| variable.name == name))
     }
 
-    /// Whether there is any of the variables that Sigfox can be told to make out of the payload, `customData#NAME`.
+    /// Returns `true` if there is any `customData#NAME`, a variable that Sigfox can be configured to decode from the
+    /// payload.
     pub fn has_custom_data(&self) -> bool {
         self.values.iter().any(|variable| variable.name.starts_with("customdata#"))
     }
 
-    /// The text of a variable; `None` when it has no value.
+    /// Returns the text of a variable; `None` if it has no value.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.lookup(name, Some)
     }
 
-    /// What `read` makes of the text of a variable, which then counts as read; `None` when it has no value, or is not that:
-    /// for what is no reason to hold a message back.
+    /// Parses a variable with `read`, and marks it as read on success. Returns `None` if it has no value or is invalid:
+    /// use it for variables that must not hold back a message.
     pub fn lookup<'a, T>(&'a self, name: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let variable = self.find(name)?;
         let value = read(variable.value.trim())?;
@@ -186,7 +188,7 @@ impl Variables {
         Some(value)
     }
 
-    /// The text of a variable that does not count as read by that.
+    /// Returns the text of a variable without marking it as read.
     pub fn peek(&self, name: &str) -> Option<&str> {
         self.find(name).map(|variable| variable.value.trim())
     }
@@ -196,14 +198,14 @@ impl Variables {
         self.names_of(name).find_map(present)
     }
 
-    /// Everything that one of Sigfox's variables may be called: the profile's own name for it first.
+    /// All names of one of Sigfox's variables, the profile's own name first.
     fn names_of(&self, name: &str) -> impl Iterator<Item = String> {
         let own = self.aliases.iter().filter(move |(_, sigfox)| *sigfox == name).map(|(own, _)| normal(own));
         let others = OTHER_NAMES.iter().filter(move |(sigfox, _)| *sigfox == name).flat_map(|(_, others)| *others);
         own.chain([normal(name)]).chain(others.map(|&other| other.to_owned()))
     }
 
-    /// A variable read as `T`, which `wanted` describes; `None` when it has no value.
+    /// Parses a variable as `T`, which `wanted` describes. Returns `None` if it has no value.
     ///
     /// # Errors
     /// [`VariableError::Wrong`].
@@ -213,7 +215,7 @@ impl Variables {
         self.lenient(name).ok_or_else(wrong).map(Some)
     }
 
-    /// The same for a variable that nothing goes without.
+    /// Parses a required variable as `T`.
     ///
     /// # Errors
     /// [`VariableError::Missing`] and [`VariableError::Wrong`].
@@ -221,13 +223,13 @@ impl Variables {
         self.optional(name, wanted)?.ok_or_else(|| VariableError::Missing { name, there: self.there() })
     }
 
-    /// The same, or `None` when it is not that.
+    /// Parses a variable as `T`. Returns `None` if it has no value or is invalid.
     pub fn lenient<T: FromStr>(&self, name: &str) -> Option<T> {
         self.lookup(name, |text| text.parse().ok())
     }
 
-    /// What nobody could make anything of, for whoever may know more: names and values. What merely repeats something that
-    /// was read is left out.
+    /// Names and values of the variables that were not read, for users that know more. Omits variables that repeat one
+    /// that was read.
     pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
         let (read, unread): (Vec<_>, Vec<_>) = self.values.iter().partition(|variable| variable.read.get());
         let repeats = move |v: &Variable| read.iter().any(|read| (&read.name, &read.value) == (&v.name, &v.value));
@@ -246,7 +248,7 @@ impl Variables {
 }
 
 impl VariableError {
-    /// The same without anything of what was sent: for the log, which is not to have payloads.
+    /// The same message without any content of the callback, for the log, which must not contain payloads.
     pub fn without_quotes(&self) -> String {
         match self {
             Self::Json(e) => format!("the body is not JSON (line {}, column {})", e.line(), e.column()),
@@ -259,12 +261,12 @@ impl VariableError {
 /// Names are compared without case, hyphens and underscores: `seqNumber`, `SeqNumber` and `seq_number` are the same.
 fn normal(name: &str) -> String {
     let normal = name.trim().chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_lowercase();
-    // Of nothing but hyphens and underscores, it is a name all the same.
+    // A name of only hyphens and underscores stays as it is, since an empty name is invalid.
     if normal.is_empty() { name.trim().to_owned() } else { normal }
 }
 
-/// How a variable without a value arrives: `null` (documented for `rssi`), `N/A` (for `avgSnr`), or, in case, as nothing or
-/// as its own name in braces.
+/// Returns `true` for the forms of a variable without a value: `null` (documented for `rssi`), `N/A` (for `avgSnr`),
+/// and as a precaution the empty text and a name in braces.
 fn is_absent(value: &str) -> bool {
     let value = value.trim();
     let placeholder = value.starts_with('{') && value.ends_with('}') && !value.contains(':') && value.len() > 2;

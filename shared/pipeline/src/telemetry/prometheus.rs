@@ -1,4 +1,4 @@
-//! [`MetricsSink`] that adds metrics up and writes them in Prometheus' text format.
+//! [`MetricsSink`] that sums metrics and writes them in Prometheus' text format.
 
 use std::sync::atomic::AtomicU64;
 
@@ -13,9 +13,9 @@ use super::{Metrics, MetricsSink};
 
 type Labels = [(&'static str, String); 2];
 
-/// Counts since the start, and the latest value of everything else, by part and name.
+/// Sums of counts since the start, and the latest value of all other metrics, by part and name.
 ///
-/// Prometheus keeps distributions in histograms of its own, so those of [`Metrics`] are not taken.
+/// Ignores distributions: Prometheus has its own histograms.
 #[derive(Debug)]
 pub struct PrometheusSink {
     counts: Family<Labels, Counter>,
@@ -37,7 +37,7 @@ impl PrometheusSink {
     /// All metrics, in the text format of Prometheus.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // Writing fails only if the text cannot grow.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }

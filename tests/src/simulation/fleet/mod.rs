@@ -161,9 +161,8 @@ impl Expected {
             Arc::new(pulsegate_aws::items::raw_item(&uplink, RETENTION_DAYS)),
         );
         if reading.decodable {
-            let item = pulse::decode(&uplink)
-                .map(|item| pulsegate_aws::items::pulse_item(&item))
-                .unwrap_or_else(|e| panic!("{e}"));
+            let item = pulse::decode(&uplink).unwrap_or_else(|e| panic!("{e}"));
+            let item = pulsegate_aws::items::pulse_item(&item);
             pulses.insert((device, key), Arc::new(item));
         } else {
             self.quarantined.insert(owner(&device, &key));

@@ -47,8 +47,9 @@ impl Consumer {
     /// Starts it. Readings from number `readings` on are foreign.
     pub fn start(meters: Arc<Meters>, readings: u64) -> (Self, SyncSender<Vec<u8>>) {
         let (sender, records) = sync_channel(MAX_WAITING);
-        let thread =
-            std::thread::spawn(move || consume(&records, Readings { meters, readings, stored: Mutex::default() }));
+        let thread = std::thread::spawn(move || {
+            consume(&records, Readings { meters, sent: readings, stored: Mutex::default() })
+        });
         (Self { thread }, sender)
     }
 
@@ -89,7 +90,7 @@ fn event(batch: impl Iterator<Item = Vec<u8>>) -> KinesisEvent {
 /// A store that keeps one bit for each reading, so that millions fit.
 struct Readings {
     meters: Arc<Meters>,
-    readings: u64,
+    sent: u64,
     stored: Mutex<Stored>,
 }
 
@@ -103,7 +104,7 @@ impl Readings {
     fn number(&self, uplink: &Uplink) -> Option<usize> {
         let key = format!("{}#{}", uplink.key(), uplink.kind);
         let number = self.meters.stored(&uplink.device.to_string(), &key, uplink.payload.bytes());
-        usize::try_from(number.filter(|&number| number < self.readings)?).ok()
+        usize::try_from(number.filter(|&number| number < self.sent)?).ok()
     }
 }
 

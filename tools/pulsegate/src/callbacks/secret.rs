@@ -1,21 +1,21 @@
-//! What callbacks carry to show whose they are. It is never on the command line, which others on the machine can read.
+//! The secret that authenticates callbacks. It is never on the command line, which other users of the machine can read.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::Problem;
 
-/// Stands where the secret has to be filled in.
+/// Placeholder for a secret that was not given.
 pub const PLACEHOLDER: &str = "SECRET-OF-OUTPUT-CallbackSecretId";
 
-/// The secret, or word that it is to be filled in. Printed only into what is set up at Sigfox.
+/// The secret, or `None` for the placeholder. It is printed only in callback definitions.
 pub struct Secret(Option<String>);
 
 impl Secret {
-    /// Out of a file or an environment variable, without the line end that a file may have.
+    /// Reads it from a file or an environment variable, without the line end that a file may have.
     ///
     /// # Errors
-    /// [`Problem::Secret`] or [`Problem::SecretText`], which names the place.
+    /// [`Problem::Secret`] or [`Problem::SecretText`], which name the file or variable.
     pub fn read(file: Option<&Path>, variable: Option<&str>) -> Result<Self, Problem> {
         let (place, text) = match (file, variable) {
             (Some(file), _) => (file.display().to_string(), std::fs::read_to_string(file)),
@@ -29,7 +29,7 @@ impl Secret {
         Ok(Self(Some(text)))
     }
 
-    /// Whether there is one.
+    /// Whether a secret was given.
     pub fn is_given(&self) -> bool {
         self.0.is_some()
     }
@@ -39,7 +39,7 @@ impl Secret {
         format!("Bearer {}", self.text())
     }
 
-    /// An address with it as the password of a user whose name is of no matter.
+    /// The address with the secret as password. The user name has no meaning.
     pub fn in_address(&self, url: &str) -> String {
         url.replacen("https://", &format!("https://sigfox:{}@", percent_encoded(self.text())), 1)
     }
@@ -55,7 +55,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// All but what means the same everywhere in an address (RFC 3986, 2.3).
+/// Percent-encodes all characters except the unreserved ones (RFC 3986, 2.3).
 pub(super) fn percent_encoded(text: &str) -> String {
     let encoded = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

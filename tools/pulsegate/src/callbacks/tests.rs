@@ -10,7 +10,7 @@ use crate::options::{Command, Options};
 const PROFILE: &str = "adeunis-pulse-v4";
 const URL: &str = "https://a1b2.execute-api.eu-west-1.amazonaws.com";
 
-/// What a command line gives, or why it does not.
+/// The output of a command line, or the error.
 fn printed(line: &str) -> Result<Printed, String> {
     let words = ["pulsegate", "callbacks", "print"].into_iter().chain(line.split_whitespace());
     let Command::Callbacks(options) = Options::try_parse_from(words).map_err(|e| e.to_string())?.command else {
@@ -28,7 +28,7 @@ fn one(kind: CallbackKind) -> Value {
     usual_and(&format!("--kinds {kind}")).definitions.remove(0)
 }
 
-/// What Sigfox knows of a message, as it writes it. What is not here it does not know, and writes `null`.
+/// The values that Sigfox has for a message, in its notation. It writes `null` for a variable without a value.
 fn message() -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from([
         ("device", "1A2345"),
@@ -50,7 +50,7 @@ fn message() -> BTreeMap<&'static str, &'static str> {
     ])
 }
 
-/// Puts values where the variables stand, as Sigfox does: as they are.
+/// Replaces variables by their values, unescaped, as Sigfox does.
 fn rendered(template: &str, value: impl Fn(&str) -> String) -> String {
     let mut text = String::new();
     let mut rest = template;
@@ -62,7 +62,7 @@ fn rendered(template: &str, value: impl Fn(&str) -> String) -> String {
     text + rest
 }
 
-/// A variable is a name in braces; other braces are the body's own.
+/// A variable is a name in braces; other braces belong to the body.
 fn next_variable(template: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     while let Some(open) = template[from..].find('{').map(|at| from + at) {
@@ -81,12 +81,12 @@ fn known(name: &str) -> String {
 
 fn received(kind: CallbackKind, body: &str, query: &str) -> Messages {
     let profile = profile::find(Network::Sigfox, PROFILE).unwrap();
-    let messages = read("test", kind, profile, &Content { body: body.as_bytes(), query, also: Vec::new() });
+    let messages = read("test", kind, profile, &Content { body: body.as_bytes(), query, extra: Vec::new() });
     assert!(messages.unreadable.is_empty(), "{kind}: {:?}", messages.unreadable);
     messages
 }
 
-/// What comes of a message after a definition's own template.
+/// Parses a message that was rendered with a definition's template.
 fn arrived(kind: CallbackKind) -> Messages {
     let definition = one(kind);
     assert_eq!(definition["url"], format!("{URL}/sigfox/{PROFILE}/{kind}"));
@@ -104,7 +104,7 @@ fn an_uplink_arrives_as_that_uplink_by_each_kind_that_brings_one() {
         let advanced = kind == CallbackKind::DataAdvanced;
         assert_eq!(uplink.kind, if advanced { Kind::DataAdvanced } else { Kind::Data });
         assert_eq!(uplink.radio.rssi.map(f64::from), (!advanced).then_some(-123.0));
-        assert_eq!(messages.asking.len(), usize::from(kind == CallbackKind::Bidir));
+        assert_eq!(messages.downlink_requests.len(), usize::from(kind == CallbackKind::Bidir));
         assert_eq!(messages.events.len(), usize::from(advanced));
     }
 }
@@ -162,7 +162,7 @@ fn a_batch_arrives_as_its_uplinks_in_the_query_and_in_the_body() {
         for messages in [received(kind, "", query), received(kind, query, "")] {
             let devices: Vec<String> = messages.uplinks.iter().map(|uplink| uplink.device.to_string()).collect();
             assert_eq!(devices, ["sigfox:1A2345", "sigfox:FAF7E"]);
-            assert_eq!(messages.asking.len(), if kind == CallbackKind::Bidir { 2 } else { 0 });
+            assert_eq!(messages.downlink_requests.len(), if kind == CallbackKind::Bidir { 2 } else { 0 });
         }
     }
 }
@@ -240,10 +240,7 @@ fn the_secret_comes_from_a_file_or_a_variable_and_goes_into_header_or_address() 
 #[test]
 fn what_is_wrong_is_named() {
     for (line, part) in [
-        (
-            format!("--profile acme --url {URL}"),
-            "there are adeunis-pulse-v2, adeunis-pulse-v2-10min, adeunis-pulse-v2-1h",
-        ),
+        (format!("--profile acme --url {URL}"), "known: adeunis-pulse-v2, adeunis-pulse-v2-10min, adeunis-pulse-v2-1h"),
         (format!("--profile adeunis-pulse4-nbiot --url {URL}"), "is not a profile of a Sigfox device"),
         (format!("--profile {PROFILE} --url http://a"), "--url is not an address of the form https://"),
         (format!("--profile {PROFILE} --url https://user:password@a"), "--url is not an address of the form https://"),
@@ -251,7 +248,7 @@ fn what_is_wrong_is_named() {
             format!("--profile {PROFILE} --url {URL}/sigfox/{{profile}}/uplink"),
             "--url is not an address of the form https://",
         ),
-        (format!("--profile {PROFILE} --url {URL} --kinds geoloc"), "data-advanced tells the position"),
+        (format!("--profile {PROFILE} --url {URL} --kinds geoloc"), "data-advanced has the position"),
         (format!("--profile {PROFILE} --url {URL} --kinds status --channel batch"), "use --channel url"),
         (format!("--profile {PROFILE} --url {URL} --kinds event --channel batch"), "cannot be created by the API"),
         (format!("--profile {PROFILE} --url {URL} --kinds pulse"), "possible values: uplink, bidir"),

@@ -1,12 +1,12 @@
-//! What each kind of callback can tell.
+//! The variables of each kind of callback.
 
 use pulsegate_pipeline::sigfox::CallbackKind;
 
-/// Variables that expand to JSON of their own. In quotes they would be none; all others are safe only in quotes, since
-/// `null` and `N/A` are what some of them expand to.
+/// Variables that expand to JSON. In quotes they would be invalid. All others need quotes, because some of them expand
+/// to `null` or `N/A`.
 pub(super) const JSON: [&str; 2] = ["duplicates", "computedLocation"];
 
-/// The body that asks for everything, one variable to a line under its own name.
+/// Returns the body that requests all variables, one per line under its own name.
 pub fn body(kind: CallbackKind) -> String {
     let member = |name: &&str| {
         let quote = if JSON.contains(name) { "" } else { "\"" };
@@ -16,8 +16,9 @@ pub fn body(kind: CallbackKind) -> String {
     format!("{{\n{}\n}}", members.join(",\n"))
 }
 
-/// Every variable of a kind, after Sigfox's page on it, which [`CallbackKind`] names. A device type whose contract has no
-/// network metadata has no `rssi`, `snr`, `station` and `duplicates`, and one without geolocation no `computedLocation`.
+/// Returns every variable of a kind, from Sigfox's page on it, which [`CallbackKind`] names. A device type whose
+/// contract has no network metadata has no `rssi`, `snr`, `station` and `duplicates`, and one without geolocation no
+/// `computedLocation`.
 pub fn of(kind: CallbackKind) -> &'static [&'static str] {
     match kind {
         CallbackKind::Uplink => &["device", "time", "data", "seqNumber", "deviceTypeId", "rssi", "snr", "station"],
@@ -54,7 +55,7 @@ pub fn of(kind: CallbackKind) -> &'static [&'static str] {
             "computedLocation",
         ],
         CallbackKind::Error => &["device", "time", "info", "severity"],
-        // Those that all events have, and those of the two that tell of lost messages.
+        // The variables of all events, and those of the two events that report lost messages.
         CallbackKind::Event => &[
             "time",
             "severity",

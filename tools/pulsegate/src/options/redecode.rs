@@ -10,43 +10,43 @@ use super::redrive::address;
 use super::{Format, any_device};
 use crate::Problem;
 
-/// Which uplinks to decode again, and what to do about it.
+/// Uplinks to decode again, and where to write the results.
 #[derive(Debug, Clone, Args)]
 pub struct RedecodeOptions {
-    /// Uplinks of this device only, such as sigfox:1A2345
+    /// Only uplinks of this device, such as sigfox:1A2345
     #[arg(long, value_parser = any_device)]
     pub device: Option<DeviceId>,
-    /// Uplinks from this time on, such as 2026-11-20T00:00:00Z
+    /// Only uplinks from this time on, such as 2026-11-20T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub from: Option<At>,
-    /// Uplinks from before this time
+    /// Only uplinks before this time
     #[arg(long, value_name = "TIME")]
     pub to: Option<At>,
-    /// Every uplink that the raw table has
+    /// Every uplink in the raw table
     #[arg(long, conflicts_with_all = ["device", "from", "to"])]
     pub all: bool,
-    /// Write what is changed and new. Without it, it is only shown
+    /// Write changed and new items. Without it, they are only shown
     #[arg(long)]
     pub write: bool,
-    /// Note in this file how far it is, so that it can be continued
+    /// Store the position in this file after every page, so that the run can be resumed
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Go on where the state file says
+    /// Resume from the state file
     #[arg(long = "continue", requires = "state")]
     pub resume: bool,
-    /// List every uplink that differs in this file, a new or empty one: a line of JSON each, with device and key
+    /// List every uplink that differs in this new or empty file: one line of JSON each, with device and key
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
-    /// Read units a second, of both tables together
+    /// Read units a second, for both tables together
     #[arg(long, value_name = "UNITS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub read_units: u32,
     /// Write units a second
     #[arg(long, value_name = "UNITS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub write_units: u32,
-    /// Into so many parts the table is divided, which are read side by side
+    /// Number of parallel scan segments
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub segments: u32,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
     /// The stack's output `RawTable`
@@ -58,7 +58,7 @@ pub struct RedecodeOptions {
 }
 
 impl RedecodeOptions {
-    /// The table of raw uplinks.
+    /// Returns the name of the raw table.
     ///
     /// # Errors
     /// [`Problem::NoAddress`].
@@ -66,7 +66,7 @@ impl RedecodeOptions {
         address(self.raw_table.as_ref(), ["--raw-table NAME", "RAW_TABLE", "RawTable"])
     }
 
-    /// The table of pulses.
+    /// Returns the name of the table of pulses.
     ///
     /// # Errors
     /// [`Problem::NoAddress`].

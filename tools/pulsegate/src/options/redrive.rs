@@ -7,76 +7,76 @@ use super::{Format, any_device};
 use crate::Problem;
 use crate::redrive::Selection;
 
-/// What to do about quarantined records.
+/// Options of all redrive commands.
 #[derive(Debug, Args)]
 pub struct RedriveOptions {
     /// The stack's output `QuarantineQueueUrl`
     #[arg(long, env = "QUARANTINE_QUEUE_URL", global = true, value_name = "URL")]
     quarantine_queue: Option<String>,
-    /// How to print
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: RedriveCommand,
 }
 
-/// What to do about quarantined records.
+/// Redrive commands.
 #[derive(Debug, Subcommand)]
 pub enum RedriveCommand {
-    /// List what is in quarantine, by stage, codec and reason, and leave it there
+    /// List the records in quarantine by stage, codec and reason, without removing them
     List {
-        /// Which of it.
+        /// Selection.
         #[command(flatten)]
-        which: Which,
+        which: SelectionOptions,
     },
-    /// Send records back to where they came from
+    /// Send records back to the stages that quarantined them
     ///
-    /// A record is deleted from quarantine once it is durable where it goes to, and not before. What fails again comes
-    /// back to quarantine as another message, with its reason as of now.
+    /// Deletes a record from quarantine only once it is durable at its destination. A record that fails again returns
+    /// to quarantine as a new message, with the current reason.
     Send(Box<Send>),
 }
 
-/// What to send, and where to.
+/// Records to send, and their destinations.
 #[derive(Debug, Args)]
 pub struct Send {
-    /// Which records.
+    /// Selection.
     #[command(flatten)]
-    pub which: Which,
+    pub which: SelectionOptions,
     /// Every record
     #[arg(long, conflicts_with_all = ["id", "device", "stage", "reason"])]
     pub all: bool,
-    /// So many records at most
+    /// Maximum number of records
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Say what would be sent, and send nothing
+    /// Show what would be sent, and send nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Where to.
+    /// Destinations.
     #[command(flatten)]
-    pub places: Places,
+    pub places: DestinationOptions,
 }
 
-/// Which records. Of several options all have to hold; of several values of one option, any.
+/// Selection of records. A record must match all given options; of several values of one option, one must match.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Which {
+pub struct SelectionOptions {
     /// The message with this ID, as `list` shows it
     #[arg(long)]
     id: Vec<String>,
-    /// Records that came so far as to be an uplink of this device, such as sigfox:1A2345
+    /// Records that were parsed as an uplink of this device, such as sigfox:1A2345
     #[arg(long, value_parser = any_device)]
     device: Vec<DeviceId>,
-    /// Records of this stage, such as pulse
+    /// Records that this stage could not parse, such as pulse
     #[arg(long)]
     stage: Vec<String>,
-    /// Records whose reason has this text in it
+    /// Records whose reason contains this text
     #[arg(long, value_name = "TEXT")]
     reason: Vec<String>,
 }
 
-/// Where records go back to.
+/// Destinations of records.
 #[derive(Debug, Clone, Args)]
-pub struct Places {
+pub struct DestinationOptions {
     /// The stack's output `RawQueueUrl`
     #[arg(long, env = "RAW_QUEUE_URL", value_name = "URL")]
     raw_queue: Option<String>,
@@ -92,7 +92,7 @@ pub struct Places {
 }
 
 impl RedriveOptions {
-    /// The queue that holds them.
+    /// Returns the URL of the quarantine queue.
     ///
     /// # Errors
     /// [`Problem::NoAddress`].
@@ -104,16 +104,16 @@ impl RedriveOptions {
     }
 }
 
-impl Places {
-    /// The queue of the stage `raw-sigfox`.
+impl DestinationOptions {
+    /// Returns the queue of the stage `raw-sigfox`.
     ///
     /// # Errors
-    /// [`Problem::NoAddress`], as of the others.
+    /// [`Problem::NoAddress`].
     pub fn raw_queue(&self) -> Result<&str, Problem> {
         address(self.raw_queue.as_ref(), ["--raw-queue URL", "RAW_QUEUE_URL", "RawQueueUrl"])
     }
 
-    /// The queue of the stage `pulse` for Sigfox.
+    /// Returns the queue of the stage `pulse` for Sigfox.
     ///
     /// # Errors
     /// [`Problem::NoAddress`].
@@ -122,7 +122,7 @@ impl Places {
         address(self.pulse_sigfox_queue.as_ref(), names)
     }
 
-    /// The same for NB-IoT.
+    /// Returns the queue of the stage `pulse` for NB-IoT.
     ///
     /// # Errors
     /// [`Problem::NoAddress`].
@@ -131,7 +131,7 @@ impl Places {
         address(self.pulse_nbiot_queue.as_ref(), names)
     }
 
-    /// The stream of the stage `raw-nbiot`.
+    /// Returns the stream of the stage `raw-nbiot`.
     ///
     /// # Errors
     /// [`Problem::NoAddress`].
@@ -140,15 +140,15 @@ impl Places {
     }
 }
 
-impl Which {
-    /// As it is asked of each record.
+impl SelectionOptions {
+    /// Converts the options to a selection.
     pub fn selection(&self) -> Selection {
         let Self { id, device, stage, reason } = self.clone();
         Selection { ids: id, devices: device, stages: stage, reasons: reason }
     }
 }
 
-/// What is given, or how to give it. A variable that is set to nothing is not set.
+/// Returns the given value, or an error that names the option and the variable. An empty value counts as missing.
 pub(super) fn address<'a>(
     given: Option<&'a String>,
     [option, variable, output]: [&'static str; 3],

@@ -1,4 +1,4 @@
-//! Whether two items are the same, and where not.
+//! Compares two items, attribute by attribute.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,8 +6,7 @@ use pulsegate_aws::items::Item;
 use serde_dynamo::AttributeValue;
 use serde_json::Value;
 
-/// Whether a table that holds the one would be changed by writing the other. It keeps numbers in a spelling of its own and
-/// sets in no order.
+/// Whether two items are equal in a table: it normalises numbers, and does not keep the order of sets.
 pub(super) fn same(a: &Item, b: &Item) -> bool {
     same_members(a.inner(), b.inner())
 }
@@ -34,7 +33,7 @@ fn same_set<T, K: Ord>(a: &[T], b: &[T], key: impl Fn(&T) -> K) -> bool {
     a.iter().map(&key).collect::<BTreeSet<_>>() == b.iter().map(&key).collect::<BTreeSet<_>>()
 }
 
-/// A number by its value: sign, digits without zeros at either end, and the power of ten behind them.
+/// Normalises a number: sign, digits without leading and trailing zeros, and exponent.
 fn decimal(text: &str) -> (bool, String, i64) {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
@@ -50,7 +49,7 @@ fn decimal(text: &str) -> (bool, String, i64) {
     (negative, significant.to_owned(), exponent.parse::<i64>().unwrap_or_default() + shifted - behind)
 }
 
-/// Where they differ, attribute by attribute: `channels.A[0].index: 295 -> 159`.
+/// Returns a line for each attribute that differs: `channels.A[0].index: 295 -> 159`.
 pub(super) fn differences(before: &Item, now: &Item) -> Vec<String> {
     let mut found = Vec::new();
     members("", before.inner(), now.inner(), &mut found);

@@ -1,4 +1,4 @@
-//! What has become of each uplink.
+//! Decodes uplinks, and compares each with its pulse item.
 
 use pulsegate_aws::Key;
 use pulsegate_aws::items::Item;
@@ -9,74 +9,74 @@ use serde_dynamo::AttributeValue;
 
 use super::compare::{differences, same};
 
-/// So many differences of an example are shown.
+/// Maximum number of differences shown of an example.
 const MAX_DIFFERENCES: usize = 20;
 
-/// What has become of an uplink.
+/// Result of the comparison of an uplink with its pulse item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum What {
-    /// It decodes to what is there.
+pub(super) enum Finding {
+    /// It decodes, and its item is equal.
     Same,
-    /// It decodes to something else.
+    /// It decodes, and its item is different.
     Changed,
-    /// It decodes, and nothing is there.
+    /// It decodes, and has no item.
     New,
-    /// What is there is of a newer version of the codec than this program has. That stays.
+    /// Its item is of a newer version of the codec than this program has. The item is not changed.
     Newer,
-    /// It does not decode, and something is there. That stays.
+    /// It does not decode, but has an item. The item is not changed.
     NoLongerDecodable,
-    /// It does not decode, and nothing is there.
+    /// It does not decode, and has no item.
     StillUndecodable,
 }
 
-/// An uplink, out of all of its raw items.
+/// An uplink, decoded from all of its raw items.
 #[derive(Debug)]
 pub(super) struct Decoded {
     /// The key of its pulse item.
     pub(super) key: Key,
-    /// What each of its raw items decodes to.
+    /// The result of each raw item.
     candidates: Vec<Result<Item, PulseError>>,
 }
 
-/// A raw item that is none.
+/// A raw item that cannot be parsed.
 #[derive(Debug)]
-pub(super) struct NotRaw {
+pub(super) struct UnreadableItem {
     pub(super) key: Key,
     pub(super) reason: String,
 }
 
-/// A decision about an uplink.
+/// The decision about an uplink.
 #[derive(Debug)]
 pub(super) struct Verdict {
     pub(super) key: Key,
-    pub(super) what: What,
-    /// The codec of the item that is there, with its version.
+    pub(super) what: Finding,
+    /// The codec of the existing item, with its version.
     pub(super) before: String,
     /// The codec that decodes it now.
     pub(super) now: Codec,
-    /// Where it differs, or why it does not decode.
+    /// The differences, or the reason why it does not decode.
     pub(super) why: Vec<String>,
-    /// What to write, if anything.
+    /// The item to write, if any.
     pub(super) item: Option<Item>,
 }
 
-/// A codec's name and version, as an item or a refusal has them. Both may be unknown.
+/// A codec's name and version, from an item or an error. Both are empty if unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Codec {
     pub(super) name: String,
     pub(super) version: String,
 }
 
-/// Decodes raw items, of which those of one uplink come one after the other.
-pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<NotRaw>) {
-    let (mut decoded, mut not_raw): (Vec<Decoded>, _) = (Vec::new(), Vec::new());
+/// Decodes raw items. Items of the same uplink must be adjacent.
+pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<UnreadableItem>) {
+    let (mut decoded, mut unreadable): (Vec<Decoded>, _) = (Vec::new(), Vec::new());
     for item in items {
-        let Some(raw_key) = Key::of(&item) else { continue }; // no item of such a table is without
+        let Some(raw_key) = Key::of(&item) else { continue }; // every item of such a table has a key
         let uplink = match pulsegate_aws::items::uplink_of(item) {
             Ok(uplink) => uplink,
             Err(reason) => {
-                not_raw.push(NotRaw { key: raw_key, reason: reason.to_string() });
+                unreadable.push(UnreadableItem { key: raw_key, reason: reason.to_string() });
                 continue;
             }
         };
@@ -87,13 +87,14 @@ pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<NotRaw>) {
             _ => decoded.push(Decoded { key, candidates: vec![candidate] }),
         }
     }
-    (decoded, not_raw)
+    (decoded, unreadable)
 }
 
 impl Decoded {
-    /// Compares it with what is there. An uplink that came in two kinds with different contents is the same if it is one
-    /// of them, whichever was written last; otherwise the first that decodes counts. What a newer version of the codec has
-    /// written is never replaced: this program is the one that is out of date.
+    /// Compares the uplink with its existing item. An uplink that arrived in two kinds with different contents is the
+    /// same if the item equals either of them, because either may have been written last; otherwise the first that
+    /// decodes counts. It never replaces an item of a newer version of the codec, because then this program is
+    /// outdated.
     pub(super) fn judge(self, held: Option<&Item>) -> Verdict {
         let Self { key, candidates } = self;
         let before = held.map_or_else(Codec::none, Codec::of);
@@ -108,28 +109,28 @@ impl Decoded {
             }
         }
         if let Some(item) = items.iter().find(|item| held.is_some_and(|held| same(held, item))) {
-            return verdict(What::Same, Codec::of(item), Vec::new(), None);
+            return verdict(Finding::Same, Codec::of(item), Vec::new(), None);
         }
         let Some(item) = items.into_iter().next() else {
             let now = refusal.as_ref().map_or_else(Codec::none, Codec::of_refusal);
             let why = refusal.iter().map(ToString::to_string).collect();
             let what = match held {
-                Some(_) if newer(&now) => What::Newer,
-                Some(_) => What::NoLongerDecodable,
-                None => What::StillUndecodable,
+                Some(_) if newer(&now) => Finding::Newer,
+                Some(_) => Finding::NoLongerDecodable,
+                None => Finding::StillUndecodable,
             };
             return verdict(what, now, why, None);
         };
         let now = Codec::of(&item);
         match held {
-            None => verdict(What::New, now, Vec::new(), Some(item)),
+            None => verdict(Finding::New, now, Vec::new(), Some(item)),
             Some(held) => {
                 let mut why = differences(held, &item);
                 why.truncate(MAX_DIFFERENCES);
                 if newer(&now) {
-                    verdict(What::Newer, now, why, None)
+                    verdict(Finding::Newer, now, why, None)
                 } else {
-                    verdict(What::Changed, now, why, Some(item))
+                    verdict(Finding::Changed, now, why, Some(item))
                 }
             }
         }

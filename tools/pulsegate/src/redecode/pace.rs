@@ -1,4 +1,4 @@
-//! No more units a second than agreed, so that live traffic has the rest.
+//! Limits the units a second, so that live traffic has the rest of the capacity.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use pulsegate_aws::items::{Item, item_size};
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes of a read unit. Reading what may be a second old costs half of one.
+/// Bytes of a read unit. An eventually consistent read costs half a unit.
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>)
 const READ_UNIT: usize = 4096;
 /// Bytes of a write unit.
 const WRITE_UNIT: usize = 1024;
 
-/// Units a second, of whoever shares it.
+/// A limit in units a second, for all tasks that share it.
 #[derive(Debug)]
 pub(super) struct Pace {
     per_second: f64,
@@ -24,7 +24,7 @@ impl Pace {
         Self { per_second: f64::from(units_a_second), paid_until: Mutex::new(Instant::now()) }
     }
 
-    /// Waits for as long as so many units are worth, after what others have to wait for.
+    /// Waits for the time that these units are worth, after the units of other tasks.
     pub(super) async fn pay(&self, units: f64) {
         let until = {
             let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,18 +36,18 @@ impl Pace {
     }
 }
 
-/// What reading these in one request takes, about, where the table does not tell.
+/// Approximate read units of these items in one request, for tables that do not report them.
 pub(super) fn read_units(items: &[Item]) -> f64 {
     let bytes: usize = items.iter().map(item_size).sum();
     halves(bytes.div_ceil(READ_UNIT))
 }
 
-/// What reading one item takes that fits a unit, as pulses do.
+/// Read units of a lookup of this many items, each of at most one unit, as pulse items are.
 pub(super) fn lookup_units(keys: usize) -> f64 {
     halves(keys)
 }
 
-/// What writing an item takes.
+/// Write units of an item.
 pub(super) fn write_units(item: &Item) -> f64 {
     f64::from(u32::try_from(item_size(item).div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! Pages that end between two uplinks: an uplink that came in two kinds has two raw items, and is judged once.
+//! Pages that end between two uplinks: an uplink that arrived in two kinds has two raw items, and is compared once.
 
 use pulsegate_aws::{Key, Page, Pages, Part};
 use tokio::time::Instant;
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::pace::{Pace, read_units};
 use crate::Problem;
 
-/// The next page of a part. What it takes is paid for.
+/// Reads the next page of a part, at the given pace.
 pub(super) async fn next(
     table: &impl Pages,
     part: &Part,
@@ -29,8 +29,8 @@ pub(super) async fn next(
     Ok(page)
 }
 
-/// Leaves the last uplink to the next page if that may hold more of it. Whether there is nothing else in this page: then
-/// only the next one tells where it ends.
+/// Moves the last uplink to the next page if that may have more items of it. Returns `true` if the page has only this
+/// uplink: then it ends on the next page.
 fn cut(page: &mut Page) -> bool {
     let Some(next) = &page.next else { return false };
     let is_last = |key: Option<Key>| key.is_some_and(|key| uplink(&key) == uplink(next));
@@ -43,7 +43,7 @@ fn cut(page: &mut Page) -> bool {
     false
 }
 
-/// What the raw items of one uplink have in common: the key without the kind at its end.
+/// Identifies the uplink of a raw item: the key without the kind at its end.
 fn uplink(key: &Key) -> (&str, &str) {
     (&key.device, key.uplink.rsplit_once('#').map_or(key.uplink.as_str(), |(uplink, _kind)| uplink))
 }

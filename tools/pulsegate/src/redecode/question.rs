@@ -1,4 +1,4 @@
-//! Which uplinks are to be decoded again.
+//! The uplinks to decode again, and the parameters of a run.
 
 use std::path::PathBuf;
 
@@ -10,32 +10,32 @@ use serde::{Deserialize, Serialize};
 use crate::Problem;
 use crate::options::RedecodeOptions;
 
-/// Which uplinks, and what is done about them. A run can only be continued with the question that it began with.
+/// The uplinks to decode again, and whether to write. A run can only be resumed with the same values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// Where they are.
+    /// Table of raw uplinks.
     pub raw_table: String,
-    /// What they are compared with.
+    /// Table of pulse items.
     pub pulse_table: String,
-    /// Scope, if not everybody's.
+    /// Device; `None` for all devices.
     pub device: Option<DeviceId>,
-    /// From when on.
+    /// Start of the time span, inclusive.
     pub from: Option<At>,
-    /// Until when, which is not in it.
+    /// End of the time span, exclusive.
     pub to: Option<At>,
-    /// Whether what differs is written.
+    /// Whether to write differences.
     pub write: bool,
-    /// In how many parts they are read.
+    /// Number of parts that are read in parallel.
     pub segments: u32,
-    /// Where to list what differs.
+    /// File for the list of differences.
     pub meters: Option<PathBuf>,
 }
 
 impl Question {
-    /// The question of a command line.
+    /// Converts the options of a command line.
     ///
     /// # Errors
-    /// [`Problem`] if it asks for nothing, or does not say where.
+    /// [`Problem`] if the selection is missing or empty, or a table is missing.
     pub fn of(options: &RedecodeOptions) -> Result<Self, Problem> {
         let RedecodeOptions { device, from, to, all, write, segments, ref meters, .. } = *options;
         if device.is_none() && from.is_none() && to.is_none() && !all {
@@ -58,7 +58,7 @@ impl Question {
         })
     }
 
-    /// One of its parts, by its number.
+    /// Returns a part by its number.
     pub(super) fn part(&self, number: u32) -> Part {
         let scope = match self.device {
             Some(device) => Scope::Device(device),

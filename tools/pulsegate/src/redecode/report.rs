@@ -1,22 +1,28 @@
-//! What is printed.
+//! The report of a run, as a table or as JSON.
 
 use std::fmt::Write as _;
 
 use pulsegate_aws::Key;
 use serde_json::{Value, json};
 
-use super::judge::What;
+use super::judge::Finding;
 use super::state::State;
 use super::tally::{Example, Pair};
 use crate::options::Format;
 use crate::print;
 
-const OUTCOMES: [What; 6] =
-    [What::Same, What::Changed, What::New, What::Newer, What::NoLongerDecodable, What::StillUndecodable];
+const OUTCOMES: [Finding; 6] = [
+    Finding::Same,
+    Finding::Changed,
+    Finding::New,
+    Finding::Newer,
+    Finding::NoLongerDecodable,
+    Finding::StillUndecodable,
+];
 
 const HEAD: [&str; 8] = ["codec before", "codec now", "same", "changed", "new", "newer", "no longer", "still not"];
 
-/// What was found, with the list of what differs for programs.
+/// Formats the report. The JSON report includes the list of differences.
 pub(super) fn print(state: &State, list: Option<Vec<Value>>, format: Format) -> String {
     match format {
         Format::Json => print::json_text(&object(state, list)),
@@ -56,7 +62,7 @@ fn table(state: &State) -> String {
     };
     let mut text = print::table(&HEAD, &pairs.iter().map(row).collect::<Vec<_>>());
     for (reason, (count, Key { device, uplink })) in &state.tally.not_raw {
-        let line = format!("{count} raw items left out, such as {device} {uplink}: {reason}");
+        let line = format!("{count} raw items skipped, such as {device} {uplink}: {reason}");
         let _ = writeln!(text, "{}", print::visible(&line));
     }
     for example in pairs.iter().flat_map(|pair| &pair.examples) {
@@ -79,10 +85,13 @@ fn last_line(state: &State) -> String {
     let so_far = if state.is_finished() { "" } else { " so far" };
     let done = match (state.question.write, changed + new) {
         (_, 0) => "nothing to write".to_owned(),
-        (true, _) => format!("{changed} changed and {new} new ones written"),
-        (false, _) => format!("nothing written; --write would write {changed} changed and {new} new ones"),
+        (true, _) => format!("{changed} changed and {new} new items written"),
+        (false, _) => format!("nothing written; --write would write {changed} changed and {new} new items"),
     };
-    let stays =
-        if no_longer > 0 { format!("; {no_longer} no longer decode, and stay as they are") } else { String::new() };
+    let stays = if no_longer > 0 {
+        format!("; {no_longer} no longer decode, and their items were not changed")
+    } else {
+        String::new()
+    };
     format!("\n{items} raw items{so_far}; {done}{stays}\n")
 }

@@ -1,4 +1,4 @@
-//! All of it together.
+//! Runs `pulsegate redecode`: reads, compares, writes and reports.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use pulsegate_aws::items::Item;
 use pulsegate_aws::{Key, Lookup, MAX_KEYS, Page, Pages, Table};
 use tokio::time::Instant;
 
-use super::judge::{NotRaw, Verdict, What, decode};
-use super::meters::Meters;
+use super::differences::DifferenceList;
+use super::judge::{Finding, UnreadableItem, Verdict, decode};
 use super::pace::{Pace, lookup_units, write_units};
 use super::question::Question;
 use super::state::{Position, State};
@@ -19,40 +19,39 @@ use super::{Tables, page, report, tally};
 use crate::options::{Format, RedecodeOptions};
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{Done, Problem};
+use crate::{CommandOutput, Problem};
 
-/// For so long a table that refuses or throttles is asked again.
+/// How long a rejected or throttled request is retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Raw items looked at in one request: as many as their comparison takes about a second for, and not more than one request
-/// for pulses takes keys.
-const PAGE: std::ops::RangeInclusive<u32> = 100..=1_000;
+/// Limits of a page of raw items. At the given pace a page takes about a second; its lookup fits into one request.
+const PAGE_SIZE: std::ops::RangeInclusive<u32> = 100..=1_000;
 
-/// Items written in one go: about a second's, and no more than there are requests at once.
-const WRITTEN: std::ops::RangeInclusive<u32> = 25..=250;
+/// Limits of the items in one write: about a second's, and at most as many as the table writes in parallel.
+const WRITE_BATCH: std::ops::RangeInclusive<u32> = 25..=250;
 
-/// What to do.
+/// The parameters of a run.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Which uplinks.
+    /// Uplinks to decode.
     pub question: Question,
-    /// Where to note how far it is.
+    /// State file.
     pub state: Option<PathBuf>,
-    /// Go on from there.
+    /// Whether to resume from the state file.
     pub resume: bool,
     /// Read units a second.
     pub read_units: u32,
     /// Write units a second.
     pub write_units: u32,
-    /// How to print.
+    /// Output format.
     pub format: Format,
 }
 
 impl Order {
-    /// The order of a command line.
+    /// Converts the options of a command line.
     ///
     /// # Errors
-    /// [`Problem`] if it is none.
+    /// [`Problem`] if they are incomplete.
     pub fn of(options: &RedecodeOptions) -> Result<Self, Problem> {
         let RedecodeOptions { state, resume, ref meters, read_units, write_units, format, .. } = options.clone();
         if format == Format::Json && state.is_some() && meters.is_none() {
@@ -62,40 +61,40 @@ impl Order {
     }
 }
 
-/// A run.
+/// A running command.
 struct Run<'a, R, P, W> {
     tables: &'a Tables<R, P, W>,
     order: &'a Order,
     stop: &'a Stop,
     reading: Pace,
     writing: Pace,
-    far: Mutex<Far>,
+    shared: Mutex<Shared>,
 }
 
-/// How far it is. What is not in the state file is only of this process.
-struct Far {
+/// State that all parts share. Only `state` is in the state file.
+struct Shared {
     state: State,
-    meters: Meters,
+    list: DifferenceList,
     progress: Progress,
-    /// Raw items before this process.
+    /// Raw items that earlier processes of this run have read.
     before: u64,
 }
 
-/// Decodes what is asked for again, and says what has changed.
+/// Decodes the selected uplinks again, and reports differences.
 ///
 /// # Errors
-/// [`Problem`] when it cannot begin. What ends it later is told beside what was found until then.
+/// [`Problem`] if the run cannot start. If it ends early, the output has the problem beside the report so far.
 pub async fn run<R: Pages, P: Lookup, W: Table>(
     tables: &Tables<R, P, W>,
     order: &Order,
     stop: &Stop,
-) -> Result<Done, Problem> {
+) -> Result<CommandOutput, Problem> {
     let state = State::open(order.question.clone(), order.state.as_deref(), order.resume)?;
-    let meters = match (&order.question.meters, order.format) {
-        (Some(path), _) if order.resume => Meters::continued(path, state.meters_bytes)?,
-        (Some(path), _) => Meters::new(path)?,
-        (None, Format::Json) => Meters::Memory(String::new()),
-        (None, Format::Table) => Meters::None,
+    let list = match (&order.question.meters, order.format) {
+        (Some(path), _) if order.resume => DifferenceList::continued(path, state.meters_bytes)?,
+        (Some(path), _) => DifferenceList::new(path)?,
+        (None, Format::Json) => DifferenceList::Memory(String::new()),
+        (None, Format::Table) => DifferenceList::None,
     };
     let before = state.tally.items;
     let run = Run {
@@ -104,15 +103,15 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
         stop,
         reading: Pace::new(order.read_units),
         writing: Pace::new(order.write_units),
-        far: Mutex::new(Far { state, meters, progress: Progress::new(), before }),
+        shared: Mutex::new(Shared { state, list, progress: Progress::new(), before }),
     };
-    run.save(&mut run.far())?;
+    run.save(&mut run.shared())?;
     let ended = try_join_all((0..order.question.segments).map(|number| run.walk(number))).await;
-    let mut far = run.far.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let hint = if order.state.is_some() { "; go on with the same options and --continue" } else { "" };
-    let not = match ended {
-        Ok(_) if far.state.is_finished() => {
-            Some(far.state.tally.of(What::Newer)).filter(|count| *count > 0).map(Problem::Newer)
+    let mut shared = run.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let hint = if order.state.is_some() { "; resume with the same options and --continue" } else { "" };
+    let problem = match ended {
+        Ok(_) if shared.state.is_finished() => {
+            Some(shared.state.tally.of(Finding::Newer)).filter(|count| *count > 0).map(Problem::Newer)
         }
         Ok(_) => Some(Problem::Stopped(hint)),
         Err(problem) => {
@@ -122,25 +121,25 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
             Some(problem)
         }
     };
-    let list = far.meters.list()?;
-    Ok(Done { text: report::print(&far.state, list, order.format), not })
+    let list = shared.list.list()?;
+    Ok(CommandOutput { text: report::print(&shared.state, list, order.format), problem })
 }
 
 impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
-    /// Goes through a part, page by page. Nothing of a page counts before all of it is done.
+    /// Processes a part, page by page. A page counts once all of it is complete.
     async fn walk(&self, number: u32) -> Result<(), Problem> {
         let part = self.order.question.part(number);
-        let limit = (self.order.read_units.saturating_mul(2)).clamp(*PAGE.start(), *PAGE.end()) as usize;
-        while !self.stop.is_asked() {
-            let after = match &self.far().state.positions[number as usize] {
+        let limit = (self.order.read_units.saturating_mul(2)).clamp(*PAGE_SIZE.start(), *PAGE_SIZE.end()) as usize;
+        while !self.stop.is_requested() {
+            let after = match &self.shared().state.positions[number as usize] {
                 Position::Start => None,
                 Position::Behind(key) => Some(key.clone()),
                 Position::End => return Ok(()),
             };
-            let page = page::next(&self.tables.raw, &part, after.as_ref(), limit, &self.reading, soon).await?;
+            let page = page::next(&self.tables.raw, &part, after.as_ref(), limit, &self.reading, deadline).await?;
             let Page { items, next, .. } = page;
             let looked_at = items.len() as u64;
-            let (decoded, not_raw) = decode(items);
+            let (decoded, unreadable) = decode(items);
             let mut held = self.held(decoded.iter().map(|decoded| decoded.key.clone()).collect()).await?;
             let mut verdicts: Vec<Verdict> = decoded
                 .into_iter()
@@ -155,37 +154,38 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
                 self.write(&verdicts).await?;
             }
             let position = next.map_or(Position::End, Position::Behind);
-            self.note(number, position, looked_at, &mut verdicts, &not_raw)?;
+            self.note(number, position, looked_at, &mut verdicts, &unreadable)?;
         }
         Ok(())
     }
 
-    /// What the table of pulses has for these.
+    /// Looks up pulse items.
     async fn held(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>, Problem> {
         let mut held = HashMap::new();
         for keys in keys.chunks(MAX_KEYS) {
-            let found = self.tables.pulses.get(keys, soon()).await?;
+            let found = self.tables.pulses.get(keys, deadline()).await?;
             self.reading.pay(found.units.unwrap_or_else(|| lookup_units(keys.len()))).await;
             held.extend(found.items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))));
         }
         Ok(held)
     }
 
-    /// Refuses what other versions of codecs decode than the run was begun with, before anything of it is noted or written.
+    /// Rejects another version of a codec than the run started with, before anything of the page is recorded or
+    /// written.
     fn admit(&self, verdicts: &[Verdict]) -> Result<(), Problem> {
-        self.far().state.tally.admit(verdicts).map_err(|reason| Problem::State { path: self.path(), reason })
+        self.shared().state.tally.admit(verdicts).map_err(|reason| Problem::State { path: self.path(), reason })
     }
 
-    /// Notes what is about to be written: once it is, it no longer differs.
+    /// Records the items that are about to be written: after the write they no longer differ.
     fn intend(&self, verdicts: &[Verdict]) -> Result<(), Problem> {
-        let mut far = self.far();
-        if far.state.intend(verdicts) { self.save(&mut far) } else { Ok(()) }
+        let mut shared = self.shared();
+        if shared.state.intend(verdicts) { self.save(&mut shared) } else { Ok(()) }
     }
 
     async fn write(&self, verdicts: &[Verdict]) -> Result<(), Problem> {
         let items: Vec<Item> = verdicts.iter().filter_map(|verdict| verdict.item.clone()).collect();
-        for items in items.chunks(self.order.write_units.clamp(*WRITTEN.start(), *WRITTEN.end()) as usize) {
-            let refused = self.tables.out.put(items, soon()).await;
+        for items in items.chunks(self.order.write_units.clamp(*WRITE_BATCH.start(), *WRITE_BATCH.end()) as usize) {
+            let refused = self.tables.out.put(items, deadline()).await;
             if !refused.is_empty() {
                 return Err(Problem::NotWritten(refused.len()));
             }
@@ -194,42 +194,42 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
         Ok(())
     }
 
-    /// Takes a page in that is done. First the list is durable, then the state that counts on it.
+    /// Records a complete page. The list becomes durable before the state that refers to it.
     fn note(
         &self,
         number: u32,
         position: Position,
         looked_at: u64,
         verdicts: &mut [Verdict],
-        not_raw: &[NotRaw],
+        unreadable: &[UnreadableItem],
     ) -> Result<(), Problem> {
-        let mut far = self.far();
+        let mut shared = self.shared();
         for verdict in verdicts.iter_mut() {
-            far.state.settle(verdict);
+            shared.state.settle(verdict);
         }
-        let mut tally = far.state.tally.clone();
+        let mut tally = shared.state.tally.clone();
         tally.items += looked_at;
         for verdict in verdicts.iter() {
             tally.take(verdict);
         }
-        for not_raw in not_raw {
-            tally.take_not_raw(not_raw);
+        for item in unreadable {
+            tally.take_unreadable(item);
         }
-        far.state.meters_bytes = far.meters.add(verdicts.iter().filter_map(tally::line))?;
-        far.state.tally = tally;
-        far.state.positions[number as usize] = position;
-        self.save(&mut far)
+        shared.state.meters_bytes = shared.list.add(verdicts.iter().filter_map(tally::line))?;
+        shared.state.tally = tally;
+        shared.state.positions[number as usize] = position;
+        self.save(&mut shared)
     }
 
-    fn save(&self, far: &mut Far) -> Result<(), Problem> {
+    fn save(&self, shared: &mut Shared) -> Result<(), Problem> {
         if let Some(path) = &self.order.state {
-            far.state.save(path)?;
+            shared.state.save(path)?;
         }
-        let Far { state, progress, before, .. } = far;
-        progress.say(|seconds| {
-            #[expect(clippy::cast_precision_loss, reason = "a rate, for people")]
+        let Shared { state, progress, before, .. } = shared;
+        progress.report(|seconds| {
+            #[expect(clippy::cast_precision_loss, reason = "a rate, for display only")]
             let rate = (state.tally.items - *before) as f64 / seconds;
-            let (changed, new) = (state.tally.of(What::Changed), state.tally.of(What::New));
+            let (changed, new) = (state.tally.of(Finding::Changed), state.tally.of(Finding::New));
             format!("{} raw items, {rate:.0}/s, {changed} changed and {new} new so far", state.tally.items)
         });
         Ok(())
@@ -239,11 +239,11 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
         self.order.state.as_ref().map_or_else(|| "of this run".to_owned(), |path| path.display().to_string())
     }
 
-    fn far(&self) -> MutexGuard<'_, Far> {
-        self.far.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn soon() -> Instant {
+fn deadline() -> Instant {
     Instant::now() + REQUEST_TIMEOUT
 }

@@ -1,4 +1,4 @@
-//! What was found so far. The same uplinks make the same of it, in whichever order they come.
+//! Counts and examples of a run. They do not depend on the order of the uplinks.
 
 use std::collections::BTreeMap;
 
@@ -6,61 +6,65 @@ use pulsegate_aws::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::judge::{NotRaw, Verdict, What};
+use super::judge::{Finding, UnreadableItem, Verdict};
 
-/// Of each pair of codecs and each outcome, so many examples.
-const EXAMPLES: usize = 3;
+/// Maximum number of examples for each pair of codecs and finding.
+const MAX_EXAMPLES: usize = 3;
 
 /// Counts and examples.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tally {
-    /// Raw items.
+    /// Number of raw items.
     pub(super) items: u64,
-    /// By the codecs before and now.
+    /// Counts by the codecs before and now.
     pub(super) pairs: Vec<Pair>,
-    /// Raw items that are none, by the reason, with the first of their keys.
+    /// Unreadable raw items by reason: their number, and the first of their keys.
     pub(super) not_raw: BTreeMap<String, (u64, Key)>,
-    /// The version of each codec that was used.
+    /// Version of each codec used.
     pub(super) versions: BTreeMap<String, String>,
 }
 
-/// Uplinks that the one codec had decoded, and the other has now.
+/// Uplinks that one codec decoded before, and another decodes now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Pair {
     pub(super) before: String,
     pub(super) now: String,
-    pub(super) counts: BTreeMap<What, u64>,
+    pub(super) counts: BTreeMap<Finding, u64>,
     pub(super) examples: Vec<Example>,
 }
 
 /// An uplink that differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Example {
-    pub(super) what: What,
+    pub(super) what: Finding,
     #[serde(flatten)]
     pub(super) key: Key,
-    /// Where it differs, or why it does not decode.
+    /// The differences, or the reason why it does not decode.
     pub(super) why: Vec<String>,
 }
 
 impl Tally {
-    /// How many there are of this outcome.
-    pub(super) fn of(&self, what: What) -> u64 {
+    /// Number of uplinks with this finding.
+    pub(super) fn of(&self, what: Finding) -> u64 {
         self.pairs.iter().filter_map(|pair| pair.counts.get(&what)).sum()
     }
 
-    /// Takes the versions of codecs down, or says which is another than before: then two programs have decoded by turns.
+    /// Records the versions of codecs. Rejects another version than before: then two programs have worked on the same
+    /// run.
     pub(super) fn admit(&mut self, verdicts: &[Verdict]) -> Result<(), String> {
         for Verdict { now, .. } in verdicts {
             let known = self.versions.entry(now.name.clone()).or_insert_with(|| now.version.clone());
             if *known != now.version {
-                return Err(format!("it was begun with {} {known}, and this program has {now}; begin anew", now.name));
+                return Err(format!(
+                    "it was started with {} {known}, and this program has {now}; start a new run",
+                    now.name
+                ));
             }
         }
         Ok(())
     }
 
-    /// Takes in a verdict.
+    /// Counts a verdict.
     pub(super) fn take(&mut self, verdict: &Verdict) {
         let Verdict { key, what, before, now, why, .. } = verdict;
         let now = now.to_string();
@@ -72,14 +76,14 @@ impl Tally {
         });
         let pair = &mut self.pairs[position];
         *pair.counts.entry(*what).or_default() += 1;
-        if *what != What::Same {
+        if *what != Finding::Same {
             pair.show(Example { what: *what, key: key.clone(), why: why.clone() });
         }
     }
 
-    /// Takes in a raw item that is none.
-    pub(super) fn take_not_raw(&mut self, not_raw: &NotRaw) {
-        let NotRaw { key, reason } = not_raw;
+    /// Counts an unreadable raw item.
+    pub(super) fn take_unreadable(&mut self, item: &UnreadableItem) {
+        let UnreadableItem { key, reason } = item;
         let (count, first) = self.not_raw.entry(reason.clone()).or_insert_with(|| (0, key.clone()));
         *count += 1;
         *first = first.clone().min(key.clone());
@@ -87,12 +91,12 @@ impl Tally {
 }
 
 impl Pair {
-    /// Keeps the first ones by their keys, whichever come first.
+    /// Keeps the examples with the smallest keys, in any order of arrival.
     fn show(&mut self, example: Example) {
         let position = self.examples.partition_point(|shown| *shown < example);
         self.examples.insert(position, example);
         let alike = |shown: &&Example| shown.what == self.examples[position].what;
-        if self.examples.iter().filter(alike).count() > EXAMPLES {
+        if self.examples.iter().filter(alike).count() > MAX_EXAMPLES {
             let what = self.examples[position].what;
             let last = self.examples.iter().rposition(|shown| shown.what == what);
             last.map(|last| self.examples.remove(last));
@@ -100,16 +104,16 @@ impl Pair {
     }
 }
 
-/// The line of the list for an uplink that differs. What is undecodable as before is none.
+/// Returns the line of the list for an uplink that differs; `None` for an uplink that is the same or still undecodable.
 pub(super) fn line(verdict: &Verdict) -> Option<Value> {
     let Verdict { key, what, before, now, why, .. } = verdict;
     let line = json!({
         "device": key.device, "uplink": key.uplink, "what": what, "before": before, "now": now.to_string(),
     });
     match what {
-        What::Same | What::StillUndecodable => None,
-        What::Changed | What::New | What::Newer => Some(line),
-        What::NoLongerDecodable => {
+        Finding::Same | Finding::StillUndecodable => None,
+        Finding::Changed | Finding::New | Finding::Newer => Some(line),
+        Finding::NoLongerDecodable => {
             let mut line = line;
             line["reason"] = why.join("; ").into();
             Some(line)

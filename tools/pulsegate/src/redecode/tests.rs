@@ -18,12 +18,12 @@ use tokio::time::timeout;
 use super::*;
 use crate::options::{Command, Format, Options};
 use crate::stop::Stop;
-use crate::{Done, Problem};
+use crate::{CommandOutput, Problem};
 
-/// Longer than any run; no clock really runs.
+/// Longer than any run, in simulated time.
 const LONG: std::time::Duration = std::time::Duration::from_hours(24);
 
-/// What the table of pulses has of an uplink before.
+/// The pulse item of an uplink before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
     Current,
@@ -31,13 +31,13 @@ enum Before {
     Nothing,
 }
 
-/// A raw table, and one of pulses that an older codec has filled in part.
+/// A raw table, and a table of pulses that an older codec has filled in part.
 struct World {
     raw: FakeTable,
     pulses: FakeTable,
-    /// What the table of pulses is to hold in the end.
+    /// The expected contents of the table of pulses after the run.
     expected: Vec<Item>,
-    /// What is to be told of each uplink that differs.
+    /// The expected finding for each uplink that differs.
     differ: BTreeMap<String, &'static str>,
 }
 
@@ -52,7 +52,7 @@ fn uplink(n: usize, decodable: bool) -> Uplink {
     .unwrap()
 }
 
-/// As a version before this one has decoded it.
+/// The item as an older version of the codec has decoded it.
 fn older(item: &Item) -> Item {
     in_version("0", item)
 }
@@ -65,7 +65,7 @@ fn in_version(version: &str, item: &Item) -> Item {
 }
 
 impl World {
-    /// Uplink by uplink: what the table of pulses has of it, whether it decodes now, and whether it came in two kinds.
+    /// Takes for each uplink: its pulse item, whether it decodes now, and whether it arrived in two kinds.
     fn of(uplinks: impl IntoIterator<Item = (Before, bool, bool)>) -> Self {
         let (mut raw, mut held, mut expected, mut differ) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
         for (n, (before, decodable, twice)) in uplinks.into_iter().enumerate() {
@@ -97,7 +97,7 @@ impl World {
         Self { raw: FakeTable::of(raw), pulses: FakeTable::of(held), expected, differ }
     }
 
-    /// All there is of each, so many times.
+    /// Every combination, `times` times.
     fn mixed(times: usize) -> Self {
         use Before::{Current, Nothing, Older};
         let each = [Current, Older, Nothing].into_iter().flat_map(|before| {
@@ -106,14 +106,14 @@ impl World {
         Self::of(std::iter::repeat_n(each.collect::<Vec<_>>(), times).flatten())
     }
 
-    async fn redecode(&self, mortal: &Life, order: &Order, stop: &Stop) -> Result<Done, Problem> {
+    async fn redecode(&self, mortal: &Life, order: &Order, stop: &Stop) -> Result<CommandOutput, Problem> {
         let (raw, pulses, out) = (mortal.with(&self.raw), mortal.with(&self.pulses), mortal.with(&self.pulses));
         run(&Tables { raw, pulses, out }, order, stop).await
     }
 
     async fn report(&self, line: &str) -> Value {
         let done = self.redecode(&Life::of(usize::MAX), &order(line).unwrap(), &Stop::default()).await.unwrap();
-        assert!(done.not.is_none(), "{:?}", done.not);
+        assert!(done.problem.is_none(), "{:?}", done.problem);
         serde_json::from_str(&done.text).unwrap()
     }
 }
@@ -128,7 +128,7 @@ fn order(line: &str) -> Result<Order, Problem> {
     Order::of(&options)
 }
 
-/// What is told of each uplink that differs.
+/// The reported finding for each uplink that differs.
 fn told(report: &Value) -> BTreeMap<String, String> {
     let differences = report["differences"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -142,7 +142,7 @@ fn owned(differ: &BTreeMap<String, &'static str>) -> BTreeMap<String, String> {
     differ.iter().map(|(key, what)| (key.clone(), (*what).to_owned())).collect()
 }
 
-/// A directory of a test's own.
+/// A temporary directory of one test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -290,12 +290,12 @@ async fn who_stops_it_is_told_how_to_go_on() {
     let stop = Stop::default();
     let asking = async {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        stop.ask();
+        stop.request();
     };
     let (mortal, order) = (Life::of(usize::MAX), order(&line).unwrap());
     let (done, ()) = tokio::join!(world.redecode(&mortal, &order, &stop), asking);
     let done = done.unwrap();
-    assert_eq!(done.not.unwrap().in_full(), "stopped; go on with the same options and --continue");
+    assert_eq!(done.problem.unwrap().in_full(), "stopped; resume with the same options and --continue");
     let report: Value = serde_json::from_str(&done.text).unwrap();
     assert_eq!(report["finished"], false);
     assert!(report["raw_items"].as_u64().unwrap() > 0 && world.pulses.items() != world.expected);
@@ -311,12 +311,12 @@ async fn a_state_is_only_gone_on_with_by_its_own_question() {
         let order = order(&format!("{line} {options}")).unwrap();
         world.redecode(&Life::of(usize::MAX), &order, &Stop::default()).await.unwrap_err().in_full()
     };
-    assert!(refused("--all --continue").await.contains("there is none to continue"));
+    assert!(refused("--all --continue").await.contains("there is nothing to continue"));
     world.report(&format!("--all {options}")).await;
-    assert!(refused("--all").await.contains("say --continue"));
+    assert!(refused("--all").await.contains("use --continue"));
     for other in ["--all --write", "--device 3", "--all --segments 2"] {
         let reason = refused(&format!("{other} --continue")).await;
-        assert!(reason.contains("another question") || reason.contains("another form"), "{other}: {reason}");
+        assert!(reason.contains("other options") || reason.contains("another format"), "{other}: {reason}");
     }
     assert_eq!(world.report(&format!("--all {options} --continue")).await["finished"], true);
     let path = scratch.0.join("state");
@@ -326,9 +326,9 @@ async fn a_state_is_only_gone_on_with_by_its_own_question() {
     std::fs::write(&path, other.replace(r#""end""#, r#""start""#)).unwrap();
     let order = order(&format!("--all {options} --continue")).unwrap();
     let done = world.redecode(&Life::of(usize::MAX), &order, &Stop::default()).await.unwrap();
-    assert!(done.not.unwrap().in_full().contains("begin anew"));
+    assert!(done.problem.unwrap().in_full().contains("start a new run"));
     std::fs::write(&path, "noise").unwrap();
-    assert!(refused("--all --continue").await.contains("it is none"));
+    assert!(refused("--all --continue").await.contains("not a state file"));
     assert!(super::tests::order("--all --state x").unwrap_err().in_full().contains("--meters FILE"));
 }
 
@@ -340,11 +340,11 @@ async fn of_a_page_that_is_refused_nothing_counts() {
     let (mortal, full) = (Life::of(usize::MAX), order(&line).unwrap());
     let tables = Tables { raw: mortal.with(tables.raw), pulses: mortal.with(tables.pulses), out: tables.out };
     let done = run(&tables, &full, &Stop::default()).await.unwrap();
-    assert!(done.not.unwrap().in_full().starts_with("the table of pulses has refused 1 items"));
+    assert!(done.problem.unwrap().in_full().starts_with("the table of pulses has refused 1 items"));
     assert_eq!(serde_json::from_str::<Value>(&done.text).unwrap()["raw_items"], 0);
     let down = Tables { raw: FakeTable::down(), pulses: FakeTable::down(), out: FakeTable::down() };
     let done = run(&down, &order(&format!("{line} --continue")).unwrap(), &Stop::default()).await.unwrap();
-    assert_eq!(done.not.unwrap().in_full(), "the table cannot be read: down on purpose");
+    assert_eq!(done.problem.unwrap().in_full(), "the table cannot be read: down on purpose");
     world.report(&format!("{line} --continue")).await;
     assert_eq!(world.pulses.items(), world.expected);
 }
@@ -354,7 +354,7 @@ async fn it_takes_as_long_as_the_units_say() {
     let world = World::mixed(100);
     let began = tokio::time::Instant::now();
     world.report("--all --write --read-units 10 --write-units 20").await;
-    // 900 uplinks, half a unit each to look their pulses up; 400 items written.
+    // 900 uplinks, half a unit each for the lookup; 400 items written.
     assert!(began.elapsed().as_secs() >= 45, "{:?}", began.elapsed());
     assert!(began.elapsed().as_secs() <= 75, "{:?}", began.elapsed());
 }

@@ -13,14 +13,15 @@ use super::{MAX_ROWS, Selection};
 use crate::options::Format;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{Done, Problem, print};
+use crate::{CommandOutput, Problem, print};
 
 const HEAD: [&str; 6] = ["count", "stage", "codec", "oldest", "example", "reason"];
 
-/// How many of each group are shown to programs.
-const EXAMPLES: usize = 3;
+/// Maximum number of examples of each group in JSON output.
+const MAX_EXAMPLES: usize = 3;
 
-/// What a group of records has in common: stage, codec with its version, reason. Without a stage: no record of ours.
+/// Key of a group of records: stage, codec with its version, reason. A message that is not a quarantined record has no
+/// stage.
 type Group = (Option<String>, Option<String>, String);
 
 #[derive(Debug, Default)]
@@ -30,16 +31,22 @@ struct Members {
     examples: Vec<Value>,
 }
 
-/// EventDetails what is in quarantine, and leaves it there. When it cannot be read any more, that is told beside what was met
-/// until then.
-pub async fn list(inbox: &impl ReceiveQueue, selection: &Selection, format: Format, began: u64, stop: &Stop) -> Done {
+/// Lists the records in quarantine, without removing them. If quarantine becomes unreadable, the output has the problem
+/// beside the records so far.
+pub async fn list(
+    inbox: &impl ReceiveQueue,
+    selection: &Selection,
+    format: Format,
+    began: u64,
+    stop: &Stop,
+) -> CommandOutput {
     let mut walk = Walk::new(inbox, began);
     let mut groups: BTreeMap<Group, Members> = BTreeMap::new();
     let mut progress = Progress::new();
     let mut listed = 0_usize;
-    let not = loop {
-        if stop.is_asked() {
-            break Some(Problem::Stopped(": this is not all of it"));
+    let problem = loop {
+        if stop.is_requested() {
+            break Some(Problem::Stopped(": the list is incomplete"));
         }
         let some = match walk.next().await {
             Ok(Some(some)) => some,
@@ -49,7 +56,7 @@ pub async fn list(inbox: &impl ReceiveQueue, selection: &Selection, format: Form
         for message in some {
             listed += usize::from(sort_in(&mut groups, &message, selection));
         }
-        progress.say(|_| format!("{listed} records so far"));
+        progress.report(|_| format!("{listed} records so far"));
     };
     walk.end().await;
     let mut groups: Vec<(Group, Members)> = groups.into_iter().collect();
@@ -58,10 +65,10 @@ pub async fn list(inbox: &impl ReceiveQueue, selection: &Selection, format: Form
         Format::Json => print::json_text(&groups.iter().map(object).collect()),
         Format::Table => table(&groups, listed),
     };
-    Done { text, not }
+    CommandOutput { text, problem }
 }
 
-/// Whether it is one of those to be listed.
+/// Adds a message to its group. Returns `false` if it is not selected.
 fn sort_in(groups: &mut BTreeMap<Group, Members>, message: &Received, selection: &Selection) -> bool {
     let Received { id, sent, body, .. } = message;
     let sent = At::from_unix_or_millis(i64::try_from(*sent).unwrap_or(i64::MAX)).ok();
@@ -79,7 +86,7 @@ fn sort_in(groups: &mut BTreeMap<Group, Members>, message: &Received, selection:
     let members = groups.entry(group).or_default();
     members.count += 1;
     members.oldest = [members.oldest, sent].into_iter().flatten().min();
-    if members.examples.len() < EXAMPLES {
+    if members.examples.len() < MAX_EXAMPLES {
         members.examples.push(example);
     }
     true
@@ -107,7 +114,7 @@ fn table(groups: &[(Group, Members)], listed: usize) -> String {
     };
     let mut text = print::table(&HEAD, &groups.iter().take(MAX_ROWS).map(row).collect::<Vec<_>>());
     if groups.len() > MAX_ROWS {
-        let _ = writeln!(text, "and {} other reasons; --format json has them all", groups.len() - MAX_ROWS);
+        let _ = writeln!(text, "and {} more reasons; --format json shows all", groups.len() - MAX_ROWS);
     }
     let _ = writeln!(text, "{listed} messages");
     text

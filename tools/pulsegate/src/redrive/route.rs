@@ -1,4 +1,4 @@
-//! Where a record goes back to, and as what.
+//! The destination of a record, and the content to send there.
 
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::device::{DeviceId, Network};
@@ -10,11 +10,11 @@ use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
 use serde_json::Value;
 use sigfox_recovery::item;
 
-/// The stages that read callbacks. They say so in quarantine, too, of what is unreadable in them still.
+/// The stages that parse callbacks. Lines that are still unreadable are quarantined under the same name.
 const CALLBACK: &str = "sigfox-callback";
 const RECOVERY: &str = sigfox_recovery::STAGE;
 
-/// Where records go back to.
+/// Destinations of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The queue of `raw-sigfox`.
@@ -39,25 +39,25 @@ impl Place {
     }
 }
 
-/// What to do with a record.
+/// The destination and content of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Route {
     pub(super) to: Place,
     pub(super) load: Load,
-    /// What of it goes to quarantine again, by itself: bad lines of a batch.
+    /// Messages for quarantine: invalid lines of a batch, one by one.
     pub(super) again: Vec<String>,
 }
 
-/// What to send.
+/// The content to send.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Load {
-    /// To a queue.
+    /// Message bodies for a queue.
     Bodies(Vec<String>),
-    /// To the stream.
+    /// A record for the stream.
     Record(StreamRecord),
 }
 
-/// Where a record goes, or why it stays. `id` is its message's.
+/// Returns the route of a record, or the reason why it stays in quarantine. `id` is the ID of its message.
 pub(super) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String> {
     match kept.stage.as_str() {
         CALLBACK => callback(CALLBACK, kept),
@@ -65,7 +65,7 @@ pub(super) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String>
         "raw-sigfox" => as_it_is(Place::RawSigfox, kept),
         "raw-nbiot" | "pulse" if has_events(kept) => as_it_is(Place::RawSigfox, kept),
         "raw-nbiot" => Ok(to_stream(id, kept)),
-        "pulse" => match network(kept).ok_or("nothing in the record tells its network")? {
+        "pulse" => match network(kept).ok_or("the record has no device ID, so its network is unknown")? {
             Network::Sigfox => as_it_is(Place::PulseSigfox, kept),
             Network::Nbiot => as_it_is(Place::PulseNbiot, kept),
         },
@@ -74,7 +74,7 @@ pub(super) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String>
 }
 
 fn as_it_is(to: Place, kept: &QuarantinedRecord) -> Result<Route, String> {
-    let body = kept.text().ok_or("the record is no text that a queue takes")?;
+    let body = kept.text().ok_or("the record is not text that a queue accepts")?;
     Ok(Route { to, load: Load::Bodies(vec![body.to_owned()]), again: Vec::new() })
 }
 
@@ -84,12 +84,12 @@ fn to_stream(id: &str, kept: &QuarantinedRecord) -> Route {
     Route { to: Place::RawNbiot, load: Load::Record(record), again: Vec::new() }
 }
 
-/// Device events that were sent to a stage without a place for them. The one that has is `raw-sigfox`.
+/// Whether the record has device events. Only the stage `raw-sigfox` stores them; they were sent to another stage.
 fn has_events(kept: &QuarantinedRecord) -> bool {
     kept.text().and_then(|text| envelope::unpack(text.as_bytes()).ok()).is_some_and(|held| !held.events.is_empty())
 }
 
-/// The network of the device it is of, even where nothing else of it can be read.
+/// Returns the network of the record's device, also if the rest of the record is unreadable.
 fn network(kept: &QuarantinedRecord) -> Option<Network> {
     let written = || {
         let envelope: Value = serde_json::from_str(kept.text()?).ok()?;
@@ -98,7 +98,7 @@ fn network(kept: &QuarantinedRecord) -> Option<Network> {
     kept.device.or_else(written).map(DeviceId::network)
 }
 
-/// A callback, or a line of one, read as it would be if it came now.
+/// Parses a callback, or a line of one, as the functions do now.
 fn callback(stage: &'static str, kept: &QuarantinedRecord) -> Result<Route, String> {
     let name = kept.profile.as_deref().ok_or("the record names no profile")?;
     let profile =
@@ -106,11 +106,11 @@ fn callback(stage: &'static str, kept: &QuarantinedRecord) -> Result<Route, Stri
     let kind = kept.callback.as_deref().ok_or("the record names no kind of callback")?;
     let kind: CallbackKind = kind.parse().map_err(|e: sigfox::UnknownKind| e.to_string())?;
     let body = kept.record().unwrap_or_default();
-    let content = Content { body: &body, query: kept.query.as_deref().unwrap_or_default(), also: Vec::new() };
+    let content = Content { body: &body, query: kept.query.as_deref().unwrap_or_default(), extra: Vec::new() };
     read(&sigfox::read(stage, kind, profile, &content))
 }
 
-/// What was on the list of callbacks that Sigfox could not deliver: a whole item of it, or a line of a batch.
+/// Parses an item of Sigfox's list of undelivered callbacks, or a line of a batch in one.
 fn missed(kept: &QuarantinedRecord) -> Result<Route, String> {
     let listed = serde_json::from_slice::<Value>(&kept.record().unwrap_or_default()).ok();
     let Some(listed) = listed.filter(|listed| listed["callback"].is_object()) else {
@@ -118,18 +118,18 @@ fn missed(kept: &QuarantinedRecord) -> Result<Route, String> {
     };
     match item::read(&listed) {
         item::Item::Missed(missed) => read(&missed.read()),
-        item::Item::Foreign => Err("it is a callback to somebody else".to_owned()),
+        item::Item::Foreign => Err("the callback is for another service".to_owned()),
         item::Item::Unreadable(record) => Err(record.reason().to_owned()),
     }
 }
 
-/// Nobody waits for a downlink any more, so none is answered.
+/// Builds the route of parsed messages. It answers no downlink, because the device no longer listens.
 fn read(messages: &Messages) -> Result<Route, String> {
     let packed = envelope::pack(&messages.uplinks).into_iter().chain(envelope::pack_events(&messages.events));
     let bodies: Vec<String> = packed.map(|Packed { body, .. }| body).collect();
     if bodies.is_empty() {
         let reason = messages.unreadable.first().map(Quarantined::reason);
-        return Err(format!("still unreadable: {}", reason.unwrap_or("there is nothing in it")));
+        return Err(format!("still unreadable: {}", reason.unwrap_or("it is empty")));
     }
     let again = messages.unreadable.iter().map(Quarantined::to_message).collect();
     Ok(Route { to: Place::RawSigfox, load: Load::Bodies(bodies), again })

@@ -11,35 +11,36 @@ use tokio::time::{Instant, sleep};
 
 use super::route::{Load, Place, Route, route};
 use super::walk::Walk;
-use super::{MAX_ROWS, Selection, Ways, soon};
+use super::{Endpoints, MAX_ROWS, Selection, deadline};
 use crate::options::{self, Format};
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{Done, Problem, print};
+use crate::{CommandOutput, Problem, print};
 
-/// Between two tries of what the stream refuses.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Time between two attempts to put rejected records to the stream.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// So many pages in a row of which nothing is taken, and nothing will be. One may be a single record that nobody ever takes.
-const IN_VAIN: usize = 3;
+/// The run ends after this many consecutive pages from which nothing could be sent or deleted. A single page is not
+/// enough: it may have only one record, which is always rejected.
+const MAX_FUTILE_PAGES: usize = 3;
 
-/// What to send.
+/// The parameters of a run.
 #[derive(Debug)]
 pub struct Order {
-    /// Which records.
+    /// Records to send.
     pub selection: Selection,
-    /// No more than so many.
+    /// Maximum number of records.
     pub limit: Option<usize>,
-    /// Only say what would be sent.
+    /// Whether only to show what would be sent.
     pub dry_run: bool,
-    /// How to print.
+    /// Output format.
     pub format: Format,
-    /// When the run began, in milliseconds since 1970. What was sent to quarantine from then on stays there.
+    /// Start of the run, in milliseconds since 1970. It ignores records that were quarantined later.
     pub began: u64,
 }
 
 impl Order {
-    /// The order of a command line.
+    /// Converts the options of a command line.
     ///
     /// # Errors
     /// [`Problem::NothingSelected`].
@@ -53,61 +54,61 @@ impl Order {
     }
 }
 
-/// What became of the records that a run met.
+/// Counts of the records that a run received.
 #[derive(Debug, Default)]
 struct Report {
-    /// Selected, whether they can be sent or not.
+    /// Selected records.
     selected: usize,
-    /// Those of them that can.
+    /// Selected records with a route.
     sendable: usize,
-    /// Durable where they go to, or, in a dry run, those that would be sent.
+    /// Records durable at their destination, or, in a dry run, those that would be sent.
     sent: BTreeMap<Place, usize>,
-    /// Lines of batches that are in quarantine again.
+    /// Lines of batches that were quarantined again.
     again: usize,
-    /// Selected, and left where they are.
+    /// Selected records without a route.
     left: Reasons,
-    /// No records of ours.
+    /// Messages that are not quarantined records.
     foreign: Reasons,
-    /// Refused where they go to.
+    /// Records that the destination rejected.
     refused: usize,
-    /// Durable, and in quarantine all the same.
+    /// Records that are durable, but were not deleted from quarantine.
     undeleted: usize,
-    /// Too late for this run.
+    /// Records that were quarantined after the start of the run.
     late: usize,
-    /// IDs that were asked for and met.
+    /// Selected IDs that were found.
     found: Vec<String>,
 }
 
-/// How many there are for each reason, with the ID of one of them.
+/// Number of records for each reason, with the ID of one of them.
 type Reasons = BTreeMap<String, (usize, String)>;
 
-/// A record on its way.
+/// A record with its route.
 struct Delivery {
     id: String,
     route: Route,
 }
 
-/// Pages in a row that came to nothing.
+/// Consecutive pages without success.
 #[derive(Debug, Default)]
-struct InVain {
-    /// Nothing of them was taken where it goes to.
+struct FutilePages {
+    /// Pages of which nothing was accepted by a destination.
     refused: usize,
-    /// Nothing of them was deleted.
+    /// Pages of which nothing was deleted.
     undeleted: usize,
 }
 
-/// Sends what is selected back to where it came from. What ends it, and what is not sent of what was selected, is told
-/// beside what was done.
+/// Sends the selected records to their stages. If the run ends early, or some selected records were not sent, the
+/// output has the problem beside the report.
 pub async fn send<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
-    ways: &Ways<I, A, Q, S>,
+    endpoints: &Endpoints<I, A, Q, S>,
     order: &Order,
     stop: &Stop,
-) -> Done {
-    let mut walk = Walk::new(&ways.quarantine, order.began);
+) -> CommandOutput {
+    let mut walk = Walk::new(&endpoints.quarantine, order.began);
     let mut report = Report::default();
-    let (mut progress, mut in_vain) = (Progress::new(), InVain::default());
+    let (mut progress, mut futile) = (Progress::new(), FutilePages::default());
     let ended = loop {
-        if stop.is_asked() {
+        if stop.is_requested() {
             break Ok(": stopped");
         }
         let some = match walk.next().await {
@@ -121,38 +122,38 @@ pub async fn send<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
                 report.count(&delivery.route);
             }
         } else if !deliveries.is_empty() {
-            deliver(ways, &deliveries, &mut walk, &mut report, &mut in_vain).await;
-            if let Some(why) = in_vain.why() {
+            deliver(endpoints, &deliveries, &mut walk, &mut report, &mut futile).await;
+            if let Some(why) = futile.why() {
                 break Ok(why);
             }
         }
         if report.is_full(order) {
             break Ok("");
         }
-        progress.say(|_| format!("{} of {} selected records sent so far", report.sent_in_all(), report.selected));
+        progress.report(|_| format!("{} of {} selected records sent so far", report.sent_in_all(), report.selected));
     };
     report.late = walk.late;
     walk.end().await;
-    let not = match ended {
+    let problem = match ended {
         Ok(why) => report.problem(order, why),
         Err(e) => Some(e.into()),
     };
-    Done { text: report.print(order), not }
+    CommandOutput { text: report.print(order), problem }
 }
 
-/// Sends some, and deletes from quarantine those of which all is durable.
+/// Sends records, and deletes those from quarantine that are durable as a whole.
 async fn deliver<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
-    ways: &Ways<I, A, Q, S>,
+    endpoints: &Endpoints<I, A, Q, S>,
     deliveries: &[Delivery],
     walk: &mut Walk<'_, I>,
     report: &mut Report,
-    in_vain: &mut InVain,
+    futile: &mut FutilePages,
 ) {
-    let mut refused = send_records(&ways.raw_nbiot, deliveries).await;
+    let mut refused = send_records(&endpoints.raw_nbiot, deliveries).await;
     for (place, queue) in [
-        (Place::RawSigfox, &ways.raw_sigfox),
-        (Place::PulseSigfox, &ways.pulse_sigfox),
-        (Place::PulseNbiot, &ways.pulse_nbiot),
+        (Place::RawSigfox, &endpoints.raw_sigfox),
+        (Place::PulseSigfox, &endpoints.pulse_sigfox),
+        (Place::PulseNbiot, &endpoints.pulse_nbiot),
     ] {
         let bodies = owned(deliveries, |route| match &route.load {
             Load::Bodies(bodies) if route.to == place => bodies.clone(),
@@ -160,10 +161,10 @@ async fn deliver<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
         });
         refused.extend(send_bodies(queue, bodies).await);
     }
-    // If a record comes again, so does what is to be quarantined of it: once is enough.
+    // A rejected record will be processed again, and its invalid lines with it: do not quarantine them now.
     let mut again = owned(deliveries, |route| route.again.clone());
     again.retain(|(owner, _)| !refused.contains(owner));
-    refused.extend(send_bodies(&ways.again, again).await);
+    refused.extend(send_bodies(&endpoints.again, again).await);
 
     let durable = || (0..deliveries.len()).filter(|position| !refused.contains(position)).map(|p| &deliveries[p]);
     let ids: Vec<&str> = durable().map(|delivery| delivery.id.as_str()).collect();
@@ -171,45 +172,45 @@ async fn deliver<I: ReceiveQueue, A: Queue, Q: Queue, S: Stream>(
     durable().for_each(|delivery| report.count(&delivery.route));
     report.undeleted += undeleted;
     report.refused += refused.len();
-    in_vain.note(ids.len(), undeleted);
+    futile.note(ids.len(), undeleted);
 }
 
-/// Texts, each with the position of the record it is of.
+/// Returns texts, each with the position of its record.
 fn owned(deliveries: &[Delivery], texts: impl Fn(&Route) -> Vec<String>) -> Vec<(usize, String)> {
     let all = deliveries.iter().enumerate();
     all.flat_map(|(owner, delivery)| texts(&delivery.route).into_iter().map(move |text| (owner, text))).collect()
 }
 
-/// The answer tells the records of which something was refused.
+/// Sends bodies to a queue. Returns the records of which something was rejected.
 async fn send_bodies(queue: &impl Queue, bodies: Vec<(usize, String)>) -> Refused {
     let (owners, bodies): (Vec<usize>, Vec<String>) = bodies.into_iter().unzip();
-    queue.send(&bodies, soon()).await.into_iter().map(|position| owners[position]).collect()
+    queue.send(&bodies, deadline()).await.into_iter().map(|position| owners[position]).collect()
 }
 
-/// The same for the stream, which makes one attempt at a time.
+/// Puts records to the stream, with retries, because the stream makes one attempt per call. Returns the rejected ones.
 async fn send_records(stream: &impl Stream, deliveries: &[Delivery]) -> Refused {
     let record = |(owner, delivery): (usize, &'_ Delivery)| match &delivery.route.load {
         Load::Record(record) => Some((owner, record.clone())),
         Load::Bodies(_) => None,
     };
     let mut pending: Vec<(usize, StreamRecord)> = deliveries.iter().enumerate().filter_map(record).collect();
-    let deadline = soon();
+    let deadline = deadline();
     while !pending.is_empty() {
         let records: Vec<&StreamRecord> = pending.iter().map(|(_, record)| record).collect();
         let refused = stream.put(&records, deadline).await;
         pending = refused.into_iter().map(|position| pending[position].clone()).collect();
-        if Instant::now() + PAUSE >= deadline {
+        if Instant::now() + RETRY_INTERVAL >= deadline {
             break;
         }
         if !pending.is_empty() {
-            sleep(PAUSE).await;
+            sleep(RETRY_INTERVAL).await;
         }
     }
     pending.into_iter().map(|(owner, _)| owner).collect()
 }
 
-impl InVain {
-    /// Takes in a page: how many of it are durable, and how many of those could not be deleted.
+impl FutilePages {
+    /// Records a page: the number of durable records, and how many of those could not be deleted.
     fn note(&mut self, durable: usize, undeleted: usize) {
         self.refused = if durable == 0 { self.refused + 1 } else { 0 };
         if durable > 0 {
@@ -217,12 +218,12 @@ impl InVain {
         }
     }
 
-    /// Why it is no use to go on, if it is none.
+    /// Returns why the run should end, if it should.
     fn why(&self) -> Option<&'static str> {
-        if self.refused >= IN_VAIN {
-            Some(": nothing is taken any more; what refused, and why, is said above")
-        } else if self.undeleted >= IN_VAIN {
-            Some(": nothing can be deleted from quarantine, so each run would send it once more; why is said above")
+        if self.refused >= MAX_FUTILE_PAGES {
+            Some(": the destinations reject everything; the reasons are above")
+        } else if self.undeleted >= MAX_FUTILE_PAGES {
+            Some(": nothing can be deleted from quarantine, so each run would send it again; the reasons are above")
         } else {
             None
         }
@@ -230,7 +231,7 @@ impl InVain {
 }
 
 impl Report {
-    /// Those of the messages that are to be sent and can be.
+    /// Returns the selected messages that have a route.
     fn choose(&mut self, messages: Vec<Received>, order: &Order) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for Received { id, body, .. } in messages {
@@ -319,14 +320,14 @@ impl Report {
             rows.extend(each.map(|(reason, (count, id))| row(what, *count, &format!("{reason} (such as {id})"))));
         }
         for (what, count, more) in [
-            ("refused", self.refused, "by where they go to; still in quarantine"),
-            ("not deleted", self.undeleted, "sent, and still in quarantine"),
-            ("quarantined again", self.again, "lines of batches whose others were sent"),
-            ("came later", self.late, "than this run began; left for the next"),
+            ("refused", self.refused, "by the destination; still in quarantine"),
+            ("not deleted", self.undeleted, "sent, but still in quarantine"),
+            ("quarantined again", self.again, "invalid lines of batches; the valid lines were sent"),
+            ("came later", self.late, "quarantined after this run started; left for the next run"),
         ] {
             rows.extend((count > 0).then(|| row(what, count, more)));
         }
-        print::table(&["records", "count", "to, or why"], &rows)
+        print::table(&["records", "count", "destination or reason"], &rows)
     }
 }
 

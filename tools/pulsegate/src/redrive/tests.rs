@@ -13,14 +13,14 @@ use tokio::time::{sleep, timeout};
 
 use super::walk::Walk;
 use super::*;
-use crate::Done;
+use crate::CommandOutput;
 use crate::options::{Command, Format, Options, RedriveCommand};
 use crate::stop::Stop;
 
 const UPLINK: &str = r#"{"device":"sigfox:1A2345","kind":"data","at":"2026-11-20T12:00:00Z","time_source":"network",
     "sequence":42,"profile":"adeunis-pulse-v4","payload":"46800000009f00000002"}"#;
 
-/// Everything a run touches. Whoever uses it may be killed.
+/// The queues and the stream of a run. A run may be killed at any of its requests.
 struct World {
     quarantine: FakeReceiveQueue,
     raw_sigfox: FakeQueue,
@@ -38,13 +38,13 @@ impl World {
             pulse_nbiot: FakeQueue::default(),
             stream: Arc::default(),
         };
-        assert!(world.quarantine.send(messages, soon()).await.is_empty());
+        assert!(world.quarantine.send(messages, deadline()).await.is_empty());
         sleep(Duration::from_secs(1)).await;
         world
     }
 
-    async fn send(&self, mortal: &Life, line: &str) -> Result<Done, crate::Problem> {
-        let ways = Ways {
+    async fn send(&self, mortal: &Life, line: &str) -> Result<CommandOutput, crate::Problem> {
+        let endpoints = Endpoints {
             quarantine: mortal.with(&self.quarantine),
             again: mortal.with(&self.quarantine),
             raw_sigfox: mortal.with(&self.raw_sigfox),
@@ -52,14 +52,14 @@ impl World {
             pulse_nbiot: mortal.with(&self.pulse_nbiot),
             raw_nbiot: mortal.with(&self.stream),
         };
-        Ok(send(&ways, &order(line, self.quarantine.now())?, &Stop::default()).await)
+        Ok(send(&endpoints, &order(line, self.quarantine.now())?, &Stop::default()).await)
     }
 
-    /// What a whole run prints, and why it is not all.
+    /// The report of a whole run, and its problem.
     async fn run(&self, line: &str) -> (Value, Option<String>) {
         let done = self.send(&Life::of(usize::MAX), line).await.unwrap();
         assert_eq!(self.quarantine.held(), 0, "all is given back");
-        (serde_json::from_str(&done.text).unwrap(), done.not.map(|problem| problem.in_full()))
+        (serde_json::from_str(&done.text).unwrap(), done.problem.map(|problem| problem.in_full()))
     }
 
     async fn list(&self) -> Vec<Value> {
@@ -69,7 +69,7 @@ impl World {
         serde_json::from_str(&done.text).unwrap()
     }
 
-    /// What has arrived where, each once.
+    /// The destinations and bodies that have arrived, without duplicates.
     fn arrived(&self) -> BTreeSet<(&'static str, String)> {
         let queues =
             [("raw", &self.raw_sigfox), ("pulse-sigfox", &self.pulse_sigfox), ("pulse-nbiot", &self.pulse_nbiot)];
@@ -104,7 +104,7 @@ fn listed() -> Value {
     json!({"callback": {"url": url, "body": {"device": "B", "time": 1_795_176_000, "data": "46"}}, "deviceId": "B"})
 }
 
-/// A record of every stage that can be read now, and where it is to arrive as what.
+/// A readable record of every stage, with its expected destination and body.
 fn of_every_stage() -> Vec<(String, &'static str, Option<String>)> {
     let sigfox = envelope_of(UPLINK);
     let nbiot = envelope_of(&UPLINK.replace("sigfox:1A2345", "nbiot:490154203237518"));
@@ -154,8 +154,8 @@ async fn whoever_is_killed_at_any_moment_and_does_it_again_loses_nothing() {
     for moments in 0.. {
         let world = World::holding(&messages).await;
         let first = timeout(Duration::from_secs(30), world.send(&Life::of(moments), "--all")).await;
-        // What the killed run held comes back by itself.
-        sleep(HOLD).await;
+        // The messages of the killed run become visible again.
+        sleep(VISIBILITY_TIMEOUT).await;
         let (_, problem) = world.run("--all").await;
         assert_eq!((problem, world.quarantine.bodies().len()), (None, 0), "killed at {moments}");
         assert_eq!(world.arrived(), unbroken.arrived(), "killed at {moments}");
@@ -178,7 +178,7 @@ async fn of_what_is_refused_nothing_is_deleted_and_the_rest_goes() {
     world.stream.set_down(true);
     let (report, problem) = world.run("--all").await;
     assert_eq!((&report["sent"], &report["refused"]), (&json!(1), &json!(2)));
-    assert_eq!(problem.unwrap(), "of 3 selected records 1 have been sent");
+    assert_eq!(problem.unwrap(), "1 of 3 selected records have been sent");
     assert_eq!(world.quarantine.bodies().len(), 2);
 }
 
@@ -186,8 +186,8 @@ async fn of_what_is_refused_nothing_is_deleted_and_the_rest_goes() {
 async fn what_came_after_the_run_began_is_not_chased() {
     let world = World::holding(&[]).await;
     let began = world.quarantine.now();
-    world.quarantine.send(&[quarantined("raw-sigfox", "noise")], soon()).await;
-    let ways = Ways {
+    world.quarantine.send(&[quarantined("raw-sigfox", "noise")], deadline()).await;
+    let endpoints = Endpoints {
         quarantine: Life::of(usize::MAX).with(&world.quarantine),
         again: FakeQueue::default(),
         raw_sigfox: FakeQueue::default(),
@@ -195,10 +195,13 @@ async fn what_came_after_the_run_began_is_not_chased() {
         pulse_nbiot: FakeQueue::default(),
         raw_nbiot: Arc::<FakeStream>::default(),
     };
-    let done = send(&ways, &order("--all", began).unwrap(), &Stop::default()).await;
+    let done = send(&endpoints, &order("--all", began).unwrap(), &Stop::default()).await;
     let report: Value = serde_json::from_str(&done.text).unwrap();
     assert_eq!((&report["selected"], &report["came_later"]), (&json!(0), &json!(1)));
-    assert_eq!((ways.raw_sigfox.sent().len(), world.quarantine.bodies().len(), world.quarantine.held()), (0, 1, 0));
+    assert_eq!(
+        (endpoints.raw_sigfox.sent().len(), world.quarantine.bodies().len(), world.quarantine.held()),
+        (0, 1, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +211,7 @@ async fn what_comes_back_because_a_walk_takes_long_is_met_once() {
     let mut met = Vec::new();
     while let Some(some) = walk.next().await.unwrap() {
         met.extend(some.into_iter().map(|message| message.id));
-        sleep(HOLD * 2).await;
+        sleep(VISIBILITY_TIMEOUT * 2).await;
     }
     assert_eq!((met.len(), met.iter().collect::<BTreeSet<_>>().len()), (250, 250));
     walk.end().await;
@@ -247,7 +250,7 @@ async fn a_message_is_sent_by_its_id_and_one_that_is_not_there_is_told() {
     let (report, problem) = world.run(&format!("--id {id}")).await;
     assert_eq!((&report["sent"], problem), (&json!(1), None));
     let (_, problem) = world.run(&format!("--id {id}")).await;
-    assert_eq!(problem.unwrap(), format!("of 0 selected records 0 have been sent; not in quarantine, or held: {id}"));
+    assert_eq!(problem.unwrap(), format!("0 of 0 selected records have been sent; not in quarantine, or held: {id}"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,16 +261,16 @@ async fn what_still_cannot_be_read_stays_and_is_told() {
         (Quarantined::new("sigfox-callback", &"r", b"").under("acme").to_message(), "no Sigfox profile is called"),
         (
             quarantined("sigfox-recovery", r#"{"callback": {"url": "https://a/b"}}"#),
-            "it is a callback to somebody else",
+            "the callback is for another service",
         ),
         (quarantined("sigfox-recovery", "noise"), "the record names no profile"),
-        (quarantined("pulse", "noise"), "nothing in the record tells its network"),
-        (quarantined("raw-sigfox", "\u{1}"), "the record is no text that a queue takes"),
+        (quarantined("pulse", "noise"), "the record has no device ID, so its network is unknown"),
+        (quarantined("raw-sigfox", "\u{1}"), "the record is not text that a queue accepts"),
         (quarantined("another", "x"), "no stage is called \"another\""),
     ];
     let world = World::holding(&records.clone().map(|(message, _)| message)).await;
     let (report, problem) = world.run("--all").await;
-    assert_eq!(problem.unwrap(), "of 8 selected records 0 have been sent");
+    assert_eq!(problem.unwrap(), "0 of 8 selected records have been sent");
     for (_, reason) in &records {
         let told = report["left"]
             .as_array()
@@ -316,9 +319,9 @@ async fn the_list_tells_what_is_there_and_leaves_it() {
 async fn who_stops_it_is_told_and_nothing_stays_held() {
     let world = World::holding(&[quarantined("raw-sigfox", "noise")]).await;
     let stop = Stop::default();
-    stop.ask();
+    stop.request();
     let done = list(&world.quarantine, &Selection::default(), Format::Table, world.quarantine.now(), &stop).await;
-    assert!(done.not.unwrap().in_full().starts_with("stopped"));
+    assert!(done.problem.unwrap().in_full().starts_with("stopped"));
     assert_eq!((world.quarantine.held(), world.quarantine.bodies().len()), (0, 1));
 }
 
@@ -326,7 +329,7 @@ async fn who_stops_it_is_told_and_nothing_stays_held() {
 async fn a_quarantine_that_cannot_be_read_says_so() {
     let (nothing, stop) = (Selection::default(), Stop::default());
     let done = list(&FakeReceiveQueue::down(), &nothing, Format::Table, 0, &stop).await;
-    assert_eq!(done.not.unwrap().in_full(), "the queue cannot be read: down on purpose");
+    assert_eq!(done.problem.unwrap().in_full(), "the queue cannot be read: down on purpose");
 }
 
 proptest! {
@@ -349,7 +352,7 @@ proptest! {
     }
 }
 
-/// Ours with anything in them, nearly ours, and not ours at all.
+/// Quarantined records with any content, nearly valid records, and other messages.
 fn any_message() -> impl Strategy<Value = String> {
     let text = "[ -~]{1,20}";
     let stage = prop_oneof![

@@ -1,30 +1,30 @@
-//! Takes what is in quarantine, each message once.
+//! Receives each message of quarantine once.
 
 use std::collections::{HashMap, HashSet};
 
 use pulsegate_pipeline::ports::{ReadError, ReceiveQueue, Received};
 
-use super::{HOLD, give_back, soon};
+use super::{VISIBILITY_TIMEOUT, deadline, give_back};
 
-/// So many answers in a row with nothing in them, and there is nothing more. One could be chance.
-const IDLE: usize = 2;
+/// After this many consecutive empty answers the queue is empty. A single empty answer could be chance.
+const MAX_EMPTY_ANSWERS: usize = 2;
 
-/// An answer of a queue that is not empty has about so many messages or more.
-const AT_LEAST: usize = 10;
+/// Approximate minimum number of messages in an answer of a queue that is not empty.
+const MIN_ANSWER: usize = 10;
 
-/// A walk through a queue. Everything it meets it holds until the end, or it would meet it again; what it does meet again,
-/// because the walk takes longer than anything is held, it knows by its ID.
+/// A walk through a queue. It holds every message until the end, so that it does not receive it again. If the walk
+/// takes longer than the visibility time-out, it recognises repeated messages by their IDs.
 #[derive(Debug)]
 pub(super) struct Walk<'a, I> {
     inbox: &'a I,
-    /// Messages that were sent from then on are not for this walk: among them may be what it has sent itself and what
-    /// came back. Milliseconds since 1970.
+    /// Start of the walk, in milliseconds since 1970. It ignores messages that were sent later: they may be records
+    /// that this run has sent, and that have returned.
     began: u64,
-    /// The IDs of all that it has met, of what it could not delete, too: that must not be sent again and again.
+    /// IDs of all received messages. It includes those that could not be deleted, so that a run sends them only once.
     met: HashSet<String>,
-    /// By ID, the handles of what it holds.
+    /// Handles of held messages, by ID.
     held: HashMap<String, String>,
-    /// How many were sent too late for it.
+    /// Number of messages sent after the start.
     pub(super) late: usize,
 }
 
@@ -33,12 +33,12 @@ impl<'a, I: ReceiveQueue> Walk<'a, I> {
         Self { inbox, began, met: HashSet::new(), held: HashMap::new(), late: 0 }
     }
 
-    /// Some that it has not met before; `None` when there are no more.
+    /// Receives messages that it has not received before; `None` if there are no more.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Received>>, ReadError> {
         let (mut empty, mut stale) = (0, 0);
-        // Those that it has met before are held once more, so the others' turn will come; but not for ever.
-        while empty < IDLE && stale < IDLE + self.held.len() / AT_LEAST {
-            let received = self.inbox.receive(HOLD, soon()).await?;
+        // Repeated messages are held again, so others will follow; but the number of attempts is limited.
+        while empty < MAX_EMPTY_ANSWERS && stale < MAX_EMPTY_ANSWERS + self.held.len() / MIN_ANSWER {
+            let received = self.inbox.receive(VISIBILITY_TIMEOUT, deadline()).await?;
             *if received.is_empty() { &mut empty } else { &mut stale } += 1;
             let mut some = Vec::new();
             for message in received {
@@ -57,17 +57,17 @@ impl<'a, I: ReceiveQueue> Walk<'a, I> {
         Ok(None)
     }
 
-    /// Deletes these. How many may still be there; they are given back in the end with the others.
+    /// Deletes messages. Returns how many may still be in the queue; they are released at the end with the others.
     pub(super) async fn delete(&mut self, ids: &[&str]) -> usize {
         let taken = ids.iter().filter_map(|id| self.held.remove_entry(*id));
         let (ids, handles): (Vec<String>, Vec<String>) = taken.unzip();
-        let refused = self.inbox.delete(&handles, soon()).await;
+        let refused = self.inbox.delete(&handles, deadline()).await;
         let kept = |&position: &usize| (ids[position].clone(), handles[position].clone());
         self.held.extend(refused.iter().map(kept));
         refused.len()
     }
 
-    /// Gives back what stays.
+    /// Releases the held messages.
     pub(super) async fn end(self) {
         let handles: Vec<String> = self.held.into_values().collect();
         give_back(self.inbox, &handles).await;

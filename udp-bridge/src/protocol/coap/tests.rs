@@ -10,7 +10,7 @@ const PLAIN: &str = "0490154203237518020000000746800000009f00000002";
 const SEALED: &str =
     "01010490154203237518000000076b0036400490154203237518020000000746800000009f000000023f38e84b05e46857";
 
-/// Of each vendor's form in the clear the shortest payload that is somebody's, and in which profile.
+/// The shortest payload with a device ID in each vendor's form in the clear, with its profile.
 const SHORTEST: [(&str, &str); 6] = [
     ("adeunis-pulse4-nbiot", "049015420323751802000000074680"),
     ("dragino-sw3l-nb", "f867787050213317"),
@@ -39,7 +39,7 @@ fn hear_packet(packet: &Packet, trust: &Trust) -> Result<Inbound, Refusal> {
     hear(&packet.to_bytes().unwrap(), trust)
 }
 
-/// Why a message gets no answer.
+/// The refusal of a message that gets no answer.
 fn unanswered(message: &[u8], trust: &Trust) -> Refusal {
     hear(message, trust).unwrap_err()
 }
@@ -56,7 +56,7 @@ fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
     }
 }
 
-/// What a request is answered at once, in hex.
+/// The immediate answer to a rejected request, in hex.
 fn wrong(packet: &Packet, trust: &Trust) -> String {
     match hear_packet(packet, trust) {
         Ok(Inbound::Wrong(_, answer)) => hex::encode(answer),
@@ -176,7 +176,7 @@ proptest! {
         };
         let request = packet.to_bytes().unwrap().len();
         prop_assert!(most <= request, "{most} for {request}");
-        // Two packets for one, with the headers of UDP and IP.
+        // Two packets for one request, with the headers of UDP and IP.
         prop_assert!(2 * (most + 2 * 28) <= 3 * (request + 28), "{most} for {request}");
     }
 

@@ -1,18 +1,18 @@
-//! What is refused, so that nothing is overwritten that somebody may need.
+//! Runs that are rejected, so that they overwrite nothing that an operator may need.
 
 use super::*;
 
-/// What ends a run, and what it prints.
+/// The problem that ends a run, and its report.
 async fn refused(world: &World, line: &str) -> (String, Value) {
     let done = world.redecode(&Life::of(usize::MAX), &order(line).unwrap(), &Stop::default()).await.unwrap();
-    (done.not.expect("a refusal").in_full(), serde_json::from_str(&done.text).unwrap())
+    (done.problem.expect("a refusal").in_full(), serde_json::from_str(&done.text).unwrap())
 }
 
-/// A run that ends when it first writes.
+/// Runs until the first write.
 async fn interrupted(world: &World, line: &str) {
     let mortal = Life::of(usize::MAX);
     let tables = Tables { raw: mortal.with(&world.raw), pulses: mortal.with(&world.pulses), out: FakeTable::down() };
-    assert!(run(&tables, &order(line).unwrap(), &Stop::default()).await.unwrap().not.is_some());
+    assert!(run(&tables, &order(line).unwrap(), &Stop::default()).await.unwrap().problem.is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,7 +33,7 @@ async fn another_version_of_a_codec_writes_nothing_of_what_a_run_was_begun_with(
         std::fs::write(&path, state.to_string()).unwrap();
         let before = world.pulses.items();
         let (reason, _) = refused(&world, &format!("{line} --continue")).await;
-        assert!(reason.contains("begun with adeunis-pulse-v4 77") && reason.ends_with("begin anew"), "{reason}");
+        assert!(reason.contains("started with adeunis-pulse-v4 77") && reason.ends_with("start a new run"), "{reason}");
         assert!(world.pulses.items() == before, "something is written");
         let after: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(after, state, "something is noted");
@@ -50,10 +50,10 @@ async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_newer_version_has_decoded_is_told_and_never_replaced() {
-    // Of four uplinks, of which one does not decode here: three of a newer version, and one of an older.
+    // Four uplinks, one of which does not decode here: three items of a newer version, and one of an older.
     let raw = FakeTable::of((0..4).map(|n| pulsegate_aws::items::raw_item(&uplink(n, n != 2), 30)));
     let now = |n| pulsegate_aws::items::pulse_item(&pulse::decode(&uplink(n, true)).unwrap());
-    // As a text, 10 would come before 2.
+    // As a string, 10 would be smaller than 2.
     let newer: Vec<Item> = (0..3).map(|n| in_version("10", &now(n))).collect();
     let pulses = FakeTable::of(newer.iter().cloned().chain([older(&now(3))]));
     let world = World { raw, pulses, expected: vec![], differ: BTreeMap::new() };
@@ -88,7 +88,7 @@ async fn a_list_that_is_there_stays_and_is_only_gone_on_with_by_its_own_run() {
     let line = format!("--all {}", scratch.options());
     assert!(run(&line).await.is_ok() && run(&format!("{line} --continue")).await.is_ok());
     let reason = run(&format!("--all --state {state} {another} --continue")).await.unwrap_err();
-    assert!(reason.contains("another question"), "{reason}");
+    assert!(reason.contains("other options"), "{reason}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "somebody's\n");
 }
 

@@ -1,4 +1,4 @@
-//! What a run does when quarantine, or a place that records go to, refuses.
+//! Runs in which quarantine or a destination rejects requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,14 +6,14 @@ use pulsegate_pipeline::ports::{Queue, ReadError, Received, Refused};
 
 use super::*;
 
-/// Quarantine on a bad day.
+/// A quarantine queue with failures.
 struct Sick<'a> {
     inbox: &'a FakeReceiveQueue,
-    /// It can be read so many times.
+    /// Number of receive requests that succeed.
     reads: AtomicUsize,
-    /// Whether it deletes anything.
+    /// Whether deletions succeed.
     deletes: bool,
-    /// Giving back a message takes so long.
+    /// Time to release a message.
     each: Duration,
 }
 
@@ -49,7 +49,7 @@ impl ReceiveQueue for Sick<'_> {
     }
 }
 
-/// A queue that takes what has this text in it.
+/// A queue that accepts messages that contain this text.
 struct Picky(&'static str, FakeQueue);
 
 impl Queue for Picky {
@@ -61,16 +61,18 @@ impl Queue for Picky {
     }
 }
 
-/// Sends all there is to a queue that takes what has this text in it. What was printed, why it ended, what was taken.
+/// Sends all records to a queue that accepts messages with this text. Returns the report, the problem and the accepted
+/// messages.
 async fn sent(quarantine: Sick<'_>, takes: &'static str) -> (Value, String, Vec<String>) {
     let order = order("--all", quarantine.inbox.now()).unwrap();
     let picky = || Picky(takes, FakeQueue::default());
     let (raw_sigfox, pulse_sigfox, pulse_nbiot) = (picky(), picky(), picky());
     let (again, raw_nbiot) = (FakeQueue::default(), Arc::<FakeStream>::default());
-    let ways = Ways { quarantine, again, raw_sigfox, pulse_sigfox, pulse_nbiot, raw_nbiot };
-    let Done { text, not } = timeout(Duration::from_hours(24), send(&ways, &order, &Stop::default())).await.unwrap();
-    let why = not.map(|problem| problem.in_full()).unwrap_or_default();
-    (serde_json::from_str(&text).unwrap(), why, ways.raw_sigfox.1.sent())
+    let endpoints = Endpoints { quarantine, again, raw_sigfox, pulse_sigfox, pulse_nbiot, raw_nbiot };
+    let CommandOutput { text, problem } =
+        timeout(Duration::from_hours(24), send(&endpoints, &order, &Stop::default())).await.unwrap();
+    let why = problem.map(|problem| problem.in_full()).unwrap_or_default();
+    (serde_json::from_str(&text).unwrap(), why, endpoints.raw_sigfox.1.sent())
 }
 
 async fn holding(count: usize) -> World {
@@ -88,7 +90,7 @@ async fn what_cannot_be_deleted_is_met_once_however_often_it_comes_back() {
         assert_eq!(walk.delete(&ids).await, ids.len());
         met.extend(ids.into_iter().map(str::to_owned));
         assert!(met.len() <= 250, "one is met again");
-        sleep(HOLD * 2).await;
+        sleep(VISIBILITY_TIMEOUT * 2).await;
     }
     assert_eq!(met.iter().collect::<BTreeSet<_>>().len(), 250);
     walk.end().await;
@@ -111,7 +113,7 @@ async fn what_was_done_before_quarantine_could_not_be_read_is_told() {
     let done = list(&sick(), &nothing, Format::Json, world.quarantine.now(), &stop).await;
     let groups: Value = serde_json::from_str(&done.text).unwrap();
     assert_eq!((&groups[0]["count"], world.quarantine.held()), (&json!(200), 0));
-    assert_eq!(done.not.unwrap().in_full(), "the queue cannot be read: down on purpose");
+    assert_eq!(done.problem.unwrap().in_full(), "the queue cannot be read: down on purpose");
 
     let (report, why, taken) = sent(sick(), "good").await;
     assert_eq!(why, "the queue cannot be read: down on purpose");
@@ -122,12 +124,12 @@ async fn what_was_done_before_quarantine_could_not_be_read_is_told() {
 async fn a_record_that_is_never_taken_ends_no_run() {
     let mut messages = vec![quarantined("raw-sigfox", "bad")];
     messages.extend((0..150).map(|n| quarantined("raw-sigfox", &format!("good {n}"))));
-    // In whichever page it is, and be it alone in the last.
+    // On any page, also alone on the last one.
     for count in [1, 2, 101, 151] {
         let world = World::holding(&messages[..count]).await;
         let (report, why, taken) = sent(Sick::of(&world.quarantine), "good").await;
         assert_eq!((taken.len(), &report["refused"]), (count - 1, &json!(1)));
-        assert_eq!(why, format!("of {count} selected records {} have been sent", count - 1));
+        assert_eq!(why, format!("{} of {count} selected records have been sent", count - 1));
         assert_eq!(world.quarantine.bodies().len(), 1);
     }
 }
@@ -135,10 +137,10 @@ async fn a_record_that_is_never_taken_ends_no_run() {
 #[tokio::test(start_paused = true)]
 async fn two_pages_in_vain_end_no_run_and_three_do() {
     for (good, bad, ends, refused) in [
-        (0, 200, "of 200 selected records 0 have been sent", 200),
-        (0, 1_000, "why, is said above", 300),
-        // Some of every page are taken.
-        (500, 500, "of 1000 selected records 500 have been sent", 500),
+        (0, 200, "0 of 200 selected records have been sent", 200),
+        (0, 1_000, "the reasons are above", 300),
+        // Some of every page are accepted.
+        (500, 500, "500 of 1000 selected records have been sent", 500),
     ] {
         let bodies = (0..good + bad).map(|n| format!("{} {n}", if n < good { "good" } else { "bad" }));
         let world = World::holding(&bodies.map(|body| quarantined("raw-sigfox", &body)).collect::<Vec<_>>()).await;
@@ -153,6 +155,6 @@ async fn all_is_given_back_however_long_that_takes() {
     let world = holding(5_000).await;
     let sick = Sick { each: Duration::from_millis(10), ..Sick::of(&world.quarantine) };
     let done = list(&sick, &Selection::default(), Format::Table, world.quarantine.now(), &Stop::default()).await;
-    assert!(done.not.is_none());
+    assert!(done.problem.is_none());
     assert_eq!(world.quarantine.held(), 0);
 }

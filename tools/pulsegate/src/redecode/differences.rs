@@ -1,4 +1,4 @@
-//! The list of what differs: a line of JSON for each uplink.
+//! The list of differences: one line of JSON per uplink.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::Problem;
 
-/// Where the list is kept.
+/// The list, and where it is stored.
 #[derive(Debug)]
-pub(super) enum Meters {
-    /// Nowhere.
+pub(super) enum DifferenceList {
+    /// No list.
     None,
-    /// Until it is printed.
+    /// In memory, until it is printed.
     Memory(String),
     /// In a file.
     File { file: File, path: PathBuf },
 }
 
-impl Meters {
-    /// A file that is new or empty. What stands in one may be the only list of what another run has written.
+impl DifferenceList {
+    /// Opens a new or empty file. An existing list may be the only record of the changes of another run.
     pub(super) fn new(path: &Path) -> Result<Self, Problem> {
         let failed = |e| Problem::File(path.display().to_string(), e);
         let file = File::options().read(true).append(true).create(true).open(path).map_err(failed)?;
@@ -30,12 +30,13 @@ impl Meters {
         Ok(Self::File { file, path: path.to_owned() })
     }
 
-    /// A file with the first so many bytes of what it may hold; what stands behind them is of a page that is read again.
+    /// Opens the file of an interrupted run, and truncates it to `bytes`. Later lines belong to a page that is read
+    /// again.
     pub(super) fn continued(path: &Path, bytes: u64) -> Result<Self, Problem> {
         let failed = |e| Problem::File(path.display().to_string(), e);
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() < bytes {
-            let reason = format!("it notes {bytes} bytes of {}, which is shorter", path.display());
+            let reason = format!("it has {bytes} bytes of {}, but the file is shorter", path.display());
             return Err(Problem::State { path: "given".to_owned(), reason });
         }
         file.set_len(bytes).map_err(failed)?;
@@ -44,7 +45,7 @@ impl Meters {
         Ok(Self::File { file, path: path.to_owned() })
     }
 
-    /// Adds lines. Once it is done, they are durable. How long the list is.
+    /// Appends lines durably. Returns the length of the list, in bytes.
     pub(super) fn add(&mut self, lines: impl Iterator<Item = Value>) -> Result<u64, Problem> {
         let text: String = lines.flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         match self {
@@ -66,7 +67,7 @@ impl Meters {
         }
     }
 
-    /// All of it, if there is any.
+    /// Returns the whole list, if there is one.
     pub(super) fn list(&mut self) -> Result<Option<Vec<Value>>, Problem> {
         let text = match self {
             Self::None => return Ok(None),

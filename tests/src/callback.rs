@@ -1,12 +1,12 @@
-//! The callback function in the test's own process, over fakes.
+//! The callback function in the test's process, over fakes.
 
 use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
 use sigfox_callback::Callback;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
 
-/// The function with that secret and that next stage; everything else works.
-pub async fn callback(secret: &FakeSecret, raw: FakeQueue) -> Callback<&FakeSecret, FakeQueue, FakeDownlinks> {
+/// Builds the function with this secret and this next stage; its other fakes do not fail.
+pub async fn function(secret: &FakeSecret, raw: FakeQueue) -> Callback<&FakeSecret, FakeQueue, FakeDownlinks> {
     Callback {
         secrets: Cached::read(secret).await.unwrap_or_else(|e| panic!("{e}")),
         rules: Rules::default(),
