@@ -1,7 +1,8 @@
 """A stand-in for the Sigfox API, for the function `sigfox-recovery` of a local stack.
 
 It knows one device type. Its list of undelivered callbacks is empty at first; a `POST` of a JSON array of items to the
-path of the list adds to it, which the real API does not offer. tests/src/sigfox/api.rs is the same with faults on request.
+path of the list adds to it, which the real API does not offer. tools/test-kit/src/sigfox/api.rs is the same with faults on
+request; this one starts without a build, as a local stack needs.
 
 It listens on a free port of this machine and prints its URL.
 """

@@ -18,7 +18,7 @@ from one_function import start_relay, write_settings
 from processes import SCRATCH, answers, clean_environment, end, free_port, mark, processes_of, send, spawn, until
 from steps import ROOT, Problem, command, locked, step, write_private
 
-# What the stand-in for the Sigfox API knows; as in tests/src/sigfox/api.rs.
+# What the stand-in for the Sigfox API knows; as in tools/test-kit/src/sigfox/api.rs.
 SIGFOX_DEVICE_TYPE = "628fd74fb3cabb6565ae81bb"
 SIGFOX_API_USER = {"login": "5f0c6e1b2a", "password": "correct-horse"}
 NBIOT_PROFILE = "adeunis-pulse4-nbiot"

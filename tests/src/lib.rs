@@ -26,10 +26,10 @@ pub mod document;
 pub mod events;
 pub mod relay;
 pub mod seeds;
-pub mod sigfox;
 pub mod simulation;
 pub mod stack;
 pub mod template;
 pub mod yaml;
 
 pub use frames::{read, repository};
+pub use test_kit::sigfox;

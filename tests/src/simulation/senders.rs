@@ -9,6 +9,7 @@ use pulsegate_pipeline::downlink::Downlinks;
 use pulsegate_pipeline::ports::{Queue, Secret};
 use sigfox_callback::Callback as CallbackFunction;
 use sigfox_callback::request::Request;
+use test_kit::sigfox::retry::{ANSWER_TIMEOUT, RETRY_DELAYS};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -17,12 +18,6 @@ use super::faults::Fault;
 use super::fleet::{Callback, Datagram};
 use super::lambda;
 use super::world::{World, lock};
-
-/// Pause before each repetition of a callback. (<https://support.sigfox.com/docs/callbacks>)
-const SIGFOX_REPEATS: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(4)];
-
-/// Time after which a callback has failed for Sigfox.
-const SIGFOX_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The callback function's time-out, as in the template.
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(9);
@@ -74,9 +69,9 @@ where
     pub async fn send(self, callback: Callback) {
         let _busy = self.world.busy();
         let mut status = None;
-        for pause in [callback.at].into_iter().chain(SIGFOX_REPEATS) {
+        for pause in [callback.at].into_iter().chain(RETRY_DELAYS) {
             sleep(pause).await;
-            status = timeout(SIGFOX_TIMEOUT, self.attempt(&callback.request)).await.ok().flatten();
+            status = timeout(ANSWER_TIMEOUT, self.attempt(&callback.request)).await.ok().flatten();
             if status.is_some_and(|status| status < 300) {
                 break;
             }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use md5::{Digest as _, Md5};
 use pulsegate_aws::resend::cut;
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, Stream};
+use test_kit::kinesis::rules;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout_at};
@@ -72,10 +72,7 @@ impl StreamModel {
     /// Creates a stream with this number of shards.
     pub fn new(world: &Arc<World>, shards: u32) -> Self {
         let (world, wire) = (Arc::clone(world), Wire::new(world, FAULTS));
-        let each = u128::MAX / u128::from(shards);
-        let first = |n: u32| u128::from(n) * each;
-        let last = |n: u32| if n + 1 == shards { u128::MAX } else { first(n + 1) - 1 };
-        let shards = (0..shards).map(|n| Shard::new(first(n), last(n), Vec::new())).collect();
+        let shards = rules::even_ranges(shards).map(|(first, last)| Shard::new(first, last, Vec::new())).collect();
         Self(Arc::new(Inner { world, wire, shards: Mutex::new(shards), changed: Notify::new() }))
     }
 
@@ -122,7 +119,7 @@ impl StreamModel {
 
     /// Adds a record, without a request that could fail.
     pub fn add(&self, record: StreamRecord) {
-        let hash = u128::from_be_bytes(Md5::digest(&record.partition_key).into());
+        let hash = rules::hash_key(&record.partition_key);
         let mut shards = lock(&self.0.shards);
         let count = shards.len();
         let takes = |(_, shard): &(usize, &mut Shard)| !shard.closed && (shard.first..=shard.last).contains(&hash);
@@ -164,7 +161,8 @@ impl StreamModel {
 
     /// Puts the records in one `PutRecords`. Returns the rejected positions, or `None` if it fails.
     async fn request(&self, records: Vec<StreamRecord>) -> Option<BTreeSet<usize>> {
-        assert!(records.len() <= MAX_STREAM_RECORDS, "more records than PutRecords takes");
+        let sizes = records.iter().map(|record| record.partition_key.len() + record.data.len());
+        assert_eq!(rules::check(sizes), Ok(()), "a request within the limits of PutRecords");
         let this = self.clone();
         let put = move || {
             let partly = this.0.world.is_due(Fault::PutPartlyRefused);

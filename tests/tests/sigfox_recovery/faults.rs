@@ -157,7 +157,7 @@ async fn wrong_credentials_are_tried_once_and_the_run_fails() {
     let api = with_undelivered(1);
     let credentials = r#"{"login": "somebody", "password": "else"}"#.parse().unwrap();
     handle(&recovery(&api), &credentials, NOW, Instant::now() + TIMEOUT).await.unwrap_err();
-    assert_eq!((api.strangers(), api.asked().len()), (1, 0));
+    assert_eq!((api.unauthorized(), api.asked().len()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +180,7 @@ async fn the_credentials_follow_neither_a_next_page_nor_a_redirection_to_another
     run(&recovery).await.unwrap_err();
     run(&recovery).await.unwrap();
     assert_eq!(keys(&recovery), expected_keys(150));
-    assert_eq!((elsewhere.asked().len(), elsewhere.strangers()), (0, 0));
+    assert_eq!((elsewhere.asked().len(), elsewhere.unauthorized()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +193,7 @@ async fn whoever_speaks_no_tls_where_tls_is_asked_for_gets_no_credentials() {
     let error = asking.page(&query, &USER.parse().unwrap(), deadline).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("corrupt message"), "{cause}");
-    assert_eq!((api.asked().len(), api.strangers()), (0, 0));
+    assert_eq!((api.asked().len(), api.unauthorized()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,30 +1,31 @@
-//! The least that a program can do with a datagram: receive it, prove its sender, and answer or not. It stores nothing.
+//! The baseline of the benchmark: receives a datagram, authenticates it, and answers or not. It stores nothing.
 //!
-//! What a bridge costs above this is what its promise costs. A thread for each core, each with a socket of its own on one
-//! port; every call brings and takes as many datagrams as there are.
+//! The cost of a bridge above this is the cost of durability. One thread for each core, each with its own socket on a shared
+//! port; system calls receive and send in batches.
 
 use std::io::{self, Read as _};
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::meter::MasterKey;
-use crate::net::{Inbox, Outbox, udp_socket};
+use test_kit::sealed::MasterKey;
 
-/// As long as the longest datagram that the bridge takes.
+use crate::net::{ReceiveBatch, SendBatch, udp_socket};
+
+/// The longest datagram that the bridge accepts.
 const MAX_DATAGRAM: usize = 2048;
 
-/// What a loop has seen; each has its own, so that they do not wait for each other.
+/// The counts of one loop. Each loop has its own, so that loops do not contend.
 #[derive(Debug, Default)]
 struct Counts {
     proven: AtomicU64,
     refused: AtomicU64,
 }
 
-/// Runs until standard input ends, and prints what it has seen.
+/// Runs until standard input ends, and prints the counts.
 ///
 /// # Errors
-/// The kernel's.
+/// If a socket fails.
 pub fn run(answers: bool) -> io::Result<()> {
     let cores = std::thread::available_parallelism()?.get();
     let first = udp_socket(0, true)?;
@@ -35,7 +36,7 @@ pub fn run(answers: bool) -> io::Result<()> {
         std::thread::spawn(move || serve(&socket, answers, counts));
     }
     println!(r#"{{"message":"listening","protocol":"udp","sealed":true,"addr":"{addr}"}}"#);
-    // Whoever started this ends it by closing the pipe, or by ending.
+    // The parent stops this process by closing the pipe, or by ending.
     io::stdin().read_to_end(&mut Vec::new())?;
     let sum = |of: fn(&Counts) -> &AtomicU64| counts.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum();
     let (proven, refused): (u64, u64) = (sum(|counts| &counts.proven), sum(|counts| &counts.refused));
@@ -45,7 +46,7 @@ pub fn run(answers: bool) -> io::Result<()> {
 
 fn serve(socket: &UdpSocket, answers: bool, counts: &Counts) -> io::Result<()> {
     let master = MasterKey::default();
-    let (mut inbox, mut outbox) = (Inbox::<MAX_DATAGRAM>::default(), Outbox::default());
+    let (mut inbox, mut outbox) = (ReceiveBatch::<MAX_DATAGRAM>::default(), SendBatch::default());
     loop {
         let (mut proven, time) = (0, now());
         let received = inbox.wait(socket, |datagram, from| {
@@ -64,7 +65,7 @@ fn serve(socket: &UdpSocket, answers: bool, counts: &Counts) -> io::Result<()> {
     }
 }
 
-/// A second old at most when it is used, which is as exact as the field is.
+/// At most a second old when it is used; the field has seconds.
 fn now() -> u32 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since_1970.as_secs().try_into().unwrap_or(u32::MAX)

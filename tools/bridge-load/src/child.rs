@@ -1,4 +1,4 @@
-//! A bridge or a bare loop, as a process of its own.
+//! A bridge or a bare loop as a child process.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader};
@@ -15,50 +15,50 @@ use serde_json::Value;
 
 use crate::process::{Stat, memory};
 
-/// How long a start or an end may take when nothing holds it up.
+/// The time for a start, and for the end of a bare loop.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Lines of its log that are kept, for the message in case it fails.
+/// The last lines of the log that are kept for an error message.
 const KEPT_LINES: usize = 20;
 
-/// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(5);
+/// The interval between checks whether it has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How to start a bridge.
+/// The parameters of a bridge.
 #[derive(Debug, Clone)]
 pub struct Bridge {
     /// The program.
     pub program: PathBuf,
-    /// Where Kinesis and Secrets Manager are.
+    /// The address of Kinesis and Secrets Manager.
     pub aws: SocketAddr,
     /// The UDP port; 0 asks for a free one.
     pub port: u16,
-    /// Settings beyond the necessary ones.
+    /// Settings besides the required ones.
     pub settings: Vec<(String, String)>,
 }
 
-/// A process that takes datagrams. It is killed when this is dropped.
+/// A process that receives datagrams. Dropping it kills the process.
 pub struct Child {
     process: std::process::Child,
     addr: SocketAddrV4,
-    /// Where else it listens, as it says so.
+    /// Its log events about listeners.
     listening: Receiver<Value>,
     log: Option<JoinHandle<VecDeque<String>>>,
 }
 
-/// What a process has used so far.
+/// The resources that a process has used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
-    /// Processor time in its own code, in seconds.
+    /// User time, in seconds.
     pub user: f64,
-    /// Processor time in the kernel on its behalf, in seconds.
+    /// System time, in seconds.
     pub system: f64,
-    /// The most memory it has held, in MB.
+    /// The peak of its memory, in MB.
     pub peak_memory: f64,
 }
 
 impl Usage {
-    /// What was used after an earlier moment. The peak stays that of the process's whole life.
+    /// The difference from an earlier moment. The peak is that of the whole life of the process.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self { user: self.user - earlier.user, system: self.system - earlier.system, peak_memory: self.peak_memory }
@@ -69,10 +69,10 @@ impl Bridge {
     /// Starts it, and waits until it listens.
     ///
     /// # Errors
-    /// When it does not start, with the end of its log.
+    /// If it does not start, with the end of its log.
     pub fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
-        // Nothing of the caller's: neither an AWS account nor a log level that changes what is measured.
+        // Nothing is inherited: no AWS account, and no log level that changes the measurement.
         command.env_clear().envs([
             ("STREAM_NAME", "stream"),
             ("MASTER_KEYS_SECRET_ID", "keys"),
@@ -93,7 +93,7 @@ impl Child {
     /// Starts a bare loop, which is `program bare`.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub fn bare(program: &Path, answers: bool) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.arg("bare").args(answers.then_some("--answer"));
@@ -104,7 +104,7 @@ impl Child {
         let name = command.get_program().to_owned();
         let explained = |e: io::Error| io::Error::new(e.kind(), format!("failed to start {}: {e}", name.display()));
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(explained)?;
-        let stdout = process.stdout.take().ok_or_else(|| io::Error::other("a child without an output"))?;
+        let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the child has no standard output"))?;
         let (sender, addresses) = channel();
         let log = std::thread::spawn(move || follow(stdout, &sender));
         let addr = SocketAddrV4::new([0; 4].into(), 0);
@@ -116,12 +116,12 @@ impl Child {
         Ok(child)
     }
 
-    /// Where it takes datagrams.
+    /// Its UDP address.
     pub fn addr(&self) -> SocketAddrV4 {
         self.addr
     }
 
-    /// Where a bridge says how it is. It says so once, after it has said where it takes datagrams.
+    /// The address of a bridge's health and metrics. Can be read once: the log has it once, after the UDP address.
     pub fn http(&self) -> Option<SocketAddrV4> {
         address(&self.listening, "http")
     }
@@ -134,16 +134,16 @@ impl Child {
     /// Sends it a signal.
     ///
     /// # Errors
-    /// When it has ended before.
+    /// If it has ended before.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = i32::try_from(self.process.id()).map_err(io::Error::other)?;
         Ok(kill(Pid::from_raw(pid), signal)?)
     }
 
-    /// How it has ended, if it has.
+    /// Its exit status, if it has ended.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.process.try_wait()
     }
@@ -151,7 +151,7 @@ impl Child {
     /// Waits for it to end.
     ///
     /// # Errors
-    /// When it takes longer than it may.
+    /// If it takes longer than the limit.
     pub fn wait(&mut self, limit: Duration) -> io::Result<ExitStatus> {
         let start = Instant::now();
         loop {
@@ -159,30 +159,30 @@ impl Child {
                 return Ok(status);
             }
             if start.elapsed() > limit {
-                return Err(io::Error::other(format!("it has not ended within {limit:?}")));
+                return Err(io::Error::other(format!("has not ended within {limit:?}")));
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Ends a bare loop by closing its input, and gives the number of datagrams that proved their sender.
+    /// Stops a bare loop by closing its input, and returns the number of authenticated datagrams.
     ///
     /// # Errors
-    /// When it does not say.
+    /// If its log does not have the number.
     pub fn proven(mut self) -> io::Result<u64> {
         drop(self.process.stdin.take());
         self.wait(START_TIMEOUT)?;
         let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
         let last: Option<Value> = log.back().and_then(|line| serde_json::from_str(line).ok());
-        last.and_then(|line| line["proven"].as_u64()).ok_or_else(|| io::Error::other("a bare loop that does not count"))
+        last.and_then(|line| line["proven"].as_u64()).ok_or_else(|| io::Error::other("the bare loop printed no count"))
     }
 
-    /// What it has used so far.
+    /// The resources that it has used so far.
     ///
     /// # Errors
-    /// When it has ended before.
+    /// If it has ended before.
     pub fn usage(&self) -> io::Result<Usage> {
-        let (pid, odd) = (self.process.id().to_string(), || io::Error::other("an unknown form of /proc"));
+        let (pid, odd) = (self.process.id().to_string(), || io::Error::other("/proc has an unknown format"));
         let stat = Stat::of(&pid).ok_or_else(odd)?;
         #[expect(clippy::cast_precision_loss, reason = "memory of a process is far below 2^53 bytes")]
         let peak_memory = memory(&pid, "VmHWM").ok_or_else(odd)? as f64 / 1e6;
@@ -199,20 +199,20 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // One that has ended already is fine.
+        // An error means that it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Reads its log to the end, reports addresses, and keeps the last lines.
+/// Reads the log to its end, sends events about listeners, and keeps the last lines.
 fn follow(stdout: ChildStdout, addresses: &Sender<Value>) -> VecDeque<String> {
     let mut last = VecDeque::new();
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         if line.contains(r#""listening""#)
             && let Ok(event) = serde_json::from_str(&line)
         {
-            // Nobody waits for the address any more once it is known.
+            // The receiver is dropped with the child.
             let _ = addresses.send(event);
         }
         if last.len() == KEPT_LINES {

@@ -1,7 +1,7 @@
-//! Sends readings, waits for acknowledgements, and repeats as meters do.
+//! A fleet of meters: sends readings, waits for acknowledgements, and repeats.
 //!
-//! One thread does it all, in ticks: what is due is sent by the batch, and what has come is taken by the batch. An
-//! acknowledgement is therefore seen up to a tick late; latencies are too high by as much, never too low.
+//! One thread works in ticks: it sends what is due in batches, and receives in batches. It sees an acknowledgement up to one
+//! tick late, so latencies are up to a tick too high and never too low.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,107 +12,108 @@ use std::time::{Duration, Instant};
 use fixedbitset::FixedBitSet;
 use hdrhistogram::Histogram;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use test_kit::sealed::ACKNOWLEDGEMENT_LEN;
 
-use crate::meter::{ACKNOWLEDGEMENT_LEN, Meters};
-use crate::net::{Inbox, Outbox, udp_socket};
+use crate::net::{ReceiveBatch, SendBatch, udp_socket};
+use crate::readings::Meters;
 
-/// Source ports. Enough to be spread evenly over the sockets of a port that several threads share.
+/// Source ports: enough for an even spread over the sockets of a shared port.
 const SOCKETS: usize = 256;
 
-/// Meters next to each other that share a socket, so that what they send goes out together.
+/// Consecutive meters that share a socket, so that their datagrams leave in one batch.
 const GROUP: usize = 32;
 
 const TICK: Duration = Duration::from_micros(500);
 
-/// Datagrams in a tick. A fleet that was not given the processor for a while catches up over several ticks: many thousands
-/// of meters that send evenly do not come in one clump, and what came in one would come in one again with each repetition.
+/// The most datagrams in a tick. A fleet that had no CPU for a while catches up over several ticks: thousands of independent
+/// meters do not send in one burst, and a burst would return as a burst with each repetition.
 const MAX_PER_TICK: usize = 128;
 
-/// The same of a burst, which is to be a clump. What has come is looked at in between, before it fills the sockets.
+/// The same for a burst. Answers are received in between, before they fill the sockets.
 const MAX_PER_TICK_OF_A_BURST: usize = 1024;
 
-/// Longer than an acknowledgement with any downlink seen so far.
+/// Longer than an acknowledgement with any known downlink.
 const MAX_ANSWER: usize = 256;
 
-/// One tag in so many is checked where all of them would cost too much.
+/// One tag in this many is checked with [`Answers::Sampled`].
 const SAMPLE: u64 = 64;
 
-/// What a fleet is to do.
+/// A run of a fleet.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where to. A repetition goes to the next one.
+    /// The addresses. A repetition goes to the next one.
     pub to: Vec<SocketAddrV4>,
-    /// How many new readings.
+    /// The number of new readings.
     pub readings: u64,
-    /// How many of these a second.
+    /// New readings a second.
     pub rate: u32,
-    /// When in the second.
+    /// When in the second they are sent.
     pub pattern: Pattern,
-    /// What is made of the answers.
+    /// What the fleet does with answers.
     pub answers: Answers,
-    /// When to repeat.
-    pub patience: Patience,
+    /// When a meter repeats.
+    pub retry: RetryPolicy,
 }
 
-/// When readings are sent.
+/// When the fleet sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
-    /// Evenly.
+    /// Evenly over time.
     Uniform,
-    /// Those of a whole period at once, at its start.
+    /// The readings of a whole period at once, at its start.
     Burst(Duration),
 }
 
-/// What is made of the answers.
+/// What the fleet does with answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
-    /// None is waited for, and nothing repeated.
+    /// Waits for none and repeats nothing.
     Ignored,
-    /// One tag in 64 is checked.
+    /// Checks one tag in 64.
     Sampled,
-    /// Every tag is checked.
+    /// Checks every tag.
     Checked,
 }
 
-/// When to repeat what was not acknowledged.
+/// When a meter repeats a reading that is not acknowledged.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// The first pause. Each is twice the one before.
+pub struct RetryPolicy {
+    /// The first pause. Each pause is twice the one before.
     pub first: Duration,
-    /// How many repetitions, at most.
+    /// The most repetitions.
     pub repetitions: u8,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { first: Duration::from_secs(2), repetitions: 5 }
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     fn pause(self, attempts: u8) -> Duration {
         self.first * (1 << (attempts - 1))
     }
 }
 
-/// What became of the readings of a plan.
+/// The counts and latencies of a plan.
 #[derive(Debug)]
 pub struct Report {
-    /// Distinct ones sent.
+    /// Distinct readings sent.
     pub readings: u64,
-    /// Datagrams sent for them.
+    /// Datagrams sent for these.
     pub datagrams: u64,
-    /// Acknowledged ones.
+    /// Readings acknowledged.
     pub acknowledged: u64,
-    /// Those that were given up.
+    /// Readings given up.
     pub given_up: u64,
-    /// Answers that acknowledge nothing that was ever sent.
+    /// Answers that acknowledge no reading.
     pub unexpected: u64,
-    /// How long sending took.
+    /// The time until the last reading was sent first.
     pub sending: Duration,
     /// From the first sending to the acknowledgement, in microseconds.
     pub latency: Histogram<u64>,
-    /// The same, of those acknowledged before they were repeated.
+    /// The same for readings that were not repeated.
     pub first_try: Histogram<u64>,
 }
 
@@ -129,7 +130,7 @@ impl Fleet {
     /// Opens the sockets.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn new(meters: Arc<Meters>) -> io::Result<Self> {
         let sockets = (0..SOCKETS).map(|_| udp_socket(0, false)).collect::<io::Result<Arc<[_]>>>()?;
         let poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -139,26 +140,26 @@ impl Fleet {
         Ok(Self { meters, sockets, poll, next: 0, acknowledged: FixedBitSet::new() })
     }
 
-    /// Every reading that was ever acknowledged, by its number.
+    /// The numbers of all readings acknowledged so far.
     pub fn acknowledged(&self) -> &FixedBitSet {
         &self.acknowledged
     }
 
-    /// How many readings were ever sent. They are numbered through.
+    /// The number of readings sent so far, which is the number of the next one.
     pub fn sent(&self) -> u64 {
         self.next
     }
 
-    /// Sends new readings, and comes back when each is acknowledged or given up.
+    /// Sends new readings, and returns when each is acknowledged or given up.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn run(&mut self, plan: &Plan) -> io::Result<Report> {
         Run::new(self, plan).run()
     }
 }
 
-/// What is known of a reading of this plan.
+/// The state of a reading of this plan.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reading {
     /// Microseconds after the start.
@@ -173,9 +174,9 @@ struct Run<'a> {
     start: Instant,
     first: u64,
     readings: Vec<Reading>,
-    /// By the number of attempts so far, each in the order of time: when, and which.
+    /// For each number of attempts a queue in the order of time: when to repeat, and which reading.
     again: Vec<VecDeque<(Duration, u64)>>,
-    outbox: Outbox,
+    outbox: SendBatch,
     report: Report,
 }
 
@@ -197,14 +198,14 @@ impl<'a> Run<'a> {
             plan,
             start: Instant::now(),
             readings: Vec::with_capacity(usize::try_from(plan.readings).unwrap_or_default()),
-            again: vec![VecDeque::new(); usize::from(plan.patience.repetitions) + 1],
-            outbox: Outbox::default(),
+            again: vec![VecDeque::new(); usize::from(plan.retry.repetitions) + 1],
+            outbox: SendBatch::default(),
             report,
         }
     }
 
     fn run(mut self) -> io::Result<Report> {
-        let mut inbox = Inbox::default();
+        let mut inbox = ReceiveBatch::default();
         loop {
             let now = self.start.elapsed();
             let sent = self.send_new(now)? + self.send_again(now)?;
@@ -224,7 +225,7 @@ impl<'a> Run<'a> {
             && (self.plan.answers == Answers::Ignored || settled == self.report.readings)
     }
 
-    /// How many readings should have been sent by now.
+    /// The number of readings that should be sent by now.
     fn due(&self, now: Duration) -> u64 {
         let until = match self.plan.pattern {
             Pattern::Uniform => now.as_micros(),
@@ -260,7 +261,7 @@ impl<'a> Run<'a> {
     fn send_again(&mut self, now: Duration) -> io::Result<usize> {
         let (mut sent, mut socket) = (0, 0);
         while sent < MAX_PER_TICK
-            && let Some(number) = self.impatient(now)
+            && let Some(number) = self.next_repetition(now)
         {
             if self.outbox.is_full() || self.socket(number) != socket {
                 self.outbox.send(&self.fleet.sockets[socket])?;
@@ -273,15 +274,15 @@ impl<'a> Run<'a> {
         Ok(sent)
     }
 
-    /// A reading that is to be repeated now. Those that have been often enough are given up on the way.
-    fn impatient(&mut self, now: Duration) -> Option<u64> {
+    /// The next reading that is due for a repetition. Gives up those that have had their last.
+    fn next_repetition(&mut self, now: Duration) -> Option<u64> {
         for repetitions in 0..self.again.len() {
             while let Some(&(_, number)) = self.again[repetitions].front().filter(|(when, _)| *when <= now) {
                 self.again[repetitions].pop_front();
                 if self.reading(number).settled {
                     continue;
                 }
-                if repetitions < usize::from(self.plan.patience.repetitions) {
+                if repetitions < usize::from(self.plan.retry.repetitions) {
                     return Some(number);
                 }
                 self.reading(number).settled = true;
@@ -291,23 +292,23 @@ impl<'a> Run<'a> {
         None
     }
 
-    /// Puts a reading into the outbox, and itself down for the next look at it.
+    /// Adds a reading to the batch, and schedules its repetition.
     fn push(&mut self, number: u64, now: Duration) {
         let reading = self.reading(number);
         reading.attempts += 1;
         let attempts = reading.attempts;
-        // Meters start at different addresses, and go on to the next one.
+        // Meters start at different addresses; each repetition goes to the next one.
         let address = self.fleet.meters.device(number) + usize::from(attempts) - 1;
         let to = self.plan.to[address % self.plan.to.len()];
         self.outbox.push(&self.fleet.meters.uplink(number), to);
         self.report.datagrams += 1;
         if self.plan.answers != Answers::Ignored {
-            let when = now + self.plan.patience.pause(attempts);
+            let when = now + self.plan.retry.pause(attempts);
             self.again[usize::from(attempts) - 1].push_back((when, number));
         }
     }
 
-    fn receive(&mut self, inbox: &mut Inbox<MAX_ANSWER>) -> io::Result<()> {
+    fn receive(&mut self, inbox: &mut ReceiveBatch<MAX_ANSWER>) -> io::Result<()> {
         let mut events = [EpollEvent::empty(); SOCKETS];
         let ready = self.fleet.poll.wait(&mut events, EpollTimeout::ZERO)?;
         let sockets = Arc::clone(&self.fleet.sockets);
@@ -328,7 +329,7 @@ impl<'a> Run<'a> {
             return;
         };
         self.fleet.acknowledged.grow_and_insert(usize::try_from(number).unwrap_or_default());
-        // One of an earlier plan may come late.
+        // An answer may be late and of an earlier plan.
         if number >= self.first && !self.reading(number).settled {
             self.settle(number, now);
         }
@@ -354,12 +355,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// An hour of them fits.
+/// Fits an hour.
 fn micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
-#[expect(clippy::expect_used, reason = "the bounds are constants, and right")]
+#[expect(clippy::expect_used, reason = "the bounds are constants, and valid")]
 fn histogram() -> Histogram<u64> {
     const LONGEST_MICROS: u64 = 120_000_000;
     Histogram::new_with_bounds(1, LONGEST_MICROS, 3).expect("bounds of a histogram")

@@ -1,29 +1,29 @@
-//! Measures the UDP bridge, and breaks it.
+//! Measures the UDP bridge, and tests it under faults.
 //!
-//! The bridge is a child process here and nothing else: it is driven by its environment, sockets, HTTP and signals, as
-//! an orchestrator and a fleet would, so that what is measured and broken is what is deployed.
+//! The bridge is a child process. Environment, sockets, HTTP and signals drive it, as an orchestrator and a fleet do, so the
+//! measured program is the deployed one.
 //!
 //! # Layout
 //!
-//! - [`meter`]: whose reading is which, and the sealed envelope as the firmware's side knows it.
-//! - [`net`]: datagrams by the batch, in and out.
+//! - [`readings`]: the readings of a run, numbered through.
+//! - [`net`]: receives and sends datagrams in batches.
 //! - [`fleet`]: sends readings, waits for acknowledgements, and repeats as meters do.
-//! - [`strangers`]: send what is no reading, and must never get an answer.
-//! - [`stand_in`]: answers in the place of Kinesis and Secrets Manager, and fails on request.
-//! - [`bare`]: the least that a program can do with a datagram, to compare with.
-//! - [`child`]: a bridge or a bare loop, as a process; [`process`]: what that uses.
-//! - [`mod@bench`]: what a datagram costs, at which latency.
-//! - [`chaos`]: a fault at a time, and then every acknowledgement held against what is in the stream.
-//! - [`options`]: what is on the command line.
+//! - [`flood`]: sends unauthenticated datagrams, which must never get an answer.
+//! - [`bare`]: a loop that authenticates datagrams and stores nothing, as the baseline.
+//! - [`child`]: a bridge or a bare loop as a child process; [`process`]: its CPU time and memory.
+//! - [`mod@bench`]: measures CPU time per datagram and latency.
+//! - [`chaos`]: applies faults, then checks every acknowledgement against the stream.
+//! - [`options`]: the command line.
+//!
+//! Meters' keys and the stand-in for Kinesis come from `test_kit`.
 
 pub mod bare;
 pub mod bench;
 pub mod chaos;
 pub mod child;
 pub mod fleet;
-pub mod meter;
+pub mod flood;
 pub mod net;
 pub mod options;
 pub mod process;
-pub mod stand_in;
-pub mod strangers;
+pub mod readings;

@@ -1,4 +1,4 @@
-//! Reads the command line and does what it says.
+//! The program: runs the command of the command line.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Datagrams by the batch, in and out. IPv4 only.
+//! Receives and sends datagrams in batches. IPv4 only.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -13,22 +13,22 @@ use nix::sys::socket::{
 /// Datagrams in one system call.
 pub const BATCH: usize = 64;
 
-/// What the kernel is asked to hold for a socket. It grants `net.core.rmem_max` at most.
+/// The receive buffer that is requested of the kernel, which grants at most `net.core.rmem_max`.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
 /// A socket on loopback; port 0 asks for a free one. With `port_is_shared` the kernel spreads the senders over all
 /// sockets of that port.
 ///
 /// # Errors
-/// The kernel's.
+/// Those of the kernel.
 pub fn udp_socket(port: u16, port_is_shared: bool) -> io::Result<UdpSocket> {
     udp_socket_on(Ipv4Addr::LOCALHOST, port, port_is_shared)
 }
 
-/// The same on any address of this machine. One on loopback reaches loopback alone.
+/// The same on any address of this machine. A socket on loopback reaches loopback only.
 ///
 /// # Errors
-/// The kernel's.
+/// Those of the kernel.
 pub fn udp_socket_on(address: Ipv4Addr, port: u16, port_is_shared: bool) -> io::Result<UdpSocket> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&socket, sockopt::ReusePort, &port_is_shared)?;
@@ -37,31 +37,31 @@ pub fn udp_socket_on(address: Ipv4Addr, port: u16, port_is_shared: bool) -> io::
     Ok(socket.into())
 }
 
-/// Takes datagrams of up to `LEN` bytes; a longer one is cut off.
-pub struct Inbox<const LEN: usize> {
+/// Receives datagrams of up to `LEN` bytes and truncates longer ones.
+pub struct ReceiveBatch<const LEN: usize> {
     headers: MultiHeaders<SockaddrIn>,
     buffers: Box<[[u8; LEN]; BATCH]>,
 }
 
-impl<const LEN: usize> Default for Inbox<LEN> {
+impl<const LEN: usize> Default for ReceiveBatch<LEN> {
     fn default() -> Self {
         Self { headers: MultiHeaders::preallocate(BATCH, None), buffers: Box::new([[0; LEN]; BATCH]) }
     }
 }
 
-impl<const LEN: usize> Inbox<LEN> {
-    /// Waits for a datagram and takes those behind it too.
+impl<const LEN: usize> ReceiveBatch<LEN> {
+    /// Waits for a datagram, and receives those queued behind it too.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn wait(&mut self, socket: &UdpSocket, each: impl FnMut(&[u8], SocketAddrV4)) -> io::Result<usize> {
         self.receive(socket, MsgFlags::MSG_WAITFORONE, each)
     }
 
-    /// Takes all datagrams that are there.
+    /// Receives all queued datagrams.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn drain(&mut self, socket: &UdpSocket, mut each: impl FnMut(&[u8], SocketAddrV4)) -> io::Result<()> {
         while self.receive(socket, MsgFlags::MSG_DONTWAIT, &mut each)? == BATCH {}
         Ok(())
@@ -91,21 +91,21 @@ impl<const LEN: usize> Inbox<LEN> {
 }
 
 /// Collects datagrams and sends them together.
-pub struct Outbox {
+pub struct SendBatch {
     headers: MultiHeaders<SockaddrIn>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
     to: Vec<Option<SockaddrIn>>,
 }
 
-impl Default for Outbox {
+impl Default for SendBatch {
     fn default() -> Self {
         Self { headers: MultiHeaders::preallocate(BATCH, None), bytes: Vec::new(), ends: Vec::new(), to: Vec::new() }
     }
 }
 
-impl Outbox {
-    /// Whether it holds as many as one call takes.
+impl SendBatch {
+    /// Whether it has as many datagrams as one system call sends.
     pub fn is_full(&self) -> bool {
         self.ends.len() == BATCH
     }
@@ -117,10 +117,10 @@ impl Outbox {
         self.to.push(Some(to.into()));
     }
 
-    /// Sends what it holds. One that the kernel does not take is lost, as any datagram may be.
+    /// Sends its datagrams. One that the kernel rejects is lost, as any datagram may be.
     ///
     /// # Errors
-    /// The kernel's, where it is not about a single datagram.
+    /// Those of the kernel that are not about a single datagram.
     pub fn send(&mut self, socket: &UdpSocket) -> io::Result<()> {
         let mut start = 0;
         let slices: Vec<_> = self
@@ -150,8 +150,8 @@ impl Outbox {
     }
 }
 
-/// Whether an error is about a datagram and not about the socket: no room for it; nobody there, said of an earlier one; no way to it just
-/// now, as while an interface is down or a firewall is in the way. The network would have lost it, and it is repeated as if it had.
+/// Whether an error is about a datagram and not about the socket: no buffer space, an ICMP error of an earlier datagram, or no
+/// route while an interface is down or a firewall blocks it. The datagram counts as lost, and its meter repeats it.
 fn is_of_one_datagram(e: Errno) -> bool {
     matches!(
         e,

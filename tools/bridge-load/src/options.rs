@@ -1,4 +1,4 @@
-//! What is on the command line.
+//! The command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,64 +8,64 @@ use lexopt::prelude::*;
 use crate::fleet::Pattern;
 use crate::{bench, chaos};
 
-/// What `--help` prints.
+/// The text of `--help`.
 pub const HELP: &str = "\
-bridge-load: measures the UDP bridge, and breaks it. All on loopback.
+bridge-load: measures the UDP bridge, and tests it under faults. All on loopback.
 
-  bridge-load bench [OPTIONS]   what a datagram costs, at which latency (Markdown)
-  bridge-load chaos [OPTIONS]   a fault at a time, and every acknowledgement held against what is in the stream
-  bridge-load bare [--answer]   the least that a program can do with a datagram; what bench compares with
+  bridge-load bench [OPTIONS]   CPU time per datagram and latency (Markdown)
+  bridge-load chaos [OPTIONS]   applies faults, then checks every acknowledgement against the stream
+  bridge-load bare [--answer]   a loop that stores nothing: the baseline of bench
 
 Each takes --help.
 ";
 
 const BENCH_HELP: &str = "\
 bridge-load bench: starts a bridge, a stand-in for Kinesis and a fleet of meters, and measures what the bridge uses; then
-the same beside a loop that receives, proves and answers, and stores nothing.
-
-  --bridge FILE       the bridge (default target/release/udp-bridge)
-  --set NAME=VALUE    a setting of the bridge beyond its defaults; may be repeated
-  --rates A,B,...     readings a second, a run each (default 10000,30000,50000,60000)
-  --seconds N         how long a run takes (default 10)
-  --long              one more run, of 60 s at 60000/s
-  --burst MS          the readings of so many ms are sent at once (default: evenly)
-  --compared RATE     the rate of the comparison (default 50000)
-  --runs N            runs of each in the comparison (default 3; 0 leaves it out)
-  --delay MS          how long Kinesis takes to answer (default 15)
-  --meters N          how many meters there are (default 200000)
-  --report FILE       where the report goes, besides standard output
-  --plot FILE         where a picture of it goes (SVG)
-";
-
-const CHAOS_HELP: &str = "\
-bridge-load chaos: starts bridges, a stand-in for Kinesis, a consumer and a fleet of meters, and breaks one thing after the
-other. In the end no reading may be acknowledged and lost, and no stranger stored or answered; otherwise it exits with 1.
+compares it with a loop that receives, authenticates and answers, and stores nothing.
 
   --bridge FILE       the bridge (default target/release/udp-bridge)
   --set NAME=VALUE    a setting of the bridge; may be repeated
-  --datagrams N       how many readings, over all rounds; repetitions come on top (default 10000000)
+  --rates A,B,...     readings a second, one run for each (default 10000,30000,50000,60000)
+  --seconds N         the length of a run (default 10)
+  --long              one more run, of 60 s at 60000/s
+  --burst MS          sends the readings of this many ms at once (default: evenly)
+  --compared RATE     the rate of the comparison (default 50000)
+  --runs N            runs of each in the comparison (default 3; 0 leaves it out)
+  --delay MS          the answer time of Kinesis (default 15)
+  --meters N          the number of meters (default 200000)
+  --report FILE       writes the report to a file too
+  --plot FILE         writes a chart (SVG)
+";
+
+const CHAOS_HELP: &str = "\
+bridge-load chaos: starts bridges, a stand-in for Kinesis, a consumer and a fleet of meters, and applies one fault after the
+other. Exits with 1 if a reading is acknowledged and lost, or if an unauthenticated datagram is stored or answered.
+
+  --bridge FILE       the bridge (default target/release/udp-bridge)
+  --set NAME=VALUE    a setting of the bridge; may be repeated
+  --datagrams N       readings in all rounds, without repetitions (default 10000000)
   --quick             as --datagrams 300000
   --rate N            readings a second (default 25000)
-  --seed N            what is left to chance comes out the same with the same seed (default: by chance, and printed)
-  --only TEXT         only rounds whose name has this in it
+  --seed N            the seed of all random choices (default: random, and printed)
+  --only TEXT         only rounds whose name contains this
 ";
 
 const BARE_HELP: &str = "\
-bridge-load bare: receives datagrams, proves their senders, and counts them, until standard input ends.
+bridge-load bare: receives datagrams, authenticates and counts them, until standard input ends.
 
-  --answer            answers those that prove themselves
+  --answer            answers authenticated datagrams
 ";
 
-/// What is to be done.
+/// A command.
 #[derive(Debug)]
 pub enum Command {
     /// Print a text.
     Help(&'static str),
-    /// Measure.
+    /// Measure the bridge.
     Bench(bench::Options),
-    /// Break.
+    /// Test the bridge under faults.
     Chaos(chaos::Options),
-    /// Be measured.
+    /// Run the bare loop.
     Bare {
         /// Whether it answers.
         answers: bool,
@@ -75,7 +75,7 @@ pub enum Command {
 /// Reads the command line.
 ///
 /// # Errors
-/// One that names what is wrong.
+/// An error that names the wrong argument.
 pub fn read(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     match parser.next()? {
         Some(Value(command)) if command == "bench" => bench(&mut parser),

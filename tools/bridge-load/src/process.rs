@@ -1,33 +1,33 @@
-//! What a process of this machine uses, as Linux tells it under `/proc`.
+//! CPU time and memory of a process, from `/proc` of Linux.
 
 use std::fs;
 
-/// `USER_HZ`, the unit of times in /proc, which is the same on every architecture that Linux runs on today (proc(5)).
+/// `USER_HZ`, the unit of times in /proc; the same on every architecture of today (proc(5)).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Of `/proc/PID/stat` (`proc_pid_stat(5)`). Times are seconds of a processor.
+/// Fields of `/proc/PID/stat` (`proc_pid_stat(5)`). Times are CPU seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stat {
-    /// Scope child it is.
+    /// The parent's ID.
     pub parent: u32,
-    /// In its own code.
+    /// User time.
     pub user: f64,
-    /// In the kernel on its behalf.
+    /// System time.
     pub system: f64,
-    /// Both, of children that have ended and were waited for.
+    /// User and system time of children that have ended and were waited for.
     pub children: f64,
 }
 
 impl Stat {
-    /// Of a process by its ID, or `self`; `None` if it is not there.
+    /// Reads those of a process by its ID, or of `self`; `None` if there is no such process.
     pub fn of(pid: &str) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The name, in brackets, may hold anything, brackets too.
+    /// The name, in brackets, may contain brackets and spaces.
     fn parse(text: &str) -> Option<Self> {
         const PARENT: usize = 1;
-        /// Field 14, of which the third is the first behind the name; system and both of the children follow.
+        /// Field 14, counted from field 3, the first behind the name; system time and both of the children follow.
         const USER: usize = 11;
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let seconds = |at: usize| Some(fields.get(at)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
@@ -40,7 +40,7 @@ impl Stat {
     }
 }
 
-/// A line of `/proc/PID/status` that is a number of kibibytes, such as `VmHWM`, in bytes.
+/// A field of `/proc/PID/status` in kibibytes, such as `VmHWM`, as bytes.
 pub fn memory(pid: &str, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;

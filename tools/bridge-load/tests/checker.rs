@@ -1,4 +1,4 @@
-//! The checker, held to finding what it is there for: bridges in this process that lie in a known way.
+//! Tests of the checker: bridges in this process that misbehave in a known way, which it has to find.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use bridge_load::chaos::consumer::Consumer;
 use bridge_load::chaos::verdict::Verdict;
-use bridge_load::fleet::{Answers, Fleet, Patience, Pattern, Plan};
-use bridge_load::meter::{MasterKey, Meters};
+use bridge_load::fleet::{Answers, Fleet, Pattern, Plan, RetryPolicy};
 use bridge_load::net::udp_socket;
+use bridge_load::readings::Meters;
 use pulsegate_model::aggregate::Aggregator;
 use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, Imei};
 use pulsegate_model::record;
 use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
+use test_kit::sealed::MasterKey;
 
 const METERS: u32 = 100;
 const READINGS: u64 = 2_000;
 
-/// What a bridge does with a reading, besides acknowledging it at once.
+/// What a bridge does with a reading after it has acknowledged it.
 #[derive(Clone, Copy)]
 enum Does {
     Stores,
@@ -32,7 +33,7 @@ enum Does {
     StoresNoise,
 }
 
-/// A bridge that acknowledges first. It ends with an empty datagram.
+/// A bridge that acknowledges first. An empty datagram stops it.
 fn bridge(stream: SyncSender<Vec<u8>>, does: fn(&Uplink) -> Does) -> (SocketAddrV4, JoinHandle<()>) {
     let socket = udp_socket(0, false).unwrap();
     let addr = socket.local_addr().unwrap().to_string().parse().unwrap();
@@ -86,21 +87,21 @@ fn uplink(datagram: &[u8]) -> Uplink {
     }
 }
 
-/// What is found of a bridge.
+/// The verdict on a bridge.
 fn verdict(does: fn(&Uplink) -> Does) -> Verdict {
     let meters = Arc::new(Meters::new(METERS));
     let (consumer, stream) = Consumer::start(Arc::clone(&meters), READINGS);
     let (addr, thread) = bridge(stream, does);
     let mut fleet = Fleet::new(meters).unwrap();
-    // Slower repetition than any test machine needs for an answer, so that nothing is stored twice by that.
-    let patience = Patience { first: Duration::from_secs(10), repetitions: 1 };
+    // Repeats later than any test machine answers, so that no repetition is stored.
+    let retry = RetryPolicy { first: Duration::from_secs(10), repetitions: 1 };
     let plan = Plan {
         to: vec![addr],
         readings: READINGS,
         rate: 5_000,
         pattern: Pattern::Uniform,
         answers: Answers::Checked,
-        patience,
+        retry,
     };
     fleet.run(&plan).unwrap();
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[], addr).unwrap();
@@ -137,7 +138,7 @@ fn what_is_in_the_stream_twice_is_a_duplicate_and_no_loss() {
 #[test]
 fn what_is_stored_as_another_reading_is_lost_and_a_stranger() {
     let verdict = verdict(|uplink| if one_in_four(uplink) { Does::StoresAnother } else { Does::Stores });
-    assert_eq!((verdict.lost, verdict.strangers_stored), (READINGS / 4, READINGS / 4));
+    assert_eq!((verdict.lost, verdict.foreign_stored), (READINGS / 4, READINGS / 4));
 }
 
 #[test]

@@ -16,13 +16,12 @@
 
 pub mod audit;
 pub mod load;
-pub mod meters;
 pub mod report;
 pub mod run;
-pub mod spec;
 pub mod stack;
 
 pub use cost::{chart, print};
+pub use test_kit::{meters, spec};
 
 /// Error of a command: the cause, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +29,9 @@ pub enum Problem {
     /// Cause and remedy, in a sentence without a full stop.
     #[error("{0}")]
     Wrong(String),
+    /// An invalid spec of a fleet.
+    #[error(transparent)]
+    Spec(#[from] spec::InvalidSpec),
     /// A file cannot be read or written.
     #[error("the file {0}")]
     File(String, #[source] std::io::Error),

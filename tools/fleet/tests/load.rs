@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bridge_load::meter::MasterKey;
-use bridge_load::stand_in::StandIn;
 use fleet::meters::Fleet;
 use fleet::run::{Run, Sessions};
+use test_kit::kinesis::StandIn;
+use test_kit::sealed::MasterKey;
 
 /// A bridge's sealed listener: acknowledges, and counts how often each uplink came, by IMEI, counter and time. An empty datagram
 /// is sent back.
@@ -109,7 +109,7 @@ fn text(output: &Output) -> String {
 
 /// Acknowledged sessions, as far as it is written down.
 fn acknowledged(run: &Path) -> u64 {
-    let fleet = Run::read(run).and_then(|run| Fleet::new(run.spec));
+    let fleet = Run::read(run).and_then(|run| Ok(Fleet::new(run.spec)?));
     let Ok(fleet) = fleet else { return 0 };
     Sessions::read(run, fleet.spec().devices, fleet.hours()).map_or(0, |sessions| sessions.acknowledged())
 }

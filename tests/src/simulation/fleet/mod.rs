@@ -1,4 +1,5 @@
-//! What is sent in a run, all of it out of the seed, and what has to become of it.
+//! The messages of a run, all from the seed, and the expected result. Unlike the meters of `test_kit`, these also send frames that
+//! no codec knows, histories of any length, and invalid messages, which is what the simulation is about.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use pulsegate_model::pulse;
 use pulsegate_model::uplink::Uplink;
 use serde_json::Value;
 use sigfox_callback::request::Request;
+use test_kit::sealed::master_keys;
 use udp_bridge::protocol::sealed::MasterKeys;
 
 use super::pipeline::RETENTION_DAYS;
@@ -22,80 +24,80 @@ mod sigfox;
 
 pub use sigfox::SECRET;
 
-/// Everything is sent within this time, but for repetitions.
+/// All first sendings are within this time.
 const SENDING: Duration = Duration::from_mins(8);
 
-/// Meters report together, at so many moments: that is what fills batches.
+/// Meters send together, at this many moments, which fills batches.
 const MOMENTS: u64 = 30;
 
 /// 2026-11-20T12:00:00Z.
 const NOON: i64 = 1_795_176_000;
 
-/// No codec of either network knows a frame of this code.
+/// A frame code that no codec knows.
 const UNKNOWN_FRAME: &str = "fe";
 
-/// Everything that is sent.
+/// All messages of a run.
 #[derive(Debug)]
 pub struct Fleet {
-    /// What the bridge's meters were given their keys from.
+    /// The master keys of the bridge.
     pub keys: MasterKeys,
-    /// From the Sigfox cloud, and from strangers.
+    /// Callbacks of the Sigfox cloud, and unauthenticated ones.
     pub callbacks: Vec<Callback>,
-    /// From meters, and from strangers.
+    /// Datagrams of meters, and unauthenticated ones.
     pub datagrams: Vec<Datagram>,
-    /// Put by hand into the queue behind the callback.
+    /// Messages put by hand into the queue behind the callback.
     pub raw_noise: Vec<String>,
     /// The same, into the queue in front of `pulse`.
     pub pulse_noise: Vec<String>,
     /// The same, into the stream.
     pub stream_noise: Vec<StreamRecord>,
-    /// What has to become of it.
+    /// The expected result.
     pub expected: Expected,
 }
 
-/// A callback of Sigfox's.
+/// A callback.
 #[derive(Debug, Clone)]
 pub struct Callback {
-    /// When it is made first.
+    /// When it is sent first.
     pub at: Duration,
-    /// What API Gateway makes of it.
+    /// The request as API Gateway passes it on.
     pub request: Arc<Request>,
-    /// How it has to be answered in the end.
+    /// The expected status of the last answer.
     pub status: u16,
 }
 
-/// A datagram of a meter's.
+/// A datagram.
 #[derive(Debug, Clone)]
 pub struct Datagram {
     /// When it is sent first.
     pub at: Duration,
-    /// Where to.
+    /// The listener of the bridge.
     pub listener: Listener,
-    /// What.
+    /// Its bytes.
     pub bytes: Arc<[u8]>,
-    /// Whether it says whose it is.
+    /// Whether its device can be identified.
     pub known: bool,
 }
 
 /// A listener of the bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listener {
-    /// Vendors' datagrams, in the clear.
+    /// Vendors' datagrams in the clear.
     Trusted,
-    /// The same of meters that log every hour.
+    /// The same, for meters that log every hour.
     Hourly,
     /// Sealed envelopes.
     Sealed,
 }
 
-/// What has to become of a fleet's messages: each is one of these.
+/// The expected result: each message is in one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// The tables of raw uplinks, of pulses, and of events.
+    /// The tables of raw uplinks, pulses and events.
     pub tables: [Items; 3],
-    /// What waits in quarantine: whose uplink it is, or the record itself.
+    /// The quarantine: the owner of an uplink, or the record itself.
     pub quarantined: BTreeSet<String>,
-    /// Turned away at the door.
+    /// The number of messages that callback or bridge reject.
     pub refused: usize,
 }
 
@@ -105,19 +107,18 @@ struct Reading {
     at: i64,
     sequence: u32,
     index: u32,
-    /// With a history of so many steps, if any.
+    /// The number of steps of its history; 0 for none.
     steps: u8,
-    /// Whether it is a frame that a codec knows.
+    /// Whether a codec knows its frame.
     decodable: bool,
 }
 
 impl Fleet {
-    /// One that sends so many uplinks at least, and some noise.
+    /// A fleet that sends at least this many uplinks, and some noise.
     pub fn new(seed: u64, uplinks: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let keys = r#"{"1": "a master key for simulated meters only"}"#;
         let mut fleet = Self {
-            keys: keys.parse().unwrap_or_else(|e| panic!("{e}")),
+            keys: master_keys().parse().unwrap_or_else(|e| panic!("{e}")),
             callbacks: Vec::new(),
             datagrams: Vec::new(),
             raw_noise: Vec::new(),
@@ -130,16 +131,16 @@ impl Fleet {
         fleet
     }
 
-    /// How many messages it sends that differ from each other.
+    /// The number of distinct messages.
     pub fn messages(&self) -> usize {
         let Expected { tables: [raw, ..], quarantined, refused } = &self.expected;
-        // What only `pulse` cannot read is in the raw table already.
+        // A message that only `pulse` cannot decode is in the raw table too.
         let stored: BTreeSet<String> = raw.keys().map(|(device, key)| owner(device, &uplink_of(key))).collect();
         raw.len() + quarantined.difference(&stored).count() + refused
     }
 }
 
-/// How quarantined uplinks are told apart.
+/// The identity of a quarantined uplink.
 pub fn owner(device: &str, uplink: &str) -> String {
     format!("{device} {uplink}")
 }
@@ -150,8 +151,7 @@ pub fn uplink_of(raw_key: &str) -> String {
 }
 
 impl Expected {
-    /// What has to become of an uplink, `message` as the queues carry it: its items as a table holds them that nothing went
-    /// wrong with.
+    /// Adds the expected items of an uplink. `message` is the uplink as the queues carry it.
     fn uplink(&mut self, reading: &Reading, message: Value) {
         let uplink: Uplink = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
         let (device, key) = (uplink.device.to_string(), reading.key());
@@ -169,7 +169,7 @@ impl Expected {
         }
     }
 
-    /// The same of a device event.
+    /// The same for a device event.
     fn event(&mut self, message: Value) {
         let event: DeviceEvent = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
         let item = Arc::new(pulsegate_aws::items::event_item(&event, RETENTION_DAYS));
@@ -178,7 +178,7 @@ impl Expected {
 }
 
 impl Reading {
-    /// The readings of one device, in their order. Counters are set back now and then, so numbers repeat; times do not.
+    /// The readings of one device, in order. Some reset the sequence, so sequences repeat; times do not.
     fn series(rng: &mut Rng, count: usize) -> Vec<Self> {
         let (mut sequence, mut index) = (rng.u32(..4096), rng.u32(..));
         let mut at = NOON + rng.i64(0..3_600);
@@ -192,9 +192,9 @@ impl Reading {
         (0..count).map(&mut next).collect()
     }
 
-    /// A frame, with a clock or without. What the clock says is the uplink's time.
+    /// A frame, with a clock or without. The clock has the uplink's time.
     fn frame(&self, clock: bool) -> String {
-        /// Where the devices' clock starts: 2013-01-01T00:00:00Z.
+        /// The epoch of the devices' clock: 2013-01-01T00:00:00Z.
         const CLOCK_EPOCH: i64 = 1_356_998_400;
         let (code, status) = match (self.decodable, self.steps) {
             (false, _) => (UNKNOWN_FRAME, 0x80),
@@ -219,7 +219,7 @@ impl Reading {
     }
 }
 
-/// When something is sent: with much else.
+/// The time of a first sending, shared with many others.
 fn moment(rng: &mut Rng) -> Duration {
     SENDING.mul_f64(1.0 / 30.0) * u32::try_from(rng.u64(..MOMENTS)).unwrap_or(0)
         + Duration::from_millis(rng.u64(..1_500))

@@ -1,42 +1,44 @@
-//! Datagrams: in the clear with the meter's clock, and sealed. Noise for the bridge, and for the stream behind it.
+//! Datagrams, in the clear and sealed, and invalid ones for the bridge and for the stream behind it.
 
 use fastrand::Rng;
 use pulsegate_model::aggregate::{Aggregator, StreamRecord};
 use pulsegate_model::device::Imei;
 use serde_json::json;
-use udp_bridge::protocol::sealed::Header;
+use test_kit::meters::adeunis_nbiot_head;
+use test_kit::sealed::MasterKey;
 
 use super::{Datagram, Fleet, Listener, Reading, moment};
 
 /// Readings of a meter.
 const SERIES: usize = 4;
 
-/// How well the meters' modems say they hear.
+/// The signal quality that the modems report.
 const SIGNAL: u8 = 3;
 
-/// Adds so many uplinks at least, and what else comes in at the bridge's door.
+/// Adds at least this many uplinks, and the invalid messages of the bridge.
 pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
     let first = 490_154_203_237_518 + rng.u64(..1_000_000);
+    let master = MasterKey::default();
     for meter in 0..uplinks.div_ceil(SERIES) {
         let imei = Imei::try_from(first + meter as u64).unwrap_or_else(|e| panic!("{e}"));
         let listener = [Listener::Trusted, Listener::Hourly, Listener::Sealed][rng.usize(..3)];
         let readings = Reading::series(rng, SERIES);
-        let key = (listener == Listener::Sealed).then(|| fleet.keys.device_key(1, imei)).flatten();
+        let key = (listener == Listener::Sealed).then(|| master.device_key(imei.packed())).flatten();
         for mut reading in readings {
-            // A frame that no codec knows has no clock that the bridge could read: only the envelope dates it.
+            // A frame that no codec knows has no clock that the bridge can read: only the envelope dates it.
             reading.decodable |= key.is_none();
             let frame = reading.frame(key.is_none());
-            let head = [imei.packed().as_slice(), &[SIGNAL], &reading.sequence.to_be_bytes()].concat();
-            let payload = [head, hex::decode(frame).unwrap_or_else(|e| panic!("{e}"))].concat();
+            let head = adeunis_nbiot_head(imei.packed(), SIGNAL, reading.sequence);
+            let payload = [&head[..], &hex::decode(frame).unwrap_or_else(|e| panic!("{e}"))].concat();
             let bytes = match &key {
                 Some(key) => {
                     let time = u32::try_from(reading.at).unwrap_or(u32::MAX);
-                    key.seal_uplink(Header { key_id: 1, imei, counter: reading.sequence, time }, &payload)
+                    key.seal(reading.sequence, time, &payload)
                 }
                 None => payload.clone(),
             };
             let profile = if listener == Listener::Hourly { "adeunis-pulse4-nbiot-1h" } else { "adeunis-pulse4-nbiot" };
-            // The bridge does not look into an envelope's payload for more than it has to.
+            // The bridge does not read the radio data in an envelope's payload.
             let radio = if key.is_some() { json!({}) } else { json!({"signal_quality": SIGNAL}) };
             fleet.expected.uplink(
                 &reading,
@@ -49,12 +51,12 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
             fleet.datagrams.push(Datagram { at: moment(rng), listener, bytes: bytes.into(), known: true });
         }
     }
-    strangers(fleet, rng);
+    unauthenticated(fleet, rng);
     noise(fleet, rng);
 }
 
-/// What the bridge is to say nothing to.
-fn strangers(fleet: &mut Fleet, rng: &mut Rng) {
+/// Datagrams that the bridge must not answer.
+fn unauthenticated(fleet: &mut Fleet, rng: &mut Rng) {
     let number = rng.u64(..).to_be_bytes();
     let short = number[..5].to_vec();
     let forged = [&[1, 1], number.as_slice(), &[0; 40]].concat();
@@ -64,7 +66,7 @@ fn strangers(fleet: &mut Fleet, rng: &mut Rng) {
     }
 }
 
-/// What somebody else puts into the stream: a record that is no aggregated one, and one with a bad piece in it.
+/// Foreign records in the stream: one that is not aggregated, and one with an invalid user record.
 fn noise(fleet: &mut Fleet, rng: &mut Rng) {
     for _ in 0..2 {
         let plain = format!("noise in the stream, {}", rng.u32(..));

@@ -1,14 +1,15 @@
-//! Callbacks: one at a time and by the batch, the same uplink in several, advanced ones, noise and strangers.
+//! Callbacks: single and in batches, the same uplink in several, advanced ones, and invalid and unauthenticated ones.
 
 use std::sync::Arc;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 use sigfox_callback::MAX_CONTENT;
+use test_kit::sigfox::batch_body;
 
 use super::{Callback, Fleet, Reading, moment};
 
-/// What callbacks have to carry.
+/// The secret of the callbacks.
 pub const SECRET: &str = "a secret for simulated callbacks";
 
 /// Readings of a device.
@@ -19,7 +20,7 @@ const LINES: usize = 60;
 
 const PROFILES: [&str; 2] = ["adeunis-pulse-v4", "adeunis-pulse-v4-1h"];
 
-/// Adds so many uplinks at least, and what else comes in at the callback's door.
+/// Adds at least this many uplinks, and the invalid requests of the callback.
 pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
     let mut lines = [Vec::new(), Vec::new()];
     let first = rng.u32(..0x00FF_0000);
@@ -35,10 +36,10 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
         batches(fleet, rng, profile, &lines);
     }
     noise(fleet, rng);
-    strangers(fleet, rng);
+    rejected(fleet, rng);
 }
 
-/// An uplink by one way or several, all of which say the same of it.
+/// Adds an uplink, in one callback or in several with the same data.
 fn uplink(fleet: &mut Fleet, rng: &mut Rng, profile: usize, device: &str, reading: &Reading, lines: &mut Vec<String>) {
     let (frame, profile) = (reading.frame(false), PROFILES[profile]);
     let owner = format!("sigfox:{device}");
@@ -90,13 +91,12 @@ fn batches(fleet: &mut Fleet, rng: &mut Rng, profile: &str, mut lines: &[String]
             fleet.expected.quarantined.insert(bad.clone());
             batch.push(bad);
         }
-        let text = batch.join("%0A").replace(';', "%3B").replace(' ', "+");
-        push(fleet, rng, profile, "uplink", format!("batch={text}"), 204);
+        push(fleet, rng, profile, "uplink", batch_body(&batch.join("\n")), 204);
         lines = rest;
     }
 }
 
-/// What Sigfox is to hear a yes for, and nobody can read.
+/// Messages that are answered 204 and cannot be parsed.
 fn noise(fleet: &mut Fleet, rng: &mut Rng) {
     for _ in 0..3 {
         let body = json!({"device": "{device}", "time": rng.u32(..), "data": "46"}).to_string();
@@ -111,8 +111,8 @@ fn noise(fleet: &mut Fleet, rng: &mut Rng) {
     }
 }
 
-/// Whom the door is shut to.
-fn strangers(fleet: &mut Fleet, rng: &mut Rng) {
+/// Requests that the callback rejects.
+fn rejected(fleet: &mut Fleet, rng: &mut Rng) {
     let body = json!({"device": "BAD", "time": super::NOON, "data": "46800000009f00000002"}).to_string();
     push_as(fleet, rng, "a secret guessed", [PROFILES[0], "uplink"], body.clone(), 401);
     push(fleet, rng, "acme", "uplink", body.clone(), 404);

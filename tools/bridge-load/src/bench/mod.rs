@@ -1,10 +1,10 @@
-//! What a datagram costs, at which latency; and what it would cost a program that promises nothing.
+//! Measures CPU time per datagram and latency of the bridge, and compares it with a loop that stores nothing.
 //!
 //! # Layout
 //!
 //! - [`sample`]: one run.
-//! - [`report`]: all of them, in Markdown.
-//! - [`plot`]: the same as a picture.
+//! - [`report`]: the results in Markdown.
+//! - [`plot`]: the results as a chart.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,35 +18,35 @@ use sample::{Bench, Sample, Subject};
 
 use crate::fleet::Pattern;
 
-/// The rate of the long run, and for how many seconds: a fleet of 3.6 million hourly meters that all fire in one minute.
+/// Rate and seconds of the long run: 3.6 million hourly meters that all send within one minute.
 const LONG: (u32, u32) = (60_000, 60);
 
-/// Settings of a measurement.
+/// Options of the benchmark.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The bridge's program.
     pub bridge: PathBuf,
     /// Settings of the bridge, beyond its defaults.
     pub settings: Vec<(String, String)>,
-    /// Readings a second, for a run each.
+    /// Readings a second, one run for each.
     pub rates: Vec<u32>,
-    /// How long a run takes.
+    /// The length of a run in seconds.
     pub seconds: u32,
-    /// Whether there is a long run too.
+    /// Whether to add the long run.
     pub long: bool,
     /// The rate of the comparison.
     pub compared: u32,
-    /// How many runs of each the comparison takes; none leaves it out.
+    /// Runs of each program in the comparison; 0 leaves it out.
     pub runs: usize,
-    /// When readings are sent.
+    /// When the fleet sends.
     pub pattern: Pattern,
-    /// How long Kinesis takes to answer.
+    /// The answer time of Kinesis.
     pub delay: Duration,
-    /// How many meters there are.
+    /// The number of meters.
     pub meters: u32,
-    /// Where the report goes, besides standard output.
+    /// The file of the report, besides standard output.
     pub report: Option<PathBuf>,
-    /// Where the picture goes.
+    /// The file of the chart.
     pub plot: Option<PathBuf>,
 }
 
@@ -69,7 +69,7 @@ impl Default for Options {
     }
 }
 
-/// A bridge and a bare loop that were given the same.
+/// The runs of a bridge and of a bare loop under the same load.
 #[derive(Debug)]
 pub struct Comparison {
     /// Whether they answered.
@@ -83,7 +83,7 @@ pub struct Comparison {
 /// Measures, and prints the report.
 ///
 /// # Errors
-/// When something does not start, or a file cannot be written.
+/// If something does not start, or a file cannot be written.
 pub fn run(options: &Options) -> io::Result<()> {
     let mut bench = Bench::new(options)?;
     let long = options.long.then_some(LONG);
@@ -108,7 +108,7 @@ pub fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// In turns, so that what else the machine does falls on both.
+/// Runs both in turns, so that other load of the machine affects both.
 fn compare(bench: &mut Bench<'_>, options: &Options, answers: bool) -> io::Result<Comparison> {
     let mut comparison = Comparison { answers, bridge: Vec::new(), bare: Vec::new() };
     for run in 1..=options.runs {

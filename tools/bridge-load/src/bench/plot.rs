@@ -1,4 +1,4 @@
-//! Latency and cost over the rate, as an SVG of a few lines and texts.
+//! A chart of latency and CPU time over the rate, as SVG.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 220.0;
 const MARGIN: f64 = 55.0;
 
-/// The values of a line, one for each sample.
+/// A line with one value for each sample.
 struct Line {
     name: &'static str,
     color: &'static str,
     values: Vec<f64>,
 }
 
-/// Both panels.
+/// Draws both panels.
 pub fn svg(samples: &[Sample]) -> String {
     let rates: Vec<f64> = samples.iter().map(|sample| f64::from(sample.rate)).collect();
     let line =
@@ -83,7 +83,7 @@ fn panel(left: f64, title: &str, rates: &[f64], lines: &[Line]) -> String {
     svg
 }
 
-/// The next larger 1, 2 or 5 with zeros, so that an axis has numbers that people read.
+/// The next larger 1, 2 or 5 times a power of ten, for readable axis labels.
 fn round_step(step: f64) -> f64 {
     let zeros = 10_f64.powf(step.log10().floor());
     [1.0, 2.0, 5.0].into_iter().map(|digit| digit * zeros).find(|&round| round >= step).unwrap_or(10.0 * zeros)

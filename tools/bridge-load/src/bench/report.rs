@@ -1,4 +1,4 @@
-//! What was measured, in Markdown.
+//! The report in Markdown.
 
 use std::fmt::Write as _;
 
@@ -68,17 +68,17 @@ fn table(samples: &[Sample]) -> String {
     }
     text.push_str(
         "\nLatency is from the first sending of a reading to its acknowledgement, repetitions included; it is up to 0.5 ms too \
-         high. CPU is the bridge's alone, for a million datagrams that got through.\n",
+         high. CPU is of the bridge alone, per million datagrams that got through.\n",
     );
     if samples.iter().any(|sample| sample.report.unexpected > 0) {
-        text.push_str("\n**There were answers that acknowledge nothing that was sent.**\n");
+        text.push_str("\n**There were answers that acknowledge no reading.**\n");
     }
     text
 }
 
 fn comparison(options: &Options, comparisons: &[Comparison]) -> String {
     let mut text = format!(
-        "\nAgainst a bare loop (recvmmsg, the same proof, {} or not, and nothing stored) at {}/s; medians of {} runs in turns:\n\n\
+        "\nAgainst a bare loop (recvmmsg, the same authentication, {} or not, and nothing stored) at {}/s; medians of {} runs in turns:\n\n\
          | | Bridge: CPU s per million | system share | got through | Bare: CPU s per million | system share | got through | Bridge / bare |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|\n",
         "an answer by sendmmsg", options.compared, options.runs

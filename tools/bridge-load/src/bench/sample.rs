@@ -1,26 +1,27 @@
-//! One run: a child, a stand-in, and a fleet.
+//! One run: a child process, the stand-in for Kinesis, and a fleet.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use test_kit::kinesis::StandIn;
+use test_kit::kinesis::put_records::Taken;
+
 use super::Options;
 use crate::child::{Bridge, Child, Usage};
-use crate::fleet::{Answers, Fleet, Patience, Plan, Report};
-use crate::meter::Meters;
-use crate::stand_in::StandIn;
-use crate::stand_in::put_records::Taken;
+use crate::fleet::{Answers, Fleet, Plan, Report, RetryPolicy};
+use crate::readings::Meters;
 
-/// Readings before those that count: connections are made and buffers grown by then.
+/// Readings before the measured ones, for connections and buffers.
 const WARM_UP: u64 = 5_000;
 
-/// When nothing more has been put for so long, nothing more will be.
+/// After this time without a put the run is over.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// No run is waited for longer.
+/// The longest wait for that.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What is measured.
+/// The measured program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// The bridge.
@@ -28,38 +29,38 @@ pub enum Subject {
         /// Whether it acknowledges.
         answers: bool,
     },
-    /// The least that a program can do.
+    /// The bare loop.
     Bare {
         /// Whether it acknowledges.
         answers: bool,
     },
 }
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Sample {
     /// Readings a second.
     pub rate: u32,
-    /// For how long.
+    /// The length of the run in seconds.
     pub seconds: u32,
-    /// What the fleet has seen.
+    /// The report of the fleet.
     pub report: Report,
-    /// Datagrams that got through: put to the stream, or proven in a bare loop.
+    /// Datagrams that got through: put to the stream, or authenticated by a bare loop.
     pub through: u64,
-    /// What the child has used, in this run alone; its peak memory is of its whole life.
+    /// CPU time of the child in this run; its peak memory is of its whole life.
     pub used: Usage,
-    /// What was put to the stream.
+    /// Counts of the stream.
     pub taken: Taken,
 }
 
 impl Sample {
-    /// Seconds of processor time for a million datagrams that got through. What was dropped on the way cost next to
-    /// nothing, so dividing by what was sent would flatter.
+    /// CPU seconds per million datagrams that got through. Dropped datagrams cost next to nothing, so a division by
+    /// all sent would give too low a figure.
     pub fn per_million(&self, seconds: f64) -> f64 {
         seconds * 1e6 / float(self.through.max(1))
     }
 
-    /// All of its processor time for a million datagrams.
+    /// User and system CPU seconds per million datagrams.
     pub fn cost(&self) -> f64 {
         self.per_million(self.used.user + self.used.system)
     }
@@ -70,25 +71,25 @@ impl Sample {
     }
 }
 
-/// What runs have in common.
+/// The state that runs share.
 pub struct Bench<'a> {
     options: &'a Options,
     fleet: Fleet,
 }
 
 impl<'a> Bench<'a> {
-    /// Makes the meters.
+    /// Creates the fleet.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn new(options: &'a Options) -> io::Result<Self> {
         Ok(Self { options, fleet: Fleet::new(Arc::new(Meters::new(options.meters)))? })
     }
 
-    /// One run, of a child of its own.
+    /// Runs a new child once.
     ///
     /// # Errors
-    /// When it does not start, or ends by itself.
+    /// If it does not start, or ends by itself.
     pub fn sample(&mut self, subject: Subject, rate: u32, seconds: u32) -> io::Result<Sample> {
         let stand_in = StandIn::start(self.options.delay, None, 0)?;
         let child = self.start(subject, &stand_in)?;
@@ -99,7 +100,7 @@ impl<'a> Bench<'a> {
             rate,
             pattern: self.options.pattern,
             answers: if answers { Answers::Sampled } else { Answers::Ignored },
-            patience: Patience::default(),
+            retry: RetryPolicy::default(),
         };
         let warm_up = self.fleet.run(&plan(WARM_UP, 10_000))?;
         quiet(&stand_in);
@@ -130,7 +131,7 @@ pub(super) fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// Waits until nothing more is put.
+/// Waits until no more records are put.
 fn quiet(stand_in: &StandIn) {
     let start = Instant::now();
     let (mut last, mut since) = (stand_in.taken(), Instant::now());

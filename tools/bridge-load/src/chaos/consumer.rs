@@ -1,4 +1,4 @@
-//! Takes the stream's records apart as the deployed consumer does, and remembers what it has stored.
+//! Reads the stream with the code of the deployed consumer, and records which readings it stores.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,36 +15,36 @@ use pulsegate_pipeline::ports::{EventStore, Queue, RawStore, Refused};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
-use crate::meter::Meters;
+use crate::readings::Meters;
 
-/// Records on their way to the consumer, of at most 25 KB. When there are more, the stream gets slow.
+/// The most records in the channel to the consumer, of at most 25 KB each. Beyond this the stream slows down.
 const MAX_WAITING: usize = 4_096;
 
-/// What one invocation takes, as the template sets it.
+/// The batch size of an invocation, as in the template.
 const MAX_BATCH: usize = 100;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// What has been stored.
+/// What is stored.
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     /// Readings, by their number.
     pub readings: FixedBitSet,
-    /// How often one was stored that was there already.
+    /// Repeated writes of a reading.
     pub duplicates: u64,
-    /// Items that no meter has sent, or not like this.
-    pub strangers: u64,
-    /// What could not be read.
+    /// Items that no meter has sent.
+    pub foreign: u64,
+    /// Records that cannot be parsed.
     pub unreadable: u64,
 }
 
-/// The consumer, on a thread of its own. It ends when nobody can send it records any more.
+/// The consumer, on a thread of its own. It stops when all senders are dropped.
 pub struct Consumer {
     thread: JoinHandle<io::Result<Stored>>,
 }
 
 impl Consumer {
-    /// Starts it. Of `meters`, only the first so many readings are there.
+    /// Starts it. Readings from number `readings` on are foreign.
     pub fn start(meters: Arc<Meters>, readings: u64) -> (Self, SyncSender<Vec<u8>>) {
         let (sender, records) = sync_channel(MAX_WAITING);
         let thread = std::thread::spawn(move || {
@@ -53,10 +53,10 @@ impl Consumer {
         (Self { thread }, sender)
     }
 
-    /// Waits for it to have taken everything, and gives what it has stored.
+    /// Waits until it has read everything, and returns what is stored.
     ///
     /// # Errors
-    /// When a record could not be taken.
+    /// If an event cannot be read.
     pub fn stored(self) -> io::Result<Stored> {
         self.thread.join().map_err(|_| io::Error::other("the consumer panicked"))?
     }
@@ -87,7 +87,7 @@ fn event(batch: impl Iterator<Item = Vec<u8>>) -> KinesisEvent {
     event
 }
 
-/// A store that keeps of every uplink which reading it is, and nothing else: millions of them fit.
+/// A store that keeps one bit for each reading, so that millions fit.
 struct Readings {
     meters: Arc<Meters>,
     sent: u64,
@@ -95,12 +95,12 @@ struct Readings {
 }
 
 impl Readings {
-    /// Counters and bits have nothing to leave half done, so what a panicking thread held is still good.
+    /// The state is valid after every statement, so a lock that a panicking thread held is still good.
     fn stored(&self) -> MutexGuard<'_, Stored> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the reading that an uplink is, with all that belongs to it.
+    /// The number of the reading of which this uplink has key and payload.
     fn number(&self, uplink: &Uplink) -> Option<usize> {
         let key = format!("{}#{}", uplink.key(), uplink.kind);
         let number = self.meters.stored(&uplink.device.to_string(), &key, uplink.payload.bytes());
@@ -113,7 +113,7 @@ impl RawStore for Readings {
         let mut stored = self.stored();
         for uplink in uplinks {
             match self.number(uplink) {
-                None => stored.strangers += 1,
+                None => stored.foreign += 1,
                 Some(number) => {
                     stored.readings.grow(number + 1);
                     stored.duplicates += u64::from(stored.readings.put(number));
@@ -124,7 +124,7 @@ impl RawStore for Readings {
     }
 }
 
-/// A queue whose messages nobody reads.
+/// A queue that discards its messages.
 struct Nowhere;
 
 impl Queue for Nowhere {
@@ -133,7 +133,7 @@ impl Queue for Nowhere {
     }
 }
 
-/// A store of events, of which meters on NB-IoT have none.
+/// A store of events; meters on NB-IoT have none.
 struct NoEvents;
 
 impl EventStore for NoEvents {

@@ -1,35 +1,35 @@
-//! What is done to a field, in which order.
+//! The rounds: which fault each applies to the testbed, in order.
 
 use std::io;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use test_kit::kinesis::fault::Fault;
 
-use super::field::Field;
+use super::testbed::Testbed;
 use crate::fleet::Pattern;
-use crate::stand_in::fault::Fault;
 
-/// A round: readings are sent, something goes wrong meanwhile, and is well again at the end.
+/// A round: the fleet sends readings while `act` applies a fault, which is over at the end.
 #[derive(Debug, Clone, Copy)]
 pub struct Round {
-    /// What goes wrong.
+    /// The name of the fault.
     pub name: &'static str,
-    /// How many bridges there are.
+    /// The number of bridges.
     pub bridges: usize,
-    /// Settings of theirs.
+    /// Settings of the bridges.
     pub settings: &'static [(&'static str, &'static str)],
-    /// When readings are sent.
+    /// When the fleet sends.
     pub arrival: Arrival,
-    /// Makes it go wrong, within this time.
-    pub act: fn(&mut Field, Duration) -> io::Result<()>,
+    /// Applies the fault, within this time.
+    pub act: fn(&mut Testbed, Duration) -> io::Result<()>,
 }
 
-/// When the readings of a round are sent.
+/// When the fleet sends the readings of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// Evenly.
+    /// Evenly over time.
     Uniform,
-    /// Those of half a second at once.
+    /// The readings of half a second at once.
     Burst,
 }
 
@@ -42,57 +42,57 @@ impl Arrival {
     }
 }
 
-const fn round(name: &'static str, act: fn(&mut Field, Duration) -> io::Result<()>) -> Round {
+const fn round(name: &'static str, act: fn(&mut Testbed, Duration) -> io::Result<()>) -> Round {
     Round { name, bridges: 1, settings: &[], arrival: Arrival::Uniform, act }
 }
 
-/// All of them.
+/// All rounds.
 pub const ROUNDS: &[Round] = &[
-    round("nothing goes wrong", Field::pause),
-    round("the stream refuses every record", |field, time| field.stream(Fault::RefuseAll, time)),
-    round("the stream refuses half of the records", |field, time| field.stream(Fault::RefuseHalf, time)),
-    round("the stream refuses every third record", |field, time| field.stream(Fault::RefuseEvery(3), time)),
-    round("the stream answers 500", |field, time| field.stream(Fault::InternalError, time)),
-    round("the stream throttles", |field, time| field.stream(Fault::Throttled, time)),
-    round("the stream is slow", |field, time| field.stream(Fault::Slow(Duration::from_millis(700)), time)),
-    round("the stream keeps and does not answer", |field, time| field.stream(Fault::KeepAndHangUp, time)),
-    round("the stream hangs up unread", |field, time| field.stream(Fault::CloseUnread, time)),
-    round("the stream is absent", |field, time| field.stream(Fault::Absent, time)),
-    round("the stream answers nonsense", |field, time| field.stream(Fault::Nonsense, time)),
-    round("the stream answers for too few", |field, time| field.stream(Fault::ShortAnswer, time)),
-    round("kill -9", Field::kill),
-    round("kill -9 while the stream refuses half", |field, time| {
-        field.during(Fault::RefuseHalf, |field| field.kill(time))
+    round("nothing goes wrong", Testbed::pause),
+    round("the stream refuses every record", |testbed, time| testbed.stream(Fault::RefuseAll, time)),
+    round("the stream refuses half of the records", |testbed, time| testbed.stream(Fault::RefuseHalf, time)),
+    round("the stream refuses every third record", |testbed, time| testbed.stream(Fault::RefuseEvery(3), time)),
+    round("the stream answers 500", |testbed, time| testbed.stream(Fault::InternalError, time)),
+    round("the stream throttles", |testbed, time| testbed.stream(Fault::Throttled, time)),
+    round("the stream is slow", |testbed, time| testbed.stream(Fault::Slow(Duration::from_millis(700)), time)),
+    round("the stream stores and does not answer", |testbed, time| testbed.stream(Fault::KeepAndHangUp, time)),
+    round("the stream closes unread connections", |testbed, time| testbed.stream(Fault::CloseUnread, time)),
+    round("the stream is absent", |testbed, time| testbed.stream(Fault::Absent, time)),
+    round("the stream sends malformed answers", |testbed, time| testbed.stream(Fault::Nonsense, time)),
+    round("the stream answers for too few records", |testbed, time| testbed.stream(Fault::ShortAnswer, time)),
+    round("kill -9", Testbed::kill),
+    round("kill -9 while the stream refuses half", |testbed, time| {
+        testbed.during(Fault::RefuseHalf, |testbed| testbed.kill(time))
     }),
-    round("kill -9 while the stream keeps silent", |field, time| {
-        field.during(Fault::KeepAndHangUp, |field| field.kill(time))
+    round("kill -9 while the stream does not answer", |testbed, time| {
+        testbed.during(Fault::KeepAndHangUp, |testbed| testbed.kill(time))
     }),
-    round("SIGTERM under load", Field::terminate),
-    round("SIGTERM while the stream is absent", |field, time| {
-        field.during(Fault::Absent, |field| {
-            field.pause(time / 5)?;
-            field.ask_to_end()
+    round("SIGTERM under load", Testbed::terminate),
+    round("SIGTERM while the stream is absent", |testbed, time| {
+        testbed.during(Fault::Absent, |testbed| {
+            testbed.pause(time / 5)?;
+            testbed.ask_to_end()
         })?;
-        field.restart()
+        testbed.restart()
     }),
-    round("SIGTERM twice", |field, time| {
-        field.during(Fault::RefuseAll, |field| {
-            field.pause(time / 5)?;
-            field.end_at_once()
+    round("SIGTERM twice", |testbed, time| {
+        testbed.during(Fault::RefuseAll, |testbed| {
+            testbed.pause(time / 5)?;
+            testbed.end_at_once()
         })?;
-        field.restart()
+        testbed.restart()
     }),
-    round("the bridge stands still", |field, time| {
-        field.pause(time / 4)?;
-        field.signal(Signal::SIGSTOP)?;
-        field.pause(time / 2)?;
-        field.signal(Signal::SIGCONT)
+    round("the bridge is stopped for a while", |testbed, time| {
+        testbed.pause(time / 4)?;
+        testbed.signal(Signal::SIGSTOP)?;
+        testbed.pause(time / 2)?;
+        testbed.signal(Signal::SIGCONT)
     }),
-    Round { arrival: Arrival::Burst, ..round("all at once", Field::pause) },
-    Round { bridges: 2, ..round("one of two bridges is killed", Field::kill) },
-    round("strangers beside the meters", Field::strangers),
+    Round { arrival: Arrival::Burst, ..round("all at once", Testbed::pause) },
+    Round { bridges: 2, ..round("one of two bridges is killed", Testbed::kill) },
+    round("unauthenticated flood beside the meters", Testbed::flood),
     Round {
         settings: &[("HOLD_MB", "1")],
-        ..round("no room while the stream is absent", |field, time| field.stream(Fault::Absent, time))
+        ..round("no memory while the stream is absent", |testbed, time| testbed.stream(Fault::Absent, time))
     },
 ];

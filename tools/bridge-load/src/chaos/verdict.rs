@@ -1,44 +1,44 @@
-//! Holds every acknowledgement against what is in the stream.
+//! Checks every acknowledgement against the stream.
 
 use std::fmt;
 
 use fixedbitset::FixedBitSet;
 
 use super::consumer::Stored;
-use crate::strangers::Tally;
+use crate::flood::Tally;
 
-/// Readings that are named, of those that must not be.
+/// How many lost readings are named.
 const NAMED: usize = 5;
 
-/// What has come of it all.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub struct Verdict {
     /// Readings sent.
     pub sent: u64,
-    /// Of these, acknowledged.
+    /// Readings acknowledged.
     pub acknowledged: u64,
-    /// Of these, not stored: what must never be.
+    /// Readings acknowledged and not stored, which must never happen.
     pub lost: u64,
-    /// The first of them, by number.
+    /// The numbers of the first of these.
     pub first_lost: Vec<usize>,
-    /// Never acknowledged, and stored nevertheless: its acknowledgement got lost, or was never sent.
+    /// Readings stored and never acknowledged: the acknowledgement was lost or never sent.
     pub stored_unacknowledged: u64,
-    /// Stored once more than needed, to no effect.
+    /// Repeated writes, which have no effect.
     pub duplicates: u64,
-    /// In the stream without any meter having sent it like this.
-    pub strangers_stored: u64,
-    /// In the stream, and unreadable.
+    /// Items in the stream that no meter has sent.
+    pub foreign_stored: u64,
+    /// Records of the stream that cannot be parsed.
     pub unreadable: u64,
-    /// What strangers sent, and how much of it was answered.
-    pub strangers: Tally,
-    /// Answers to meters that acknowledge nothing that was sent.
+    /// Unauthenticated datagrams sent, and answers to them.
+    pub flooded: Tally,
+    /// Answers to meters that acknowledge no reading.
     pub unexpected: u64,
-    /// What else went wrong.
+    /// Other problems.
     pub problems: Vec<String>,
 }
 
 impl Verdict {
-    /// Compares.
+    /// Compares acknowledgements with what is stored.
     pub fn new(sent: u64, acknowledged: &FixedBitSet, stored: &Stored) -> Self {
         let lost = || acknowledged.difference(&stored.readings);
         Self {
@@ -48,21 +48,21 @@ impl Verdict {
             first_lost: lost().take(NAMED).collect(),
             stored_unacknowledged: stored.readings.difference(acknowledged).count() as u64,
             duplicates: stored.duplicates,
-            strangers_stored: stored.strangers,
+            foreign_stored: stored.foreign,
             unreadable: stored.unreadable,
             ..Self::default()
         }
     }
 
-    /// What does not hold.
+    /// The broken invariants.
     pub fn broken(&self) -> Vec<String> {
         let must_be_none = [
             (self.lost, "readings are acknowledged and lost"),
-            (self.strangers_stored, "items are stored that no meter has sent"),
-            (self.unreadable, "pieces of the stream are unreadable"),
-            (self.strangers.answered, "answers went to strangers"),
-            (self.unexpected, "answers acknowledge nothing that was sent"),
-            (u64::from(self.acknowledged == 0), "time that nothing at all was acknowledged"),
+            (self.foreign_stored, "items are stored that no meter has sent"),
+            (self.unreadable, "records of the stream are unreadable"),
+            (self.flooded.answered, "answers went to unauthenticated senders"),
+            (self.unexpected, "answers acknowledge no reading"),
+            (u64::from(self.acknowledged == 0), "run without any acknowledgement"),
         ];
         let counted =
             must_be_none.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
@@ -78,12 +78,20 @@ impl fmt::Display for Verdict {
         writeln!(f, "acknowledged and lost:      {}  {:?}", self.lost, self.first_lost)?;
         writeln!(f, "never acknowledged:         {never}, of these stored {}", self.stored_unacknowledged)?;
         writeln!(f, "duplicates in the stream:   {}, each stored once", self.duplicates)?;
-        writeln!(f, "strangers' datagrams:       {}, answered {}", self.strangers.sent, self.strangers.answered)?;
-        writeln!(f, "strangers' items stored:    {}", self.strangers_stored)?;
+        writeln!(f, "unauthenticated datagrams:  {}, answered {}", self.flooded.sent, self.flooded.answered)?;
+        writeln!(f, "foreign items stored:       {}", self.foreign_stored)?;
         writeln!(f, "unreadable in the stream:   {}", self.unreadable)?;
         for broken in self.broken() {
             writeln!(f, "BROKEN: {broken}")?;
         }
-        write!(f, "{}", if self.broken().is_empty() { "every acknowledgement holds" } else { "it does not hold" })
+        write!(
+            f,
+            "{}",
+            if self.broken().is_empty() {
+                "every acknowledgement holds"
+            } else {
+                "an acknowledgement or another invariant is broken"
+            }
+        )
     }
 }

@@ -2,10 +2,9 @@
 
 use super::monthly::Bill;
 use super::options::Options;
-use super::packed;
-use super::pulsegate;
 use super::pulsegate::setup::{Callbacks, Database, Setup};
 use super::study::{self, Accounting};
+use super::{packed, pulsegate};
 use crate::Error;
 use crate::aws::Rates;
 use crate::load::Load;

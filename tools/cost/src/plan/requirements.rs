@@ -15,8 +15,7 @@ use crate::capacity::{self, Bridge, Inflow, throughput};
 use crate::limits::{
     ACCOUNT_BURST, ACCOUNT_CALLS, BRIDGE_TIMEOUT, CALLBACK_BYTES, MESSAGE_BYTES, QUERY_UPLINKS, TABLE_WRITES,
 };
-use crate::load::Arrival;
-use crate::load::Load;
+use crate::load::{Arrival, Load};
 use crate::measurement::Measurement;
 use crate::money::{measured, whole};
 use crate::template::QUEUE_BATCH;

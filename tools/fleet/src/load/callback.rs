@@ -60,7 +60,7 @@ impl Request {
         for callback in &self.callbacks {
             callback.write_line(pattern, &mut lines);
         }
-        form_urlencoded::Serializer::new(String::new()).append_pair("batch", &lines).finish()
+        test_kit::sigfox::batch_body(&lines)
     }
 }
 

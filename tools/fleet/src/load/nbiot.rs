@@ -11,7 +11,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_load::net::{Inbox, Outbox};
+use bridge_load::net::{ReceiveBatch, SendBatch};
 use pulsegate_model::device::DeviceId;
 
 use super::coap::{self, CoapAnswer};
@@ -81,9 +81,9 @@ pub(super) struct Nbiot {
     key: MasterKey,
     to: Addresses,
     sockets: Sockets,
-    outbox: Outbox,
+    outbox: SendBatch,
     /// Received datagrams, and the replies to them.
-    inbox: Option<(Box<Inbox<MAX_ANSWER>>, Outbox)>,
+    inbox: Option<(Box<ReceiveBatch<MAX_ANSWER>>, SendBatch)>,
     waiting: HashMap<UplinkId, Waiting, BuildHasherDefault<IdHasher>>,
     again: Timers<UplinkId>,
     /// Times of empty ACKs, by socket and message ID, which all meters behind one address share.
@@ -114,8 +114,8 @@ impl Nbiot {
             key,
             to,
             sockets,
-            outbox: Outbox::default(),
-            inbox: Some((Box::default(), Outbox::default())),
+            outbox: SendBatch::default(),
+            inbox: Some((Box::default(), SendBatch::default())),
             waiting: HashMap::default(),
             again: Timers::new(STEP_MICROS),
             promised: HashMap::new(),
@@ -252,7 +252,7 @@ impl Nbiot {
         answer: &[u8],
         now: u64,
         settled: &mut Vec<Settled>,
-        replies: &mut Outbox,
+        replies: &mut SendBatch,
     ) {
         if self.injector.lost() {
             self.udp.lost += 1;
@@ -297,7 +297,7 @@ impl Nbiot {
         }
     }
 
-    fn confirm(&mut self, id: u16, to: SocketAddrV4, replies: &mut Outbox) {
+    fn confirm(&mut self, id: u16, to: SocketAddrV4, replies: &mut SendBatch) {
         if self.injector.lost() {
             self.udp.lost += 1;
         } else if !replies.is_full() {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bridge_load::meter;
 use pulsegate_model::device::Imei;
+use test_kit::sealed;
 
 use crate::Problem;
 
 /// Derives device keys, and stores none.
 #[derive(Debug)]
-pub(super) struct MasterKey(meter::MasterKey);
+pub(super) struct MasterKey(sealed::MasterKey);
 
 /// Content of an authenticated acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +36,12 @@ impl MasterKey {
                 ids.join(", ")
             ))
         })?;
-        Ok(Self(meter::MasterKey::new(id, key)))
+        Ok(Self(sealed::MasterKey::new(id, key)))
     }
 
     /// The datagram of an uplink: the same bytes every time.
     pub(super) fn seal(&self, imei: Imei, counter: u32, time: u32, payload: &[u8]) -> Vec<u8> {
-        self.0.meter(imei.packed()).map(|meter| meter.seal(counter, time, payload)).unwrap_or_default()
+        self.0.device_key(imei.packed()).map(|key| key.seal(counter, time, payload)).unwrap_or_default()
     }
 
     /// Authenticates an acknowledgement. `None` if the datagram is none, or its tag does not match this master key.

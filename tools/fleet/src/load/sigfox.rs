@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use test_kit::sigfox::retry::{ANSWER_TIMEOUT, RETRY_DELAYS, is_delivered};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
@@ -55,12 +56,10 @@ impl CallbackPolicy {
     /// Sigfox's values, divided by the speed-up. The stack does not speed up, so the time-out never becomes shorter than
     /// an answer may reasonably take.
     pub(super) fn new(channel: Channel, speed_up: f64, connections: usize) -> Self {
-        const TIME_OUT: Duration = Duration::from_secs(10);
         const LEAST_TIME_OUT: Duration = Duration::from_secs(2);
-        const PAUSES: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(4)];
         let faster = |time: Duration| time.div_f64(speed_up.max(f64::MIN_POSITIVE));
-        let time_out = if speed_up > 1.0 { faster(TIME_OUT).max(LEAST_TIME_OUT) } else { TIME_OUT };
-        Self { channel, time_out, pauses: PAUSES.map(faster), connections: connections.max(1) }
+        let time_out = if speed_up > 1.0 { faster(ANSWER_TIMEOUT).max(LEAST_TIME_OUT) } else { ANSWER_TIMEOUT };
+        Self { channel, time_out, pauses: RETRY_DELAYS.map(faster), connections: connections.max(1) }
     }
 }
 
@@ -199,7 +198,7 @@ impl<E: Endpoint> Cloud<E> {
                 (Arc::clone(&self.endpoint), Arc::clone(&self.counts), self.policy.channel);
             self.flights.spawn(async move {
                 let status = flight.fly(&*endpoint, &request, channel, &counts).await;
-                (request, matches!(status, 200..300))
+                (request, is_delivered(status))
             });
             if let Some(request) = again {
                 let endpoint = Arc::clone(&self.endpoint);
@@ -262,7 +261,7 @@ impl Flight {
             counts.uplinks.take(request.callbacks.len(), answer.asked);
             counts.answers.take(1, answer.bytes);
         }
-        if matches!(status, 200..300) {
+        if is_delivered(status) {
             counts.latency.record(micros(began.elapsed()));
         }
         status

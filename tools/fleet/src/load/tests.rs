@@ -58,7 +58,7 @@ async fn run_line(line: &str, peer: &Peer, stop: Stop) -> Result<Run, Problem> {
     let options = options(&format!("{line} --quiet"));
     let begin = PreparedRun::new(&options, Timestamp::now())?;
     let meters = u32::try_from((0..begin.fleet.spec().devices).filter(|&n| is_nbiot(&begin.fleet, n)).count()).unwrap();
-    let key = MasterKey::from_secret(&bridge_load::meter::master_keys(), 1)?;
+    let key = MasterKey::from_secret(&test_kit::sealed::master_keys(), 1)?;
     let to = |way| vec![peer.to[&way]];
     let to = Addresses { sealed: to(Way::Sealed), coap: to(Way::Coap), efento: to(Way::Efento) };
     let connections = Connections {

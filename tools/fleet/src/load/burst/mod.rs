@@ -15,13 +15,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bridge_load::child::{Bridge, Child};
-use bridge_load::meter::master_keys;
-use bridge_load::stand_in::StandIn;
-use bridge_load::stand_in::fault::Fault;
 use clap::{Parser, ValueEnum as _};
 use cost::measurement::Measurement;
 use cost::plan;
 use cost::plan::requirements::Requirements;
+use test_kit::kinesis::StandIn;
+use test_kit::kinesis::fault::Fault;
+use test_kit::sealed::master_keys;
 
 use super::connect::{Connections, link};
 use super::http::Api;

@@ -29,7 +29,7 @@ fn spec(devices: u32) -> Spec {
 fn meters(spec: Spec, coap: Vec<SocketAddrV4>) -> (Nbiot, Arc<Fleet>) {
     let fleet = Arc::new(Fleet::new(spec).unwrap());
     let link = Link {
-        key: MasterKey::from_secret(&bridge_load::meter::master_keys(), 1).unwrap(),
+        key: MasterKey::from_secret(&test_kit::sealed::master_keys(), 1).unwrap(),
         to: Addresses { coap, ..Addresses::default() },
         sockets: Sockets::open(Groups::Fixed(1), Ipv4Addr::LOCALHOST).unwrap(),
         retransmission: Retransmission { first: Duration::from_secs(2), repetitions: 5 },

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bridge_load::meter::MasterKey;
 use coap_lite::{MessageClass, MessageType, Packet, ResponseType};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -17,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use pulsegate_model::device::{DeviceId, Imei, Network};
 use pulsegate_model::profile;
 use pulsegate_pipeline::sigfox::{CallbackKind, Content, read};
+use test_kit::sealed::MasterKey;
 
 use crate::load::sigfox::lock;
 

@@ -1,0 +1,140 @@
+//! The uplinks of a session, and their keys.
+
+use pulsegate_model::at::At;
+use pulsegate_model::device::Network;
+
+use super::chance::{About, hash};
+use super::counter::Fate;
+use super::frames::{Log, Report, efento};
+use super::home::{Home, SLOTS};
+use super::input::Input;
+use super::kinds::{Kind, Logs};
+use super::{Fleet, Meter, Session, Transport, Uplink};
+
+/// Sigfox numbers uplinks with twelve bits.
+const SIGFOX_SEQUENCES: u64 = 1 << 12;
+
+/// One meter in this many has a low battery.
+const BATTERIES: u64 = 100;
+
+impl Fleet {
+    pub(super) fn session_of(&self, meter: &Meter, kind: &Kind, hour: u32, counted: u64) -> Session {
+        let number = meter.number;
+        let report = self.report(meter, kind, hour, counted.cast_signed());
+        let mut payloads = (kind.write)(&report);
+        for &daily in self.daily(kind, number, hour) {
+            let position = payloads.len();
+            payloads.push(self.write_daily(daily, &report, position, number, hour));
+        }
+        let uplink = |(position, payload): (usize, Vec<u8>)| {
+            let sequence = self.sequence(kind, number, hour, position).unwrap_or_else(|| efento::sequence(&payload));
+            Uplink { at: self.at(kind.network(), number, hour.into(), position), sequence, payload }
+        };
+        let due_ms = self.order.time(number, hour.into()).cast_unsigned();
+        Session { due_ms, uplinks: payloads.into_iter().enumerate().map(uplink).collect() }
+    }
+
+    fn report(&self, meter: &Meter, kind: &Kind, hour: u32, counted: i64) -> Report {
+        let number = meter.number;
+        let radio = hash(self.spec.seed, About::Radio, number, 0);
+        let low_battery = radio.is_multiple_of(BATTERIES);
+        let [wear, signal, ..] = radio.to_be_bytes();
+        Report {
+            modem: self.identities.modem(number),
+            device: meter.device,
+            at: self.at(kind.network(), number, hour.into(), 0),
+            sequence: self.sequence(kind, number, hour, 0).unwrap_or(hour),
+            logs: self.logs(kind, number, hour, counted),
+            leaks: Home::of(self.spec.seed, number).leak > 0,
+            low_battery,
+            battery_mv: if low_battery { 2_900 } else { 3_650 - u16::from(wear) },
+            signal: 5 + signal % 24,
+        }
+    }
+
+    /// The logs that a meter sends in a session, the newest first.
+    pub(super) fn logs(&self, kind: &Kind, number: u32, hour: u32, counted: i64) -> Vec<Log> {
+        let shown = self.counter(kind, number, hour, counted);
+        let log =
+            |at, counted| Log { at, counted, a: shown.index(Input::A, counted), b: shown.index(Input::B, counted) };
+        let now = self.at(kind.network(), number, hour.into(), 0);
+        let earlier = |seconds: i64| At::from_unix(now.unix() - seconds).unwrap_or(At::EPOCH);
+        match kind.logs {
+            Logs::Now => vec![log(now, counted)],
+            Logs::Hourly(before) => {
+                let hours = self.hours_back(kind, number, hour, counted, before);
+                hours.map(|(back, _, counted)| log(earlier(3_600 * back), counted)).collect()
+            }
+            Logs::Sessions(before) => {
+                let hours = self.hours_back(kind, number, hour, counted, before);
+                hours.map(|(_, hour, counted)| log(self.at(kind.network(), number, hour, 0), counted)).collect()
+            }
+            Logs::Parts(parts) => {
+                let (slots, each) = (self.slots(number, hour.into()), SLOTS / usize::from(parts));
+                let since = |back: u8| slots.iter().rev().take(usize::from(back) * each).sum::<u32>();
+                let seconds = |back: u8| i64::from(back) * 3_600 / i64::from(parts);
+                (0..parts).map(|back| log(earlier(seconds(back)), counted - i64::from(since(back)))).collect()
+            }
+        }
+    }
+
+    /// This hour and this many before it, each with its distance and the count until then. After a reset a meter has no
+    /// logs from before.
+    fn hours_back(
+        &self,
+        kind: &Kind,
+        number: u32,
+        hour: u32,
+        counted: i64,
+        before: u8,
+    ) -> impl Iterator<Item = (i64, i64, i64)> {
+        let hour = i64::from(hour);
+        let first = match self.fate(kind, number) {
+            Fate::StartsAgain { after } if i64::from(after) < hour => i64::from(after) + 1,
+            _ => i64::MIN,
+        };
+        let now = (0, hour, counted);
+        let back = move |&(back, hour, counted): &(i64, i64, i64)| {
+            Some((back + 1, hour - 1, counted - i64::from(self.pulses_of(number, hour))))
+        };
+        std::iter::successors(Some(now), back)
+            .take(1 + usize::from(before))
+            .take_while(move |&(_, hour, _)| hour >= first)
+    }
+
+    /// The sequence in the key of a session's uplink; `None` if it is a checksum of the payload.
+    pub(super) fn sequence(&self, kind: &Kind, number: u32, hour: u32, position: usize) -> Option<u32> {
+        let first = hash(self.spec.seed, About::Sequence, number, 0);
+        let hour = u64::from(hour);
+        match (kind.network(), kind.transport) {
+            (_, Transport::Efento) => None,
+            (Network::Nbiot, _) => u32::try_from(1 + first % 1_000_000 + hour).ok(),
+            (Network::Sigfox, _) => {
+                let before = hour * u64::from(kind.uplinks) + self.daily_before(number, hour);
+                u32::try_from((first % SIGFOX_SEQUENCES + before + position as u64) % SIGFOX_SEQUENCES).ok()
+            }
+        }
+    }
+
+    /// The number of uplinks of a session.
+    pub(super) fn uplinks(&self, kind: &Kind, number: u32, hour: u32) -> usize {
+        kind.uplinks as usize + self.daily(kind, number, hour).len()
+    }
+
+    pub(super) fn hour_of_key(&self, kind: &Kind, number: u32, at: At, sequence: u32) -> Option<(u32, usize)> {
+        let network = kind.network();
+        let hour: u32 = self.hour_near(network, number, at).try_into().ok()?;
+        if !self.is_due(number, hour) {
+            return None;
+        }
+        let is_it = |&position: &usize| {
+            let of_bytes = || {
+                let session = self.session(number, hour, self.counted(number, hour));
+                session.uplinks.get(position).map(|uplink| uplink.sequence)
+            };
+            let expected = || self.sequence(kind, number, hour, position).or_else(of_bytes);
+            self.at(network, number, hour.into(), position) == at && expected() == Some(sequence)
+        };
+        (0..self.uplinks(kind, number, hour)).find(is_it).map(|position| (hour, position))
+    }
+}

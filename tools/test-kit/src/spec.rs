@@ -1,0 +1,81 @@
+//! The description of a fleet: everything that decides what its meters send, and when. The same spec gives the same meters, to
+//! the load tool, to the audit, and to a run that is resumed.
+
+use pulsegate_model::at::At;
+use serde::{Deserialize, Serialize};
+
+/// A fleet. In a run's directory as `run.json`, under `spec`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The seed of all random values.
+    pub seed: u64,
+    /// The number of meters.
+    pub devices: u32,
+    /// The share of meters on Sigfox, from 0 to 1; the others are on NB-IoT.
+    pub sigfox_share: f64,
+    /// The profiles of the meters, each with its weight among those of its network.
+    pub mix: Vec<Weighted>,
+    /// Virtual time at which hour 0 begins.
+    pub start: At,
+    /// The length in virtual hours; a fraction is a part of the last hour.
+    pub hours: f64,
+    /// Virtual seconds per real second.
+    pub speed_up: f64,
+    /// When in its hour a meter sends.
+    pub arrival: Arrival,
+    /// The largest drift of a meter's clock, fast or slow, in seconds a day. Sigfox meters have no clock.
+    pub clock_drift: f64,
+    /// The share of meters whose counter rolls over, from 0 to 1: within the first day, if the meter counts a pulse then. A
+    /// counter without a known width does not roll over.
+    pub rollover_share: f64,
+    /// The share of meters whose counter is reset once, as by a new battery, right after a session, so that no pulse is
+    /// lost; from 0 to 1, and with the share above at most 1. A fleet of one hour has no reset.
+    pub reset_share: f64,
+}
+
+impl Spec {
+    /// A fleet of this size that starts at this time: half on Sigfox, all profiles that every bridge accepts, one hour in real
+    /// time, evenly over the hour.
+    pub fn new(start: At, devices: u32) -> Self {
+        Self {
+            seed: 1,
+            devices,
+            sigfox_share: 0.5,
+            mix: Self::default_mix(),
+            start,
+            hours: 1.0,
+            speed_up: 1.0,
+            arrival: Arrival::Uniform,
+            // A quartz of 20 parts in a million.
+            clock_drift: 1.7,
+            rollover_share: 0.01,
+            reset_share: 0.01,
+        }
+    }
+}
+
+/// The reason why a spec is invalid and what would be valid, in a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSpec(pub String);
+
+/// A profile and its weight in the mix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weighted {
+    /// As in `shared/model/profiles.toml`; one that [`crate::meters`] can send.
+    pub profile: String,
+    /// Relative to the others of its network.
+    pub weight: u32,
+}
+
+/// When in its hour a meter sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrival {
+    /// Each at its own moment, all of them evenly over the hour.
+    Uniform,
+    /// All of them evenly over the first minute.
+    TopOfHour,
+    /// As `uniform`, and in each hour up to five minutes later by chance.
+    Jitter,
+}
