@@ -13,7 +13,7 @@
 //! - [`wire`]: a request to a service, and its faults.
 //! - [`mod@queue`], [`queue_mapping`]: SQS, and Lambda's mapping on it.
 //! - [`mod@stream`], [`stream_mapping`]: Kinesis, and Lambda's mapping on it.
-//! - [`mod@table`]: DynamoDB.
+//! - [`mod@table`]: the model of DynamoDB.
 //! - [`lambda`]: runs a handler, and kills it anywhere.
 //! - [`settings`]: the template's settings for all of these.
 //! - [`pipeline`]: connects the real handlers to the models.

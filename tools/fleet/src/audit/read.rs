@@ -58,7 +58,7 @@ pub(super) async fn whole(
             match which {
                 TableKind::Raw => page.items.iter().try_for_each(|item| accounts.raw(item, None))?,
                 TableKind::Pulses => {
-                    page.items.into_iter().try_for_each(|item| gather(&mut accounts, &mut device, item))?
+                    page.items.into_iter().try_for_each(|item| gather(&mut accounts, &mut device, item))?;
                 }
             }
             next = page.next;
