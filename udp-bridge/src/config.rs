@@ -290,6 +290,7 @@ mod tests {
             let value = match name {
                 "HTTP_ADDR" => "127.0.0.1:1",
                 "ACKNOWLEDGE" => "true",
+                "METRICS" => "prometheus",
                 _ if name.starts_with("COAP") => "127.0.0.1:4",
                 _ if name.ends_with("LISTENERS") => "adeunis-pulse4-nbiot=127.0.0.1:2",
                 _ => "3",
@@ -297,7 +298,7 @@ mod tests {
             Some(value.to_owned())
         };
         Config::from_settings(&EnvSettings::new(&look_up)).unwrap();
-        assert_eq!(asked.borrow().len(), 11);
+        assert_eq!(asked.borrow().len(), 12);
         for name in asked.borrow().iter() {
             assert!(HELP.contains(name), "{name}");
         }
