@@ -1,4 +1,5 @@
-//! A burst through the program itself, and the bridge it starts: which is this file once more, so that there is one to start.
+//! Tests of a burst with the `fleet` program. It starts this test binary again as the bridge, so that no other binary
+//! is needed.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -19,7 +20,7 @@ use udp_bridge::protocol::sealed::MasterKeys;
 use udp_bridge::server::{self, Sockets};
 
 fn main() -> ExitCode {
-    // What a bridge is told, and a test is not.
+    // Set for a bridge, but not for the tests.
     if std::env::var_os("SEALED_LISTENERS").is_some() {
         tokio::runtime::Runtime::new().unwrap().block_on(bridge());
         return ExitCode::SUCCESS;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 
-/// As the bridge's own `main.rs` puts it together.
+/// Runs the bridge, assembled as in its own `main.rs`.
 async fn bridge() {
     telemetry::init(environment("LOG_LEVEL").as_deref());
     let config = Config::from_settings(&EnvSettings::new(&environment)).unwrap();
@@ -57,7 +58,7 @@ async fn bridge() {
     server::run(sockets, KinesisStream::new(&sdk, &config.stream), config.pace, stop).await;
 }
 
-/// A directory that is removed with it.
+/// A temporary directory. It is removed when this is dropped.
 struct Directory(PathBuf);
 
 impl Drop for Directory {
@@ -87,7 +88,7 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// All of them within a second of real time; and patient, for whoever tests on a busy machine.
+/// All meters send within a second of real time. The first pause is long, so that a busy machine causes no repetitions.
 const FLEET: &str =
     "--devices 600 --hours 1 --arrival top-of-hour --speed-up 60 --first-pause 1m --shards 2 --drain 1000";
 
@@ -125,7 +126,7 @@ fn a_stream_that_forgets_is_found_out() {
     assert!(text(&output).contains(&format!("{} messages were acknowledged, but are not in the stream", burst.lost)));
 }
 
-/// One that does all it should, and then says that it could not.
+/// The bridge does all its work, but exits with an error code.
 fn a_bridge_that_ends_badly_is_told_of() {
     let (directory, there) = (Directory::new(), Directory::new());
     std::fs::create_dir_all(&there.0).unwrap();

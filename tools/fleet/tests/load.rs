@@ -1,4 +1,4 @@
-//! The program itself, killed in the middle and gone on with.
+//! Tests of the `fleet` program: among others, a run that is killed and resumed.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
@@ -15,8 +15,8 @@ use fleet::run::{Run, Sessions};
 use test_kit::kinesis::StandIn;
 use test_kit::sealed::MasterKey;
 
-/// A bridge's sealed listener: acknowledges, and counts how often each uplink came, by IMEI, counter and time. An empty datagram
-/// is sent back.
+/// A bridge's sealed listener. It acknowledges uplinks and counts the arrivals of each by IMEI, counter and time. It
+/// echoes an empty datagram.
 struct Bridge {
     address: String,
     came: Arc<Mutex<BTreeMap<Vec<u8>, u32>>>,
@@ -34,7 +34,7 @@ impl Bridge {
         bridge
     }
 
-    /// What was sent to it until now: what comes back shows that it has taken all before.
+    /// Uplinks received so far. The echo of an empty datagram shows that all earlier datagrams were read.
     fn came(&self) -> BTreeMap<Vec<u8>, u32> {
         let socket = bridge_load::net::udp_socket(0, false).unwrap();
         socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -64,7 +64,7 @@ fn listen(socket: &UdpSocket, came: &Mutex<BTreeMap<Vec<u8>, u32>>, over: &Atomi
     }
 }
 
-/// A stack as its file of addresses tells it, in a directory that is removed with it.
+/// A stack, described by its file of addresses in a directory that is removed when this is dropped.
 struct Stack {
     bridge: Bridge,
     _secrets: StandIn,
@@ -107,14 +107,14 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Acknowledged sessions, as far as it is written down.
+/// Number of acknowledged sessions in the run's files.
 fn acknowledged(run: &Path) -> u64 {
     let fleet = Run::read(run).and_then(|run| Ok(Fleet::new(run.spec)?));
     let Ok(fleet) = fleet else { return 0 };
     Sessions::read(run, fleet.spec().devices, fleet.hours()).map_or(0, |sessions| sessions.acknowledged())
 }
 
-/// Patient, so that nothing is repeated merely because the machine has much to do.
+/// The first pause is long, so that a busy machine causes no repetitions.
 const FLEET: &str = "--devices 600 --hours 2 --speed-up 900 --sigfox-share 0 --profile-mix adeunis-pulse4-nbiot \
                      --first-pause 1m";
 
@@ -167,7 +167,7 @@ fn a_stack_that_lacks_an_address_is_told_which() {
     assert!(text(&output).contains("API_URL"), "{}", text(&output));
 }
 
-/// A fleet of millions is a few bytes each, however many it is.
+/// A fleet needs only a few bytes of memory per meter.
 #[test]
 fn three_million_six_hundred_thousand_meters_fit_into_a_small_memory() {
     let stack = Stack::start();

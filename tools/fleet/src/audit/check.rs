@@ -27,8 +27,8 @@ pub(super) struct AuditResult {
     pub(super) missing: Vec<Missing>,
 }
 
-/// Waits, reads and counts. If an acknowledged message is missing, it reads again until the message is there or the time is up, because
-/// a stream cannot report its depth.
+/// Waits, reads and counts. If an acknowledged message is missing, it reads again until the message is there or the
+/// time is up, because a stream cannot report its depth.
 pub(super) async fn check<R, P, I>(
     accounts: &mut Accounts,
     stores: &Stores<R, P, I>,
@@ -118,7 +118,8 @@ fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> V
         places.filter_map(|place| audit.queues.get(place.name)).map(Waiting::all).sum::<u64>()
     };
     let unfinished = accounts.runs.iter().filter(|run| !run.complete).count() as u64;
-    // The bits are of whole sessions. In partly acknowledged sessions, the number of acknowledged messages must be stored.
+    // The bits are of whole sessions. In partly acknowledged sessions, the number of acknowledged messages must be
+    // stored.
     let acknowledged: u64 = accounts.runs.iter().map(|run| run.acknowledged).sum();
     let in_part = acknowledged.saturating_sub(counts.acknowledged + counts.given_up_stored);
     let reasons = [

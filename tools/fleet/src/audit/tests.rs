@@ -1,4 +1,4 @@
-//! A small fleet that has lived, and what an audit says of a stack in which something is amiss.
+//! Tests of the audit: a small fleet that has finished its run, and stacks with one or more errors.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn at(text: &str) -> At {
     text.parse().unwrap()
 }
 
-/// Every profile, and counters that roll over or start again.
+/// A fleet of every profile, with counters that roll over or are reset.
 fn spec(start: &str) -> Spec {
     let mut spec =
         Spec { hours: f64::from(HOURS), rollover_share: 0.2, reset_share: 0.2, ..Spec::new(at(start), DEVICES) };
@@ -43,7 +43,7 @@ fn spec(start: &str) -> Spec {
     spec
 }
 
-/// A run in which everything was acknowledged, and all that it has sent.
+/// A run in which everything was acknowledged, and the uplinks that it sent.
 fn run(start: &str) -> (ExpectedRun, Vec<Sent>) {
     let fleet = Fleet::new(spec(start)).unwrap();
     let mut sessions = Sessions::new(DEVICES, HOURS);
@@ -80,7 +80,7 @@ impl Sent {
         pulsegate_aws::items::pulse_item(&pulse::decode(&self.uplink).unwrap())
     }
 
-    /// The same with another last byte.
+    /// The same uplink with another last byte.
     fn altered(&self) -> Self {
         let mut bytes = self.uplink.payload.bytes().to_vec();
         *bytes.last_mut().unwrap() ^= 1;
@@ -88,7 +88,7 @@ impl Sent {
     }
 }
 
-/// What is in the stack.
+/// Contents of the stack's tables and queues.
 struct World {
     raw: Vec<Item>,
     pulses: Vec<Item>,
@@ -134,7 +134,8 @@ impl World {
         stores
     }
 
-    /// Both ways of reading come to the same, but for what nobody has sent.
+    /// Audits by key and by scan. Both results are equal, except for items that no session has sent: only the scan
+    /// finds these.
     async fn audit(&self, accounts: Vec<ExpectedRun>) -> AuditResult {
         let mut accounts = Accounts::new(accounts);
         let stores = self.stores().await;
@@ -163,7 +164,7 @@ fn options() -> Options {
     }
 }
 
-/// Those that are missing, each by its key and where it was last seen.
+/// The missing uplinks, each with its key and the last stage that it reached.
 fn stages(found: &AuditResult) -> Vec<(String, Stage)> {
     found.missing.iter().map(|missing| (missing.uplink.clone(), missing.stage)).collect()
 }

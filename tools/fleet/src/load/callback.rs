@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    /// What the function makes of a body.
+    /// The uplinks that the function parses from a body.
     fn understood(body: &str) -> Vec<Uplink> {
         let profile = profile::find(Network::Sigfox, "adeunis-pulse-v4").unwrap();
         let content = Content { body: body.as_bytes(), ..Content::default() };

@@ -9,7 +9,8 @@ use super::sealed::{Acknowledged, MasterKey};
 pub(super) enum CoapAnswer {
     /// An empty ACK: the request with this message ID has arrived, and its answer follows.
     Promised(u16),
-    /// A 2.04 whose payload acknowledges an uplink. `confirm`: the message ID to acknowledge, if it is a separate response.
+    /// A 2.04 whose payload acknowledges an uplink. `confirm`: the message ID to acknowledge, if it is a separate
+    /// response.
     Durable { acknowledged: Acknowledged, confirm: Option<u16> },
     /// A 2.01 with a token of [`post_in_the_clear`]. It is not authenticated.
     Created { name: (u32, u32), confirm: Option<u16> },
@@ -19,8 +20,8 @@ pub(super) enum CoapAnswer {
     Noise,
 }
 
-/// A confirmable POST of a sealed uplink to the path of its profile. The counter is the token, and its low half the message ID, as the protocol's
-/// page suggests, so message IDs of meters behind one address often collide.
+/// A confirmable POST of a sealed uplink to the path of its profile. The counter is the token, and its low half the
+/// message ID, as the protocol's page suggests, so message IDs of meters behind one address often collide.
 pub(super) fn post(profile: &str, counter: u32, sealed: Vec<u8>) -> Vec<u8> {
     confirmable(profile, counter, counter.to_be_bytes().to_vec(), sealed)
 }

@@ -104,7 +104,7 @@ async fn master_key(stack: &Stack, how: &SendOptions) -> Result<MasterKey, Probl
     MasterKey::from_secret(&text, how.master_key_id)
 }
 
-/// By value, as `make up` writes it, or by its ID.
+/// The callbacks' secret: its value, as `make up` writes it, or else the secret with the stack's ID.
 async fn callback_secret(stack: &Stack) -> Result<String, Problem> {
     match (stack.optional("CALLBACK_SECRET"), stack.optional("CALLBACK_SECRET_ID")) {
         (None, Some(id)) => secret(stack, id).await,
@@ -117,7 +117,7 @@ async fn secret(stack: &Stack, id: &str) -> Result<String, Problem> {
     store.read(id).await.map_err(|e| Problem::Cause("a secret of the stack".to_owned(), e.into()))
 }
 
-/// All IPv4 addresses of a name. Nothing is asked for if nobody needs it.
+/// All IPv4 addresses of a name. Skips the lookup if no meter needs it.
 fn addresses(stack: &Stack, variable: &str, meters: u32) -> Result<Vec<SocketAddrV4>, Problem> {
     if meters == 0 {
         return Ok(vec![]);

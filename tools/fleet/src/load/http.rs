@@ -18,7 +18,8 @@ use crate::Problem;
 /// Maximum size of an answer, larger than any expected one.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Idle time-out: shorter than that of API Gateway and of load balancers, so that no connection is reused while the server closes it.
+/// Idle time-out: shorter than that of API Gateway and of load balancers, so that no connection is reused while the
+/// server closes it.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// API of a stack, for callbacks.

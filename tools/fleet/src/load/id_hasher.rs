@@ -50,7 +50,7 @@ mod tests {
             high[usize::try_from(hash >> 57).unwrap()] += 1;
         }
         assert_eq!(whole.len(), 200_000);
-        // Of 2^18 places thrown at 200,000 times by chance, 1 - 1/e^0.76 of them, 140,000, are hit.
+        // 200,000 random values in 2^18 places occupy 1 - 1/e^0.76 of them: 140,000.
         assert!(low.len() > 130_000, "{}", low.len());
         assert!(high.iter().all(|&count| (1_100..2_100).contains(&count)), "{high:?}");
     }

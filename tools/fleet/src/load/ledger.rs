@@ -28,7 +28,7 @@ pub(super) struct Settled {
     pub(super) acknowledged: bool,
 }
 
-/// Counts sessions and their messages. Of a session that is one message nothing is kept but its two bits.
+/// Counts sessions and their messages. A session of one message needs only its two bits.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// The bits.

@@ -1,4 +1,5 @@
-//! NB-IoT meters: sealed datagrams, with and without CoAP, over a pool of sockets, repeated until they are acknowledged.
+//! NB-IoT meters: sealed datagrams, with and without CoAP, over a pool of sockets, repeated until they are
+//! acknowledged.
 //!
 //! One thread works in ticks: it sends and receives in batches. A message counts as
 //! sent at the start of its tick, and as acknowledged when the tick reads it: latencies are too high by up to two
@@ -63,15 +64,15 @@ pub(super) struct Retransmission {
 
 /// Keys, addresses and sockets. Unlike [`Nbiot`], it can be sent to another thread.
 pub(super) struct Link {
-    /// Seals them.
+    /// Seals the datagrams.
     pub(super) key: MasterKey,
-    /// Where they go.
+    /// Destinations of the datagrams.
     pub(super) to: Addresses,
-    /// Where they come from.
+    /// Sockets that send them.
     pub(super) sockets: Sockets,
-    /// When they are repeated.
+    /// Times of repetitions.
     pub(super) retransmission: Retransmission,
-    /// Which of them are lost or doubled.
+    /// Selects datagrams to lose or to duplicate.
     pub(super) injector: FaultInjector,
 }
 
@@ -225,8 +226,8 @@ impl Nbiot {
         self.flush()
     }
 
-    /// Until when the meter waits for a separate response, if an empty ACK came since the message was sent. Message IDs of meters behind one address
-    /// may collide, so the ACK may be for another meter; then this one only waits longer.
+    /// Until when the meter waits for a separate response, if an empty ACK came since the message was sent. Message IDs
+    /// of meters behind one address may collide, so the ACK may be for another meter; then this one only waits longer.
     fn promise(&self, (_, counter): UplinkId, waiting: &Waiting) -> Option<u64> {
         let at = self.promised.get(&(waiting.socket.into(), coap::message_id(counter)))?;
         (*at >= waiting.first_sent).then(|| at + micros(SEPARATE_RESPONSE_TIMEOUT))

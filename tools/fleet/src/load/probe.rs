@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// Has an item from the third look on, and another one never.
+    /// Returns one item from the third lookup on, and another one never.
     #[derive(Default)]
     struct Table(AtomicUsize);
 

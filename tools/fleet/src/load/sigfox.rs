@@ -1,7 +1,7 @@
 //! The Sigfox cloud: sends callbacks, one per message or one a second per device type, and repeats them.
 //!
-//! A callback without a 2xx answer within ten seconds is repeated after one, two and four minutes, and then given up. Sigfox does not
-//! document when these pauses start; here they start at the previous failure.
+//! A callback without a 2xx answer within ten seconds is repeated after one, two and four minutes, and then given up.
+//! Sigfox does not document when these pauses start; here they start at the previous failure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -23,7 +23,8 @@ use super::timers::{Timers, micros};
 /// A batch is sent each second, real time.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Maximum lines in a request. Sigfox documents no limit; the function accepts 256 KiB, which this many of the longest encoded lines fit.
+/// Maximum lines in a request. Sigfox documents no limit; the function accepts 256 KiB, which this many of the longest
+/// encoded lines fit.
 pub(super) const MAX_LINES: usize = 4_000;
 
 /// Maximum callbacks to take from the channel at once.
@@ -42,7 +43,7 @@ pub enum Channel {
 /// Time-outs, pauses and concurrency of callbacks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallbackPolicy {
-    /// One by one, or batches.
+    /// Form of the callbacks: single or batch.
     pub(super) channel: Channel,
     /// Time-out of an answer.
     pub(super) time_out: Duration,
@@ -53,8 +54,8 @@ pub(super) struct CallbackPolicy {
 }
 
 impl CallbackPolicy {
-    /// Sigfox's values, divided by the speed-up. The stack does not speed up, so the time-out never becomes shorter than
-    /// an answer may reasonably take.
+    /// Sigfox's values, divided by the speed-up. The stack does not speed up, so the time-out never becomes shorter
+    /// than an answer may reasonably take.
     pub(super) fn new(channel: Channel, speed_up: f64, connections: usize) -> Self {
         const LEAST_TIME_OUT: Duration = Duration::from_secs(2);
         let faster = |time: Duration| time.div_f64(speed_up.max(f64::MIN_POSITIVE));

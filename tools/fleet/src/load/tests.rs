@@ -1,4 +1,4 @@
-//! Whole runs, against a bridge and an API on loopback.
+//! Complete runs against a bridge and an API on loopback.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -29,7 +29,7 @@ struct Line {
     options: Options,
 }
 
-/// A directory that is removed with it.
+/// A temporary directory. It is removed when this is dropped.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -53,7 +53,7 @@ fn options(line: &str) -> Options {
     Line::parse_from(std::iter::once("load").chain(line.split_whitespace())).options
 }
 
-/// Runs what is on the command line against a peer.
+/// Runs the command line against a peer.
 async fn run_line(line: &str, peer: &Peer, stop: Stop) -> Result<Run, Problem> {
     let options = options(&format!("{line} --quiet"));
     let begin = PreparedRun::new(&options, Timestamp::now())?;
@@ -73,7 +73,7 @@ fn is_nbiot(fleet: &Fleet, number: u32) -> bool {
     fleet.meter(number).transport != Transport::Sigfox
 }
 
-/// All that a fleet has to say, once each.
+/// All uplinks of a fleet, once each.
 fn all_of(fleet: &Fleet) -> Came {
     let sessions = (0..fleet.hours()).flat_map(|hour| {
         let meters = (0..fleet.sessions(hour)).filter_map(move |n| fleet.due(hour, n));
@@ -87,7 +87,7 @@ fn all_of(fleet: &Fleet) -> Came {
     uplinks.collect()
 }
 
-/// Everything came, nothing else did, and the bits say so.
+/// Checks that exactly the fleet's uplinks arrived, and that counters and bits agree.
 fn check_delivered(run: &Run, directory: &Path, peer: &Peer) {
     let fleet = Fleet::new(run.spec.clone()).unwrap();
     let (expected, came) = (all_of(&fleet), peer.heard.came());
@@ -106,10 +106,10 @@ fn total(rates: &[u32]) -> u64 {
     rates.iter().copied().map(u64::from).sum()
 }
 
-/// Meters that repeat nothing merely because the machine that tests them has much to do.
+/// A long first pause, so that a busy machine causes no repetitions.
 const PATIENT: &str = "--first-pause 1m";
 
-/// Meters of every profile that there is.
+/// Meters of every profile.
 const EVERY_PROFILE: &str = "--profile-mix adeunis-pulse-v4-1h,adeunis-pulse-v4,adeunis-pulse-v3-1h,adeunis-pulse-v2-10min,\
 adeunis-pulse4-nbiot,adeunis-pulse4-nbiot-1h,dragino-sw3l-nb,dragino-cpn01-nb,senml-cbor,senml-json,efento";
 
@@ -155,7 +155,7 @@ async fn single_callbacks_that_fail_are_repeated_and_those_that_go_on_failing_ar
     assert!(measured.callbacks[&503] > 3 * measured.sent);
     assert_eq!(peer.heard.batches.load(Ordering::Relaxed), 0);
 
-    // What was given up is sent once more by who goes on with it.
+    // A resumed run sends the given-up messages again.
     peer.heard.status.store(0, Ordering::Relaxed);
     let again = run_line(&format!("--resume {}", directory.run()), &peer, Stop::default()).await.unwrap();
     check_delivered(&again, Path::new(&directory.run()), &peer);
@@ -172,7 +172,7 @@ async fn meters_behind_one_address_are_told_apart_though_their_message_ids_are_n
     assert_eq!(peer.heard.from.lock().unwrap().len(), 4, "200 meters, 50 to an address");
     let confirmed = u64::from(peer.heard.confirmed.load(Ordering::Relaxed));
     assert_eq!(confirmed, run.measured.acknowledged, "each answer of its own is confirmed");
-    // A 2.04 with a token of 4 bytes and a sealed acknowledgement of 26, and the 4 bytes that have promised it.
+    // A 2.04 with a token of 4 bytes and a sealed acknowledgement of 26, after an empty ACK of 4 bytes.
     let Volume { count, bytes } = run.measured.traffic["acknowledgements"];
     assert_eq!((count, bytes), (confirmed, confirmed * (4 + 4 + 1 + 26 + 4)), "one of each, in two datagrams");
 }
@@ -201,7 +201,7 @@ async fn what_no_bridge_answers_is_given_up_and_said_to_be() {
     assert!(problem.contains("given up") && problem.contains("--resume runs/a"), "{problem}");
 }
 
-/// Copies a run as a kill would leave it: what is on the disk at some moment.
+/// Copies the files of a run as they are on disk, as a kill would leave them.
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for file in ["run.json", "sessions"] {
@@ -222,7 +222,7 @@ async fn a_run_that_is_killed_is_gone_on_with_to_the_same_end() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         copy(&run, &killed);
-        // It goes on for a while, as far as what is written down knows in vain.
+        // The run continues for a while; the copied files do not contain this part.
         tokio::time::sleep(Duration::from_millis(300)).await;
         stop.ask();
     };

@@ -1,4 +1,4 @@
-//! Reports of runs that are made up, and the one that is committed.
+//! Tests of reports: of made-up runs, and of the committed document.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ mod committed;
 mod documents;
 mod logs;
 
-/// A directory of its own, gone when the test is.
+/// A temporary directory of a test. It is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -32,7 +32,7 @@ impl Scratch {
         Self(directory)
     }
 
-    /// A run in it.
+    /// Writes a run into the directory.
     fn run(&self, name: &str, devices: u32) -> PathBuf {
         let directory = self.0.join(name);
         fs::create_dir_all(&directory).unwrap();
@@ -40,7 +40,7 @@ impl Scratch {
         directory
     }
 
-    /// One with all that is recorded of it.
+    /// Writes a run with the sums of its logs and its audit.
     fn recorded(&self, name: &str, devices: u32) -> PathBuf {
         let directory = self.run(name, devices);
         functions(devices).write(&directory).unwrap();

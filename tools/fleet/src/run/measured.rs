@@ -33,7 +33,7 @@ pub struct Measured {
     pub refused: u64,
     /// Requests to the Sigfox callback, by status (0: no answer in time).
     pub callbacks: BTreeMap<u16, u64>,
-    /// NB-IoT: milliseconds from the first transmission to the acknowledgement, at quantiles 0.5, 0.9, 0.99, 0.999 and 1.
+    /// NB-IoT: milliseconds from the first transmission to the acknowledgement, at quantiles 0.5, 0.9, 0.99, 0.999, 1.
     /// After `--resume`, this and the latencies below cover the time since then.
     pub nbiot_ack_ms: Option<[f64; 5]>,
     /// The same from a callback's request to its answer 2xx, for each request.
@@ -48,15 +48,15 @@ pub struct Measured {
     pub peak_rate: f64,
     /// Peak memory of the load generator, bytes.
     pub simulator_rss: u64,
-    /// Seconds of processor time of the load generator, of the bridge, and of the local cloud with its functions; only of processes that
-    /// run on this machine.
+    /// Seconds of processor time of the load generator, of the bridge, and of the local cloud with its functions; only
+    /// of processes that run on this machine.
     pub cpu_seconds: BTreeMap<String, f64>,
     /// Peak memory of the bridge and of the local cloud, bytes.
     pub rss: BTreeMap<String, u64>,
     /// Increases of the bridge's counters (`/metrics`) during the run.
     pub bridge: BTreeMap<String, f64>,
-    /// Bytes on the wire, without IP, UDP and TCP headers: of `datagrams`, of their `acknowledgements` (including CoAP's
-    /// empty ones), of `uplinks` in callback bodies, and of `answers` to callbacks with their headers.
+    /// Bytes on the wire, without IP, UDP and TCP headers: of `datagrams`, of their `acknowledgements` (including
+    /// CoAP's empty ones), of `uplinks` in callback bodies, and of `answers` to callbacks with their headers.
     pub traffic: BTreeMap<String, Volume>,
     /// Messages sent in each second, for charts.
     pub seconds_sent: Vec<u32>,

@@ -1,4 +1,4 @@
-//! Several runs, and what is of none.
+//! Audits of several runs, and of items that belong to none of them.
 
 use super::*;
 use crate::audit::check::all;
@@ -14,7 +14,7 @@ async fn an_item_is_of_the_run_whose_session_it_is() {
     let counts = all(&found.audit.networks);
     assert_eq!(counts.sent, (in_the_morning.len() + at_noon.len()) as u64);
     assert_eq!(counts.pulses, counts.sent - 1);
-    // What is left of that meter are whole sessions, and right.
+    // The remaining sessions of that meter are complete, so it is compared.
     assert_eq!((found.audit.meters.right, found.audit.meters.in_part), (u64::from(2 * DEVICES), 0));
 }
 
@@ -26,7 +26,7 @@ async fn a_run_that_is_not_named_is_something_that_no_session_has_sent() {
     assert_eq!((found.audit.strange.items, found.missing.len()), (4, 0));
     assert!(found.audit.wrong[0].contains("Name that too"), "{:?}", found.audit.wrong);
     assert!(found.audit.strange.examples.iter().any(|item| item.contains(&at_noon[0].key())));
-    // A meter's points are those of the sessions of its own run.
+    // A meter is compared only with the points of the audited run.
     assert_eq!(found.audit.meters.right, u64::from(DEVICES));
 }
 

@@ -1,4 +1,4 @@
-//! One run, and one thing amiss at a time.
+//! Audits of one run, with one error at a time.
 
 use super::*;
 use crate::audit::check::all;
@@ -49,7 +49,7 @@ async fn what_is_among_pulses_and_not_raw_is_named_too() {
     assert_eq!((found.audit.ok, stages(&found)), (false, vec![(sent[3].key(), Stage::PulsesOnly)]));
 }
 
-/// What the stream holds cannot be asked for: only who waits can tell it from what is lost.
+/// A stream cannot report its depth, so the audit must wait to distinguish a late message from a lost one.
 #[tokio::test(start_paused = true)]
 async fn what_the_stream_brings_late_is_waited_for() {
     let (expected_run, sent) = run(START);
@@ -70,7 +70,7 @@ async fn what_the_stream_brings_late_is_waited_for() {
     assert!(found.unwrap().audit.ok);
 }
 
-/// Nobody promised anything, and the meter knows it.
+/// The loss is not the pipeline's: nothing was acknowledged, and the meter knows that.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_never_acknowledged_is_named_and_is_nobodys_fault() {
     let (mut expected_run, sent) = run(START);
@@ -91,7 +91,8 @@ async fn a_session_that_was_never_acknowledged_is_named_and_is_nobodys_fault() {
     assert!(text.contains(&format!("no: {} of {}", sent.len() - expected.len(), sent.len())), "{text}");
 }
 
-/// Of a session the bit says that all of it was acknowledged, or not; how many were in all is known all the same.
+/// The bit of a session says only whether all of it was acknowledged, but the run records the total number of
+/// acknowledged messages.
 #[tokio::test(start_paused = true)]
 async fn what_was_acknowledged_of_a_session_that_was_given_up_in_part_has_to_be_there() {
     let (mut expected_run, sent) = run(START);
@@ -141,7 +142,7 @@ async fn a_count_that_is_off_by_one_makes_a_meter_wrong() {
     assert!(found.audit.wrong.iter().any(|why| why == "1 meters whose points are not what they counted"));
 }
 
-/// The increments of a series are nothing without its other uplinks.
+/// The increments of a series cannot be compared without its other uplinks.
 #[tokio::test(start_paused = true)]
 async fn a_meter_of_whose_series_a_part_is_missing_is_not_compared() {
     let (expected_run, sent) = run(START);
@@ -156,7 +157,7 @@ async fn a_meter_of_whose_series_a_part_is_missing_is_not_compared() {
     assert_eq!((right, wrong, in_part), (u64::from(DEVICES) - 1, 0, 1));
 }
 
-/// A queue delivers at least once, and a meter sends again: the table is the same for it.
+/// Queues deliver at least once and meters retry; neither changes the table.
 #[tokio::test(start_paused = true)]
 async fn what_came_twice_is_stored_once_and_all_right() {
     let (expected_run, sent) = run(START);
@@ -176,7 +177,7 @@ async fn what_is_in_quarantine_is_named_with_the_reason() {
     let record = envelope::of_one(&sent[9].uplink);
     world.quarantine = vec![
         Quarantined::new("pulse", &"frame code 0x3f", record.as_bytes()).of(&sent[9].uplink).to_message(),
-        // Somebody else's, and nobody's.
+        // This record names no uplink.
         Quarantined::new("sigfox-callback", &"no JSON", b"noise").to_message(),
     ];
     let found = world.audit(vec![expected_run]).await;
@@ -195,7 +196,7 @@ async fn a_message_in_quarantine_that_names_no_uplink_is_opened() {
     assert_eq!(stages(&world.audit(vec![expected_run]).await), [(sent[9].key(), Stage::Quarantined)]);
 }
 
-/// It was sent back to where it came from, and is stored now.
+/// The message was replayed, and is stored now.
 #[tokio::test(start_paused = true)]
 async fn what_is_in_quarantine_and_stored_all_the_same_is_all_right() {
     let (expected_run, sent) = run(START);

@@ -1,8 +1,8 @@
 //! The function on the stream, invoked as by the template's event source mapping: for each shard one batch at
 //! a time, in order, with retries of failed records.
 //!
-//! The function is the deployed one, `pulsegate_pipeline::raw` with `pulsegate_pipeline::batch` around it, as `functions/raw-nbiot` puts them together, but
-//! for the line of metrics that it prints.
+//! The function is the deployed one, `pulsegate_pipeline::raw` with `pulsegate_pipeline::batch` around it, as
+//! `functions/raw-nbiot` puts them together, but for the line of metrics that it prints.
 
 use std::io;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ fn fleet() -> Arc<Fleet> {
     Arc::new(Fleet::new(Spec { sigfox_share: 0.0, mix, hours: 2.0, ..Spec::new(start, DEVICES) }).unwrap())
 }
 
-/// As the bridge makes it of what a meter sends.
+/// The first uplink of a session, as the bridge decodes it.
 fn uplink(fleet: &Fleet, number: u32, hour: u32) -> Uplink {
     let meter = fleet.meter(number);
     let session = fleet.session(number, hour, fleet.counted(number, hour));
@@ -49,7 +49,7 @@ fn packed(uplinks: &[Uplink]) -> Vec<u8> {
     open.close().unwrap().data
 }
 
-/// A stream of these, closed.
+/// A closed stream of these records.
 fn stream(records: Vec<Vec<u8>>) -> Arc<Stream> {
     let (stream, sender, filling) = Stream::open(3);
     for record in records {
@@ -74,7 +74,7 @@ fn an_acknowledgement_without_its_bytes_in_the_stream_is_lost() {
     let fleet = fleet();
     let of = |number: u32, hour: u32| uplink(&fleet, number, hour);
     let mut records: Vec<Vec<u8>> = (1..DEVICES).map(|number| packed(&[of(number, 0), of(number, 1)])).collect();
-    // Of meter 0 one session is there twice; of the other there are other bytes than it has sent, and another time.
+    // Meter 0: one session is in the stream twice; the other one only with altered bytes, and with an altered time.
     records.push(packed(&[of(0, 1), of(0, 1)]));
     let other = pulsegate_model::uplink::Payload::from_bytes(&[1, 2, 3]).unwrap();
     records.push(packed(&[Uplink { payload: other, ..of(0, 0) }]));
@@ -123,7 +123,7 @@ async fn a_table_takes_its_units_and_refuses_the_end_of_what_does_not_fit_into_t
     let contents = Arc::new(TableContents::none(&fleet));
     let table = RawTable::new(Arc::clone(&fleet), 10, Arc::clone(&contents));
     let begin = Instant::now();
-    // 25 items at once, 10 units a second: at 0 s, 2.5 s, 5 s and 7.5 s, less what may be late.
+    // At 10 units a second, batches of 25 items are written at 0 s, 2.5 s and 5 s; 7.5 s is after the deadline.
     let refused = table.put(&items, begin + Duration::from_secs(6)).await;
     assert_eq!(refused, (75..120).collect());
     assert_eq!(begin.elapsed(), Duration::from_secs(6), "as the real one, it uses its time");
@@ -131,7 +131,7 @@ async fn a_table_takes_its_units_and_refuses_the_end_of_what_does_not_fit_into_t
     let refused = table.put(&items[75..], Instant::now() + Duration::from_mins(1)).await;
     assert!(refused.is_empty());
     assert_eq!(lock(&contents.items).count(), 80);
-    // What was refused has used nothing up: the rest is written at 7.5 s and 10 s.
+    // Refused items consume no capacity, so the rest is written at 7.5 s and 10 s.
     let took = begin.elapsed();
     assert!((Duration::from_millis(9_900)..Duration::from_millis(10_050)).contains(&took), "{took:?}");
 }

@@ -1,4 +1,4 @@
-//! A modem's patience, by a clock that the test turns.
+//! Repetitions of a modem, with a clock that the test advances.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -11,7 +11,7 @@ use crate::spec::Spec;
 
 const SECOND: u64 = 1_000_000;
 
-/// One meter in CoAP, and the bridge's socket.
+/// One CoAP meter, its fleet, and the bridge's socket.
 fn meter() -> (Nbiot, Arc<Fleet>, UdpSocket) {
     let bridge = bridge_load::net::udp_socket(0, false).unwrap();
     bridge.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -25,7 +25,7 @@ fn spec(devices: u32) -> Spec {
     Spec::new("2026-11-20T12:00:00Z".parse().unwrap(), devices)
 }
 
-/// Those of a spec, which go to these addresses in CoAP.
+/// The meters of a spec, which send CoAP to these addresses.
 fn meters(spec: Spec, coap: Vec<SocketAddrV4>) -> (Nbiot, Arc<Fleet>) {
     let fleet = Arc::new(Fleet::new(spec).unwrap());
     let link = Link {
@@ -46,7 +46,8 @@ fn send(nbiot: &mut Nbiot, fleet: &Fleet) {
     nbiot.flush().unwrap();
 }
 
-/// When it was sent again, in microseconds, until it was given up; what came of it; and when.
+/// Advances the clock until the message is settled. Returns the times of its repetitions, its outcome, and the time of
+/// the outcome. Times are in microseconds.
 fn wait(nbiot: &mut Nbiot, from: u64) -> (Vec<u64>, Vec<Settled>, u64) {
     const STEP: u64 = 10_000;
     let (mut now, mut again, mut settled) = (from, Vec::new(), Vec::new());

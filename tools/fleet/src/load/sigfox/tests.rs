@@ -1,4 +1,4 @@
-//! The cloud against an endpoint that answers as it is told, in virtual time.
+//! Tests of the cloud against an endpoint with scripted answers, in virtual time.
 
 use std::sync::mpsc::channel;
 
@@ -10,7 +10,7 @@ use crate::load::ledger::Message;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// What comes back, of requests in their order; the last again and again.
+/// Scripted answer to a request. The last one of a list is repeated.
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Status(u16),
@@ -18,10 +18,10 @@ enum Answer {
     Nothing,
 }
 
-/// After how long, and whose messages.
+/// A request: time since the start, and the meters whose messages it carries.
 type Asked = (Duration, Vec<u32>);
 
-/// A stack's API that writes down what it is asked, and when.
+/// A stack's API that records requests and their times.
 #[derive(Clone)]
 struct Api {
     began: Instant,
@@ -35,7 +35,7 @@ impl Api {
         Self { began: Instant::now(), answers, asked: Arc::default() }
     }
 
-    /// Whole seconds after the start, and whose messages.
+    /// The recorded requests, with times in whole seconds.
     fn asked(&self) -> Vec<(u64, Vec<u32>)> {
         lock(&self.asked).iter().map(|(at, meters)| (at.as_secs(), meters.clone())).collect()
     }
@@ -82,7 +82,7 @@ fn callback(meter: u32) -> Callback {
     }
 }
 
-/// What came of the meters' messages, and what was counted.
+/// Outcomes of the meters' messages, and the counters.
 async fn called(policy: CallbackPolicy, api: &Api, faults: Faults, meters: u32) -> (Vec<(u32, bool)>, Callbacks) {
     let (callbacks, receiver) = unbounded_channel();
     let (settle, settled) = channel();
@@ -199,7 +199,7 @@ async fn with_a_tenth_lost_every_message_is_told_or_given_up_and_none_is_forgott
     let faults = Faults { loss: 0.1, duplicate: 0.1, ..Faults::default() };
     let (settled, counts) = called(single(), &api, faults, 2_000).await;
     assert_eq!(settled.len(), 2_000);
-    // 0.19 to the fourth power: one in 770.
+    // An attempt fails with probability 1 - 0.9^2 = 0.19, and all four of a message with 0.19^4: one in 770.
     let given_up = settled.iter().filter(|(_, acknowledged)| !acknowledged).count();
     assert!(given_up < 20, "{given_up}");
     assert!(counts.lost > 300 && counts.duplicated > 150, "{counts:?}");

@@ -1,4 +1,4 @@
-//! A bridge and an API for tests: acknowledge what is right, and write down what has come.
+//! A bridge and an API for tests, which acknowledge valid uplinks and record them.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
@@ -22,7 +22,7 @@ use crate::load::sigfox::lock;
 
 pub(super) const SECRET: &str = "a secret of callbacks";
 
-/// A listener.
+/// A listener of the bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
     Sealed,
@@ -30,26 +30,26 @@ pub(super) enum Way {
     Efento,
 }
 
-/// How often each uplink came: device, time, sequence.
+/// Number of arrivals of each uplink, by device, time and sequence.
 pub(super) type Came = BTreeMap<(String, i64, u32), u32>;
 
-/// What came, and how it is answered.
+/// Received uplinks, and the settings of the answers.
 #[derive(Default)]
 pub(super) struct CoapAnswer {
     pub(super) came: Mutex<Came>,
-    /// Who sent datagrams.
+    /// Number of datagrams from each address.
     pub(super) from: Mutex<BTreeMap<SocketAddr, u32>>,
-    /// Answers nothing while this is so.
+    /// If set, no datagram is answered.
     pub(super) silent: AtomicBool,
-    /// Of datagrams every so many-th is not answered; 0 for none.
+    /// Every n-th datagram is not answered; 0 to answer all.
     pub(super) deaf_to: AtomicU32,
-    /// CoAP is answered late, in a message of its own.
+    /// If set, CoAP is answered by separate responses.
     pub(super) late: AtomicBool,
-    /// Confirmations of such messages.
+    /// Number of ACKs for separate responses.
     pub(super) confirmed: AtomicU32,
-    /// Requests are answered with this; 0 for 204.
+    /// HTTP status of the answers to requests; 0 for 204.
     pub(super) status: AtomicU16,
-    /// Requests that were sent as batches.
+    /// Number of requests with a batch.
     pub(super) batches: AtomicU32,
     count: AtomicU32,
 }
@@ -69,7 +69,7 @@ impl CoapAnswer {
         self.silent.load(Ordering::Relaxed) || (every > 0 && count.is_multiple_of(every))
     }
 
-    /// What is sealed, and its acknowledgement.
+    /// Records a sealed datagram and returns its acknowledgement.
     fn sealed(&self, datagram: &[u8]) -> Vec<u8> {
         const TIME: u32 = 1_795_176_000;
         let answer = MasterKey::default().acknowledgement(datagram, TIME).expect("every datagram is sealed");
@@ -80,7 +80,7 @@ impl CoapAnswer {
     }
 }
 
-/// Both, until they are dropped.
+/// The bridge and the API. The bridge's listeners stop when this is dropped.
 pub(super) struct Peer {
     pub(super) heard: Arc<CoapAnswer>,
     pub(super) to: BTreeMap<Way, SocketAddrV4>,

@@ -1,8 +1,8 @@
-//! The document that is committed.
+//! Test of the committed document.
 
 use super::*;
 
-/// It is what the command makes of the runs beside it: `fleet report docs/load-test/* --output docs/load-test.md`.
+/// `fleet report docs/load-test/* --output docs/load-test.md` writes it from the runs beside it.
 #[test]
 fn the_committed_document_and_its_charts_are_what_the_command_makes() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");

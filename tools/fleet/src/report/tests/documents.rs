@@ -1,4 +1,4 @@
-//! What is written of recorded runs.
+//! Tests of the documents for recorded runs.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn the_document_has_each_run_by_size_with_a_chart_beside_its_files() {
     let smaller = scratch.recorded("smaller", 180_000);
     fs::create_dir(scratch.0.join("docs")).unwrap();
     let output = scratch.0.join("docs/load-test.md");
-    // A shell's `*` names the document, too.
+    // A shell's `*` also names the document.
     fs::write(&output, "").unwrap();
     let report = Options { output: Some(output.clone()), ..options(&[larger.clone(), output.clone(), smaller]) };
     super::super::run(report).await.unwrap();
@@ -20,7 +20,7 @@ async fn the_document_has_each_run_by_size_with_a_chart_beside_its_files() {
     assert_eq!(rows[0], expected, "{text}");
     assert!(rows[1].starts_with("| b-larger | 360000 |"), "{text}");
     assert!(text.contains("| smaller | raw-nbiot | 1000 | 180.0 | 12.3 | 11.1 | 45.6 | 78.9 | 420 |"), "{text}");
-    // 3 s of 600, and of 300,000 datagrams.
+    // The bridge's 3 s of processor time, divided by 600 s and by 300,000 datagrams.
     assert!(text.contains("| smaller | 0.5 | 10.00 | 12.3 | 90.0 | - |"), "{text}");
     assert!(text.contains("| smaller | NB-IoT, acknowledged | 100.0 | 150.0 | 200.5 | 250.0 | 300.0 |"), "{text}");
     assert_eq!(text.matches("on 2 cores of Some Processor, 25 GB of memory, Linux 6.18").count(), 1, "{text}");
@@ -53,7 +53,7 @@ fn a_burst_has_a_table_and_pictures_of_its_own() {
     assert!(!text.contains("## Messages") && !text.contains("rate.svg"), "{text}");
 }
 
-/// An audit is of what had been sent by then.
+/// An audit covers only messages that were sent before it.
 #[test]
 fn a_run_that_was_gone_on_with_after_its_audit_is_not_accounted_for() {
     let scratch = Scratch::new("stale");

@@ -1,8 +1,8 @@
-//! What is made of the functions' lines.
+//! Tests of the sums over the functions' logs.
 
 use super::*;
 
-/// Lines of one function, and what was asked for.
+/// Log lines of one function, and the periods that were queried.
 #[derive(Clone, Default)]
 struct Lines(Arc<Vec<LogLine>>, Arc<Mutex<Vec<Range<u64>>>>);
 
@@ -13,14 +13,14 @@ impl Log for Lines {
     }
 }
 
-/// 2026-11-20T12:00:00Z, when the runs of these tests began.
+/// 2026-11-20T12:00:00Z: the start of the runs in these tests.
 const BEGAN: u64 = 1_795_176_000_000;
 
 fn line(at: u64, text: impl Into<String>) -> LogLine {
     LogLine { at: BEGAN + at, text: text.into() }
 }
 
-/// As a function writes it.
+/// Log line of an invocation, as a function writes it.
 fn invocation(at: u64, uplinks: u64, ms: f64) -> LogLine {
     let metrics: Vec<_> = ["received", "stored"].iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
     let line_of = json!({
@@ -41,7 +41,7 @@ async fn recorded(lines: Vec<LogLine>, seconds: i64, bridge: Option<&Path>) -> R
     let lines = Lines(Arc::new(lines), Arc::default());
     let log = |function: &str| if function == "raw-nbiot" { lines.clone() } else { Lines::default() };
     let functions = record(&run, until(seconds), log, bridge).await;
-    // Each millisecond is asked for once.
+    // Each millisecond is queried once.
     let mut asked = lines.1.lock().unwrap().clone();
     asked.sort_by_key(|asked| asked.start);
     assert!(asked.windows(2).all(|pair| pair[0].end == pair[1].start), "{asked:?}");
@@ -61,7 +61,7 @@ async fn a_functions_lines_come_to_how_often_it_ran_and_how_long() {
         (raw.p50_ms - 9.5).abs() < 0.01 && (raw.p99_ms - 9.5).abs() < 0.01 && (raw.max_ms - 99.5).abs() < 0.1,
         "{raw:?}"
     );
-    // Each 1 ms longer for the runtime, and then whole milliseconds: 11 and 101.
+    // The runtime adds 1 ms, and the sum is rounded up to whole milliseconds: 11 and 101.
     assert!((raw.billed_ms - (99.0 * 11.0 + 101.0) / 100.0).abs() < 1e-9, "{raw:?}");
     let line = raw.billed_sums.line().unwrap();
     assert!((line.fixed - 1.0).abs() < 1e-6 && (line.each - 0.1).abs() < 1e-6, "{line:?}");
@@ -103,7 +103,7 @@ async fn logs_without_an_invocation_are_a_problem_and_not_a_row_of_zeros() {
     assert!(problem.contains("is not after that"), "{problem}");
 }
 
-/// Costs are reckoned with the memory that is deployed.
+/// Costs are calculated with the deployed memory.
 #[test]
 fn the_memory_of_a_function_is_that_of_the_template() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
