@@ -81,8 +81,8 @@ impl ExpectedRun {
         self.compared.clear();
     }
 
-    /// The uplink of the fleet with this key: `None` if the device is not in the fleet, `Some(None)` if it is, but has sent no
-    /// such uplink.
+    /// The uplink of the fleet with this key: `None` if the device is not in the fleet, `Some(None)` if it is, but has
+    /// sent no such uplink.
     #[expect(clippy::option_option, reason = "an unknown device and an unknown uplink are different cases")]
     pub(super) fn find(&self, device: &DeviceId, at: At, sequence: Option<u32>) -> Option<Option<UplinkPosition>> {
         let meter = self.fleet.number(device)?;
@@ -115,8 +115,8 @@ impl ExpectedRun {
         self.pulses.set(place)
     }
 
-    /// Records a deviation. The first one stays, but `Altered` replaces others: an uplink in quarantine may have been stored
-    /// since, which is correct, but altered content is always an error.
+    /// Records a deviation. The first one stays, but `Altered` replaces others: an uplink in quarantine may have been
+    /// stored since, which is correct, but altered content is always an error.
     pub(super) fn note(&mut self, place: UplinkPosition, deviation: Deviation) {
         let noted =
             self.deviations.entry((place.meter, place.hour, place.position)).or_insert_with(|| deviation.clone());

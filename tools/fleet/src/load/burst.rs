@@ -1,10 +1,10 @@
-//! A burst without a stack: the fleet sends to a bridge whose Kinesis is in memory, and the deployed function drains it. At
-//! the end every acknowledgement is checked against the stream.
+//! A burst without a stack: the fleet sends to a bridge whose Kinesis is in memory, and the deployed function drains
+//! it. At the end every acknowledgement is checked against the stream.
 //!
 //! # Layout
 //!
-//! - `stream`: records of the stand-in, by shard; `drain`: the function on the stream, as Lambda invokes it; `table`: where it
-//!   writes.
+//! - `stream`: records of the stand-in, by shard; `drain`: the function on the stream, as Lambda invokes it; `table`:
+//!   where it writes.
 //! - `found_uplinks`: the sessions of the uplinks in the stream and in the table; acknowledged ones that are missing.
 //! - `curve`: counts of each second; `outcome`: the result.
 

@@ -3,8 +3,8 @@
 
 use std::hash::Hasher;
 
-/// Hashes a few integers: each is mixed in by a multiplication, as in Firefox's and rustc's `FxHasher`; at the end the high bits
-/// are mixed into the low ones.
+/// Hashes a few integers: each is mixed in by a multiplication, as in Firefox's and rustc's `FxHasher`; at the end the
+/// high bits are mixed into the low ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct IdHasher(u64);
 

@@ -68,8 +68,8 @@ type Used = (&'static str, String, Usage);
 struct CountedCpu(BTreeMap<(&'static str, String), f64>);
 
 impl CountedCpu {
-    /// The increase since the highest value so far. A value may drop briefly, while the time of an ended child is not yet added to
-    /// its parent's. For a process that did not exist at the start, all of its time counts.
+    /// The increase since the highest value so far. A value may drop briefly, while the time of an ended child is not
+    /// yet added to its parent's. For a process that did not exist at the start, all of its time counts.
     fn more(&mut self, (part, pid, usage): &Used) -> f64 {
         let counted = self.0.entry((*part, pid.clone())).or_default();
         let more = (usage.cpu_seconds - *counted).max(0.0);

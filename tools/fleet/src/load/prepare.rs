@@ -84,7 +84,8 @@ impl PreparedRun {
         Ok(Self { fleet, how, sessions, run, directory })
     }
 
-    /// Writes both files, so that a run that is killed at once can be resumed. `run.json` last: its presence marks a run.
+    /// Writes both files, so that a run that is killed at once can be resumed. `run.json` last: its presence marks a
+    /// run.
     pub(super) fn write(&self) -> Result<(), Problem> {
         self.sessions.write(&self.directory)?;
         self.run.write(&self.directory)

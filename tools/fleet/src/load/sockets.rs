@@ -120,7 +120,8 @@ impl Sockets {
     }
 }
 
-/// Group of a meter. The number is hashed, because networks alternate over the numbers, and a modulus would leave groups empty.
+/// Group of a meter. The number is hashed, because networks alternate over the numbers, and a modulus would leave
+/// groups empty.
 pub(super) fn group(meter: u32, count: u32) -> usize {
     let spread = u64::from(meter.wrapping_mul(0x9E37_79B9));
     usize::try_from((spread * u64::from(count)) >> u32::BITS).unwrap_or_default()

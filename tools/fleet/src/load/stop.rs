@@ -21,8 +21,8 @@ impl Stop {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Requests a stop at the first Ctrl-C. The second one calls `left_to_do` and ends the process; `--resume` continues
-    /// from the files on disk.
+    /// Requests a stop at the first Ctrl-C. The second one calls `left_to_do` and ends the process; `--resume`
+    /// continues from the files on disk.
     pub(super) async fn at_ctrl_c(self, left_to_do: impl FnOnce()) {
         if tokio::signal::ctrl_c().await.is_ok() {
             eprintln!("fleet: stopping, waiting for acknowledgements; press Ctrl-C again to end at once");

@@ -41,8 +41,8 @@ impl Sums {
         self.xy += other.xy;
     }
 
-    /// The line; `None` without invocations. If all had the same number of uplinks, the time per uplink is undetermined, and
-    /// all time is fixed. Fixed and per-uplink time are constrained to be non-negative.
+    /// The line; `None` without invocations. If all had the same number of uplinks, the time per uplink is
+    /// undetermined, and all time is fixed. Fixed and per-uplink time are constrained to be non-negative.
     pub fn line(&self) -> Option<Line> {
         if self.count <= 0.0 {
             return None;

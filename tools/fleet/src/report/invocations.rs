@@ -67,8 +67,8 @@ pub struct Function {
     pub billed_ms: f64,
     /// Sums of billed time by uplinks.
     pub billed_sums: Sums,
-    /// Mean bytes of log per invocation, with CloudWatch's overhead; without Lambda's own lines, which the template's log
-    /// format suppresses.
+    /// Mean bytes of log per invocation, with CloudWatch's overhead; without Lambda's own lines, which the template's
+    /// log format suppresses.
     pub log_bytes: f64,
 }
 
