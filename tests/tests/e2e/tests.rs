@@ -317,7 +317,7 @@ pub async fn a_second_sigterm_ends_the_bridge_at_once(_: Cloud) {
     let (mut bridge, addr, mut lines) = start_bridge(&nowhere);
     let meter = UdpSocket::bind("127.0.0.1:0").unwrap();
     meter.send_to(&hex::decode("1122334455667788030000002646800000009f00000002").unwrap(), addr).unwrap();
-    for (line, signal) in [("stream rejected records", true), ("stopping", true), ("a second time", false)] {
+    for (line, signal) in [("stream rejected records", true), ("stopping", true), ("second signal", false)] {
         assert!(lines.any(|logged| logged.contains(line)), "{line}");
         if signal {
             Command::new("kill").arg(bridge.id().to_string()).status().unwrap();
