@@ -88,7 +88,7 @@ fn nobody_gets_in_unproven_and_nothing_is_amplified(listener: &Protocol, datagra
     }
 }
 
-/// Whether there is a valid tag at a position that the listener checks: sealing the datagram again changes nothing.
+/// True if there is a valid tag at a position that the listener checks: sealing the datagram again changes nothing.
 fn is_proved(listener: &Protocol, datagram: &[u8]) -> bool {
     let starts = match listener {
         Protocol::Datagram { .. } => 0..1,

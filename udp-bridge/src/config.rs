@@ -154,7 +154,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether a listener is sealed.
+    /// True if a listener is sealed.
     pub fn needs_keys(&self) -> bool {
         !(self.sealed.is_empty() && self.coap.is_empty())
     }

@@ -58,7 +58,7 @@ pub struct Intake {
     pub runtime: Handle,
 }
 
-/// Whether a thread is to stop.
+/// True if a thread is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// It is not.

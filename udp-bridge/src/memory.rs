@@ -17,7 +17,7 @@ impl MemoryBudget {
         Self { bytes: AtomicUsize::new(0), highest: AtomicUsize::new(0), limit }
     }
 
-    /// Whether the limit is reached.
+    /// True if the limit is reached.
     pub fn is_full(&self) -> bool {
         self.bytes() >= self.limit
     }

@@ -60,7 +60,7 @@ impl Filling {
         self.since
     }
 
-    /// Whether an uplink's record of this length still fits.
+    /// True if an uplink's record of this length still fits.
     pub fn has_room_for(&self, len: usize) -> bool {
         self.record.has_room_for(len)
     }

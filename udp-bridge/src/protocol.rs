@@ -38,7 +38,7 @@ pub enum Protocol {
         profile: &'static Profile,
         /// Why the sender's identity is accepted.
         trust: Trust,
-        /// Whether uplinks are acknowledged. Some meters do not listen.
+        /// True if uplinks are acknowledged. Some meters do not listen.
         acknowledge: bool,
     },
     /// A datagram is a CoAP message, whose path names the profile.

@@ -170,7 +170,7 @@ impl ReceiveBuffers {
         self.received.len()
     }
 
-    /// Whether the last batch is empty.
+    /// True if the last batch is empty.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }

@@ -76,7 +76,7 @@ pub struct Query {
 pub struct Page {
     /// Its items, newest first.
     pub items: Vec<Value>,
-    /// Whether another page follows.
+    /// True if another page follows.
     pub more: bool,
 }
 

@@ -75,12 +75,12 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// Whether it has no user records.
+    /// True if it has no user records.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 
-    /// Whether a user record of this length still fits.
+    /// True if a user record of this length still fits.
     pub fn has_room_for(&self, len: usize) -> bool {
         self.is_empty() || self.data.len() + framed(len) + CHECKSUM_LEN <= MAX_BYTES
     }

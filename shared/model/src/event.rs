@@ -140,10 +140,10 @@ pub struct DownlinkReport {
     /// The code in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Whether the station sent it.
+    /// True if the station sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<bool>,
-    /// Whether the device has received more downlinks than its contract allows.
+    /// True if the device has received more downlinks than its contract allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_quota: Option<bool>,
 }
@@ -166,12 +166,12 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
-/// Whether the result is still open. The network reports the final one with another code.
+/// Returns `true` if the result is still open. The network reports the final one with another code.
 pub fn is_provisional(code: u32) -> bool {
     matches!(code, 5 | 10)
 }
 
-/// Whether the downlink was not sent and will not be sent.
+/// True if the downlink was not sent and will not be sent.
 pub fn is_refusal(code: u32) -> bool {
     code != 0 && !is_provisional(code)
 }
@@ -339,7 +339,7 @@ impl FromStr for LinkQuality {
 }
 
 impl Measure {
-    /// Whether it is zero.
+    /// True if it is zero.
     pub fn is_zero(self) -> bool {
         self.0 == 0.0
     }

@@ -193,7 +193,7 @@ impl FromStr for Payload {
 }
 
 impl Radio {
-    /// Whether all fields are absent.
+    /// True if all fields are absent.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

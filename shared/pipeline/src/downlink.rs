@@ -52,7 +52,7 @@ pub struct DownlinkAnswer {
     pub expires_at: i64,
 }
 
-/// Whether the device can still receive the answer to its uplink.
+/// True if the device can still receive the answer to its uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeliness {
     /// The device may be listening.

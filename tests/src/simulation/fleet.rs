@@ -75,7 +75,7 @@ pub struct Datagram {
     pub listener: Listener,
     /// Its bytes.
     pub bytes: Arc<[u8]>,
-    /// Whether its device can be identified.
+    /// True if its device can be identified.
     pub known: bool,
 }
 
@@ -109,7 +109,7 @@ struct Reading {
     index: u32,
     /// The number of steps of its history; 0 for none.
     steps: u8,
-    /// Whether a codec knows its frame.
+    /// True if a codec knows its frame.
     decodable: bool,
 }
 

@@ -18,7 +18,7 @@ const MAX_REPORTED: usize = 3;
 /// Final state of a run.
 #[derive(Debug)]
 pub struct End {
-    /// Whether all messages were processed before the time-out.
+    /// True if all messages were processed before the time-out.
     pub quiet: bool,
     /// Description of the messages that are left.
     pub left: String,

@@ -32,7 +32,7 @@ pub struct Options {
     pub rates: Vec<u32>,
     /// The length of a run in seconds.
     pub seconds: u32,
-    /// Whether to add the long run.
+    /// True if to add the long run.
     pub long: bool,
     /// The rate of the comparison.
     pub compared: u32,
@@ -72,7 +72,7 @@ impl Default for Options {
 /// The runs of a bridge and of a bare loop under the same load.
 #[derive(Debug)]
 pub struct Comparison {
-    /// Whether they answered.
+    /// True if they answered.
     pub answers: bool,
     /// The bridge's runs.
     pub bridge: Vec<Sample>,

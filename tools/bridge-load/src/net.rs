@@ -105,7 +105,7 @@ impl Default for SendBatch {
 }
 
 impl SendBatch {
-    /// Whether it has as many datagrams as one system call sends.
+    /// True if it has as many datagrams as one system call sends.
     pub fn is_full(&self) -> bool {
         self.ends.len() == BATCH
     }
@@ -150,7 +150,7 @@ impl SendBatch {
     }
 }
 
-/// Whether an error is about a datagram and not about the socket: no buffer space, an ICMP error of an earlier datagram, or no
+/// True if an error is about a datagram and not about the socket: no buffer space, an ICMP error of an earlier datagram, or no
 /// route while an interface is down or a firewall blocks it. The datagram counts as lost, and its meter repeats it.
 fn is_of_one_datagram(e: Errno) -> bool {
     matches!(

@@ -67,7 +67,7 @@ pub enum Command {
     Chaos(chaos::Options),
     /// Run the bare loop.
     Bare {
-        /// Whether it answers.
+        /// True if it answers.
         answers: bool,
     },
 }

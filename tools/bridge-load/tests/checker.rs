@@ -23,7 +23,7 @@ use test_kit::sealed::MasterKey;
 const METERS: u32 = 100;
 const READINGS: u64 = 2_000;
 
-/// What a bridge does with a reading after it has acknowledged it.
+/// The fate of a reading that a bridge has acknowledged.
 #[derive(Clone, Copy)]
 enum Does {
     Stores,

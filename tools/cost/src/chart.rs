@@ -29,7 +29,7 @@ pub struct Chart {
 pub struct Axis {
     /// Quantity and unit.
     pub name: String,
-    /// Whether the axis is logarithmic. It omits values that are not above zero.
+    /// True if the axis is logarithmic. It omits values that are not above zero.
     pub log: bool,
 }
 

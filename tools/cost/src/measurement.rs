@@ -29,7 +29,7 @@ const BUILT_IN: &str = include_str!("../measured/local.json");
 pub struct Measurement {
     /// Source of the numbers, as text for people: what ran against what, and which numbers were derived.
     pub source: String,
-    /// Whether some numbers are not measured yet, but estimates; `source` names them.
+    /// True if some numbers are not measured yet, but estimates; `source` names them.
     #[serde(default)]
     pub provisional: bool,
     /// The recorded runs.

@@ -75,7 +75,7 @@ pub struct Free {
     pub quantity: Decimal,
     /// Duration.
     pub lasts: Lasts,
-    /// Whether free units count towards the tiers.
+    /// True if free units count towards the tiers.
     #[serde(default)]
     pub within_tiers: bool,
 }

@@ -89,7 +89,7 @@ impl Table {
         std::iter::once(&self.head).chain(&self.rows).map(line).collect()
     }
 
-    /// Whether most of a column's cells are numbers.
+    /// True if most of a column's cells are numbers.
     fn is_numeric(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|c| !is_blank(c));
         let (numbers, others): (Vec<_>, Vec<_>) = cells.partition(|c| is_number(c));

@@ -36,7 +36,7 @@ pub struct Run {
 const RUN: &str = "run.json";
 
 impl Run {
-    /// Whether a directory contains a run.
+    /// True if a directory contains a run.
     pub fn is_in(directory: &Path) -> bool {
         directory.join(RUN).exists()
     }

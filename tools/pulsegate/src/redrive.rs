@@ -73,13 +73,13 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether it matches every record.
+    /// True if it matches every record.
     pub fn is_empty(&self) -> bool {
         let Self { ids, devices, stages, reasons } = self;
         ids.is_empty() && devices.is_empty() && stages.is_empty() && reasons.is_empty()
     }
 
-    /// Whether this record matches.
+    /// True if this record matches.
     fn takes(&self, id: &str, kept: &QuarantinedRecord) -> bool {
         let Self { ids, devices, stages, reasons } = self;
         (ids.is_empty() || ids.iter().any(|wanted| wanted == id))

@@ -146,7 +146,7 @@ impl Fleet {
         self.order.sessions(hour)
     }
 
-    /// Whether a meter is due in an hour.
+    /// True if a meter is due in an hour.
     pub fn is_due(&self, number: u32, hour: u32) -> bool {
         number < self.spec.devices && self.order.is_due(number, hour)
     }

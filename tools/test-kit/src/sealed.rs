@@ -69,7 +69,7 @@ impl MasterKey {
         Some((key.imei, counter(header)))
     }
 
-    /// Whether a datagram is an uplink with the right tag.
+    /// True if a datagram is an uplink with the right tag.
     pub fn proves(&self, datagram: &[u8]) -> bool {
         self.verified(UPLINK, datagram).is_some()
     }
@@ -120,7 +120,7 @@ impl DeviceKey {
         self.fill_in_tag(datagram);
     }
 
-    /// Whether the last bytes of a datagram are its tag under this key.
+    /// True if the last bytes of a datagram are its tag under this key.
     pub fn has_right_tag(&self, datagram: &[u8]) -> bool {
         datagram.split_last_chunk::<TAG_LEN>().is_some_and(|(sealed, tag)| self.tag(sealed) == *tag)
     }

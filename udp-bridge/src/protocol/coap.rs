@@ -105,7 +105,7 @@ pub(super) struct Request<'a> {
     packet: &'a Packet,
     /// Method.
     pub(super) method: RequestType,
-    /// Whether the client retransmits until it gets an answer.
+    /// True if the client retransmits until it gets an answer.
     pub(super) confirmable: bool,
 }
 
@@ -186,7 +186,7 @@ pub(super) fn read(
     }
 }
 
-/// Whether the message has at most [`MAX_OPTIONS`] options. Its sender is not authenticated yet, and parsing 2,000
+/// True if the message has at most [`MAX_OPTIONS`] options. Its sender is not authenticated yet, and parsing 2,000
 /// options takes as long as checking 200 tags.
 fn has_few_options(datagram: &[u8]) -> bool {
     let extra = |nibble: u8| match nibble {

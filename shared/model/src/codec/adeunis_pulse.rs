@@ -122,7 +122,7 @@ struct Kind {
     code: u8,
     name: &'static str,
     of: &'static [Generation],
-    /// Whether a V4 frame of this kind ends with a clock if its status says so. In other kinds that bit has no meaning.
+    /// True if a V4 frame of this kind ends with a clock if its status says so. In other kinds that bit has no meaning.
     clock: bool,
     read: Read,
 }

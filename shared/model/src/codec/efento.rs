@@ -97,7 +97,7 @@ pub struct MessageHead {
     pub newest: Option<At>,
     /// Signal as the modem reports it. (63 is the best, 99 is unknown.)
     pub signal: Option<u8>,
-    /// Whether it is the device's first message after a reset.
+    /// True if it is the device's first message after a reset.
     pub after_reset: bool,
 }
 

@@ -40,7 +40,7 @@ pub enum Series {
     Ago(Vec<(u32, u64)>),
     /// Counts of which only the order is known, newest first.
     Undated {
-        /// Whether the newest has the time of the frame.
+        /// True if the newest has the time of the frame.
         newest_is_now: bool,
         /// Cumulative counts; per-period counts within [`Series::Counted`].
         counts: Vec<u64>,
@@ -301,7 +301,7 @@ impl Details {
         self.0.get(name)
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

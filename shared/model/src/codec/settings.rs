@@ -14,7 +14,7 @@ pub struct CodecSettings {
     pub logs_per_series: Option<u16>,
     /// Width of the device's counters in bits, if the codec does not know it, or if it is smaller than the codec's.
     pub counter_bits: Option<u8>,
-    /// Whether frames of a Dragino device have the IMSI after the IMEI, as newer firmware sends it.
+    /// True if frames of a Dragino device have the IMSI after the IMEI, as newer firmware sends it.
     pub imsi: bool,
     /// Length of a record in the log of a Dragino CPN01-NB: 11 bytes, or 12 with firmware that repeats the calculate
     /// flag.

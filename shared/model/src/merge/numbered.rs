@@ -53,7 +53,7 @@ impl<'a> Numbered<'a> {
     }
 }
 
-/// Whether an uplink may continue a series that began at `begun`.
+/// True if an uplink may continue a series that began at `begun`.
 pub(super) fn may_continue(begun: At, at: At) -> bool {
     (-EARLIER..=LONGEST_SERIES).contains(&(at.unix() - begun.unix()))
 }

@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn every_index_and_increment_comes_out_as_point_or_apart(items in any_items()) {
         let points = merge(items.clone()).unwrap();
-        // Whether a series that an item begins has points from log to log with these increments.
+        // True if a series that an item begins has points from log to log with these increments.
         let in_a_series = |points: &Points, channel, counts: &ChannelCounts| items.iter().any(|item: &PulseItem| {
             let anchor = item.channels.get(channel).filter(|counts| counts.begins_series);
             let time = |log: u64| anchor?.at?.checked_add((log - 1) * 3600);

@@ -91,7 +91,7 @@ fn names() -> impl Strategy<Value = [&'static str; 6]> {
         .prop_map(|(device, time, data, sequence, rssi, station)| [device, time, data, sequence, rssi, station])
 }
 
-/// How the template writes each variable: quoted or bare, and in which object.
+/// The form of each variable in the template: quoted or bare, and its object.
 fn layout() -> impl Strategy<Value = [(bool, Option<&'static str>); 6]> {
     let place = (any::<bool>(), proptest::option::of(select(vec!["message", "radio info", "x"])));
     [place.clone(), place.clone(), place.clone(), place.clone(), place.clone(), place]

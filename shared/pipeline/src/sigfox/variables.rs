@@ -54,7 +54,7 @@ struct Variable {
     /// In [`normal`] form.
     name: String,
     value: String,
-    /// Whether it has been parsed successfully.
+    /// True if it has been parsed successfully.
     read: Cell<bool>,
 }
 

@@ -26,12 +26,12 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub enum Subject {
     /// The bridge.
     Bridge {
-        /// Whether it acknowledges.
+        /// True if it acknowledges.
         answers: bool,
     },
     /// The bare loop.
     Bare {
-        /// Whether it acknowledges.
+        /// True if it acknowledges.
         answers: bool,
     },
 }

@@ -20,7 +20,7 @@ pub struct Bill {
 pub struct Line {
     /// Billed service.
     pub service: &'static str,
-    /// Whether the line is for the database, which comparisons with the study leave out.
+    /// True if the line is for the database, which comparisons with the study leave out.
     pub database: bool,
     /// Exact amount.
     pub amount: Decimal,
@@ -32,7 +32,7 @@ impl Bill {
         Self { design: design.into(), currency: currency.to_owned(), devices, lines: Vec::new() }
     }
 
-    /// Whether the cost is known.
+    /// True if the cost is known.
     pub fn is_known(&self) -> bool {
         !self.lines.is_empty()
     }

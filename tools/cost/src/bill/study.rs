@@ -86,7 +86,7 @@ impl Design {
         }
     }
 
-    /// Whether the design is of rented machines, whose cost the study gives in EUR.
+    /// True if the design is of rented machines, whose cost the study gives in EUR.
     pub fn is_rented(self) -> bool {
         matches!(self, Self::Rented | Self::Monitored)
     }

@@ -203,7 +203,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether this device is seen for the first time.
+    /// True if this device is seen for the first time.
     fn is_new(&mut self, device: &str, only: Option<usize>) -> bool {
         let Ok(device) = device.parse::<DeviceId>() else { return true };
         let runs = self.runs.iter_mut().enumerate().filter(|(number, _)| only.is_none_or(|only| only == *number));
@@ -240,7 +240,7 @@ fn altered(expected: &Uplink, stored: &Uplink) -> Option<&'static str> {
     }
 }
 
-/// Whether an item equals the expected one, apart from the codec version.
+/// True if an item equals the expected one, apart from the codec version.
 fn same(expected: &PulseItem, stored: &PulseItem) -> bool {
     *expected == PulseItem { codec_version: expected.codec_version, ..stored.clone() }
 }

@@ -25,7 +25,7 @@ pub(super) struct ExpectedRun {
     pub(super) name: String,
     pub(super) fleet: Fleet,
     pub(super) sessions: Sessions,
-    /// Whether the run has reached its end.
+    /// True if the run has reached its end.
     pub(super) complete: bool,
     /// Numbers of sent and acknowledged messages.
     pub(super) sent: u64,
@@ -133,7 +133,7 @@ impl ExpectedRun {
         self.pulses.of(which) >> position & 1 > 0
     }
 
-    /// Whether anything of a session is stored.
+    /// True if anything of a session is stored.
     pub(super) fn has_any(&self, which: SessionId) -> bool {
         self.raw.of(which) | self.pulses.of(which) > 0
     }

@@ -17,7 +17,7 @@ pub struct Audit {
     pub at: String,
     /// Audited runs, by the names of their directories.
     pub runs: Vec<String>,
-    /// Whether all is accounted for.
+    /// True if all is accounted for.
     pub ok: bool,
     /// Reasons why not.
     pub wrong: Vec<String>,

@@ -57,7 +57,7 @@ pub(super) fn confirmation(message_id: u16) -> [u8; 4] {
     [VERSION_1_ACK, 0, high, low]
 }
 
-/// Whether a datagram may be CoAP: its first two bits are version 1; those of a sealed acknowledgement differ.
+/// True if a datagram may be CoAP: its first two bits are version 1; those of a sealed acknowledgement differ.
 pub(super) fn may_be(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| first >> 6 == 1)
 }

@@ -51,12 +51,12 @@ impl Faults {
 }
 
 impl FaultInjector {
-    /// Whether to drop this one.
+    /// True if to drop this one.
     pub(super) fn lost(&mut self) -> bool {
         self.faults.loss > 0.0 && self.random.f64() < self.faults.loss
     }
 
-    /// Whether to send this one twice.
+    /// True if to send this one twice.
     pub(super) fn doubled(&mut self) -> bool {
         self.faults.duplicate > 0.0 && self.random.f64() < self.faults.duplicate
     }

@@ -311,7 +311,7 @@ impl Nbiot {
         Some((self.fleet.number(&DeviceId::Nbiot(imei))?, counter))
     }
 
-    /// Whether the message is of a meter without sealed acknowledgements.
+    /// True if the message is of a meter without sealed acknowledgements.
     fn is_in_the_clear(&self, (number, _): UplinkId) -> bool {
         number < self.fleet.spec().devices && self.fleet.meter(number).transport == Transport::Efento
     }

@@ -122,7 +122,7 @@ impl Schedule {
         self.later.len()
     }
 
-    /// Whether nothing more will be due.
+    /// True if nothing more will be due.
     pub(super) fn is_over(&self) -> bool {
         self.hour >= self.fleet.hours() && self.later.len() == 0
     }

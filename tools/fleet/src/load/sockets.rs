@@ -87,7 +87,7 @@ impl Sockets {
         u16::try_from(self.current).unwrap_or_default()
     }
 
-    /// Whether a meter may send from the current socket.
+    /// True if a meter may send from the current socket.
     pub(super) fn is_current(&self, meter: u32) -> bool {
         match self.groups {
             Groups::Pool => true,

@@ -53,7 +53,7 @@ impl Recorded {
         Some(all)
     }
 
-    /// Whether an audit after the end of the run has accounted for everything.
+    /// True if an audit after the end of the run has accounted for everything.
     pub(super) fn is_accounted_for(&self) -> Option<bool> {
         let (audit, counts, measured) = (self.audit.as_ref()?, self.counts()?, &self.run.measured);
         Some(audit.ok && measured.complete && counts.sent == measured.sent)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measured {
-    /// Whether the run has reached its end.
+    /// True if the run has reached its end.
     pub complete: bool,
     /// Duration of the run in seconds, without the pauses between a kill and `--resume`.
     pub seconds: f64,

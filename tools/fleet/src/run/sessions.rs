@@ -42,12 +42,12 @@ impl Sessions {
         Self { progress: Progress::default(), devices, sent: none(), acknowledged: none() }
     }
 
-    /// Whether the session was sent.
+    /// True if the session was sent.
     pub fn is_sent(&self, meter: u32, hour: u32) -> bool {
         self.sent[hour as usize].contains(meter as usize)
     }
 
-    /// Whether all uplinks of the session were acknowledged.
+    /// True if all uplinks of the session were acknowledged.
     pub fn is_acknowledged(&self, meter: u32, hour: u32) -> bool {
         self.acknowledged[hour as usize].contains(meter as usize)
     }

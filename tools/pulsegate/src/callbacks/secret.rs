@@ -29,7 +29,7 @@ impl Secret {
         Ok(Self(Some(text)))
     }
 
-    /// Whether a secret was given.
+    /// True if a secret was given.
     pub fn is_given(&self) -> bool {
         self.0.is_some()
     }

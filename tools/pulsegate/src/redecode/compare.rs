@@ -6,7 +6,7 @@ use pulsegate_aws::items::Item;
 use serde_dynamo::AttributeValue;
 use serde_json::Value;
 
-/// Whether two items are equal in a table: it normalises numbers, and does not keep the order of sets.
+/// True if two items are equal in a table: it normalises numbers, and does not keep the order of sets.
 pub(super) fn same(a: &Item, b: &Item) -> bool {
     same_members(a.inner(), b.inner())
 }

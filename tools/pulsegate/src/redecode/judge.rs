@@ -150,7 +150,7 @@ impl Codec {
         Self { name: text("codec"), version: text("codec_version") }
     }
 
-    /// Whether it is the same codec in a higher version.
+    /// True if it is the same codec in a higher version.
     fn is_newer_than(&self, other: &Self) -> bool {
         let [this, that] = [self, other].map(|codec| codec.version.parse::<u64>().ok());
         self.name == other.name && this > that && that.is_some()

@@ -23,7 +23,7 @@ pub struct Question {
     pub from: Option<At>,
     /// End of the time span, exclusive.
     pub to: Option<At>,
-    /// Whether to write differences.
+    /// True if to write differences.
     pub write: bool,
     /// Number of parts that are read in parallel.
     pub segments: u32,

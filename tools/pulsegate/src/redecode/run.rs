@@ -37,7 +37,7 @@ pub struct Order {
     pub question: Question,
     /// State file.
     pub state: Option<PathBuf>,
-    /// Whether to resume from the state file.
+    /// True if to resume from the state file.
     pub resume: bool,
     /// Read units a second.
     pub read_units: u32,

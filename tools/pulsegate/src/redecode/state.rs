@@ -114,7 +114,7 @@ impl State {
         }
     }
 
-    /// Whether all parts are complete.
+    /// True if all parts are complete.
     pub(super) fn is_finished(&self) -> bool {
         self.positions.iter().all(|position| *position == Position::End)
     }

@@ -84,7 +84,7 @@ fn to_stream(id: &str, kept: &QuarantinedRecord) -> Route {
     Route { to: Place::RawNbiot, load: Load::Record(record), again: Vec::new() }
 }
 
-/// Whether the record has device events. Only the stage `raw-sigfox` stores them; they were sent to another stage.
+/// True if the record has device events. Only the stage `raw-sigfox` stores them; they were sent to another stage.
 fn has_events(kept: &QuarantinedRecord) -> bool {
     kept.text().and_then(|text| envelope::unpack(text.as_bytes()).ok()).is_some_and(|held| !held.events.is_empty())
 }

@@ -31,7 +31,7 @@ pub struct Order {
     pub selection: Selection,
     /// Maximum number of records.
     pub limit: Option<usize>,
-    /// Whether only to show what would be sent.
+    /// True to only show what would be sent.
     pub dry_run: bool,
     /// Output format.
     pub format: Format,

@@ -20,7 +20,7 @@ pub(super) struct Report {
     pub(super) sequence: u32,
     /// At least one, the newest first.
     pub(super) logs: Vec<Log>,
-    /// Whether there is a leak.
+    /// True if there is a leak.
     pub(super) leaks: bool,
     pub(super) low_battery: bool,
     pub(super) battery_mv: u16,

@@ -49,7 +49,7 @@ impl Mix {
     }
 }
 
-/// Whether the place is one of the `count` that are spread evenly over `all`, and its position among those or among the others.
+/// True if the place is one of the `count` that are spread evenly over `all`, and its position among those or among the others.
 fn split(place: u64, count: u64, all: u64) -> (bool, u64) {
     let before = |place: u64| place * count / all.max(1);
     let chosen = before(place);

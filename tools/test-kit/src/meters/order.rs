@@ -71,7 +71,7 @@ impl Order {
         })
     }
 
-    /// Whether a meter is due in an hour.
+    /// True if a meter is due in an hour.
     pub(super) fn is_due(&self, number: u32, hour: u32) -> bool {
         self.place(number) < self.sessions(hour).into()
     }

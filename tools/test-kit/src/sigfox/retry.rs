@@ -13,7 +13,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause before each repetition, from the failure before.
 pub const RETRY_DELAYS: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(4)];
 
-/// Whether an answer with this status ends the repetitions.
+/// True if an answer with this status ends the repetitions.
 pub fn is_delivered(status: u16) -> bool {
     matches!(status, 200..300)
 }

@@ -36,7 +36,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Whether it was answered 2xx.
+    /// True if it was answered 2xx.
     pub fn delivered(&self) -> bool {
         is_delivered(self.status)
     }

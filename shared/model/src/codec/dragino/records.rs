@@ -15,7 +15,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Whether this place of the log was never written. The maker's newer decoder skips these too.
+    /// True if this place of the log was never written. The maker's newer decoder skips these too.
     fn is_empty(&self) -> bool {
         self.time == 0 && self.count == 0 && self.own.iter().all(|&value| value == 0)
     }

@@ -205,7 +205,7 @@ fn period(message: &Measurements) -> u64 {
 }
 
 impl Samples {
-    /// Whether the channel has no sensor.
+    /// True if the channel has no sensor.
     fn is_nothing(&self) -> bool {
         self.kind == 0 && self.offsets.is_empty()
     }

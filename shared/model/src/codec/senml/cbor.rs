@@ -43,7 +43,7 @@ fn record(decoder: &mut Decoder<'_>) -> Result<Record, Error> {
     Ok(record)
 }
 
-/// Whether an array or map of length `len` has another element after those that are done.
+/// True if an array or map of length `len` has another element after those that are done.
 fn goes_on(decoder: &mut Decoder<'_>, len: Option<u64>, done: usize) -> Result<bool, Error> {
     match len {
         Some(len) => Ok((done as u64) < len),

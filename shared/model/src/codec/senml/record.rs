@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// Whether it has base fields only, which apply to the records after it.
+    /// True if it has base fields only, which apply to the records after it.
     pub(super) fn is_base_only(&self) -> bool {
         let regular = [self.name.is_some(), self.unit.is_some(), self.time.is_some(), self.update_time.is_some()];
         self.values() == 0 && self.sum.is_none() && !regular.contains(&true)

@@ -178,12 +178,12 @@ struct Life {
     logs: usize,
     /// The increments of both channels from log to log.
     steps: Vec<[u16; 2]>,
-    /// Whether a data frame, with both indexes, follows each frame.
+    /// True if a data frame, with both indexes, follows each frame.
     others: Vec<bool>,
-    /// Whether each series begins after all sequence numbers have been used, so that it has the same first number as
+    /// True if each series begins after all sequence numbers have been used, so that it has the same first number as
     /// the one before.
     again: Vec<bool>,
-    /// Whether each uplink arrives.
+    /// True if each uplink arrives.
     arrive: Vec<bool>,
 }
 
@@ -325,7 +325,7 @@ impl Life {
     }
 }
 
-/// What has arrived of a series so far.
+/// The uplinks of a series that have arrived so far.
 #[derive(Clone, Copy, PartialEq)]
 enum Chain {
     Whole,

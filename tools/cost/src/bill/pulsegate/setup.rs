@@ -38,7 +38,7 @@ pub struct Setup {
     pub months: Decimal,
     /// Retention of the stream, hours, up to a week.
     pub stream_hours: u32,
-    /// Whether the tables have point-in-time recovery.
+    /// True if the tables have point-in-time recovery.
     pub point_in_time: bool,
     /// Processor of functions and tasks.
     pub processor: Processor,

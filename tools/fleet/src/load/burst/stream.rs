@@ -61,7 +61,7 @@ impl Stream {
         self.put.load(Ordering::Relaxed)
     }
 
-    /// Whether the stream is closed. All records are then readable.
+    /// True if the stream is closed. All records are then readable.
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
     }

@@ -11,7 +11,7 @@ struct Sick<'a> {
     inbox: &'a FakeReceiveQueue,
     /// Number of receive requests that succeed.
     reads: AtomicUsize,
-    /// Whether deletions succeed.
+    /// True if deletions succeed.
     deletes: bool,
     /// Time to release a message.
     each: Duration,
