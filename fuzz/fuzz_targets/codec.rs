@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use pulsegate_model::at::At;
-use pulsegate_model::codec::CODECS;
-use pulsegate_model::device::Network;
+use pulsegate_model::clock::ClockCheck;
+use pulsegate_model::codec::{CODECS, Context};
+use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::profile::{PROFILES, Profile};
 use pulsegate_model::pulse::{self, PulseItem};
 use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
@@ -34,10 +35,12 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     for profile in FUZZED.iter() {
-        let read = (profile.codec.decode)(bytes, &profile.settings);
+        let at = At::from_unix(if bytes.len() % 2 == 0 { NOW } else { EARLY }).unwrap();
+        let device = device(profile);
+        let context = Context { settings: &profile.settings, device, clock: ClockCheck::against(at) };
+        let read = (profile.codec.decode)(bytes, &context);
         let Ok(payload) = Payload::from_bytes(bytes) else { continue };
-        let at = if bytes.len() % 2 == 0 { NOW } else { EARLY };
-        becomes_an_item_or_is_refused(&uplink(profile, at, payload), read.is_ok());
+        becomes_an_item_or_is_refused(&uplink(profile, device, at, payload), read.is_ok());
     }
 });
 
@@ -53,15 +56,19 @@ fn becomes_an_item_or_is_refused(uplink: &Uplink, readable: bool) {
     }
 }
 
-fn uplink(profile: &Profile, at: i64, payload: Payload) -> Uplink {
+fn device(profile: &Profile) -> DeviceId {
     let device = match profile.network {
         Network::Sigfox => "sigfox:1A2345",
         Network::Nbiot => "nbiot:490154203237518",
     };
+    device.parse().unwrap()
+}
+
+fn uplink(profile: &Profile, device: DeviceId, at: At, payload: Payload) -> Uplink {
     Uplink {
-        device: device.parse().unwrap(),
+        device,
         kind: Kind::Data,
-        at: At::from_unix(at).unwrap(),
+        at,
         time_source: TimeSource::Network,
         sequence: Some(3),
         profile: profile.uplink_name(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use pulsegate_model::codec::Value;
+use pulsegate_model::clock::ClockCheck;
+use pulsegate_model::codec::{Context, Value};
 use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::uplink::{TimeSource, Uplink};
@@ -81,7 +82,9 @@ async fn a_senml_meter_without_a_clock_is_told_from_its_repeats_by_the_number_of
     let (uplinks, _) = sent("senml-json", &[first.as_bytes(), first.as_bytes(), second.as_bytes()]).await;
     assert_eq!((uplinks.len(), keys(&uplinks).len()), (3, 2), "{:?}", keys(&uplinks));
     let senml = profile::find(Network::Nbiot, "senml-json").unwrap();
-    let reading = (senml.codec.decode)(second.as_bytes(), &senml.settings).unwrap();
+    let device = "nbiot:490154203237518".parse().unwrap();
+    let context = Context { settings: &senml.settings, device, clock: ClockCheck::REJECT };
+    let reading = (senml.codec.decode)(second.as_bytes(), &context).unwrap();
     assert_eq!(reading.details.get("seq"), Some(&Value::Number(18)));
     assert_eq!(reading.channels.len(), 1);
 }

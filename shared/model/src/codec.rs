@@ -6,6 +6,7 @@
 //! `docs/add-a-device.md` shows the steps.
 
 use crate::at::At;
+use crate::clock::ClockCheck;
 use crate::device::DeviceId;
 
 pub mod adeunis_pulse;
@@ -47,8 +48,25 @@ pub struct Codec {
     /// Identifies the device of a datagram in the clear, in the maker's own format. `None` for a format whose bytes do
     /// not identify the device: its messages arrive over Sigfox, in a sealed envelope, or not at all.
     pub identify: Option<Identify>,
-    /// Reads a frame of a device with these settings.
-    pub decode: fn(&[u8], &CodecSettings) -> Result<Reading, Undecodable>,
+    /// Reads a frame.
+    pub decode: Decode,
+}
+
+/// Reads a frame. A pure function of the frame's bytes and of what is known of its uplink.
+///
+/// # Errors
+/// [`Undecodable`].
+pub type Decode = fn(&[u8], &Context<'_>) -> Result<Reading, Undecodable>;
+
+/// What a codec knows of a frame besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The settings of the device's profile.
+    pub settings: &'a CodecSettings,
+    /// The device that the uplink is stored under. A frame may name others.
+    pub device: DeviceId,
+    /// Checks the times of the device's clock.
+    pub clock: ClockCheck,
 }
 
 /// The format of datagrams in the clear, with the function that reads the head of one.
@@ -71,7 +89,7 @@ pub type ReadHead = fn(&[u8]) -> Result<Head, Undecodable>;
 pub struct Head {
     /// The device that sent it.
     pub device: DeviceId,
-    /// The time by the device's own clock, if the uplink contains it and the clock is set.
+    /// The time that the device's own clock shows, if the uplink contains it. It may be impossible: see [`ClockCheck`].
     pub clock: Option<At>,
     /// The device's message counter; [`checksum`] of the uplink if the format has none.
     pub sequence: u32,
@@ -164,22 +182,11 @@ pub enum Undecodable {
     SenMl(#[from] senml::SenMlError),
 }
 
-/// 2020-01-01T00:00:00Z, before any of these devices was made: an earlier time means that the clock is not set.
-const CLOCK_SET: i64 = 1_577_836_800;
-
-/// The time of a device's clock, from seconds since 1970; `None` if the clock is not set.
-fn clock(seconds: impl Into<i64>) -> Option<At> {
-    let seconds = seconds.into();
-    if seconds < CLOCK_SET { None } else { At::from_unix(seconds).ok() }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_is_set_from_the_first_second_of_2020_on() {
-        assert_eq!(clock(1_577_836_799), None);
-        assert_eq!(clock(1_577_836_800).map(|at| at.to_string()).as_deref(), Some("2020-01-01T00:00:00Z"));
+impl<'a> Context<'a> {
+    /// The context of an uplink that the network received at this time.
+    fn of(settings: &'a CodecSettings, received: &str) -> Self {
+        let device = DeviceId::Sigfox(crate::device::SigfoxId::from(1));
+        Self { settings, device, clock: ClockCheck::against(received.parse().unwrap()) }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! In the order in which a message meets the modules:
 //!
-//! - [`device`], [`at`]: device IDs and times. Types that only parsing can build.
+//! - [`device`], [`at`]: device IDs and times. Types that only parsing can build. [`clock`]: whether a device's clock can be
+//!   right.
 //! - [`uplink`]: one message of a meter and its natural key.
 //! - [`event`]: a network's report about a device.
 //! - [`envelope`]: uplinks packed into queue messages of at most one billing unit, and unpacked again.
@@ -17,6 +18,7 @@
 
 pub mod aggregate;
 pub mod at;
+pub mod clock;
 pub mod codec;
 pub mod device;
 pub mod envelope;

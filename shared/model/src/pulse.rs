@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::at::At;
-use crate::codec::{Channel, Codec, Details, Flow, Mark, Series, Undecodable};
+use crate::clock::ClockCheck;
+use crate::codec::{Channel, Codec, Context, Details, Flow, Mark, Series, Undecodable};
 use crate::device::{DeviceId, Network};
 use crate::profile::{self, Profile};
 use crate::uplink::{ProfileName, TimeSource, Uplink};
@@ -154,8 +155,9 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     let profile =
         profile::find(uplink.device.network(), name).ok_or_else(|| PulseError::UnknownProfile(name.to_owned()))?;
     let codec = profile.codec;
-    let reading = (codec.decode)(uplink.payload.bytes(), &profile.settings)
-        .map_err(|source| PulseError::Undecodable { codec, source })?;
+    let context = Context { settings: &profile.settings, device: uplink.device, clock: clock_check(uplink) };
+    let reading =
+        (codec.decode)(uplink.payload.bytes(), &context).map_err(|source| PulseError::Undecodable { codec, source })?;
     Ok(PulseItem {
         device: uplink.device,
         uplink: uplink.key().to_string(),
@@ -170,6 +172,11 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
         flow: reading.flow,
         details: reading.details,
     })
+}
+
+/// The time of the uplink is the network's, or was compared with it when it arrived.
+fn clock_check(uplink: &Uplink) -> ClockCheck {
+    ClockCheck::against(uplink.at)
 }
 
 /// The time of a frame, and its clock.

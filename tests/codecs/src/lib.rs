@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 pub mod yaml;
 
+/// When the network received the frame of a case that does not say it.
+const RECEIVED: &str = "2026-11-20T12:00:00Z";
+
 /// Returns the path of a file of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
@@ -54,7 +57,7 @@ pub fn uplink(case: &Value) -> Uplink {
         pulsegate_model::device::Network::Nbiot => "nbiot:490154203237518",
     };
     let uplink = json!({
-        "device": device, "kind": "data", "at": "2026-11-20T12:00:00Z", "time_source": "network",
+        "device": device, "kind": "data", "at": case["received"].as_str().unwrap_or(RECEIVED), "time_source": "network",
         "sequence": 42, "profile": name, "payload": hex(case),
     });
     serde_json::from_value(uplink).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))

@@ -1,5 +1,7 @@
 //! Uplinks in the clear, in their makers' own forms. The profile's codec identifies the device.
 
+use pulsegate_model::at::At;
+use pulsegate_model::clock::ClockCheck;
 use pulsegate_model::profile::Profile;
 use pulsegate_model::uplink::{Payload, Radio};
 
@@ -20,13 +22,18 @@ impl IdentifiedUplink {
     pub(super) fn new(head: &pulsegate_model::codec::Head, uplink: &[u8]) -> Result<Self, Refusal> {
         Ok(Self {
             device: head.device,
-            clock: head.clock,
+            clock: head.clock.filter(|&shown| ClockCheck::against(received()).accepts(shown)),
             sequence: Some(head.sequence),
             radio: Radio { signal_quality: head.signal_quality, ..Radio::default() },
             payload: Payload::from_bytes(uplink)?,
             acknowledgement: head.acknowledgement.bytes(uplink, now()),
         })
     }
+}
+
+/// When the uplink arrived.
+fn received() -> At {
+    At::from_unix(now().into()).unwrap_or(At::EPOCH)
 }
 
 #[cfg(test)]

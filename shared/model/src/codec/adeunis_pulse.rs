@@ -55,7 +55,7 @@
 //! `pulse_nbiot_lib.js`).
 
 use super::cursor::Cursor;
-use super::{Channel, Codec, Identify, Reading, Undecodable, Value};
+use super::{Channel, Codec, Context, Identify, Reading, Undecodable, Value};
 use crate::at::At;
 use crate::codec::CodecSettings;
 
@@ -78,7 +78,7 @@ pub static V2: Codec = Codec {
     version: 1,
     counter_bits: Some(32),
     identify: None,
-    decode: |frame, settings| decode(frame, Generation::V2, settings),
+    decode: |frame, context| decode(frame, Generation::V2, context),
 };
 
 /// Generation V3 over Sigfox.
@@ -87,7 +87,7 @@ pub static V3: Codec = Codec {
     version: 2,
     counter_bits: Some(32),
     identify: None,
-    decode: |frame, settings| decode(frame, Generation::V3, settings),
+    decode: |frame, context| decode(frame, Generation::V3, context),
 };
 
 /// Generation V4 over Sigfox.
@@ -96,7 +96,7 @@ pub static V4: Codec = Codec {
     version: 3,
     counter_bits: Some(32),
     identify: None,
-    decode: |frame, settings| decode(frame, Generation::V4, settings),
+    decode: |frame, context| decode(frame, Generation::V4, context),
 };
 
 /// PULSE 4 NB-IoT: a header and a V4 frame.
@@ -202,15 +202,14 @@ impl Generation {
     }
 }
 
-/// The clock at the end of a V4 frame over NB-IoT, if it has one and it is set. The bridge uses it as the time of the
-/// uplink.
+/// The time that the clock at the end of a V4 frame over NB-IoT shows, if the frame has one.
 pub fn v4_clock(frame: &[u8]) -> Option<At> {
     let &[code, status, _, _, _, _, ..] = frame else { return None };
     let kind = Kind::of(code, Generation::V4).ok().filter(|kind| kind.clock);
     kind.and_then(|_| status::cut_clock(frame, status, Generation::V4Nbiot).ok()?.1?.time())
 }
 
-fn decode(frame: &[u8], generation: Generation, settings: &CodecSettings) -> Result<Reading, Undecodable> {
+fn decode(frame: &[u8], generation: Generation, context: &Context<'_>) -> Result<Reading, Undecodable> {
     let mut head = Cursor::new(frame);
     let kind = Kind::of(head.u8()?, generation)?;
     let status = head.u8()?;
@@ -220,9 +219,9 @@ fn decode(frame: &[u8], generation: Generation, settings: &CodecSettings) -> Res
 
     let mut reading = Reading { frame: kind.name, ..Reading::default() };
     status::read(status, generation, clock, &mut reading);
-    (kind.read)(body, Device { generation, settings }, &mut reading)?;
+    (kind.read)(body, Device { generation, settings: context.settings }, &mut reading)?;
     if let Some(clock) = clock {
-        clock.date(&mut reading);
+        clock.date(context.clock, &mut reading);
     }
     Ok(reading)
 }

@@ -32,8 +32,10 @@ use std::borrow::Cow;
 
 use super::cursor::Cursor;
 use super::{
-    Acknowledgement, Channel, Codec, Details, Flag, Head, Identify, Reading, Series, Undecodable, checksum, clock,
+    Acknowledgement, Channel, Codec, Context, Details, Flag, Head, Identify, Reading, Series, Undecodable, checksum,
 };
+use crate::at::At;
+use crate::clock::ClockCheck;
 use crate::codec::CodecSettings;
 use crate::device::{DeviceId, Imei};
 
@@ -49,7 +51,7 @@ pub static SW3L_NB: Codec = Codec {
     version: 1,
     counter_bits: Some(32),
     identify: Some(Identify::Datagram(identify)),
-    decode: |frame, set| decode(frame, set, sw3l),
+    decode: |frame, context| decode(frame, context, sw3l),
 };
 
 /// The counter of a dry contact.
@@ -58,7 +60,7 @@ pub static CPN01_NB: Codec = Codec {
     version: 1,
     counter_bits: Some(24),
     identify: Some(Identify::Datagram(identify)),
-    decode: |frame, set| decode(frame, set, cpn01),
+    decode: |frame, context| decode(frame, context, cpn01),
 };
 
 /// Identifies the meter of a datagram, whatever follows its ID.
@@ -71,7 +73,7 @@ fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
     let header = Header::read(&mut Cursor::new(&frame)).ok();
     Ok(Head {
         device: DeviceId::Nbiot(imei),
-        clock: header.as_ref().and_then(|header| clock(header.time)),
+        clock: header.as_ref().and_then(|header| At::from_unix(header.time.into()).ok()),
         sequence: checksum(&[datagram]),
         signal_quality: header.map(|header| header.signal),
         acknowledgement: Acknowledgement::None,
@@ -129,9 +131,9 @@ impl Header {
         })
     }
 
-    fn tell(&self, reading: &mut Reading) {
+    fn tell(&self, clock: ClockCheck, reading: &mut Reading) {
         reading.battery_mv = Some(self.battery_mv);
-        reading.clock = clock(self.time);
+        reading.clock = clock.time(self.time);
         if reading.clock.is_none() {
             reading.flags.insert(Flag::ClockNotSet.into());
         }
@@ -160,20 +162,21 @@ struct Layout {
     read: ReadRecord,
 }
 
-fn decode(frame: &[u8], settings: &CodecSettings, device: Device) -> Result<Reading, Undecodable> {
+fn decode(frame: &[u8], context: &Context<'_>, device: Device) -> Result<Reading, Undecodable> {
     let frame = bytes(frame)?;
     let mut cursor = Cursor::new(&frame);
     let head = Header::read(&mut cursor)?;
+    let Context { settings, clock, .. } = *context;
     match (head.imsi.is_some(), settings.imsi) {
         (true, false) => return Err(Undecodable::Form("the frame has an IMSI, and the profile does not set imsi")),
         (false, true) => return Err(Undecodable::Form("the frame has no IMSI, although the profile sets imsi")),
         _ => {}
     }
     let mut reading = Reading { frame: "uplink", ..Reading::default() };
-    head.tell(&mut reading);
+    head.tell(clock, &mut reading);
     let (count, layout) = device(&head.own, settings, &mut reading);
     let records = layout.records(cursor, &head.own)?;
-    let series = records::series(head.time, count, &records, &mut reading);
+    let series = records::series(head.time, count, &records, clock, &mut reading);
     reading.channels.insert(Channel::A, series);
     Ok(reading)
 }

@@ -48,6 +48,7 @@ use prost::Message as _;
 
 use super::{Acknowledgement, Codec, Details, Head, Identify, Reading, Undecodable, checksum};
 use crate::at::At;
+use crate::clock::ClockCheck;
 use crate::device::{DeviceId, Serial};
 
 mod about;
@@ -64,7 +65,7 @@ pub static MEASUREMENTS: Codec = Codec {
     version: 2,
     counter_bits: None,
     identify: Some(Identify::EfentoCoap(|payload| Ok(MessageHead::of_measurements(payload)?.of_path("m", payload)))),
-    decode: |payload, _| measurements(&Measurements::decode(payload)?),
+    decode: |payload, context| measurements(&Measurements::decode(payload)?, context.clock),
 };
 
 /// The configuration of a device.
@@ -93,7 +94,7 @@ const AFTER_RESET: u32 = 1;
 pub struct MessageHead {
     /// Serial number of the device.
     pub serial: Serial,
-    /// The time of its newest sample; `None` if it has none, or if the clock is not set.
+    /// The time that its newest sample has by the device's clock; `None` without samples.
     pub newest: Option<At>,
     /// Signal as the modem reports it. (63 is the best, 99 is unknown.)
     pub signal: Option<u8>,
@@ -165,9 +166,9 @@ fn device(serial: &[u8]) -> Result<Serial, Undecodable> {
     Ok(Serial::try_from(bytes)?)
 }
 
-fn measurements(message: &Measurements) -> Result<Reading, Undecodable> {
-    let mut reading =
-        Reading { frame: "measurements", clock: samples::newest(message), ..about::reading(&message.serial)? };
+fn measurements(message: &Measurements, clock: ClockCheck) -> Result<Reading, Undecodable> {
+    let newest = samples::newest(message).filter(|&shown| clock.accepts(shown));
+    let mut reading = Reading { frame: "measurements", clock: newest, ..about::reading(&message.serial)? };
     if !message.battery_ok {
         reading.flags.insert(super::Flag::LowBattery.into());
     }
@@ -179,7 +180,7 @@ fn measurements(message: &Measurements) -> Result<Reading, Undecodable> {
     details.insert("config_hash", message.config_hash);
     insert_time(details, "next_transmission_at", message.next_transmission_at);
     insert_token(details, &message.cloud_token);
-    samples::read(message, &mut reading)?;
+    samples::read(message, clock, &mut reading)?;
     Ok(reading)
 }
 

@@ -20,7 +20,8 @@
 //!
 //! Sources: RFC 8428 (the format; section 12.1 for `count`), RFC 7254 (`urn:gsma:imei:`), OMA LwM2M (`urn:imei:`).
 
-use super::{Acknowledgement, ChannelError, Codec, Head, Identify, Reading, Undecodable, checksum, clock};
+use super::{Acknowledgement, ChannelError, Codec, Head, Identify, Reading, Undecodable, checksum};
+use crate::clock::ClockCheck;
 use crate::device::{DeviceId, DeviceIdError, Imei};
 
 mod cbor;
@@ -43,7 +44,7 @@ pub static JSON: Codec = Codec {
     version: 2,
     counter_bits: None,
     identify: Some(Identify::Datagram(|pack| identify(pack, Form::Json))),
-    decode: |frame, _| decode(frame, Form::Json),
+    decode: |frame, context| decode(frame, Form::Json, context.clock),
 };
 
 /// In CBOR.
@@ -52,7 +53,7 @@ pub static CBOR: Codec = Codec {
     version: 2,
     counter_bits: None,
     identify: Some(Identify::Datagram(|pack| identify(pack, Form::Cbor))),
-    decode: |frame, _| decode(frame, Form::Cbor),
+    decode: |frame, context| decode(frame, Form::Cbor, context.clock),
 };
 
 /// The encoding of a pack.
@@ -172,9 +173,9 @@ fn parse(frame: &[u8], form: Form) -> Result<Vec<Record>, SenMlError> {
     }
 }
 
-fn decode(frame: &[u8], form: Form) -> Result<Reading, Undecodable> {
+fn decode(frame: &[u8], form: Form, clock: ClockCheck) -> Result<Reading, Undecodable> {
     let pack: Pack = pack::resolve(parse(frame, form)?)?;
-    Ok(values::reading(&pack, form)?)
+    Ok(values::reading(&pack, form, clock)?)
 }
 
 /// The beginning of a text from a pack, for a reason.

@@ -60,9 +60,9 @@ fn history_of_an_unknown_log_period_keeps_its_order_and_gets_no_period() {
 
 #[test]
 fn the_devices_own_clock_dates_its_counts() {
-    let counts = &stored("adeunis-pulse-v4", "46860000009f000000021a2b3c4d")["channels"]["B"];
+    let counts = &stored("adeunis-pulse-v4", "46860000009f000000021a1e0f04")["channels"]["B"];
     assert_eq!(counts["time_source"], "device");
-    assert_eq!(counts["at"], At::from_unix(1_356_998_400 + 0x1a2b_3c4d).unwrap().to_string());
+    assert_eq!(counts["at"], At::from_unix(1_356_998_400 + 0x1a1e_0f04).unwrap().to_string());
 }
 
 #[test]

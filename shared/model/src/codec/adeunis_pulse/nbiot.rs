@@ -1,9 +1,8 @@
 //! The header before the frames of PULSE 4 NB-IoT.
 
 use super::super::cursor::Cursor;
-use super::super::{Acknowledgement, Head, Reading, Undecodable};
+use super::super::{Acknowledgement, Context, Head, Reading, Undecodable};
 use super::{Generation, decode, v4_clock};
-use crate::codec::CodecSettings;
 use crate::device::{DeviceId, Imei};
 
 /// Bytes before the frame in a PULSE 4 NB-IoT datagram.
@@ -52,9 +51,9 @@ pub(super) fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
 }
 
 /// Keeps the header's IMEI as a detail: in a sealed envelope or by CoAP, the device ID comes from elsewhere.
-pub(super) fn decode_datagram(datagram: &[u8], settings: &CodecSettings) -> Result<Reading, Undecodable> {
+pub(super) fn decode_datagram(datagram: &[u8], context: &Context<'_>) -> Result<Reading, Undecodable> {
     let (header, frame) = split_nbiot(datagram)?;
-    let mut reading = decode(frame, Generation::V4Nbiot, settings)?;
+    let mut reading = decode(frame, Generation::V4Nbiot, context)?;
     reading.details.insert("imei", header.imei.to_string());
     reading.details.insert("signal_quality", header.signal_quality);
     reading.details.insert("global_frame_counter", header.frame_counter);

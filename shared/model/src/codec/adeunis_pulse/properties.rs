@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::tests::RECEIVED;
 use super::*;
 use crate::codec::{Flag, Flow, Series};
 
@@ -21,7 +22,8 @@ fn bytes(words: &[u16]) -> Vec<u8> {
 
 fn read(codec: &Codec, frame: &[u8]) -> Reading {
     let datagram = if codec.name == NBIOT.name { [&HEADER[..], frame].concat() } else { frame.to_vec() };
-    (codec.decode)(&datagram, &CodecSettings::default()).unwrap_or_else(|e| panic!("{}: {e}", hex::encode(frame)))
+    (codec.decode)(&datagram, &Context::of(&CodecSettings::default(), RECEIVED))
+        .unwrap_or_else(|e| panic!("{}: {e}", hex::encode(frame)))
 }
 
 /// Panics unless the details hold all of these.
@@ -72,7 +74,7 @@ proptest! {
         let bytes = [head, &[code], &tail].concat();
         let settings = CodecSettings { logs_per_series, ..CodecSettings::default() };
         for codec in [&V2, &V3, &V4, &NBIOT] {
-            let _ = (codec.decode)(&bytes, &settings);
+            let _ = (codec.decode)(&bytes, &Context::of(&settings, RECEIVED));
         }
         let _ = v4_clock(&bytes);
     }
@@ -80,7 +82,7 @@ proptest! {
     #[test]
     fn every_status_is_kept_whole(status: u8) {
         for codec in [&V2, &V3, &V4] {
-            let reading = (codec.decode)(&[0x20, status, 0], &CodecSettings::default())?;
+            let reading = (codec.decode)(&[0x20, status, 0], &Context::of(&CodecSettings::default(), RECEIVED))?;
             let flags = [
                 (Flag::ConfigurationDone, 1),
                 (Flag::LowBattery, 2),

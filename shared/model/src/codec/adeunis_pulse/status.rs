@@ -1,8 +1,9 @@
 //! The second byte of every frame, and the clock that some end with.
 
-use super::super::{Flag, Reading, Undecodable, clock};
+use super::super::{Flag, Reading, Undecodable};
 use super::Generation;
 use crate::at::At;
+use crate::clock::ClockCheck;
 
 /// 2013-01-01T00:00:00Z, where the devices' clock starts.
 const CLOCK_EPOCH: i64 = 1_356_998_400;
@@ -59,14 +60,14 @@ pub(super) fn cut_clock(
 pub(super) struct Clock(u32);
 
 impl Clock {
-    /// The time; `None` if the clock is not set.
+    /// The time that it shows.
     pub(super) fn time(self) -> Option<At> {
-        clock(CLOCK_EPOCH + i64::from(self.0))
+        At::from_unix(CLOCK_EPOCH + i64::from(self.0)).ok()
     }
 
     /// Sets the time of the frame. It is in the frame's counts, or without counts in the details.
-    pub(super) fn date(self, reading: &mut Reading) {
-        reading.clock = self.time();
+    pub(super) fn date(self, check: ClockCheck, reading: &mut Reading) {
+        reading.clock = self.time().filter(|&shown| check.accepts(shown));
         match reading.clock {
             Some(at) if reading.channels.is_empty() => reading.details.insert("clock", at.to_string()),
             Some(_) => {}

@@ -1,6 +1,9 @@
 use super::*;
 use crate::codec::{Codec, Details, Flag, Mark, Series};
 
+/// When the network received the frames of these tests.
+pub(super) const RECEIVED: &str = "2026-12-01T12:00:00Z";
+
 fn indexes(codec: &Codec, frame: &str, channel: &Channel) -> Vec<u64> {
     let reading = read(codec, frame).unwrap();
     match &reading.channels[channel] {
@@ -14,7 +17,7 @@ fn read(codec: &Codec, frame: &str) -> Result<Reading, Undecodable> {
 }
 
 fn read_with(codec: &Codec, frame: &str, settings: &CodecSettings) -> Result<Reading, Undecodable> {
-    (codec.decode)(&hex::decode(frame).unwrap(), settings)
+    (codec.decode)(&hex::decode(frame).unwrap(), &Context::of(settings, RECEIVED))
 }
 
 fn refused(codec: &Codec, frame: &str) -> Undecodable {

@@ -1,7 +1,8 @@
 //! The log after the head: its points, and details for the rest.
 
-use super::{Details, Flag, Reading, Series, clock};
+use super::{Details, Flag, Reading, Series};
 use crate::at::At;
+use crate::clock::ClockCheck;
 
 /// A record of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,8 +21,8 @@ impl Record {
         self.time == 0 && self.count == 0 && self.own.iter().all(|&value| value == 0)
     }
 
-    fn at(&self) -> Option<At> {
-        clock(self.time)
+    fn at(&self, clock: ClockCheck) -> Option<At> {
+        clock.time(self.time)
     }
 }
 
@@ -30,22 +31,22 @@ impl Record {
 ///
 /// A count without a time is still a point if its place among the others is certain. If the clock is not set, it is
 /// certain in a log whose times are in the order in which the records were sent.
-pub(super) fn series(time: u32, count: u32, log: &[Record], reading: &mut Reading) -> Series {
+pub(super) fn series(time: u32, count: u32, log: &[Record], clock: ClockCheck, reading: &mut Reading) -> Series {
     let (empty, log): (Vec<_>, Vec<_>) = log.iter().partition(|record| record.is_empty());
     if !empty.is_empty() {
         reading.details.insert("empty_records", i64::try_from(empty.len()).unwrap_or(i64::MAX));
     }
-    insert_own(time, &log, &mut reading.details);
+    insert_own(time, &log, clock, &mut reading.details);
 
-    let (dated, undated): (Vec<&Record>, Vec<&Record>) = log.iter().partition(|record| record.at().is_some());
+    let (dated, undated): (Vec<&Record>, Vec<&Record>) = log.iter().partition(|record| record.at(clock).is_some());
     if !undated.is_empty() {
         reading.flags.insert(Flag::ClockNotSet.into());
     }
     let counts = |log: &[&Record]| log.iter().map(|record| record.count.into()).collect::<Vec<u64>>();
-    match clock(time) {
+    match clock.time(time) {
         Some(now) => {
             insert_counts("undated_pulses", &undated, &mut reading.details);
-            let points = dated.iter().filter_map(|record| Some((record.at()?, record.count.into())));
+            let points = dated.iter().filter_map(|record| Some((record.at(clock)?, record.count.into())));
             Series::Timed([(now, count.into())].into_iter().chain(points).collect())
         }
         None if dated.is_empty() && is_newest_first(time, &undated) => {
@@ -74,14 +75,14 @@ fn insert_counts(name: &'static str, log: &[&Record], details: &mut Details) {
 /// Adds the other fields of records to the details, each record as `value,...`. They are in the order of the points if
 /// each is earlier than the one before it. Otherwise each ends with `@` and its seconds before the head, and a record
 /// that repeats the one before it is left out.
-fn insert_own(time: u32, log: &[&Record], details: &mut Details) {
+fn insert_own(time: u32, log: &[&Record], clock: ClockCheck, details: &mut Details) {
     let mut log: Vec<&Record> = log.iter().copied().filter(|record| !record.own.is_empty()).collect();
     if log.is_empty() {
         return;
     }
     let own = |record: &Record| record.own.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let times = [time].into_iter().chain(log.iter().map(|record| record.time));
-    let are_points = log.iter().all(|record| record.at().is_some());
+    let are_points = log.iter().all(|record| record.at(clock).is_some());
     let text = if are_points && times.is_sorted_by(|later, earlier| later > earlier) {
         joined(&log, own)
     } else {

@@ -3,6 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::at::At;
 
+/// When the network received the frames of these tests.
+const RECEIVED: &str = "2022-10-21T00:00:00Z";
+
 /// An SW3L-NB's frame with two records; see `tests/codecs/dragino.yaml`.
 const SW3L: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
 
@@ -10,7 +13,7 @@ const SW3L: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c
 const CPN01: &str = "f86778705021331700640c7817010000000000090000026315537b";
 
 fn read(codec: &Codec, frame: &str, settings: &CodecSettings) -> Result<Reading, Undecodable> {
-    (codec.decode)(&hex::decode(frame).unwrap(), settings)
+    (codec.decode)(&hex::decode(frame).unwrap(), &Context::of(settings, RECEIVED))
 }
 
 fn refused(codec: &Codec, frame: &str, settings: &CodecSettings) -> String {
@@ -41,11 +44,15 @@ fn hex_in_ascii_is_the_same_frame_as_its_bytes() {
     let settings = CodecSettings::default();
     let expected = read(&SW3L_NB, SW3L, &settings).unwrap();
     for text in [SW3L.to_owned(), SW3L.to_uppercase(), format!("{SW3L}\r\n")] {
-        assert_eq!((SW3L_NB.decode)(text.as_bytes(), &settings).as_ref(), Ok(&expected), "{text}");
+        assert_eq!(
+            (SW3L_NB.decode)(text.as_bytes(), &Context::of(&settings, RECEIVED)).as_ref(),
+            Ok(&expected),
+            "{text}"
+        );
         assert_eq!(head(text.as_bytes()), head(&hex::decode(SW3L).unwrap()));
     }
     for text in ["f", "f8677870502133170", "f86778705021331701790cxx", "f8 67"] {
-        let reason = (SW3L_NB.decode)(text.as_bytes(), &settings).unwrap_err().to_string();
+        let reason = (SW3L_NB.decode)(text.as_bytes(), &Context::of(&settings, RECEIVED)).unwrap_err().to_string();
         assert!(reason.starts_with("the frame begins like hex in ASCII"), "{text}: {reason}");
     }
 }
@@ -139,8 +146,9 @@ fn two_records_of_one_time_are_told_with_their_times() {
 }
 
 /// A time of a device whose clock is set.
+/// A time of a clock that is accepted: from 400 days before [`RECEIVED`] to a day after it.
 fn set_time() -> impl Strategy<Value = u32> {
-    1_577_836_800..=u32::MAX
+    1_631_750_400..=1_666_396_800_u32
 }
 
 proptest! {
@@ -150,7 +158,7 @@ proptest! {
         for form in [bytes.clone(), hex::encode(&bytes).into_bytes()] {
             for codec in [&SW3L_NB, &CPN01_NB] {
                 for settings in [CodecSettings::default(), records_of(11), records_of(12), with_imsi()] {
-                    let _ = (codec.decode)(&form, &settings);
+                    let _ = (codec.decode)(&form, &Context::of(&settings, RECEIVED));
                 }
             }
             let _ = identify(&form);
@@ -172,7 +180,7 @@ proptest! {
         frame.extend(flag.to_be_bytes());
         frame.extend(points.iter().flat_map(|(count, time)| [count.to_be_bytes(), time.to_be_bytes()].concat()));
         let settings = CodecSettings { imsi: imsi.is_some(), ..CodecSettings::default() };
-        let reading = (SW3L_NB.decode)(&frame, &settings)?;
+        let reading = (SW3L_NB.decode)(&frame, &Context::of(&settings, RECEIVED))?;
         let expected = points.iter().map(|&(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
         prop_assert_eq!(&reading.channels[&Channel::A], &Series::Timed(expected.collect()));
         prop_assert_eq!(reading.clock, At::from_unix(points[0].1.into()).ok());
@@ -209,7 +217,7 @@ proptest! {
             let flag = if long { vec![contact] } else { vec![] }; // differs from the head's
             frame.extend([vec![contact], u24(count), flag, u24(open), time.to_be_bytes().to_vec()].concat());
         }
-        let reading = (CPN01_NB.decode)(&frame, &records_of(if long { 12 } else { 11 }))?;
+        let reading = (CPN01_NB.decode)(&frame, &Context::of(&records_of(if long { 12 } else { 11 }), RECEIVED))?;
         let points = [(head.0, head.2)].into_iter().chain(records.iter().map(|record| (record.1, record.3)));
         let expected = points.map(|(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
         prop_assert_eq!(&reading.channels[&Channel::A], &Series::Timed(expected.collect()));

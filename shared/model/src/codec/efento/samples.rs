@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::message::{Measurements, Samples};
 use crate::at::At;
-use crate::codec::{CLOCK_SET, Channel, Flag, Reading, Series, Undecodable, Value};
+use crate::clock::ClockCheck;
+use crate::codec::{Channel, Flag, Reading, Series, Undecodable, Value};
 
 /// The number of channels of a device.
 const MAX_CHANNELS: usize = 6;
@@ -91,13 +92,13 @@ impl Meaning {
     }
 }
 
-/// The time of the newest sample of all channels, if the device's clock is set.
+/// The time that the newest sample of all channels has by the device's clock.
 pub(super) fn newest(message: &Measurements) -> Option<At> {
     message.channels.iter().filter_map(|samples| samples.newest(period(message))).max()
 }
 
 /// Reads all channels.
-pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), Undecodable> {
+pub(super) fn read(message: &Measurements, clock: ClockCheck, reading: &mut Reading) -> Result<(), Undecodable> {
     let channels = &message.channels;
     if channels.len() > MAX_CHANNELS {
         return Err(Undecodable::Form("more channels than the six of a device"));
@@ -112,7 +113,7 @@ pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), 
         match Meaning::of(samples.kind) {
             Meaning::Counted => {
                 let counts = samples.values().map(|value| value.map(natural).transpose()).collect::<Result<_, _>>()?;
-                let series = samples.series(period(message), counts, reading)?;
+                let series = samples.series(period(message), counts, clock, reading)?;
                 let counted = series.map(|series| Series::Counted(Box::new(series)));
                 reading.channels.extend(counted.map(|counted| (channel.clone(), counted)));
             }
@@ -121,7 +122,7 @@ pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), 
                     let major = channels.get(index).filter(|channel| channel.kind == major && paired.insert(index));
                     let major = major.ok_or(Undecodable::Form("a MINOR channel without a MAJOR one of its own"))?;
                     let counts = totals(samples, major, per_major, &channel, reading)?;
-                    let series = samples.series(period(message), counts, reading)?;
+                    let series = samples.series(period(message), counts, clock, reading)?;
                     reading.channels.extend(series.map(|series| (channel.clone(), series)));
                 }
                 None => unreadable += 1,
@@ -131,7 +132,7 @@ pub(super) fn read(message: &Measurements, reading: &mut Reading) -> Result<(), 
                 if let Some(last) = samples.last() {
                     reading.details.insert_of(&channel, "last", last);
                 }
-                if let Some(at) = samples.last_at(period(message)) {
+                if let Some(at) = samples.last_at(period(message)).filter(|&shown| clock.accepts(shown)) {
                     reading.details.insert_of(&channel, "last_at", at.to_string());
                 }
             }
@@ -236,7 +237,7 @@ impl Samples {
         Ok(usize::try_from(first).ok())
     }
 
-    /// The time of the newest sample, if the clock is set. An error has a time too, except among changes of a state,
+    /// The time of the newest sample. An error has a time too, except among changes of a state,
     /// which contain their times themselves.
     fn newest(&self, period: u64) -> Option<At> {
         match Meaning::of(self.kind) {
@@ -245,7 +246,7 @@ impl Samples {
         }
     }
 
-    /// The time of the last sample that is not an error, if the clock is set.
+    /// The time of the last sample that is not an error.
     fn last_at(&self, period: u64) -> Option<At> {
         self.time_of(self.offsets.iter().rposition(|offset| !is_error(*offset))?, period)
     }
@@ -255,11 +256,7 @@ impl Samples {
             Meaning::State => u64::from(self.offsets.get(nth)?.unsigned_abs()).checked_sub(1)?,
             _ => period.checked_mul(nth as u64)?,
         };
-        self.clock_is_set().then(|| self.at(after))?
-    }
-
-    fn clock_is_set(&self) -> bool {
-        i64::from(self.timestamp) >= CLOCK_SET
+        self.at(after)
     }
 
     /// The time `seconds` after the first sample.
@@ -267,13 +264,14 @@ impl Samples {
         At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
     }
 
-    /// Counts with their times. If the clock is not set, only their order is known; for cumulative counts also that the
-    /// last sample is of now. Per-period counts then get no time at all: if they were sent again, they would get
+    /// Counts with their times. If one of these is not accepted, the clock is not set and only the order of the counts is
+    /// known; for cumulative counts also that the last sample is of now. Per-period counts then get no time at all: if they were sent again, they would get
     /// another time and count twice.
     fn series(
         &self,
         period: u64,
         counts: Vec<Option<u64>>,
+        clock: ClockCheck,
         reading: &mut Reading,
     ) -> Result<Option<Series>, Undecodable> {
         if period == 0 && counts.len() > 1 {
@@ -282,15 +280,13 @@ impl Samples {
         if counts.iter().flatten().next().is_none() {
             return Ok(None);
         }
-        if !self.clock_is_set() {
-            reading.flags.insert(Flag::ClockNotSet.into());
-            let newest_is_now =
-                Meaning::of(self.kind) != Meaning::Counted && counts.last().is_some_and(Option::is_some);
-            return Ok(Some(Series::Undated { newest_is_now, counts: counts.into_iter().flatten().rev().collect() }));
+        let time = |n: u64| self.at(n.checked_mul(period)?).filter(|&shown| clock.accepts(shown));
+        let points = (0..).zip(&counts).filter_map(|(n, count)| Some((time(n), (*count)?)));
+        if let Some(points) = points.map(|(at, count)| Some((at?, count))).collect::<Option<_>>() {
+            return Ok(Some(Series::Timed(points)));
         }
-        let time = |n: u64| n.checked_mul(period).and_then(|seconds| self.at(seconds));
-        let points = (0..).zip(counts).filter_map(|(n, count)| Some((time(n), count?)));
-        let points = points.map(|(at, count)| Some((at?, count))).collect::<Option<_>>();
-        points.map(|points| Some(Series::Timed(points))).ok_or(Undecodable::Form("a sample after the year 9999"))
+        reading.flags.insert(Flag::ClockNotSet.into());
+        let newest_is_now = Meaning::of(self.kind) != Meaning::Counted && counts.last().is_some_and(Option::is_some);
+        Ok(Some(Series::Undated { newest_is_now, counts: counts.into_iter().flatten().rev().collect() }))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::number::Number;
 use super::record::Record;
-use super::{SenMlError, clock, short};
+use super::{SenMlError, short};
 use crate::at::At;
 
 /// The version of RFC 8428, and of a pack without one. Later versions have another structure.
@@ -63,15 +63,15 @@ pub(super) enum Time {
 }
 
 impl Pack {
-    /// The time of the pack by the device's own clock: its latest time. `None` if any is relative to now, which may be
-    /// later, or if the clock is not set.
+    /// The time that the pack has by the device's own clock: its latest time. `None` if any is relative to now, which may
+    /// be later.
     pub(super) fn clock(&self) -> Option<At> {
         let absolute = |measurement: &Measurement| match measurement.time {
             Time::Absolute(at) => Some(at),
             Time::Relative(_) => None,
         };
         let times: Option<Vec<At>> = self.measurements.iter().map(absolute).collect();
-        clock(times?.into_iter().max()?.unix())
+        times?.into_iter().max()
     }
 }
 

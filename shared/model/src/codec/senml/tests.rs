@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::at::At;
-use crate::codec::{Channel, CodecSettings, Flag, Mark, Series, Value};
+use crate::codec::{Channel, CodecSettings, Context, Flag, Mark, Series, Value};
 
 /// 2026-11-20T12:00:00Z.
 const NOW: i64 = 1_795_176_000;
@@ -12,7 +12,7 @@ const NOW: i64 = 1_795_176_000;
 const BASE: &str = "urn:imei:490154203237518:";
 
 pub(super) fn read(codec: &Codec, frame: &[u8]) -> Result<Reading, Undecodable> {
-    (codec.decode)(frame, &CodecSettings::default())
+    (codec.decode)(frame, &Context::of(&CodecSettings::default(), "2026-11-20T12:00:00Z"))
 }
 
 pub(super) fn json(pack: &Json) -> Result<Reading, Undecodable> {
@@ -300,7 +300,7 @@ fn the_sender_is_the_meter_of_the_first_base_name() {
         of(&json!([{"bn": BASE, "n": "A", "v": 1, "t": first}, {"n": "A", "v": 1, "t": second}])).unwrap().clock
     };
     assert_eq!(clock([NOW - 60, NOW]), Some(at(NOW)));
-    assert_eq!((clock([NOW, 0]), clock([1_276_020_076; 2])), (None, None));
+    assert_eq!((clock([NOW, 0]), clock([1_276_020_076; 2])), (None, Some(at(1_276_020_076))));
     // The sender does not depend on the meaning of the records.
     let unreadable = json!([{"bn": BASE, "n": "A", "v": "one", "crucial_": 1, "bver": 12}]);
     assert_eq!(of(&unreadable).unwrap().clock, None);

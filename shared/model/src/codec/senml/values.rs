@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::number::Number;
 use super::pack::{Measured, Measurement, Pack, Time};
-use super::{Form, SenMlError, clock, short};
+use super::{Form, SenMlError, short};
 use crate::at::At;
+use crate::clock::ClockCheck;
 use crate::codec::{Channel, Details, Mark, Reading, Series, Value};
 
 /// The unit of counts in the registry of SenML units (RFC 8428, section 12.1).
@@ -14,9 +15,10 @@ const COUNT: &str = "count";
 /// A channel's counts, in the order of the pack.
 type Counts = Vec<(Time, u64)>;
 
-pub(super) fn reading(pack: &Pack, form: Form) -> Result<Reading, SenMlError> {
-    let mut reading = Reading { frame: "pack", clock: pack.clock(), ..Reading::default() };
-    let mut notes = Notes { moment: pack.clock(), ..Notes::default() };
+pub(super) fn reading(pack: &Pack, form: Form, clock: ClockCheck) -> Result<Reading, SenMlError> {
+    let moment = pack.clock().filter(|&shown| clock.accepts(shown));
+    let mut reading = Reading { frame: "pack", clock: moment, ..Reading::default() };
+    let mut notes = Notes { moment, ..Notes::default() };
     let (counts, others): (Vec<_>, Vec<_>) = pack.measurements.iter().partition(|measurement| is_count(measurement));
     if !pack.base_name.is_empty() {
         notes.add("base_name", pack.base_name.as_str());
@@ -38,7 +40,7 @@ pub(super) fn reading(pack: &Pack, form: Form) -> Result<Reading, SenMlError> {
         notes.add_sum_and_update_time(measurement);
     }
     for (channel, counts) in channels {
-        let series = series(&channel, &counts)?;
+        let series = series(&channel, &counts, clock)?;
         reading.channels.insert(channel, series);
     }
     reading.details = notes.details;
@@ -65,12 +67,12 @@ fn count(measurement: &Measurement, form: Form) -> Result<u64, SenMlError> {
     count.ok_or_else(|| SenMlError::Count(named(measurement), short(&number.to_string())))
 }
 
-fn series(channel: &Channel, counts: &Counts) -> Result<Series, SenMlError> {
+fn series(channel: &Channel, counts: &Counts, clock: ClockCheck) -> Result<Series, SenMlError> {
     let impossible = |why| SenMlError::Time(channel.to_string(), why);
     let (mut timed, mut ago) = (Vec::new(), Vec::new());
     for &(time, count) in counts {
         match time {
-            Time::Absolute(at) if clock(at.unix()).is_none() => {
+            Time::Absolute(at) if !clock.accepts(at) => {
                 return Err(impossible("before 2020: without a clock that is set, leave the time out"));
             }
             Time::Absolute(at) => timed.push((at, count)),
