@@ -19,7 +19,7 @@ const WITH_ACCEPT: &str =
 const WITH_SLASH: &str =
     "420200010102bd07616465756e69732d70756c7365342d6e62696f7400ff0490154203200003020000000146800000009f00000002";
 
-/// `CON POST /efento/m`, as a logger sends it that was set up for ThingsBoard (`CoapEfentoTransportResource.java`).
+/// `CON POST /efento/m`, as a logger sends it that was set up for `ThingsBoard` (`CoapEfentoTransportResource.java`).
 const TO_THINGSBOARD: &str =
     "420200010102b66566656e746f016dff0a06282c0240aa021001183c220b080810c0ec80d8062a010638154001";
 

@@ -24,7 +24,7 @@ use super::{Answer, IdentifiedUplink, Inbound, Refusal, Trust};
 const CONFIGURATION: &str = "efento-configuration";
 const DEVICE_INFO: &str = "efento-device-info";
 
-/// The first segment of the paths at a ThingsBoard server (`CoapEfentoTransportResource.java`). Loggers that were set up for
+/// The first segment of the paths at a `ThingsBoard` server (`CoapEfentoTransportResource.java`). Loggers that were set up for
 /// one keep their endpoints: the bridge takes `efento/m` as `m`.
 const THINGSBOARD: &str = "efento";
 
@@ -41,10 +41,7 @@ pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<In
 
 fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Inbound, Refusal> {
     let payload = request.payload();
-    let path = match request.path()?[..] {
-        [path] | [THINGSBOARD, path] => path,
-        _ => return Err(Refusal::Path),
-    };
+    let ([path] | [THINGSBOARD, path]) = request.path()?[..] else { return Err(Refusal::Path) };
     let (profile, head) = match (path, request.method) {
         // GET as well: another server documents it so.
         ("t", RequestType::Post | RequestType::Get) => {
@@ -208,6 +205,17 @@ mod tests {
         let mut get = post("m", MEASURED);
         get.header.code = MessageClass::Request(RequestType::Get);
         assert_eq!(wrong(&get), "63851234c0ffee");
+    }
+
+    #[test]
+    fn the_answer_to_a_first_block_is_no_longer_than_it() {
+        for path in ["m", "c", "i", "t", "efento/m"] {
+            let mut packet = post(path, "");
+            packet.add_option(CoapOption::Block1, vec![0x08]);
+            let answer = wrong(&packet);
+            assert!(answer.starts_with("638d1234c0ffeed22f"), "{answer}");
+            assert!(answer.len() <= 2 * packet.to_bytes().unwrap().len(), "{answer}");
+        }
     }
 
     #[test]

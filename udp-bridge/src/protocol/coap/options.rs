@@ -15,10 +15,30 @@ mod tests;
 /// More options than a client sends: a request needs one.
 pub(super) const MAX_OPTIONS: usize = 16;
 
-/// OCF-Accept-Content-Format-Version and OCF-Content-Format-Version: they refine Accept and Content-Format, which change
-/// nothing here.
-const OCF_ACCEPT_VERSION: u16 = 2049;
-const OCF_CONTENT_VERSION: u16 = 2053;
+/// Critical options that change nothing here. Uri-Host and Uri-Port: the bridge is one host. Uri-Query: its resources have
+/// no parameters. Accept (section 5.10.4): a 2.04 and a 2.01 are no representations, and the time of Efento's `t` has only
+/// one form. 2049 and 2053, OCF-Accept-Content-Format-Version and OCF-Content-Format-Version, refine Accept and
+/// Content-Format.
+const IGNORED: [CoapOption; 6] = [
+    CoapOption::UriHost,
+    CoapOption::UriPort,
+    CoapOption::UriQuery,
+    CoapOption::Accept,
+    CoapOption::Unknown(2049),
+    CoapOption::Unknown(2053),
+];
+
+/// Critical options that [`path`] reads. OSCORE, EDHOC, Q-Block1 and Q-Block2 are not known: by a 4.02 a client learns to do
+/// without them (RFC 9177, section 4.1).
+const READ: [CoapOption; 7] = [
+    CoapOption::UriPath,
+    CoapOption::IfMatch,
+    CoapOption::IfNoneMatch,
+    CoapOption::Block1,
+    CoapOption::Block2,
+    CoapOption::ProxyUri,
+    CoapOption::ProxyScheme,
+];
 
 /// The value of SZX that is reserved (RFC 7959, section 2.2).
 const RESERVED_SZX: u8 = 7;
@@ -92,19 +112,8 @@ fn is_critical(number: u16) -> bool {
 }
 
 fn is_known(number: u16) -> bool {
-    match CoapOption::from(number) {
-        // These change nothing. Uri-Host and Uri-Port: the bridge is one host. Uri-Query: its resources have no
-        // parameters. Accept (section 5.10.4): a 2.04 and a 2.01 are no representations, and the time of Efento's `t`
-        // has only one form.
-        CoapOption::UriHost | CoapOption::UriPort | CoapOption::UriQuery | CoapOption::Accept => true,
-        CoapOption::Unknown(OCF_ACCEPT_VERSION | OCF_CONTENT_VERSION) => true,
-        // `path` and `check` read these.
-        CoapOption::UriPath | CoapOption::IfMatch | CoapOption::IfNoneMatch => true,
-        CoapOption::Block1 | CoapOption::Block2 => true,
-        CoapOption::ProxyUri | CoapOption::ProxyScheme => true,
-        // Among them OSCORE, EDHOC, Q-Block1 and Q-Block2: by a 4.02 a client learns to do without (RFC 9177, section 4.1).
-        _ => false,
-    }
+    let option = CoapOption::from(number);
+    IGNORED.contains(&option) || READ.contains(&option)
 }
 
 fn check(packet: &Packet) -> Result<(), Refusal> {

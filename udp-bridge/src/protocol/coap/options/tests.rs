@@ -10,8 +10,11 @@ use crate::protocol::{Trust, coap};
 
 const PROFILE: &str = "adeunis-pulse4-nbiot";
 
+/// Numbers and values.
+type Options<'a> = &'a [(u16, &'a [u8])];
+
 /// The documented request with these options besides its path.
-fn with(options: &[(u16, &[u8])]) -> Packet {
+fn with(options: Options<'_>) -> Packet {
     let mut packet = post(PROFILE, PLAIN);
     for &(number, value) in options {
         packet.add_option(number.into(), value.to_vec());
@@ -28,15 +31,15 @@ fn at(path: &[&str]) -> Packet {
 }
 
 /// The code and the options of the answer to a rejected request, in hex.
-fn rejected(options: &[(u16, &[u8])]) -> String {
+fn rejected(options: Options<'_>) -> String {
     let answer = wrong(&with(options), &Trust::InTheClear);
     format!("{}{}", &answer[2..4], &answer[14..])
 }
 
 #[test]
 fn options_that_change_nothing_are_ignored_on_either_listener() {
-    let none: &[(u16, &[u8])] = &[];
-    let cases: [&[(u16, &[u8])]; 9] = [
+    let none: Options<'_> = &[];
+    let cases: [Options<'_>; 9] = [
         none,
         &[(17, b""), (17, b"\x2a")],
         &[(3, b"bridge.example"), (7, b"\x16\x33"), (15, b"imei=1"), (15, b"v=2")],
@@ -95,7 +98,7 @@ fn a_body_in_several_blocks_is_rejected_with_the_size_that_one_message_can_have(
 
 #[test]
 fn options_that_ask_for_what_the_bridge_does_not_do_are_rejected_by_their_codes() {
-    let cases: [(&[(u16, &[u8])], &str); 17] = [
+    let cases: [(Options<'_>, &str); 17] = [
         (&[(1, b"\x01\x02")], "8c"),
         (&[(5, b"")], "8c"),
         (&[(35, b"coap://meter.example/m")], "a5"),
@@ -204,7 +207,7 @@ proptest! {
         let mut plain = post(profile, payload);
         plain.set_token(token);
         let mut packet = plain.clone();
-        // A Block2 or an empty If-Match may come once only; the others as often as they like.
+        // Block2 comes once at most (RFC 7959, section 2.1); the others as often as they like.
         for (number, value) in options {
             if number != 23 || packet.get_option(CoapOption::Block2).is_none() {
                 packet.add_option(number.into(), value);
