@@ -46,15 +46,16 @@ use super::{
     Acknowledgement, Channel, Codec, Context, Details, Flag, Head, Identify, Reading, Series, Undecodable, checksum,
 };
 use crate::at::At;
-use crate::clock::ClockCheck;
 use crate::codec::CodecSettings;
-use crate::device::{DeviceId, Imei};
+use crate::device::DeviceId;
 
+mod header;
 mod json;
 mod records;
 #[cfg(test)]
 mod tests;
 
+use header::{Header, meter};
 use records::Record;
 
 /// The flow sensor.
@@ -80,12 +81,11 @@ pub static CPN01_NB: Codec = Codec {
 /// A message in hex and the same one in bytes are two uplinks with the same points: the datagram is stored unchanged,
 /// and must be a function of its key. Dragino documents no acknowledgement over UDP.
 fn identify(datagram: &[u8]) -> Result<Head, Undecodable> {
-    let (imei, header) = match json::imei(datagram) {
-        Some(imei) => (imei, None),
-        None => {
-            let frame = bytes(datagram)?;
-            (meter(Cursor::new(&frame).array()?)?, Header::read(&mut Cursor::new(&frame)).ok())
-        }
+    let (imei, header) = if let Some(imei) = json::imei(datagram) {
+        (imei, None)
+    } else {
+        let frame = bytes(datagram)?;
+        (meter(Cursor::new(&frame).array()?)?, Header::read(&mut Cursor::new(&frame)).ok())
     };
     Ok(Head {
         device: DeviceId::Nbiot(imei),
@@ -110,63 +110,6 @@ fn bytes(datagram: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
         (_, Some(text)) => text.bytes().map(Cow::Owned),
         ([b'f' | b'F', ..], None) => Err(NOT_HEX),
         _ => Ok(Cow::Borrowed(datagram)),
-    }
-}
-
-/// Parses an ID: the nibble F, and fifteen digits.
-fn meter(mut id: [u8; 8]) -> Result<Imei, Undecodable> {
-    if id[0] >> 4 != 0xF {
-        return Err(Undecodable::Form("the frame does not begin with \"f\" and an IMEI"));
-    }
-    id[0] &= 0x0F;
-    Ok(Imei::from_packed(id)?)
-}
-
-/// The fields that all these devices send before their records.
-struct Header {
-    imei: Imei,
-    imsi: Option<[u8; 8]>,
-    model: u8,
-    version: u8,
-    battery_mv: u16,
-    signal: u8,
-    own: [u8; 10],
-    time: u32,
-}
-
-impl Header {
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Undecodable> {
-        let imei = meter(cursor.array()?)?;
-        // No model has a number from 0xF0 on.
-        let subscriber = if cursor.peek().is_some_and(|byte| byte >> 4 == 0xF) { Some(cursor.array()?) } else { None };
-        Ok(Self {
-            imei,
-            imsi: subscriber,
-            model: cursor.u8()?,
-            version: cursor.u8()?,
-            battery_mv: cursor.u16_be()?,
-            signal: cursor.u8()?,
-            own: cursor.array()?,
-            time: cursor.u32_be()?,
-        })
-    }
-
-    fn tell(&self, clock: ClockCheck, reading: &mut Reading) {
-        reading.battery_mv = Some(self.battery_mv);
-        reading.clock = clock.time(self.time);
-        if reading.clock.is_none() {
-            reading.flags.insert(Flag::ClockNotSet.into());
-        }
-        let details = &mut reading.details;
-        details.insert("imei", self.imei.to_string());
-        if let Some(imsi) = self.imsi {
-            details.insert("imsi", &hex::encode(imsi)[1..]);
-        }
-        details.insert("model", self.model);
-        let (major, minor, patch) = (self.version / 100, self.version / 10 % 10, self.version % 10);
-        details.insert("version", format!("{major}.{minor}.{patch}"));
-        details.insert("version_raw", u16::from_be_bytes([self.model, self.version]));
-        details.insert("signal", self.signal);
     }
 }
 

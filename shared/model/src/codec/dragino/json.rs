@@ -17,10 +17,10 @@ pub(super) fn imei(datagram: &[u8]) -> Option<Imei> {
     const KEY: &[u8] = b"\"IMEI\"";
 
     let text = decoration::without_start(datagram);
-    let key = text
-        .first()
-        .filter(|&&first| first == b'{')
-        .and_then(|_| text.windows(KEY.len()).position(|window| window.eq_ignore_ascii_case(KEY)))?;
+    if !text.starts_with(b"{") {
+        return None;
+    }
+    let key = text.windows(KEY.len()).position(|window| window.eq_ignore_ascii_case(KEY))?;
     let value = text[key + KEY.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let value = value.strip_prefix(b"\"").unwrap_or(value);
     let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -144,7 +144,7 @@ fn a_frame_of_a_mode_that_nobody_describes_is_refused() {
         assert_eq!(reason, format!("the device's mode (mod) is {mode}, which this codec does not know"));
     }
     for mode in (0..=255_u8).filter(|mode| *mode != 1) {
-        let frame = CPN01.replacen("1701", &format!("17{mode:02x}"), 2).replacen(&format!("17{mode:02x}"), "1700", 1);
+        let frame = CPN01.replacen("0c781701", &format!("0c7817{mode:02x}"), 1);
         assert!(refused(&CPN01_NB, &frame, &CodecSettings::default()).contains("(mod)"), "{frame}");
     }
 }
@@ -218,7 +218,6 @@ fn two_records_of_one_time_are_told_with_their_times() {
     assert_eq!(records("6315537a", "6315537a"), Some("1,38@1".into()));
 }
 
-/// A time of a device whose clock is set.
 /// A time of a clock that is accepted: from 400 days before [`RECEIVED`] to a day after it.
 fn set_time() -> impl Strategy<Value = u32> {
     1_631_750_400..=1_666_396_800_u32
@@ -270,9 +269,10 @@ proptest! {
         let settings = CodecSettings { imsi: imsi.is_some(), ..CodecSettings::default() };
         let reading = (SW3L_NB.decode)(&frame, &Context::of(&settings, RECEIVED))?;
         let expected = points.iter().map(|&(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
-        let expected = match counted {
-            false => Series::Timed(expected.collect()),
-            true => Series::Counted(Box::new(Series::Timed(expected.take(1).collect()))),
+        let expected = if counted {
+            Series::Counted(Box::new(Series::Timed(expected.take(1).collect())))
+        } else {
+            Series::Timed(expected.collect())
         };
         prop_assert_eq!(&reading.channels[&Channel::A], &expected);
         prop_assert_eq!(reading.details.get("logged_pulses").is_some(), counted && points.len() > 1);
