@@ -43,7 +43,7 @@ pub static JSON: Codec = Codec {
     name: "senml-json",
     version: 2,
     counter_bits: None,
-    identify: Some(Identify::Datagram(|pack| identify(pack, Form::Json))),
+    identify: Some(Identify::Pack(|pack| Ok(vec![identify(pack, Form::Json)?]))),
     decode: |frame, context| decode(frame, Form::Json, context.clock),
 };
 
@@ -52,7 +52,7 @@ pub static CBOR: Codec = Codec {
     name: "senml-cbor",
     version: 2,
     counter_bits: None,
-    identify: Some(Identify::Datagram(|pack| identify(pack, Form::Cbor))),
+    identify: Some(Identify::Pack(|pack| Ok(vec![identify(pack, Form::Cbor)?]))),
     decode: |frame, context| decode(frame, Form::Cbor, context.clock),
 };
 
