@@ -75,6 +75,9 @@ pub struct Context<'a> {
 pub enum Identify {
     /// Each datagram is an uplink.
     Datagram(ReadHead),
+    /// Each datagram is a pack of records, which may be of several devices. It is an uplink of each of them: `decode`
+    /// reads the records of the device that the uplink is stored under.
+    Pack(ReadHeads),
     /// Each datagram is a CoAP message to one of the fixed paths of Efento's loggers; its payload is the uplink.
     EfentoCoap(ReadHead),
 }
@@ -84,6 +87,13 @@ pub enum Identify {
 /// # Errors
 /// [`Undecodable`] if the bytes do not identify a device.
 pub type ReadHead = fn(&[u8]) -> Result<Head, Undecodable>;
+
+/// Reads the heads of a pack: one for each device that it names, in the order in which they are first named. There is at
+/// least one. All have the same sequence.
+///
+/// # Errors
+/// [`Undecodable`] if the bytes do not identify a device.
+pub type ReadHeads = fn(&[u8]) -> Result<Vec<Head>, Undecodable>;
 
 /// The head of an uplink in its maker's own format.
 #[derive(Debug, Clone, Copy)]
@@ -113,13 +123,26 @@ pub enum Acknowledgement {
 }
 
 impl Identify {
-    /// Reads the head of an uplink.
+    /// Reads the heads of an uplink, one for each device that it names, in the order in which they are first named.
+    /// There is at least one.
+    ///
+    /// # Errors
+    /// [`Undecodable`] if the bytes do not identify a device.
+    pub fn heads(&self, uplink: &[u8]) -> Result<Vec<Head>, Undecodable> {
+        match self {
+            Self::Datagram(read) | Self::EfentoCoap(read) => Ok(vec![read(uplink)?]),
+            Self::Pack(read) => read(uplink),
+        }
+    }
+
+    /// Reads the head of an uplink; of a pack, the first.
     ///
     /// # Errors
     /// [`Undecodable`] if the bytes do not identify a device.
     pub fn head(&self, uplink: &[u8]) -> Result<Head, Undecodable> {
         match self {
             Self::Datagram(read) | Self::EfentoCoap(read) => read(uplink),
+            Self::Pack(read) => read(uplink)?.into_iter().next().ok_or(Undecodable::Form("the pack names no device")),
         }
     }
 }
@@ -178,6 +201,9 @@ pub enum Undecodable {
     /// A header without a valid device ID.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
+    /// Content of a device that did not send it, or that the uplink is not stored under.
+    #[error("the frame has content of {0}, and the uplink is of another device")]
+    OtherDevice(DeviceId),
     /// Not SenML, or not SenML of pulses.
     #[error(transparent)]
     SenMl(#[from] senml::SenMlError),
