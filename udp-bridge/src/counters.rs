@@ -11,12 +11,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::telemetry::{self, LogThrottle, Metrics};
 use serde_json::{Value, json};
 
 use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
 use crate::protocol::Refusal;
+use crate::wrong_clocks::NamedDevices;
 
 /// The dimension `part` of the metrics.
 const PART: &str = "udp-bridge";
@@ -30,6 +33,9 @@ pub struct Counters {
     pub received: Counter,
     /// Of these, authenticated uplinks: sealed, or from a trusted listener.
     pub authenticated: Counter,
+    /// Of these, uplinks whose device's clock shows an impossible time.
+    wrong_clocks: Counter,
+    named: Mutex<NamedDevices>,
     /// Of the others, acknowledgements of CoAP clients for an answer.
     pub settled: Counter,
     /// Of the others, requests answered at once, without storing anything.
@@ -83,6 +89,7 @@ impl Counters {
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
         let received = counter("received", "datagrams received");
         let authenticated = counter("authenticated", "authenticated uplinks: sealed, or from a trusted listener");
+        let wrong_clocks = counter("wrong_clocks", "uplinks whose device's clock shows an impossible time");
         let settled = counter("settled", "acknowledgements of CoAP clients for an answer");
         let asked = counter("asked", "requests answered at once, without storing anything: the current time");
         let kernel_dropped = counter("kernel_dropped", "datagrams dropped because the kernel's buffer was full");
@@ -105,6 +112,8 @@ impl Counters {
         Self {
             received,
             authenticated,
+            wrong_clocks,
+            named: Mutex::default(),
             settled,
             asked,
             refused,
@@ -134,6 +143,14 @@ impl Counters {
         self.refused.get_or_create(&[("reason", reason)]).inc();
         if let Some(suppressed) = self.seldom.get(reason).and_then(LogThrottle::due) {
             tracing::warn!(reason, detail = %refusal, len, suppressed, "datagram rejected");
+        }
+    }
+
+    /// Counts an uplink whose device's clock shows an impossible time. The log names the device once a day.
+    pub fn wrong_clock(&self, device: DeviceId, profile: &str, shown: At, received: At) {
+        self.wrong_clocks.inc();
+        if self.named.lock().unwrap_or_else(PoisonError::into_inner).is_due(device, received) {
+            tracing::warn!(%device, profile, %shown, %received, "device clock not accepted");
         }
     }
 
@@ -171,6 +188,7 @@ impl Counters {
         let totals = [
             ("received", self.received.get()),
             ("authenticated", self.authenticated.get()),
+            ("wrong_clocks", self.wrong_clocks.get()),
             ("stored", self.durable.get()),
             ("given_back", self.given_back.get()),
             ("settled", self.settled.get()),
@@ -242,7 +260,7 @@ mod tests {
         counters.put(Duration::from_millis(15), &[&record], 1);
         let (metrics, properties) = counters.since_last_report();
         let expected = json!({
-            "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
+            "received": 3, "authenticated": 0, "wrong_clocks": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
             "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0,
         });
         assert_eq!(metrics[0], ("Count", expected));

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pulsegate_model::at::At;
+use pulsegate_model::clock::ClockCheck;
+use pulsegate_model::profile::Profile;
 use pulsegate_model::record;
-use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
+use pulsegate_model::uplink::{Kind, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -41,9 +43,11 @@ pub struct Intake {
     pub protocol: Protocol,
     /// Socket to receive from.
     pub socket: Arc<Socket>,
-    /// First arrivals of datagrams without a time. All sockets of a listener share it, because a repeated datagram may
+    /// First arrivals of datagrams in the clear. All sockets of a listener share it, because a repeated datagram may
     /// arrive at another socket.
     pub arrivals: Arc<Mutex<FirstSeen>>,
+    /// The bridge's clock, for the arrival of uplinks.
+    pub clock: fn() -> At,
     /// How long a datagram waits for others.
     pub linger: Duration,
     /// Channel for packs.
@@ -142,7 +146,7 @@ impl Intake {
         match heard {
             Ok(Inbound::Uplink(profile, opened, answer)) => {
                 self.counters.authenticated.inc();
-                let uplink = self.uplink(profile.uplink_name(), opened);
+                let uplink = self.uplink(profile, opened);
                 scratch.clear();
                 record::encode(&uplink, scratch);
                 if !filling.has_room_for(scratch.len()) {
@@ -172,17 +176,19 @@ impl Intake {
         });
     }
 
-    fn uplink(&self, profile: ProfileName, opened: IdentifiedUplink) -> Uplink {
-        let IdentifiedUplink { device, clock, sequence, radio, payload, .. } = opened;
-        let (at, time_source) = match clock {
-            Some(clock) => (clock, TimeSource::Device),
-            None => (self.first_arrival(payload.bytes()), TimeSource::Network),
-        };
+    fn uplink(&self, profile: &Profile, opened: IdentifiedUplink) -> Uplink {
+        let IdentifiedUplink { device, clock, sealed, sequence, radio, payload, .. } = opened;
+        let received = if sealed { (self.clock)() } else { self.first_arrival(payload.bytes()) };
+        let (at, time_source) = dated(clock, sealed, received);
+        if let Some(shown) = clock.filter(|_| time_source != TimeSource::Device) {
+            self.counters.wrong_clock(device, profile.name, shown, received);
+        }
+        let profile = profile.uplink_name();
         Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
     }
 
     fn first_arrival(&self, payload: &[u8]) -> At {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, now())
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, (self.clock)())
     }
 
     fn flush(&self, filling: &mut Filling) {
@@ -196,8 +202,51 @@ impl Intake {
     }
 }
 
-/// The bridge's time.
+/// The time in the key of an uplink, and its clock. `received` is the first arrival of a datagram in the clear, so that
+/// a repetition gets the same time. The time of a sealed uplink is always the meter's: if it were that of the arrival, a
+/// recorded and replayed count would be a new one.
+fn dated(clock: Option<At>, sealed: bool, received: At) -> (At, TimeSource) {
+    match clock {
+        Some(shown) if ClockCheck::against(received).accepts(shown) => (shown, TimeSource::Device),
+        Some(shown) if sealed => (shown, TimeSource::Unset),
+        _ => (received, TimeSource::Network),
+    }
+}
+
+/// The time of this machine's clock.
 pub fn now() -> At {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).ok().and_then(|seconds| At::from_unix(seconds).ok()).unwrap_or(At::EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 2000-01-01 to 2100-01-01.
+    fn any_time() -> impl Strategy<Value = At> {
+        (946_684_800..4_102_444_800_i64).prop_map(|seconds| At::from_unix(seconds).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_sealed_uplink_keeps_the_time_that_was_sealed_whenever_it_arrives(shown in any_time(), received in any_time()) {
+            let (at, time_source) = dated(Some(shown), true, received);
+            prop_assert_eq!(at, shown);
+            prop_assert_eq!(time_source == TimeSource::Device, ClockCheck::against(received).accepts(shown));
+            prop_assert_ne!(time_source, TimeSource::Network);
+        }
+
+        #[test]
+        fn an_uplink_in_the_clear_is_dated_by_a_possible_clock_or_by_its_arrival(
+            shown in proptest::option::of(any_time()), received in any_time(),
+        ) {
+            let (at, time_source) = dated(shown, false, received);
+            prop_assert_eq!(at, if time_source == TimeSource::Device { shown.unwrap() } else { received });
+            prop_assert!(ClockCheck::against(received).accepts(at) || at == received);
+            prop_assert_ne!(time_source, TimeSource::Unset);
+        }
+    }
 }
