@@ -222,12 +222,26 @@ pub fn now() -> At {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use pulsegate_model::codec::Channel;
+    use pulsegate_model::merge::merge;
+    use pulsegate_model::pulse::{self, PulseItem};
+    use pulsegate_model::uplink::Radio;
 
     use super::*;
 
     /// 2000-01-01 to 2100-01-01.
     fn any_time() -> impl Strategy<Value = At> {
         (946_684_800..4_102_444_800_i64).prop_map(|seconds| At::from_unix(seconds).unwrap())
+    }
+
+    /// The item of a sealed datagram with this time.
+    fn sealed_count(shown: At, received: At) -> PulseItem {
+        let (at, time_source) = dated(Some(shown), true, received);
+        let device = "nbiot:490154203237518".parse().unwrap();
+        let profile = "adeunis-pulse4-nbiot".parse().unwrap();
+        let payload = "0490154203237518020000000746800000009f00000002".parse().unwrap();
+        let (kind, radio) = (Kind::Data, Radio::default());
+        pulse::decode(&Uplink { device, kind, at, time_source, sequence: Some(7), profile, payload, radio }).unwrap()
     }
 
     proptest! {
@@ -237,6 +251,22 @@ mod tests {
             prop_assert_eq!(at, shown);
             prop_assert_eq!(time_source == TimeSource::Device, ClockCheck::against(received).accepts(shown));
             prop_assert_ne!(time_source, TimeSource::Network);
+        }
+
+        #[test]
+        fn a_sealed_datagram_gives_a_count_one_time_at_most_whenever_and_however_often_it_arrives(
+            shown in any_time(), arrivals in proptest::collection::vec(any_time(), 1..6), near: bool,
+        ) {
+            // Half of the cases have an arrival when the time is accepted.
+            let arrivals: Vec<At> = arrivals.into_iter().chain(near.then_some(shown)).collect();
+            let items = |arrivals: &[At]| arrivals.iter().map(|&at| sealed_count(shown, at)).collect::<Vec<_>>();
+            let all = merge(items(&arrivals)).unwrap();
+            let points = &all[&Channel::A];
+            prop_assert!(points.points.len() <= 1 && points.points.iter().all(|point| point.at == shown));
+            let accepted: Vec<At> = arrivals.into_iter().filter(|&at| ClockCheck::against(at).accepts(shown)).collect();
+            if !accepted.is_empty() {
+                prop_assert_eq!(merge(items(&accepted)).unwrap(), all);
+            }
         }
 
         #[test]
