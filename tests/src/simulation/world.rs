@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::faults::{Fault, Faults};
 
-/// The time at which a run begins, in seconds since 1970: 2027-06-08T12:00:00Z. Every message of the fleet is dated at
+/// The time at which a run begins, since 1970: 2027-06-08T12:00:00Z. Every message of the fleet is dated at
 /// least some days before, so that an item retained from its message's time expires too early.
-const START: Duration = Duration::from_secs(1_812_456_000);
+const START: Duration = Duration::from_hours(503_460);
 
 /// A run. The clock is the runtime's, which is paused: when no task can run, it advances to the next timer.
 #[derive(Debug)]
