@@ -69,7 +69,7 @@ pub fn or_exit<T>(result: Result<T, impl std::error::Error + 'static>) -> T {
 pub struct RawConfig {
     /// `RAW_TABLE`.
     pub table: String,
-    /// `RAW_RETENTION_DAYS`: the table keeps an uplink for so many days after the uplink's own time.
+    /// `RAW_RETENTION_DAYS`: the table keeps an uplink for so many days after its arrival.
     pub retention_days: u32,
     /// `PULSE_QUEUE_URL`.
     pub pulse_queue: String,

@@ -181,6 +181,23 @@ async fn who_asks_now_or_by_a_clock_that_must_be_wrong_is_given_a_downlink() {
 }
 
 #[tokio::test]
+async fn an_answer_is_kept_for_thirty_days_from_now_whatever_time_the_callback_has() {
+    for age in [0, 86_400, 86_400 * 365 * 5, -86_400 * 365] {
+        let secret = secret();
+        let callback = with(&secret, two()).await;
+        let before = now();
+        assert_eq!(answer(&asked_at(before - age), &callback).await, (200, FIRST.to_owned()), "{age}");
+        let items = callback.downlinks.items();
+        let expiries: Vec<_> = items.iter().filter_map(|item| item["expires_at"].as_i64()).collect();
+        assert_eq!(expiries.len(), 2, "the downlink and the marker of the uplink");
+        assert!(
+            expiries.iter().all(|expiry| (before..=now()).contains(&(expiry - 30 * 86_400))),
+            "{age}: {expiries:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_asks_twice_in_a_batch_is_answered_once_for_its_newest_uplink() {
     let secret = secret();
     let callback = with(&secret, two()).await;
