@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
+use crate::pack::Pack;
 use crate::protocol::Refusal;
 
 /// The dimension `part` of the metrics.
@@ -30,11 +31,19 @@ pub struct Counters {
     pub received: Counter,
     /// Of these, authenticated uplinks: sealed, or from a trusted listener.
     pub authenticated: Counter,
+    /// Uplinks in them: one for each meter that a datagram names.
+    pub uplinks: Counter,
     /// Of the others, acknowledgements of CoAP clients for an answer.
     pub settled: Counter,
     /// Of the others, requests answered at once, without storing anything.
     pub asked: Counter,
     refused: Reasons,
+    /// Of the rejected datagrams of trusted listeners, those that the stream has accepted for quarantine.
+    quarantined: Counter,
+    /// Of the same, those beyond the limit.
+    pub beyond_limit: Counter,
+    /// Of the same, those that the stream did not accept in time.
+    not_quarantined: Counter,
     /// Datagrams dropped because the kernel's buffer was full.
     kernel_dropped: Counter,
     /// Uplinks in packs that are being put.
@@ -83,6 +92,10 @@ impl Counters {
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
         let received = counter("received", "datagrams received");
         let authenticated = counter("authenticated", "authenticated uplinks: sealed, or from a trusted listener");
+        let uplinks = counter("uplinks", "uplinks in authenticated datagrams: one for each meter that a datagram names");
+        let quarantined = counter("quarantined", "rejected datagrams of trusted listeners, accepted for quarantine");
+        let beyond_limit = counter("beyond_limit", "the same, beyond the limit of quarantine: only counted");
+        let not_quarantined = counter("not_quarantined", "the same, not accepted by the stream in time: lost");
         let settled = counter("settled", "acknowledgements of CoAP clients for an answer");
         let asked = counter("asked", "requests answered at once, without storing anything: the current time");
         let kernel_dropped = counter("kernel_dropped", "datagrams dropped because the kernel's buffer was full");
@@ -105,9 +118,13 @@ impl Counters {
         Self {
             received,
             authenticated,
+            uplinks,
             settled,
             asked,
             refused,
+            quarantined,
+            beyond_limit,
+            not_quarantined,
             kernel_dropped,
             in_flight,
             held_bytes,
@@ -134,6 +151,16 @@ impl Counters {
         self.refused.get_or_create(&[("reason", reason)]).inc();
         if let Some(suppressed) = self.seldom.get(reason).and_then(LogThrottle::due) {
             tracing::warn!(reason, detail = %refusal, len, suppressed, "datagram rejected");
+        }
+    }
+
+    /// Counts the content of packs whose result is known.
+    pub fn finish(&self, packs: &[Pack], durable: bool) {
+        let (uplinks, rejected) =
+            if durable { (&self.durable, &self.quarantined) } else { (&self.given_back, &self.not_quarantined) };
+        for pack in packs {
+            uplinks.inc_by(pack.uplinks as u64);
+            rejected.inc_by(pack.rejected as u64);
         }
     }
 
@@ -171,11 +198,15 @@ impl Counters {
         let totals = [
             ("received", self.received.get()),
             ("authenticated", self.authenticated.get()),
+            ("uplinks", self.uplinks.get()),
             ("stored", self.durable.get()),
             ("given_back", self.given_back.get()),
             ("settled", self.settled.get()),
             ("asked", self.asked.get()),
             ("refused", refused.iter().map(|(_, count)| count).sum()),
+            ("quarantined", self.quarantined.get()),
+            ("beyond_limit", self.beyond_limit.get()),
+            ("not_quarantined", self.not_quarantined.get()),
             ("acknowledged", self.acknowledged.get()),
             ("kernel_dropped", self.kernel_dropped.get()),
             ("refused_records", self.refused_records.get()),
@@ -191,6 +222,11 @@ impl Counters {
         }
         // The reasons are properties, because CloudWatch bills each metric.
         (metrics, json!({"refused_by_reason": refused, "in_flight": self.in_flight.get()}))
+    }
+
+    /// Datagrams rejected, for whatever reason.
+    pub fn refused(&self) -> u64 {
+        Refusal::REASONS.iter().map(|&reason| self.refused_for(reason)).sum()
     }
 
     fn refused_for(&self, reason: &'static str) -> u64 {
@@ -243,7 +279,8 @@ mod tests {
         let (metrics, properties) = counters.since_last_report();
         let expected = json!({
             "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
-            "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0,
+            "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0, "uplinks": 0, "quarantined": 0,
+            "beyond_limit": 0, "not_quarantined": 0,
         });
         assert_eq!(metrics[0], ("Count", expected));
         assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pulsegate_model::at::At;
-use pulsegate_model::record;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -17,11 +17,15 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::counters::Counters;
 use crate::first_seen::FirstSeen;
 use crate::memory::MemoryBudget;
-use crate::pack::{Filling, Pack};
+use crate::pack::{Encoded, Filling, Pack};
 use crate::protocol::{IdentifiedUplink, Inbound, Protocol, Refusal};
+use crate::quarantine::Quarantine;
 use crate::reply::{Deferral, Reply};
 use crate::separate::Separate;
-use crate::socket::{BATCH, MAX_DATAGRAM, ReceiveBuffers, Socket};
+use crate::socket::{BATCH, ReceiveBuffers, Socket};
+
+#[cfg(test)]
+mod tests;
 
 /// Time to sleep after a batch that was not full. At full rate, two system calls instead of dozens then receive a
 /// hundred datagrams. The delay does not matter to a meter, whose radio takes seconds.
@@ -44,6 +48,8 @@ pub struct Intake {
     /// First arrivals of datagrams without a time. All sockets of a listener share it, because a repeated datagram may
     /// arrive at another socket.
     pub arrivals: Arc<Mutex<FirstSeen>>,
+    /// Takes the datagrams that a trusted listener rejects. A sealed one has none.
+    pub quarantine: Option<Quarantine>,
     /// How long a datagram waits for others.
     pub linger: Duration,
     /// Channel for packs.
@@ -90,7 +96,7 @@ impl Intake {
     pub fn run(self, stop: &AtomicBool) {
         let mut batch = ReceiveBuffers::new();
         let mut filling = Filling::new(Arc::clone(&self.socket));
-        let mut scratch = Vec::new();
+        let mut scratch = Encoded::default();
         let mut signal = StopSignal { flag: stop, since: None };
         loop {
             let phase = signal.phase();
@@ -137,33 +143,53 @@ impl Intake {
         filling.since().map_or(STOP_CHECK_INTERVAL, |since| self.linger.saturating_sub(since.elapsed()))
     }
 
-    fn process(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
-        let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.read(datagram) };
-        match heard {
+    fn process(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Encoded) {
+        match self.protocol.read(datagram) {
             Ok(Inbound::Uplink(profile, opened, answer)) => {
-                self.counters.authenticated.inc();
-                let uplink = self.uplink(profile.uplink_name(), opened);
+                let device = opened.device;
                 scratch.clear();
-                record::encode(&uplink, scratch);
-                if !filling.has_room_for(scratch.len()) {
-                    self.flush(filling);
-                }
-                filling.add(uplink.device, scratch, sender.map(|peer| Reply { peer, answer }));
+                opened.each(|opened| scratch.push(&self.uplink(profile.uplink_name(), opened)));
+                self.add(device, scratch, sender.map(|peer| Reply { peer, answer }), filling);
             }
             Ok(Inbound::Settled(message_id)) => {
                 self.counters.settled.inc();
                 sender.inspect(|&peer| self.separate.settle(peer, message_id));
             }
             Ok(Inbound::Wrong(refusal, answer)) => {
-                self.counters.refuse(&refusal, datagram.len());
+                self.refuse(&refusal, datagram, sender, filling);
                 self.answer(sender, &answer);
             }
             Ok(Inbound::Asked(answer)) => {
                 self.counters.asked.inc();
                 answer.inspect(|answer| self.answer(sender, answer));
             }
-            Err(refusal) => self.counters.refuse(&refusal, datagram.len()),
+            Err(refusal) => self.refuse(&refusal, datagram, sender, filling),
         }
+    }
+
+    /// Adds the uplinks of one datagram to one pack: its answer must not be sent before all of them are durable.
+    fn add(&self, device: DeviceId, uplinks: &Encoded, reply: Option<Reply>, filling: &mut Filling) {
+        self.counters.authenticated.inc();
+        self.counters.uplinks.inc_by(uplinks.len() as u64);
+        if !filling.has_room_for(uplinks) {
+            self.flush(filling);
+        }
+        filling.add(device, uplinks, reply);
+    }
+
+    /// Counts a rejected datagram. On a trusted listener its record goes to quarantine, within the limit.
+    fn refuse(&self, refusal: &Refusal, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling) {
+        self.counters.refuse(refusal, datagram.len());
+        let Some(quarantine) = &self.quarantine else { return };
+        if !quarantine.admits(sender) {
+            self.counters.beyond_limit.inc();
+            return;
+        }
+        let record = quarantine.record(refusal, datagram, sender, self.first_arrival(datagram));
+        if !filling.has_room_for_record(record.len()) {
+            self.flush(filling);
+        }
+        filling.add_rejected(sender, &record);
     }
 
     fn answer(&self, sender: Option<SocketAddr>, answer: &[u8]) {
@@ -189,7 +215,7 @@ impl Intake {
         if let Some(mut pack) = filling.close() {
             pack.deferral = Deferral::start(&pack.replies, pack.since, &pack.socket, &self.runtime);
             self.hold.take(pack.weight());
-            self.counters.in_flight.inc_by(pack.datagrams().try_into().unwrap_or(i64::MAX));
+            self.counters.in_flight.inc_by(pack.uplinks.try_into().unwrap_or(i64::MAX));
             // The receiver outlives this thread. Without it, nothing would be acknowledged.
             let _ = self.packs.send(pack);
         }

@@ -82,6 +82,8 @@ pub struct IdentifiedUplink {
     pub radio: Radio,
     /// The bytes for the codec.
     pub payload: Payload,
+    /// The uplinks of further meters that the same datagram names. Mostly empty, which takes no memory.
+    pub others: Vec<Self>,
     /// Sent back once the uplink is durable. Never longer than the datagram: an address can be forged, and the bridge must
     /// not amplify.
     pub acknowledgement: Vec<u8>,
@@ -96,6 +98,9 @@ pub enum Refusal {
     /// Longer than the longest accepted datagram; the rest was cut off.
     #[error("longer than {MAX_DATAGRAM} bytes")]
     TooLong,
+    /// The datagram names more meters than a record of the stream has room for. One answer must not wait for several.
+    #[error("it names {0} meters; their uplinks do not fit into one record of the stream: send fewer in a datagram")]
+    TooManyMeters(usize),
     /// Not a valid payload of an uplink.
     #[error(transparent)]
     Payload(#[from] UplinkError),
@@ -127,9 +132,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every label by which refusals are counted.
-    pub const REASONS: [&str; 10] = [
+    pub const REASONS: [&str; 11] = [
         "head",
         "too-long",
+        "too-many-meters",
         "too-short",
         "version",
         "unproven",
@@ -145,6 +151,7 @@ impl Refusal {
         match self {
             Self::Head(_) => "head",
             Self::TooLong | Self::Payload(_) => "too-long",
+            Self::TooManyMeters(_) => "too-many-meters",
             Self::TooShort => "too-short",
             Self::Version(_) => "version",
             Self::Unproven => "unproven",
@@ -171,6 +178,9 @@ impl Protocol {
     /// # Errors
     /// [`Refusal`]: the datagram gets no answer.
     pub fn read(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(Refusal::TooLong);
+        }
         match self {
             Self::Datagram { profile, trust, acknowledge } => {
                 let mut opened = trust.open(profile, datagram, *acknowledge)?;
@@ -182,12 +192,37 @@ impl Protocol {
         }
     }
 
+    /// Its name in logs and in quarantined records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Datagram { .. } => "udp",
+            Self::Coap(_) | Self::Efento(_) => "coap",
+        }
+    }
+
+    /// The profile of its listener, if the listener has one.
+    pub fn profile(&self) -> Option<&'static Profile> {
+        match self {
+            Self::Datagram { profile, .. } | Self::Efento(profile) => Some(profile),
+            Self::Coap(_) => None,
+        }
+    }
+
     /// Why its senders' identity is accepted.
     pub fn trust(&self) -> &Trust {
         match self {
             Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
             Self::Efento(_) => &Trust::InTheClear,
         }
+    }
+}
+
+impl IdentifiedUplink {
+    /// Calls `take` with the uplink of each meter.
+    pub fn each(mut self, mut take: impl FnMut(Self)) {
+        let others = std::mem::take(&mut self.others);
+        take(self);
+        others.into_iter().for_each(take);
     }
 }
 

@@ -24,6 +24,9 @@ mod tests;
 
 const VERSION: u8 = 1;
 
+/// A ping is a header without anything behind it.
+const PING_LEN: usize = 4;
+
 /// Options that a request may carry without effect. Other critical options (odd numbers: section 5.4.6) are rejected.
 const HARMLESS: [CoapOption; 4] = [CoapOption::UriHost, CoapOption::UriPort, CoapOption::UriPath, CoapOption::UriQuery];
 
@@ -177,10 +180,11 @@ pub(super) fn read(
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Request(method)) => {
             serve(&Request { packet: &packet, method, confirmable: kind == MessageType::Confirmable })
         }
-        // Section 4.3. A client also uses this as a ping.
-        (MessageType::Confirmable, _) if matches!(trust, Trust::InTheClear) => {
+        // Section 4.3. The empty message is a ping.
+        (MessageType::Confirmable, code) if matches!(trust, Trust::InTheClear) => {
             let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], &[]);
-            Ok(Inbound::Wrong(Refusal::NotCoap, reset))
+            let is_ping = code == MessageClass::Empty && datagram.len() == PING_LEN;
+            Ok(if is_ping { Inbound::Asked(Some(reset)) } else { Inbound::Wrong(Refusal::NotCoap, reset) })
         }
         _ => Err(Refusal::NotCoap),
     }
@@ -254,7 +258,7 @@ fn code(refusal: &Refusal) -> ResponseType {
         Refusal::CriticalOption(_) => ResponseType::BadOption,
         Refusal::Path => ResponseType::NotFound,
         Refusal::Method => ResponseType::MethodNotAllowed,
-        Refusal::Payload(_) => ResponseType::RequestEntityTooLarge,
+        Refusal::Payload(_) | Refusal::TooManyMeters(_) => ResponseType::RequestEntityTooLarge,
         _ => ResponseType::BadRequest,
     }
 }
