@@ -200,6 +200,9 @@ pub enum Undecodable {
     /// A header without a valid device ID.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceIdError),
+    /// Content of a device that did not send it, or that the uplink is not stored under.
+    #[error("the frame has content of {0}, and the uplink is of another device")]
+    OtherDevice(DeviceId),
     /// Not SenML, or not SenML of pulses.
     #[error(transparent)]
     SenMl(#[from] senml::SenMlError),

@@ -43,7 +43,7 @@ pub struct Imei(u64);
 pub struct Serial(u64);
 
 /// Not a device ID.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceIdError {
     /// Not `network:id`.
     #[error("{0:?} is not a device ID of the form sigfox:1A2345, nbiot:490154203237518 or nbiot:282C02424EED")]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::at::At;
 use crate::clock::ClockCheck;
-use crate::codec::{Channel, Codec, Context, Details, Flow, Mark, Series, Undecodable};
+use crate::codec::{Channel, Codec, Context, Details, Flow, Identify, Mark, Series, Undecodable};
 use crate::device::{DeviceId, Network};
 use crate::profile::{self, Profile};
 use crate::uplink::{ProfileName, TimeSource, Uplink};
@@ -155,6 +155,7 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     let profile =
         profile::find(uplink.device.network(), name).ok_or_else(|| PulseError::UnknownProfile(name.to_owned()))?;
     let codec = profile.codec;
+    check_sender(uplink, codec).map_err(|source| PulseError::Undecodable { codec, source })?;
     let context = Context { settings: &profile.settings, device: uplink.device, clock: clock_check(uplink) };
     let reading =
         (codec.decode)(uplink.payload.bytes(), &context).map_err(|source| PulseError::Undecodable { codec, source })?;
@@ -177,6 +178,20 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
 /// The time of the uplink is the network's, or was compared with it when it arrived.
 fn clock_check(uplink: &Uplink) -> ClockCheck {
     ClockCheck::against(uplink.at)
+}
+
+/// Rejects a pack that was sealed by one device and has records of another. A pack in the clear is an uplink of each
+/// device that it names, with the checksum of its bytes as its sequence, so no record is lost where the codec passes
+/// over those of other devices. A sealed one is an uplink of its sender only, with the sender's own counter, and the
+/// sender cannot speak for others.
+fn check_sender(uplink: &Uplink, codec: &Codec) -> Result<(), Undecodable> {
+    let Some(Identify::Pack(heads)) = codec.identify else { return Ok(()) };
+    // A sealed pack need not name its device.
+    let heads = heads(uplink.payload.bytes()).unwrap_or_default();
+    match heads.iter().find(|head| head.device != uplink.device) {
+        Some(other) if uplink.sequence != Some(other.sequence) => Err(Undecodable::OtherDevice(other.device)),
+        _ => Ok(()),
+    }
 }
 
 /// The time of a frame, and its clock.

@@ -81,7 +81,7 @@ pub struct Flow {
 pub struct Channel(Cow<'static, str>);
 
 /// Not the name of a channel.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is not the name of a channel (1 to 64 printable ASCII characters without spaces)")]
 pub struct ChannelError(String);
 

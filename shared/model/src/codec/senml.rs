@@ -18,42 +18,49 @@
 //! A time from 2^28 on is in seconds since 1970; a smaller one is relative to now, the time of the uplink. Fractions of
 //! a second are dropped.
 //!
-//! Sources: RFC 8428 (the format; section 12.1 for `count`), RFC 7254 (`urn:gsma:imei:`), OMA LwM2M (`urn:imei:`).
+//! A pack may have records of several meters. It is an uplink of each, and each is decoded from its own records.
+//!
+//! Source: RFC 8428 (the format; section 12.1 for `count`).
 
-use super::{Acknowledgement, ChannelError, Codec, Head, Identify, Reading, Undecodable, checksum};
-use crate::clock::ClockCheck;
-use crate::device::{DeviceId, DeviceIdError, Imei};
+use std::borrow::Cow;
+
+use super::{Acknowledgement, ChannelError, Codec, Context, Head, Identify, Reading, Undecodable, checksum};
+use crate::at::At;
+use crate::device::DeviceId;
 
 mod cbor;
 mod json;
 #[cfg(test)]
 mod limits;
+mod meter;
+mod names;
 mod number;
 mod pack;
 mod record;
+mod series;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use pack::Pack;
+use names::Names;
 use record::Record;
 
 /// In JSON.
 pub static JSON: Codec = Codec {
     name: "senml-json",
-    version: 2,
+    version: 3,
     counter_bits: None,
-    identify: Some(Identify::Pack(|pack| Ok(vec![identify(pack, Form::Json)?]))),
-    decode: |frame, context| decode(frame, Form::Json, context.clock),
+    identify: Some(Identify::Pack(|pack| identify(pack, Form::Json))),
+    decode: |frame, context| decode(frame, Form::Json, context),
 };
 
 /// In CBOR.
 pub static CBOR: Codec = Codec {
     name: "senml-cbor",
-    version: 2,
+    version: 3,
     counter_bits: None,
-    identify: Some(Identify::Pack(|pack| Ok(vec![identify(pack, Form::Cbor)?]))),
-    decode: |frame, context| decode(frame, Form::Cbor, context.clock),
+    identify: Some(Identify::Pack(|pack| identify(pack, Form::Cbor))),
+    decode: |frame, context| decode(frame, Form::Cbor, context),
 };
 
 /// The encoding of a pack.
@@ -66,7 +73,7 @@ pub enum Form {
 }
 
 /// A pack that cannot be decoded.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum SenMlError {
     /// Not an array of objects.
     #[error("not SenML in JSON: {0}")]
@@ -74,12 +81,15 @@ pub enum SenMlError {
     /// Not an array of maps.
     #[error("not SenML in CBOR: {0}")]
     Cbor(String),
-    /// No records.
-    #[error("a pack without a record")]
+    /// No records, or only base fields.
+    #[error("the pack has no record with a value")]
     Empty,
     /// An unknown label that must be understood.
     #[error("field {0:?} has to be understood, and is not known")]
     NotUnderstood(String),
+    /// The number of a label as a text.
+    #[error("a record has field {0:?}, a text: in CBOR it is a number, in JSON it has a name (RFC 8428, table 4)")]
+    NumberAsText(String),
     /// A label twice in a record.
     #[error("a record has field {0:?} twice")]
     Twice(&'static str),
@@ -104,78 +114,78 @@ pub enum SenMlError {
     /// A value beyond its limit.
     #[error("{0} goes beyond all bounds")]
     Bounds(&'static str),
-    /// A count from the future, or from a clock that is not set.
-    #[error("a count of {0} is from {1}")]
-    Time(String, &'static str),
+    /// A count from the future.
+    #[error("a count of {0} is from the future: a time of less than 2^28 is relative to now")]
+    Future(String),
     /// Counts with and without absolute times.
     #[error("some counts of {0} have absolute times, and some are relative to now")]
     MixedTimes(String),
     /// A channel named A beside one without a name.
     #[error("one channel has no name, and would be A, and another one is A")]
     TwoChannelsA,
-    /// A base name without an IMEI.
-    #[error("{0:?} does not begin with urn:imei: or urn:gsma:imei: and an IMEI")]
+    /// No name begins with a meter.
+    #[error(
+        "{0:?} names no meter: a base name begins with urn:imei:, urn:gsma:imei:, urn:imei-imsi:, urn:imei-msisdn:, \
+         urn:imeisv: or urn:dev:imei: and an IMEI, or with urn:dev:mac: and a MAC address of 48 bits"
+    )]
     NoMeter(String),
 }
 
-/// Identifies the meter of a pack by its first base name. Records are parsed, not interpreted. The clock is the latest time in
-/// the pack, unless a time is relative to now. RFC 8428 has no acknowledgement; a meter that wants one uses CoAP.
-fn identify(pack: &[u8], form: Form) -> Result<Head, Undecodable> {
-    let records = parse(pack, form)?;
-    let first = records.first().ok_or(SenMlError::Empty)?;
-    let name = first.base_name.as_deref().or(first.name.as_deref()).unwrap_or_default();
-    let imei = imei(name).ok_or_else(|| SenMlError::NoMeter(short(name)))??;
-    Ok(Head {
-        device: DeviceId::Nbiot(imei),
-        clock: pack::resolve(records).ok().and_then(|pack| pack.clock()),
+/// Identifies the meters of a pack by their names. Records are parsed, not interpreted; a pack that goes wrong after
+/// some records is of the meters that these name, so that it is kept under their IDs. The clock is the latest time of
+/// a meter's records, unless a time is relative to now. RFC 8428 has no acknowledgement; a meter that wants one uses
+/// CoAP.
+fn identify(pack: &[u8], form: Form) -> Result<Vec<Head>, Undecodable> {
+    let mut records = Vec::new();
+    let parsed = parse(pack, form, &mut records);
+    let names = Names::of(&records);
+    if names.meters.is_empty() {
+        parsed?;
+        return Err(no_meter(&names));
+    }
+    let clock = |device| {
+        let seconds = pack::resolve(&records, &names, device).ok()?.clock()?;
+        At::from_unix(seconds).ok().filter(|_| parsed.is_ok())
+    };
+    let head = |&device: &DeviceId| Head {
+        device,
+        clock: clock(device),
         sequence: checksum(&[pack]),
         signal_quality: None,
         acknowledgement: Acknowledgement::None,
-    })
-}
-
-/// The IMEI at the beginning of a name.
-fn imei(name: &str) -> Option<Result<Imei, DeviceIdError>> {
-    let (digits, rest) = if let Some(name) = name.strip_prefix("urn:imei:") {
-        let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
-        let (digits, rest) = name.split_at(end);
-        (digits.to_owned(), rest)
-    } else {
-        let name = name.strip_prefix("urn:gsma:imei:")?;
-        let (number, rest) = name.split_at_checked("TTTTTTTT-SSSSSS-C".len())?;
-        let parts: Vec<&str> = number.split('-').collect();
-        let &[tac, serial, check] = parts.as_slice() else { return None };
-        if [tac.len(), serial.len(), check.len()] != [8, 6, 1] {
-            return None;
-        }
-        let digits = [tac, serial].concat();
-        let check = if check == "0" { check_digit(&digits) } else { check.to_owned() };
-        (digits + &check, rest)
     };
-    // The rest names something in the meter, and must be separate from the IMEI.
-    let ends = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-    ends.then(|| digits.parse())
+    Ok(names.meters.iter().map(head).collect())
 }
 
-/// The check digit of an IMEI (3GPP TS 23.003, annex B), which RFC 7254 replaces by a zero. With the zero, the meter
-/// would have another ID than the one that is printed on it.
-fn check_digit(digits: &str) -> String {
-    let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
-    let digits = digits.chars().map(|c| c.to_digit(10).unwrap_or_default());
-    let sum: u32 = digits.enumerate().map(|(n, digit)| if n % 2 == 1 { doubled(digit) } else { digit }).sum();
-    ((10 - sum % 10) % 10).to_string()
-}
-
-fn parse(frame: &[u8], form: Form) -> Result<Vec<Record>, SenMlError> {
-    match form {
-        Form::Json => json::parse(frame),
-        Form::Cbor => cbor::parse(frame),
+fn no_meter(names: &Names) -> Undecodable {
+    match &names.invalid {
+        Some(invalid) => invalid.clone().into(),
+        None if names.records.is_empty() => SenMlError::Empty.into(),
+        None => SenMlError::NoMeter(short(names.first())).into(),
     }
 }
 
-fn decode(frame: &[u8], form: Form, clock: ClockCheck) -> Result<Reading, Undecodable> {
-    let pack: Pack = pack::resolve(parse(frame, form)?)?;
-    Ok(values::reading(&pack, form, clock)?)
+/// Reads records until the end of the pack, or until the first error.
+fn parse(frame: &[u8], form: Form, records: &mut Vec<Record>) -> Result<(), SenMlError> {
+    let frame = bytes(frame);
+    match form {
+        Form::Json => json::parse(&frame, records),
+        Form::Cbor => cbor::parse(&frame, records),
+    }
+}
+
+/// The bytes of a pack, which some modems send as hex in ASCII. Neither form begins with a hex digit.
+fn bytes(frame: &[u8]) -> Cow<'_, [u8]> {
+    let is_hex = frame.first().is_some_and(u8::is_ascii_hexdigit);
+    let bytes = is_hex.then(|| hex::decode(frame.trim_ascii_end()).ok()).flatten();
+    bytes.map_or(Cow::Borrowed(frame), Cow::Owned)
+}
+
+fn decode(frame: &[u8], form: Form, context: &Context<'_>) -> Result<Reading, Undecodable> {
+    let mut records = Vec::new();
+    parse(frame, form, &mut records)?;
+    let pack = pack::resolve(&records, &Names::of(&records), context.device)?;
+    Ok(values::reading(&pack, form, context.clock)?)
 }
 
 /// The beginning of a text from a pack, for a reason.

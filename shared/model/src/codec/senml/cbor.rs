@@ -1,4 +1,6 @@
 //! Packs in CBOR (RFC 8428, section 6). Nesting costs no stack: unknown values are skipped without recursion.
+//!
+//! Zeros after the pack are the rest of a buffer of fixed size. Any other byte is something that was sent on purpose.
 
 use minicbor::Decoder;
 use minicbor::data::{IanaTag, Type};
@@ -8,21 +10,25 @@ use super::number::Number;
 use super::record::{Field, Record, label, numbered_label};
 use super::{SenMlError, short};
 
-pub(super) fn parse(frame: &[u8]) -> Result<Vec<Record>, SenMlError> {
-    pack(&mut Decoder::new(frame)).map_err(|e| SenMlError::Cbor(short(&e.to_string())))
+/// Tag 55799 in front of the pack, which only tells that it is CBOR (RFC 8949, section 3.4.6).
+const SELF_DESCRIBED: &[u8] = b"\xd9\xd9\xf7";
+
+/// Reads records until the end, or until the first error.
+pub(super) fn parse(frame: &[u8], records: &mut Vec<Record>) -> Result<(), SenMlError> {
+    let pack = frame.strip_prefix(SELF_DESCRIBED).unwrap_or(frame);
+    self::pack(&mut Decoder::new(pack), records).map_err(|e| SenMlError::Cbor(short(&e.to_string())))
 }
 
 /// Arrays and maps may be of definite length or not; encoders of small devices often use the latter.
-fn pack(decoder: &mut Decoder<'_>) -> Result<Vec<Record>, Error> {
+fn pack(decoder: &mut Decoder<'_>, records: &mut Vec<Record>) -> Result<(), Error> {
     let len = decoder.array()?;
-    let mut records = Vec::new();
     while goes_on(decoder, len, records.len())? {
         records.push(record(decoder)?);
     }
-    if decoder.position() < decoder.input().len() {
+    if decoder.input()[decoder.position()..].iter().any(|&byte| byte != 0) {
         return Err(Error::message("something follows after the pack").at(decoder.position()));
     }
-    Ok(records)
+    Ok(())
 }
 
 fn record(decoder: &mut Decoder<'_>) -> Result<Record, Error> {
@@ -60,7 +66,7 @@ fn take(decoder: &mut Decoder<'_>, record: &mut Record, label: Option<&'static s
         record.set(label, field(decoder)?);
     } else {
         decoder.skip()?;
-        record.unknown(name);
+        record.set_unknown(name);
     }
     Ok(())
 }

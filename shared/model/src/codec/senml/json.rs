@@ -1,18 +1,77 @@
 //! Packs in JSON (RFC 8428, section 5). `serde_json` limits the depth of nesting.
+//!
+//! A text may have a byte order mark before it, and white space and control characters around it: the zero that ends a
+//! text in C, the rest of a buffer, the Ctrl-Z that ends a message to a modem. A text that is JSON itself, because it
+//! was encoded twice, is decoded twice.
 
 use std::fmt;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::number::Number;
 use super::record::{Field, Record, label};
 use super::{SenMlError, short};
 
-pub(super) fn parse(frame: &[u8]) -> Result<Vec<Record>, SenMlError> {
-    serde_json::from_slice(frame).map_err(|e| SenMlError::Json(short(&e.to_string())))
+/// Data without padding (section 5), and with it, as some encoders write it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Reads records until the end, or until the first error.
+pub(super) fn parse(frame: &[u8], records: &mut Vec<Record>) -> Result<(), SenMlError> {
+    let text = plain(frame);
+    if [b"\xff\xfe", b"\xfe\xff", b"[\0", b"\0["].into_iter().any(|start| text.starts_with(start)) {
+        return Err(SenMlError::Json("the text is in UTF-16, and has to be in UTF-8".to_owned()));
+    }
+    let pack = if text.starts_with(b"\"") {
+        let inner: String = serde_json::from_slice(text).map_err(wrong)?;
+        self::pack(plain(inner.as_bytes()), records)
+    } else {
+        self::pack(text, records)
+    };
+    pack.map_err(wrong)
+}
+
+fn wrong(error: serde_json::Error) -> SenMlError {
+    SenMlError::Json(short(&error.to_string()))
+}
+
+/// The text without what may be around it.
+fn plain(text: &[u8]) -> &[u8] {
+    let mut text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    while let Some((_, start)) = text.split_last().filter(|&(&last, _)| last <= b' ') {
+        text = start;
+    }
+    text
+}
+
+fn pack(text: &[u8], records: &mut Vec<Record>) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    deserializer.deserialize_seq(Pack(records))?;
+    deserializer.end()
+}
+
+/// Reads a pack. A derived implementation would return no record of a pack that goes wrong later.
+struct Pack<'a>(&'a mut Vec<Record>);
+
+impl<'de> Visitor<'de> for Pack<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pack: A) -> Result<(), A::Error> {
+        while let Some(record) = pack.next_element()? {
+            self.0.push(record);
+        }
+        Ok(())
+    }
 }
 
 impl<'de> Deserialize<'de> for Record {
@@ -38,7 +97,7 @@ impl<'de> Visitor<'de> for Fields {
                 record.set(label, field(label, map.next_value()?));
             } else {
                 map.next_value::<IgnoredAny>()?;
-                record.unknown(&name);
+                record.set_unknown(&name);
             }
         }
         Ok(record)
@@ -48,7 +107,7 @@ impl<'de> Visitor<'de> for Fields {
 fn field(label: &str, value: Value) -> Field {
     match value {
         Value::Number(number) => self::number(&number).map_or(Field::Other, Field::Number),
-        Value::String(text) if label == "vd" => BASE64_URL_SAFE_NO_PAD.decode(text).map_or(Field::Other, Field::Data),
+        Value::String(text) if label == "vd" => BASE64.decode(text).map_or(Field::Other, Field::Data),
         Value::String(text) => Field::Text(text),
         Value::Bool(flag) => Field::Flag(flag),
         _ => Field::Other,

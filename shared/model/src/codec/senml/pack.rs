@@ -1,9 +1,11 @@
 //! Resolves the records of a pack: applies its base fields (RFC 8428, sections 4.1 to 4.6).
 
+use super::names::{Name, Names};
 use super::number::Number;
 use super::record::Record;
 use super::{SenMlError, short};
-use crate::at::At;
+use crate::codec::Undecodable;
+use crate::device::DeviceId;
 
 /// The version of RFC 8428, and of a pack without one. Later versions have another structure.
 const VERSION: i128 = 10;
@@ -22,19 +24,21 @@ const MAX_NAME: usize = 128;
 /// See [`MAX_RECORDS`]. The longest registered unit has 8 characters.
 const MAX_UNIT: usize = 32;
 
-/// A resolved pack.
+/// What a resolved pack has of a meter.
 #[derive(Debug)]
 pub(super) struct Pack {
-    /// The base name of its first record, empty if it has none.
+    /// The meter's first base name, empty if it has none.
     pub(super) base_name: String,
     /// The measurements of its records, in order.
     pub(super) measurements: Vec<Measurement>,
+    /// How many other meters have records in the pack.
+    pub(super) other_meters: usize,
 }
 
 /// The measurement of a record.
 #[derive(Debug)]
 pub(super) struct Measurement {
-    /// The name, without the pack's base name.
+    /// The name, without the base name.
     pub(super) name: String,
     pub(super) unit: Option<String>,
     pub(super) value: Option<Measured>,
@@ -57,45 +61,53 @@ pub(super) enum Measured {
 /// The time of a measurement, to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
-    Absolute(At),
+    /// Seconds since 1970, by the device's clock.
+    Absolute(i64),
     /// Seconds from now; negative in the past.
     Relative(i64),
 }
 
 impl Pack {
-    /// The time that the pack has by the device's own clock: its latest time. `None` if any is relative to now, which may
-    /// be later.
-    pub(super) fn clock(&self) -> Option<At> {
+    /// The time that the pack has by the device's own clock, in seconds since 1970: its latest time. `None` if any is
+    /// relative to now, which may be later.
+    pub(super) fn clock(&self) -> Option<i64> {
         let absolute = |measurement: &Measurement| match measurement.time {
-            Time::Absolute(at) => Some(at),
+            Time::Absolute(seconds) => Some(seconds),
             Time::Relative(_) => None,
         };
-        let times: Option<Vec<At>> = self.measurements.iter().map(absolute).collect();
+        let times: Option<Vec<i64>> = self.measurements.iter().map(absolute).collect();
         times?.into_iter().max()
     }
 }
 
-/// Applies the base fields.
-pub(super) fn resolve(records: Vec<Record>) -> Result<Pack, SenMlError> {
+/// Applies the base fields, which are those of the whole pack, to the records of a meter. If the pack names no meter,
+/// all records are of the one that sent it.
+pub(super) fn resolve(records: &[Record], names: &Names, device: DeviceId) -> Result<Pack, Undecodable> {
     if records.len() > MAX_RECORDS {
-        return Err(SenMlError::Bounds("the number of records"));
+        return Err(SenMlError::Bounds("the number of records").into());
     }
-    let first = records.first().ok_or(SenMlError::Empty)?;
-    let base_name = first.base_name.clone().unwrap_or_default();
-    let version = first.version.unwrap_or(Number::Int(VERSION));
+    let version = records.first().and_then(|record| record.version).unwrap_or(Number::Int(VERSION));
     let mut base = Base::default();
     let mut measurements = Vec::new();
-    for mut record in records {
-        if let Some(wrong) = record.wrong.take() {
-            return Err(wrong);
+    for (record, name) in records.iter().zip(&names.records) {
+        if let Some(wrong) = &record.wrong {
+            return Err(wrong.clone().into());
         }
         check_version(version, record.version.unwrap_or(version))?;
-        base.take(&mut record);
-        if !record.is_base_only() {
-            measurements.push(base.measurement(record, &base_name)?);
+        base.take(record);
+        if !record.is_base_only() && name.meter.is_none_or(|meter| meter == device) {
+            measurements.push(base.measurement(record, name, names)?);
         }
     }
-    Ok(Pack { base_name, measurements })
+    if measurements.is_empty() {
+        let other = names.meters.iter().find(|&&meter| meter != device);
+        return Err(other.map_or(SenMlError::Empty.into(), |&other| Undecodable::OtherDevice(other)));
+    }
+    Ok(Pack {
+        base_name: names.base_name(names.meters.first().map(|_| device)).to_owned(),
+        measurements,
+        other_meters: names.meters.iter().filter(|&&meter| meter != device).count(),
+    })
 }
 
 fn check_version(version: Number, of_record: Number) -> Result<(), SenMlError> {
@@ -105,49 +117,48 @@ fn check_version(version: Number, of_record: Number) -> Result<(), SenMlError> {
     }
 }
 
-/// The base fields that apply to a record.
+/// The base fields that apply to a record, except the name.
 #[derive(Default)]
-struct Base {
-    name: String,
+struct Base<'a> {
     time: Option<Number>,
-    unit: Option<String>,
+    unit: Option<&'a str>,
     value: Option<Number>,
     sum: Option<Number>,
 }
 
-impl Base {
-    fn take(&mut self, record: &mut Record) {
-        if let Some(name) = record.base_name.take() {
-            self.name = name;
-        }
+impl<'a> Base<'a> {
+    fn take(&mut self, record: &'a Record) {
         self.time = record.base_time.or(self.time);
-        self.unit = record.base_unit.take().or(self.unit.take());
+        self.unit = record.base_unit.as_deref().or(self.unit);
         self.value = record.base_value.or(self.value);
         self.sum = record.base_sum.or(self.sum);
     }
 
-    fn measurement(&self, record: Record, pack: &str) -> Result<Measurement, SenMlError> {
-        let name = self.name.clone() + record.name.as_deref().unwrap_or_default();
-        check_name(&name)?;
-        if record.values() > 1 || (record.values() == 0 && record.sum.is_none()) {
-            return Err(SenMlError::NotOneValue(short(&name)));
+    fn measurement(&self, record: &Record, name: &Name, names: &Names) -> Result<Measurement, SenMlError> {
+        if let Some(wrong) = &record.wrong_own {
+            return Err(wrong.clone());
         }
+        if record.values() > 1 || (record.values() == 0 && record.sum.is_none()) {
+            let name = if name.full.is_empty() { "a record without a name".to_owned() } else { short(&name.full) };
+            return Err(SenMlError::NotOneValue(name));
+        }
+        check_name(name)?;
         let is_number = record.value.is_some() || record.sum.is_some();
         let parts = if record.value.is_some() { [self.value, record.value] } else { [None; 2] };
         let value = match record.value {
             Some(value) => plus(self.value, Some(value), "a value")?.map(Measured::Number),
-            None => {
-                record.text.map(Measured::Text).or(record.flag.map(Measured::Flag)).or(record.data.map(Measured::Data))
-            }
+            None => (record.text.clone().map(Measured::Text))
+                .or(record.flag.map(Measured::Flag))
+                .or(record.data.clone().map(Measured::Data)),
         };
         // The base unit applies to numbers only.
-        let unit = record.unit.or_else(|| self.unit.clone().filter(|_| is_number));
-        if unit.as_ref().is_some_and(|unit| unit.len() > MAX_UNIT) {
+        let unit = record.unit.as_deref().or(self.unit.filter(|_| is_number));
+        if unit.is_some_and(|unit| unit.len() > MAX_UNIT) {
             return Err(SenMlError::Bounds("a unit"));
         }
         Ok(Measurement {
-            name: name.strip_prefix(pack).unwrap_or(&name).to_owned(),
-            unit,
+            name: names.short(name).to_owned(),
+            unit: unit.map(str::to_owned),
             value,
             parts,
             sum: plus(self.sum.filter(|_| is_number), record.sum, "a sum")?,
@@ -166,21 +177,16 @@ fn plus(base: Option<Number>, own: Option<Number>, what: &'static str) -> Result
 }
 
 fn time(time: Number) -> Result<Time, SenMlError> {
-    let bounds = SenMlError::Bounds("a time");
-    let Ok(seconds) = i64::try_from(time.cut()) else { return Err(bounds) };
-    if i128::from(seconds) < ABSOLUTE {
-        Ok(Time::Relative(seconds))
-    } else {
-        At::from_unix(seconds).map(Time::Absolute).map_err(|_| bounds)
-    }
+    let seconds = i64::try_from(time.cut()).map_err(|_| SenMlError::Bounds("a time"))?;
+    Ok(if i128::from(seconds) < ABSOLUTE { Time::Relative(seconds) } else { Time::Absolute(seconds) })
 }
 
 /// Checks a name by section 4.5.1, except its first character: LwM2M's names are paths and begin with a slash.
-fn check_name(name: &str) -> Result<(), SenMlError> {
+fn check_name(name: &Name) -> Result<(), SenMlError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-:./_".contains(c);
-    if (1..=MAX_NAME).contains(&name.len()) && name.chars().all(allowed) {
+    if (1..=MAX_NAME).contains(&name.full.len()) && name.checked().chars().all(allowed) {
         Ok(())
     } else {
-        Err(SenMlError::Name(short(name)))
+        Err(SenMlError::Name(short(&name.full)))
     }
 }

@@ -65,8 +65,13 @@ pub(super) struct Record {
     pub(super) sum: Option<Number>,
     pub(super) time: Option<Number>,
     pub(super) update_time: Option<Number>,
-    /// The first error in the record. Decoding the pack fails with it; reading the sender does not.
+    /// True if it has a field that is not known.
+    pub(super) unknown: bool,
+    /// The first error in its base fields, or in a field that has to be understood. Decoding the pack fails with it;
+    /// identifying its meters does not.
     pub(super) wrong: Option<SenMlError>,
+    /// The first error in its other fields.
+    pub(super) wrong_own: Option<SenMlError>,
 }
 
 impl Record {
@@ -91,22 +96,31 @@ impl Record {
             _ => Err(SenMlError::Type(label)),
         };
         if let Err(wrong) = result {
-            self.wrong.get_or_insert(wrong);
+            let place = if label.starts_with('b') { &mut self.wrong } else { &mut self.wrong_own };
+            place.get_or_insert(wrong);
         }
     }
 
     /// Handles an unknown field. It is ignored, unless its name ends with `_`, which means that it must be understood
-    /// (section 4.4).
-    pub(super) fn unknown(&mut self, name: &str) {
+    /// (section 4.4). The number of a label as a text is no unknown field, but a known one in a wrong form.
+    pub(super) fn set_unknown(&mut self, name: &str) {
+        self.unknown = true;
         if name.ends_with('_') {
             self.wrong.get_or_insert(SenMlError::NotUnderstood(short(name)));
+        } else if name.parse().ok().and_then(numbered_label).is_some() {
+            self.wrong.get_or_insert(SenMlError::NumberAsText(short(name)));
         }
     }
 
-    /// True if it has base fields only, which apply to the records after it.
+    /// True if it has base fields only, which apply to the records after it. A record of unknown fields is something
+    /// else, in a form that is not RFC 8428's.
     pub(super) fn is_base_only(&self) -> bool {
+        let base =
+            [self.version.is_some(), self.base_time.is_some(), self.base_value.is_some(), self.base_sum.is_some()];
+        let is_base = self.base_name.is_some() || self.base_unit.is_some() || base.contains(&true);
         let regular = [self.name.is_some(), self.unit.is_some(), self.time.is_some(), self.update_time.is_some()];
-        self.values() == 0 && self.sum.is_none() && !regular.contains(&true)
+        let is_regular = self.values() > 0 || self.sum.is_some() || regular.contains(&true);
+        is_base && !is_regular && !self.unknown
     }
 
     /// The number of its value fields.

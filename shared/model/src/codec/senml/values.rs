@@ -4,24 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::number::Number;
 use super::pack::{Measured, Measurement, Pack, Time};
+use super::series::{Counts, series};
 use super::{Form, SenMlError, short};
 use crate::at::At;
 use crate::clock::ClockCheck;
-use crate::codec::{Channel, Details, Mark, Reading, Series, Value};
+use crate::codec::{Channel, Details, Flag, Mark, Reading, Value};
 
 /// The unit of counts in the registry of SenML units (RFC 8428, section 12.1).
 const COUNT: &str = "count";
 
-/// A channel's counts, in the order of the pack.
-type Counts = Vec<(Time, u64)>;
-
 pub(super) fn reading(pack: &Pack, form: Form, clock: ClockCheck) -> Result<Reading, SenMlError> {
-    let moment = pack.clock().filter(|&shown| clock.accepts(shown));
+    let shown = pack.clock();
+    let moment = shown.and_then(|shown| clock.time(shown));
     let mut reading = Reading { frame: "pack", clock: moment, ..Reading::default() };
-    let mut notes = Notes { moment, ..Notes::default() };
+    let mut notes = Notes { shown, moment, ..Notes::default() };
     let (counts, others): (Vec<_>, Vec<_>) = pack.measurements.iter().partition(|measurement| is_count(measurement));
     if !pack.base_name.is_empty() {
         notes.add("base_name", pack.base_name.as_str());
+    }
+    if pack.other_meters > 0 {
+        notes.add("other_meters", i64::try_from(pack.other_meters).unwrap_or(i64::MAX));
     }
     if let Some(at) = notes.moment.filter(|_| !others.is_empty()) {
         notes.add("time", at.to_string());
@@ -39,9 +41,14 @@ pub(super) fn reading(pack: &Pack, form: Form, clock: ClockCheck) -> Result<Read
         channels.entry(channel).or_default().push((measurement.time, count));
         notes.add_sum_and_update_time(measurement);
     }
+    let is_accepted = |time: Time| matches!(time, Time::Absolute(seconds) if clock.time(seconds).is_some());
+    let is_set = pack.measurements.iter().any(|measurement| is_accepted(measurement.time));
     for (channel, counts) in channels {
-        let series = series(&channel, &counts, clock)?;
+        let series = series(&channel, &counts, is_set, clock, &mut notes)?;
         reading.channels.insert(channel, series);
+    }
+    if notes.clock_not_set {
+        reading.flags.insert(Flag::ClockNotSet.into());
     }
     reading.details = notes.details;
     Ok(reading)
@@ -67,33 +74,11 @@ fn count(measurement: &Measurement, form: Form) -> Result<u64, SenMlError> {
     count.ok_or_else(|| SenMlError::Count(named(measurement), short(&number.to_string())))
 }
 
-fn series(channel: &Channel, counts: &Counts, clock: ClockCheck) -> Result<Series, SenMlError> {
-    let impossible = |why| SenMlError::Time(channel.to_string(), why);
-    let (mut timed, mut ago) = (Vec::new(), Vec::new());
-    for &(time, count) in counts {
-        match time {
-            Time::Absolute(at) if !clock.accepts(at) => {
-                return Err(impossible("before 2020: without a clock that is set, leave the time out"));
-            }
-            Time::Absolute(at) => timed.push((at, count)),
-            Time::Relative(1..) => return Err(impossible("the future: a time of less than 2^28 is relative to now")),
-            Time::Relative(seconds) => {
-                let before = u32::try_from(seconds.unsigned_abs()).map_err(|_| SenMlError::Bounds("a time"))?;
-                ago.push((before, count));
-            }
-        }
-    }
-    match (timed.is_empty(), ago.is_empty()) {
-        (_, true) => Ok(Series::Timed(timed)),
-        (true, _) => Ok(Series::Ago(ago)),
-        _ => Err(SenMlError::MixedTimes(channel.to_string())),
-    }
-}
-
 /// Adds a measurement that is not a count: a flag, the battery's voltage or a detail. One with a time of its own is a
 /// detail in any case, because flags and the voltage have none.
 fn other(measurement: &Measurement, reading: &mut Reading, notes: &mut Notes) {
-    let is_now = notes.is_now(measurement.time);
+    let is_newest = notes.shown.is_some_and(|shown| measurement.time == Time::Absolute(shown));
+    let is_now = is_newest || notes.is_now(measurement.time);
     match &measurement.value {
         Some(Measured::Flag(true)) if let Ok(mark) = measurement.name.parse::<Mark>() => {
             reading.flags.insert(mark);
@@ -130,9 +115,13 @@ fn named(measurement: &Measurement) -> String {
 
 /// The details, each under a unique name.
 #[derive(Default)]
-struct Notes {
-    /// The time of the pack, which details do not repeat.
+pub(super) struct Notes {
+    /// The time of the pack by the device's clock, in seconds since 1970.
+    shown: Option<i64>,
+    /// The same if it is accepted. Details do not repeat it.
     moment: Option<At>,
+    /// True if a count has a time that is not accepted.
+    pub(super) clock_not_set: bool,
     details: Details,
     /// How often each name was used.
     uses: HashMap<String, u32>,
@@ -141,13 +130,14 @@ struct Notes {
 impl Notes {
     fn is_now(&self, time: Time) -> bool {
         match time {
-            Time::Absolute(at) => self.moment == Some(at),
+            Time::Absolute(_) if self.moment.is_none() => false,
+            Time::Absolute(seconds) => self.shown == Some(seconds),
             Time::Relative(seconds) => seconds == 0,
         }
     }
 
     /// Adds a detail. The second of a name gets the suffix `#2`, and so on. No name contains a `#` of its own.
-    fn add(&mut self, name: &str, value: impl Into<Value>) {
+    pub(super) fn add(&mut self, name: &str, value: impl Into<Value>) {
         let times = self.uses.entry(name.to_owned()).and_modify(|times| *times += 1).or_insert(1);
         let name = if *times == 1 { name.to_owned() } else { format!("{name}#{times}") };
         self.details.insert(name, value);
@@ -164,7 +154,10 @@ impl Notes {
         let unit = measurement.unit.as_ref().map(|unit| format!(" {unit}"));
         let time = match measurement.time {
             time if self.is_now(time) => None,
-            Time::Absolute(at) => Some(format!(" @ {at}")),
+            Time::Absolute(seconds) => Some(match At::from_unix(seconds) {
+                Ok(at) => format!(" @ {at}"),
+                Err(_) => format!(" @ {seconds} s since 1970"),
+            }),
             Time::Relative(seconds) => Some(format!(" @ {seconds} s")),
         };
         let value = match &measurement.value {
