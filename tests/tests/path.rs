@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pulsegate_aws::fakes::FakeTable;
 use pulsegate_aws::{EventTable, PulseTable, RawTable};
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
@@ -82,6 +83,18 @@ async fn raw_nbiot_publishes_what_pulse_nbiot_is_given() {
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(stage.pulse.sent(), bodies("pulse-nbiot.json"));
     assert_eq!(stage.raw.table.len(), 2);
+}
+
+#[tokio::test]
+async fn raw_nbiot_passes_a_datagram_that_the_bridge_quarantined_on_unchanged() {
+    let stage = raw_stage();
+    let event: Value = event("raw-nbiot-quarantined.json");
+    let response = raw_nbiot::handle(serde_json::from_value(event.clone()).unwrap(), &stage, soon()).await.unwrap();
+    assert!(response.batch_item_failures.is_empty());
+    let data = BASE64_STANDARD.decode(event["Records"][0]["kinesis"]["data"].as_str().unwrap()).unwrap();
+    let user_records = pulsegate_model::aggregate::user_records(&data).unwrap();
+    assert_eq!(stage.quarantine.sent(), [str::from_utf8(&user_records[1]).unwrap()]);
+    assert_eq!((stage.raw.table.len(), stage.pulse.sent().len()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,6 +214,5 @@ fn request(message: &Value) -> Request {
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {
-    use base64::prelude::{BASE64_STANDARD, Engine as _};
     BASE64_STANDARD.encode(bytes)
 }

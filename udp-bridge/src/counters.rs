@@ -92,7 +92,8 @@ impl Counters {
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
         let received = counter("received", "datagrams received");
         let authenticated = counter("authenticated", "authenticated uplinks: sealed, or from a trusted listener");
-        let uplinks = counter("uplinks", "uplinks in authenticated datagrams: one for each meter that a datagram names");
+        let uplinks =
+            counter("uplinks", "uplinks in authenticated datagrams: one for each meter that a datagram names");
         let quarantined = counter("quarantined", "rejected datagrams of trusted listeners, accepted for quarantine");
         let beyond_limit = counter("beyond_limit", "the same, beyond the limit of quarantine: only counted");
         let not_quarantined = counter("not_quarantined", "the same, not accepted by the stream in time: lost");

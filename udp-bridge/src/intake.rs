@@ -24,9 +24,6 @@ use crate::reply::{Deferral, Reply};
 use crate::separate::Separate;
 use crate::socket::{BATCH, ReceiveBuffers, Socket};
 
-#[cfg(test)]
-mod tests;
-
 /// Time to sleep after a batch that was not full. At full rate, two system calls instead of dozens then receive a
 /// hundred datagrams. The delay does not matter to a meter, whose radio takes seconds.
 const COALESCE_INTERVAL: Duration = Duration::from_millis(2);
@@ -227,3 +224,6 @@ pub fn now() -> At {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).ok().and_then(|seconds| At::from_unix(seconds).ok()).unwrap_or(At::EPOCH)
 }
+
+#[cfg(test)]
+mod properties;

@@ -4,6 +4,7 @@
 //! - [`clear`]: makers' own forms, in the clear, at listeners that are declared as trusted. Codecs read them.
 //! - [`coap`]: either of them as the payload of a CoAP request. [`efento`]: a maker's own use of CoAP.
 
+use pulsegate_model::aggregate;
 use pulsegate_model::at::At;
 use pulsegate_model::codec::{Identify, Undecodable};
 use pulsegate_model::device::DeviceId;
@@ -19,6 +20,13 @@ use coap::Exchange;
 use sealed::MasterKeys;
 
 use crate::socket::MAX_DATAGRAM;
+
+/// Room for everything in an uplink's record but the payload: 64 bytes for the profile's name, at most 60 for the other
+/// fields.
+const FIELDS_LEN: usize = 128;
+
+/// Room for the uplinks of one datagram in a record of the stream, without the record's own head and checksum.
+const MAX_UPLINKS_LEN: usize = aggregate::MAX_BYTES - 128;
 
 /// Why the bridge accepts a sender's identity.
 #[derive(Debug, Clone)]
@@ -173,11 +181,31 @@ impl Protocol {
         }
     }
 
-    /// Parses a datagram.
+    /// Parses a datagram. Rejects one whose uplinks do not fit into one record of the stream.
     ///
     /// # Errors
     /// [`Refusal`]: the datagram gets no answer.
     pub fn read(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
+        match self.parse(datagram)? {
+            Inbound::Uplink(_, opened, answer) if !opened.fits_into_a_record() => {
+                let refusal = Refusal::TooManyMeters(opened.meters());
+                match answer {
+                    Answer::Coap(exchange) => {
+                        let answer = exchange.refused(&refusal);
+                        Ok(Inbound::Wrong(refusal, answer))
+                    }
+                    Answer::Datagram(_) => Err(refusal),
+                }
+            }
+            inbound => Ok(inbound),
+        }
+    }
+
+    /// Parses a datagram, however many meters it names.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the datagram gets no answer.
+    pub fn parse(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
         if datagram.len() > MAX_DATAGRAM {
             return Err(Refusal::TooLong);
         }
@@ -223,6 +251,16 @@ impl IdentifiedUplink {
         let others = std::mem::take(&mut self.others);
         take(self);
         others.into_iter().for_each(take);
+    }
+
+    /// Number of meters that the datagram names.
+    fn meters(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// True if the uplinks of all meters fit into one record of the stream, whatever their devices and times are.
+    fn fits_into_a_record(&self) -> bool {
+        self.meters() * (FIELDS_LEN + self.payload.bytes().len()) <= MAX_UPLINKS_LEN
     }
 }
 

@@ -376,7 +376,9 @@ mod tests {
     fn fields_that_this_code_does_not_know_are_passed_on_and_other_stages_records_are_not() {
         let newer = r#"{"v":1,"stage":"udp-bridge","reason":"r","record":{"text":""},"from_the_future":1}"#;
         assert_eq!(Quarantined::of_bridge(newer.as_bytes()).unwrap().to_message(), newer);
-        for other in [&newer.replace("udp-bridge", "pulse"), &newer.replace("\"v\":1", "\"v\":2"), r#"{"v":1,"uplinks":[]}"#] {
+        for other in
+            [&newer.replace("udp-bridge", "pulse"), &newer.replace("\"v\":1", "\"v\":2"), r#"{"v":1,"uplinks":[]}"#]
+        {
             assert_eq!(Quarantined::of_bridge(other.as_bytes()), None, "{other}");
         }
     }

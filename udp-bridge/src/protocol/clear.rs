@@ -1,6 +1,5 @@
 //! Uplinks in the clear, in their makers' own forms. The profile's codec identifies the device.
 
-use pulsegate_model::aggregate;
 use pulsegate_model::at::At;
 use pulsegate_model::clock::ClockCheck;
 use pulsegate_model::codec::{Head, Identify, Undecodable};
@@ -10,17 +9,10 @@ use pulsegate_model::uplink::{Payload, Radio};
 use super::sealed::now;
 use super::{IdentifiedUplink, Refusal};
 
-/// Room for everything in a record but the payload: 64 bytes for the profile's name, at most 60 for the other fields.
-const FIELDS_LEN: usize = 128;
-
-/// Room for the uplinks of one datagram in a record of the stream, without the record's own head and checksum.
-const MAX_UPLINKS_LEN: usize = aggregate::MAX_BYTES - 128;
-
 /// Identifies the device of an uplink of this profile, or the devices, if it may name several.
 ///
 /// # Errors
-/// [`Refusal::Path`] for a profile whose uplinks name no device, [`Refusal::Head`] for an uplink that names none,
-/// [`Refusal::TooManyMeters`] for one that names more than the stream can take at once.
+/// [`Refusal::Path`] for a profile whose uplinks name no device, [`Refusal::Head`] for an uplink that names none.
 pub fn open(profile: &Profile, uplink: &[u8]) -> Result<IdentifiedUplink, Refusal> {
     match profile.codec.identify.ok_or(Refusal::Path)? {
         Identify::Pack(read) => open_pack(&read(uplink)?, uplink),
@@ -30,9 +22,6 @@ pub fn open(profile: &Profile, uplink: &[u8]) -> Result<IdentifiedUplink, Refusa
 
 /// Each device gets an uplink with the whole pack. The codec reads the device's own records of it.
 fn open_pack(heads: &[Head], uplink: &[u8]) -> Result<IdentifiedUplink, Refusal> {
-    if heads.len() * (FIELDS_LEN + uplink.len()) > MAX_UPLINKS_LEN {
-        return Err(Refusal::TooManyMeters(heads.len()));
-    }
     let (first, others) = heads.split_first().ok_or(Undecodable::Form("the pack names no device"))?;
     let others = others.iter().map(|head| IdentifiedUplink::new(head, uplink)).collect::<Result<_, _>>()?;
     Ok(IdentifiedUplink { others, ..IdentifiedUplink::new(first, uplink)? })

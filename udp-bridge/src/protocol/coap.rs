@@ -24,8 +24,8 @@ mod tests;
 
 const VERSION: u8 = 1;
 
-/// A ping is a header without anything behind it.
-const PING_LEN: usize = 4;
+/// Length of an empty message: a header, and nothing behind it (section 4.1).
+const EMPTY_LEN: usize = 4;
 
 /// Options that a request may carry without effect. Other critical options (odd numbers: section 5.4.6) are rejected.
 const HARMLESS: [CoapOption; 4] = [CoapOption::UriHost, CoapOption::UriPort, CoapOption::UriPath, CoapOption::UriQuery];
@@ -91,6 +91,12 @@ impl Exchange {
             Late::Once | Late::Silence => MessageType::NonConfirmable,
         };
         self.response(kind, self.outcome(durable), message_id)
+    }
+
+    /// An error, sent at once instead of the answer.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Vec<u8> {
+        let kind = if self.confirmable { MessageType::Acknowledgement } else { MessageType::NonConfirmable };
+        self.response(kind, code(refusal), self.message_id)
     }
 
     fn response(&self, kind: MessageType, code: ResponseType, message_id: u16) -> Vec<u8> {
@@ -174,7 +180,7 @@ pub(super) fn read(
         return Err(Refusal::NotCoap);
     }
     match (kind, packet.header.code) {
-        (MessageType::Acknowledgement | MessageType::Reset, MessageClass::Empty) => {
+        (MessageType::Acknowledgement | MessageType::Reset, MessageClass::Empty) if datagram.len() == EMPTY_LEN => {
             Ok(Inbound::Settled(packet.header.message_id))
         }
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Request(method)) => {
@@ -183,7 +189,7 @@ pub(super) fn read(
         // Section 4.3. The empty message is a ping.
         (MessageType::Confirmable, code) if matches!(trust, Trust::InTheClear) => {
             let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], &[]);
-            let is_ping = code == MessageClass::Empty && datagram.len() == PING_LEN;
+            let is_ping = code == MessageClass::Empty && datagram.len() == EMPTY_LEN;
             Ok(if is_ping { Inbound::Asked(Some(reset)) } else { Inbound::Wrong(Refusal::NotCoap, reset) })
         }
         _ => Err(Refusal::NotCoap),

@@ -128,6 +128,7 @@ fn without_proof_nothing_is_answered_whatever_else_is_wrong() {
 fn what_the_client_says_to_our_own_messages_is_told_from_requests() {
     for kind in [0x60, 0x70] {
         assert!(matches!(hear(&[kind, 0x00, 0x00, 0x07], &keys()), Ok(Inbound::Settled(7))));
+        assert_eq!(unanswered(&[kind, 0x00, 0x00, 0x07, 0xFF, 0x01], &Trust::InTheClear), Refusal::NotCoap);
     }
 }
 

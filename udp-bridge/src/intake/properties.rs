@@ -128,8 +128,8 @@ fn any_datagram() -> impl Strategy<Value = Vec<u8>> {
         datagram.truncate(if cut { at } else { datagram.len() });
         datagram
     });
-    let followed = (prop::sample::select(GOOD.to_vec()), any::<Vec<u8>>())
-        .prop_map(|(good, behind)| [good, &behind].concat());
+    let followed =
+        (prop::sample::select(GOOD.to_vec()), any::<Vec<u8>>()).prop_map(|(good, behind)| [good, &behind].concat());
     let long = proptest::collection::vec(any::<u8>(), 2_000..=MAX_DATAGRAM + 1);
     prop_oneof![any::<Vec<u8>>(), long, changed, followed]
 }
