@@ -16,7 +16,7 @@ pub mod coap;
 mod efento;
 pub mod sealed;
 
-use coap::Exchange;
+use coap::{Exchange, OptionError};
 use sealed::MasterKeys;
 
 use crate::socket::MAX_DATAGRAM;
@@ -136,6 +136,9 @@ pub enum Refusal {
     /// An unknown critical option.
     #[error("option {0} is critical and not known")]
     CriticalOption(u16),
+    /// A known option that asks for what the bridge does not do.
+    #[error(transparent)]
+    Option(#[from] OptionError),
 }
 
 impl Refusal {
@@ -167,7 +170,7 @@ impl Refusal {
             Self::NotCoap => "not-coap",
             Self::Path => "path",
             Self::Method => "method",
-            Self::CriticalOption(_) => "critical-option",
+            Self::CriticalOption(_) | Self::Option(_) => "critical-option",
         }
     }
 }

@@ -19,19 +19,16 @@ use pulsegate_model::profile::Profile;
 
 use super::{Answer, Inbound, Refusal, Trust, sealed};
 
+mod options;
 #[cfg(test)]
 mod tests;
+
+pub use options::OptionError;
 
 const VERSION: u8 = 1;
 
 /// Length of an empty message: a header, and nothing behind it (section 4.1).
 const EMPTY_LEN: usize = 4;
-
-/// Options that a request may carry without effect. Other critical options (odd numbers: section 5.4.6) are rejected.
-const HARMLESS: [CoapOption; 4] = [CoapOption::UriHost, CoapOption::UriPort, CoapOption::UriPath, CoapOption::UriQuery];
-
-/// More options than a client sends: a request needs one.
-const MAX_OPTIONS: usize = 16;
 
 /// A request that waits for its answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +37,7 @@ pub struct Exchange {
     late: Late,
     message_id: u16,
     token: Vec<u8>,
+    block1: Option<Vec<u8>>,
     outcomes: Outcomes,
     acknowledgement: Vec<u8>,
 }
@@ -72,7 +70,7 @@ impl Exchange {
 
     /// The empty ACK: the request has arrived, and its answer comes later.
     pub fn arrived(&self) -> Vec<u8> {
-        message(MessageType::Acknowledgement, MessageClass::Empty, self.message_id, &[], &[])
+        message(MessageType::Acknowledgement, MessageClass::Empty, self.message_id, &[], None, &[])
     }
 
     /// The answer without an empty ACK before it. `message_id` is a new ID of the bridge.
@@ -100,8 +98,12 @@ impl Exchange {
     }
 
     fn response(&self, kind: MessageType, code: ResponseType, message_id: u16) -> Vec<u8> {
-        let payload: &[u8] = if code.is_error() { &[] } else { &self.acknowledgement };
-        message(kind, MessageClass::Response(code), message_id, &self.token, payload)
+        let (block1, payload) = if code.is_error() { (None, &[][..]) } else { (self.block1(), &*self.acknowledgement) };
+        message(kind, MessageClass::Response(code), message_id, &self.token, block1, payload)
+    }
+
+    fn block1(&self) -> Option<(CoapOption, Vec<u8>)> {
+        Some((CoapOption::Block1, self.block1.clone()?))
     }
 
     fn outcome(&self, durable: bool) -> ResponseType {
@@ -112,6 +114,8 @@ impl Exchange {
 /// A parsed CoAP request. Path and payload are not checked yet.
 pub(super) struct Request<'a> {
     packet: &'a Packet,
+    /// Length of the datagram.
+    len: usize,
     /// Method.
     pub(super) method: RequestType,
     /// True if the client retransmits until it gets an answer.
@@ -119,15 +123,9 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Returns the path. Rejects a path that has not exactly one segment, and unknown critical options.
-    pub(super) fn path(&self) -> Result<&str, Refusal> {
-        let harmless = |&number: &u16| number % 2 == 0 || HARMLESS.contains(&CoapOption::from(number));
-        if let Some((&number, _)) = self.packet.options().find(|(number, _)| !harmless(number)) {
-            return Err(Refusal::CriticalOption(number));
-        }
-        let path = self.packet.get_option(CoapOption::UriPath).filter(|path| path.len() == 1);
-        let part = path.and_then(|path| path.front());
-        part.and_then(|part| std::str::from_utf8(part).ok()).ok_or(Refusal::Path)
+    /// Returns the segments of the path. Rejects options that the bridge cannot serve.
+    pub(super) fn path(&self) -> Result<Vec<&str>, Refusal> {
+        options::path(self.packet)
     }
 
     /// Payload.
@@ -140,22 +138,30 @@ impl Request<'_> {
         let Self { packet, confirmable, .. } = *self;
         let (message_id, token) = (packet.header.message_id, packet.get_token().to_vec());
         let late = if confirmable { late } else { Late::Silence };
-        Exchange { confirmable, late, message_id, token, outcomes, acknowledgement }
+        let block1 = options::whole_body(packet);
+        Exchange { confirmable, late, message_id, token, block1, outcomes, acknowledgement }
     }
 
-    /// Builds an answer to send at once.
+    /// Builds the answer to a question, to send at once.
     pub(super) fn answer(&self, code: ResponseType, payload: &[u8]) -> Vec<u8> {
-        let kind = if self.confirmable { MessageType::Acknowledgement } else { MessageType::NonConfirmable };
-        // A non-confirmable answer should have an ID of the bridge; any ID will do, because the client does not answer
-        // it.
-        let message_id = self.packet.header.message_id;
-        message(kind, MessageClass::Response(code), message_id, self.packet.get_token(), payload)
+        let block1 = options::whole_body(self.packet).map(|value| (CoapOption::Block1, value));
+        self.immediate(code, block1, payload)
     }
 
     /// Rejects the request, with the error code of the refusal as the answer.
     pub(super) fn refuse(&self, refusal: Refusal) -> Inbound {
-        let answer = self.answer(code(&refusal), &[]);
+        let size = (refusal == Refusal::Option(OptionError::SeveralBlocks))
+            .then(|| (CoapOption::Size1, options::max_body(self.packet, self.len)));
+        let answer = self.immediate(code(&refusal), size, &[]);
         Inbound::Wrong(refusal, answer)
+    }
+
+    fn immediate(&self, code: ResponseType, option: Option<(CoapOption, Vec<u8>)>, payload: &[u8]) -> Vec<u8> {
+        let kind = if self.confirmable { MessageType::Acknowledgement } else { MessageType::NonConfirmable };
+        // A non-confirmable answer should have an ID of the bridge; any ID will do, because the client does not answer
+        // it.
+        let message_id = self.packet.header.message_id;
+        message(kind, MessageClass::Response(code), message_id, self.packet.get_token(), option, payload)
     }
 }
 
@@ -171,7 +177,7 @@ pub(super) fn read(
     trust: &Trust,
     serve: impl FnOnce(&Request<'_>) -> Result<Inbound, Refusal>,
 ) -> Result<Inbound, Refusal> {
-    if !has_few_options(datagram) {
+    if !options::has_few(datagram) {
         return Err(Refusal::NotCoap);
     }
     let packet = Packet::from_bytes(datagram).map_err(|_| Refusal::NotCoap)?;
@@ -184,11 +190,15 @@ pub(super) fn read(
             Ok(Inbound::Settled(packet.header.message_id))
         }
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Request(method)) => {
-            serve(&Request { packet: &packet, method, confirmable: kind == MessageType::Confirmable })
+            serve(&request(&packet, method, datagram.len()))
+        }
+        // Section 5.8: a method that nobody has defined yet is a request, to be answered 4.05.
+        (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Reserved(1..=31)) => {
+            serve(&request(&packet, RequestType::UnKnown, datagram.len()))
         }
         // Section 4.3. The empty message is a ping.
         (MessageType::Confirmable, code) if matches!(trust, Trust::InTheClear) => {
-            let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], &[]);
+            let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], None, &[]);
             let is_ping = code == MessageClass::Empty && datagram.len() == EMPTY_LEN;
             Ok(if is_ping { Inbound::Asked(Some(reset)) } else { Inbound::Wrong(Refusal::NotCoap, reset) })
         }
@@ -196,31 +206,9 @@ pub(super) fn read(
     }
 }
 
-/// True if the message has at most [`MAX_OPTIONS`] options. Its sender is not authenticated yet, and parsing 2,000
-/// options takes as long as checking 200 tags.
-fn has_few_options(datagram: &[u8]) -> bool {
-    let extra = |nibble: u8| match nibble {
-        13 => 1,
-        14 => 2,
-        _ => 0,
-    };
-    let mut at = 4 + usize::from(datagram.first().map_or(0, |first| first & 0x0F));
-    for _ in 0..=MAX_OPTIONS {
-        let Some(&first) = datagram.get(at) else { return true };
-        if first == 0xFF {
-            return true;
-        }
-        let (delta, length) = (first >> 4, first & 0x0F);
-        let length_at = at + 1 + extra(delta);
-        let byte = |at| datagram.get(at).map_or(0, |&byte| usize::from(byte));
-        let length = match length {
-            13 => 13 + 1 + byte(length_at),
-            14 => 269 + 2 + byte(length_at) * 256 + byte(length_at + 1),
-            _ => usize::from(length),
-        };
-        at = length_at + length;
-    }
-    false
+fn request(packet: &Packet, method: RequestType, len: usize) -> Request<'_> {
+    let confirmable = packet.header.get_type() == MessageType::Confirmable;
+    Request { packet, len, method, confirmable }
 }
 
 fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Inbound, Refusal> {
@@ -252,7 +240,8 @@ fn for_profile(request: &Request<'_>, trust: &Trust) -> Result<Inbound, Refusal>
 
 /// Returns the profile that the path names.
 fn wanted(request: &Request<'_>, trust: &Trust) -> Result<&'static Profile, Refusal> {
-    let profile = profile::find(Network::Nbiot, request.path()?).ok_or(Refusal::Path)?;
+    let [name] = request.path()?[..] else { return Err(Refusal::Path) };
+    let profile = profile::find(Network::Nbiot, name).ok_or(Refusal::Path)?;
     if matches!(trust, Trust::InTheClear) && profile.codec.identify.is_none() {
         return Err(Refusal::Path);
     }
@@ -262,6 +251,7 @@ fn wanted(request: &Request<'_>, trust: &Trust) -> Result<&'static Profile, Refu
 fn code(refusal: &Refusal) -> ResponseType {
     match refusal {
         Refusal::CriticalOption(_) => ResponseType::BadOption,
+        Refusal::Option(error) => error.code(),
         Refusal::Path => ResponseType::NotFound,
         Refusal::Method => ResponseType::MethodNotAllowed,
         Refusal::Payload(_) | Refusal::TooManyMeters(_) => ResponseType::RequestEntityTooLarge,
@@ -269,12 +259,22 @@ fn code(refusal: &Refusal) -> ResponseType {
     }
 }
 
-fn message(kind: MessageType, code: MessageClass, message_id: u16, token: &[u8], payload: &[u8]) -> Vec<u8> {
+fn message(
+    kind: MessageType,
+    code: MessageClass,
+    message_id: u16,
+    token: &[u8],
+    option: Option<(CoapOption, Vec<u8>)>,
+    payload: &[u8],
+) -> Vec<u8> {
     let mut packet = Packet::new();
     packet.header.set_type(kind);
     packet.header.code = code;
     packet.header.message_id = message_id;
     packet.set_token(token.to_vec());
+    if let Some((number, value)) = option {
+        packet.add_option(number, value);
+    }
     packet.payload = payload.to_vec();
     // It fails for a token of more than 8 bytes, which is not parsed either, and for more than 1,280 bytes.
     packet.to_bytes().unwrap_or_default()

@@ -24,6 +24,10 @@ use super::{Answer, IdentifiedUplink, Inbound, Refusal, Trust};
 const CONFIGURATION: &str = "efento-configuration";
 const DEVICE_INFO: &str = "efento-device-info";
 
+/// The first segment of the paths at a `ThingsBoard` server (`CoapEfentoTransportResource.java`). Loggers that were set up for
+/// one keep their endpoints: the bridge takes `efento/m` as `m`.
+const THINGSBOARD: &str = "efento";
+
 /// 5.00 makes a logger repeat the request; Efento does not document 5.03.
 const OUTCOMES: Outcomes = Outcomes { durable: ResponseType::Created, given_back: ResponseType::InternalServerError };
 
@@ -37,7 +41,7 @@ pub(super) fn hear(datagram: &[u8], measurements: &'static Profile) -> Result<In
 
 fn serve(request: &Request<'_>, measurements: &'static Profile) -> Result<Inbound, Refusal> {
     let payload = request.payload();
-    let path = request.path()?;
+    let ([path] | [THINGSBOARD, path]) = request.path()?[..] else { return Err(Refusal::Path) };
     let (profile, head) = match (path, request.method) {
         // GET as well: another server documents it so.
         ("t", RequestType::Post | RequestType::Get) => {
@@ -138,6 +142,21 @@ mod tests {
     }
 
     #[test]
+    fn the_paths_of_a_thingsboard_server_are_taken_as_the_loggers_own() {
+        for (path, payload) in [("m", SHORTEST), ("c", CONFIGURED), ("i", SHORTEST)] {
+            let (own_profile, own, _) = uplink(&post(path, payload));
+            for written in ["efento/{}", "/efento/{}", "efento//{}/", "{}/", "/{}"] {
+                let (profile, opened, _) = uplink(&post(&written.replace("{}", path), payload));
+                assert_eq!((profile, &opened), (own_profile, &own), "{written}");
+            }
+            let mut packet = post("efento", payload);
+            packet.add_option(CoapOption::UriPath, path.as_bytes().to_vec());
+            let (profile, opened, _) = uplink(&packet);
+            assert_eq!((profile, &opened), (own_profile, &own));
+        }
+    }
+
+    #[test]
     fn the_fixed_profiles_are_there_and_of_their_codecs() {
         for name in [CONFIGURATION, DEVICE_INFO] {
             assert_eq!(fixed(name).unwrap().codec.name, name);
@@ -177,13 +196,26 @@ mod tests {
     #[test]
     fn what_is_wrong_is_answered_by_its_code() {
         assert_eq!(wrong(&post("x", MEASURED)), "63841234c0ffee");
-        assert_eq!(wrong(&post("efento", MEASURED)), "63841234c0ffee");
+        for path in ["efento", "efento/", "efento/x", "efento/m/m", "efento/efento/m", "m/efento", "/"] {
+            assert_eq!(wrong(&post(path, MEASURED)), "63841234c0ffee", "{path}");
+        }
         for payload in ["", "00", "0a04000004d2", "0a06000000000000"] {
             assert_eq!(wrong(&post("m", payload)), "63801234c0ffee", "{payload}");
         }
         let mut get = post("m", MEASURED);
         get.header.code = MessageClass::Request(RequestType::Get);
         assert_eq!(wrong(&get), "63851234c0ffee");
+    }
+
+    #[test]
+    fn the_answer_to_a_first_block_is_no_longer_than_it() {
+        for path in ["m", "c", "i", "t", "efento/m"] {
+            let mut packet = post(path, "");
+            packet.add_option(CoapOption::Block1, vec![0x08]);
+            let answer = wrong(&packet);
+            assert!(answer.starts_with("638d1234c0ffeed22f"), "{answer}");
+            assert!(answer.len() <= 2 * packet.to_bytes().unwrap().len(), "{answer}");
+        }
     }
 
     #[test]

@@ -6,12 +6,12 @@ use crate::protocol::sealed::MasterKeys;
 const KEYS: &str = r#"{"1": "correct horse battery staple, and then some"}"#;
 
 /// A PULSE 4 data frame, as it is and sealed (docs/nbiot-protocol.md).
-const PLAIN: &str = "0490154203237518020000000746800000009f00000002";
-const SEALED: &str =
+pub(super) const PLAIN: &str = "0490154203237518020000000746800000009f00000002";
+pub(super) const SEALED: &str =
     "01010490154203237518000000076b0036400490154203237518020000000746800000009f000000023f38e84b05e46857";
 
 /// The shortest payload with a device ID in each vendor's form in the clear, with its profile.
-const SHORTEST: [(&str, &str); 6] = [
+pub(super) const SHORTEST: [(&str, &str); 6] = [
     ("adeunis-pulse4-nbiot", "049015420323751802000000074680"),
     ("dragino-sw3l-nb", "f867787050213317"),
     ("senml-json", "5b7b22626e223a2275726e3a696d65693a343930313534323033323337353138227d5d"),
@@ -20,12 +20,12 @@ const SHORTEST: [(&str, &str); 6] = [
     ("efento", "0a06282c02424eed3001"),
 ];
 
-fn keys() -> Trust {
+pub(super) fn keys() -> Trust {
     Trust::Sealed(KEYS.parse::<MasterKeys>().unwrap())
 }
 
 /// `CON POST /{path}` with the token c0ffee and the message ID 0x1234.
-fn post(path: &str, payload: &str) -> Packet {
+pub(super) fn post(path: &str, payload: &str) -> Packet {
     let mut packet = Packet::new();
     packet.header.code = MessageClass::Request(RequestType::Post);
     packet.header.message_id = 0x1234;
@@ -35,16 +35,16 @@ fn post(path: &str, payload: &str) -> Packet {
     packet
 }
 
-fn hear_packet(packet: &Packet, trust: &Trust) -> Result<Inbound, Refusal> {
+pub(super) fn hear_packet(packet: &Packet, trust: &Trust) -> Result<Inbound, Refusal> {
     hear(&packet.to_bytes().unwrap(), trust)
 }
 
 /// The refusal of a message that gets no answer.
-fn unanswered(message: &[u8], trust: &Trust) -> Refusal {
+pub(super) fn unanswered(message: &[u8], trust: &Trust) -> Refusal {
     hear(message, trust).unwrap_err()
 }
 
-fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
+pub(super) fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
     match hear_packet(packet, trust) {
         Ok(Inbound::Uplink(profile, opened, Answer::Coap(exchange))) => {
             assert_eq!(profile.name, "adeunis-pulse4-nbiot");
@@ -57,7 +57,7 @@ fn exchange(packet: &Packet, trust: &Trust) -> Exchange {
 }
 
 /// The immediate answer to a rejected request, in hex.
-fn wrong(packet: &Packet, trust: &Trust) -> String {
+pub(super) fn wrong(packet: &Packet, trust: &Trust) -> String {
     match hear_packet(packet, trust) {
         Ok(Inbound::Wrong(_, answer)) => hex::encode(answer),
         other => panic!("{other:?}"),
@@ -101,11 +101,11 @@ fn what_is_wrong_is_answered_by_its_code() {
     let mut get = post("adeunis-pulse4-nbiot", PLAIN);
     get.header.code = MessageClass::Request(RequestType::Get);
     assert_eq!(wrong(&get, &trusted), "63851234c0ffee");
-    let mut block = post("adeunis-pulse4-nbiot", PLAIN);
-    block.add_option(CoapOption::Block1, vec![0x0E]);
-    assert_eq!(wrong(&block, &trusted), "63821234c0ffee");
-    block.header.set_type(MessageType::NonConfirmable);
-    assert_eq!(unanswered(&block.to_bytes().unwrap(), &trusted), Refusal::CriticalOption(27));
+    let mut secured = post("adeunis-pulse4-nbiot", PLAIN);
+    secured.add_option(CoapOption::Oscore, vec![0x09]);
+    assert_eq!(wrong(&secured, &trusted), "63821234c0ffee");
+    secured.header.set_type(MessageType::NonConfirmable);
+    assert_eq!(unanswered(&secured.to_bytes().unwrap(), &trusted), Refusal::CriticalOption(9));
     assert_eq!(wrong(&post("acme", SEALED), &keys()), "63841234c0ffee");
 }
 
@@ -133,13 +133,25 @@ fn what_the_client_says_to_our_own_messages_is_told_from_requests() {
 }
 
 #[test]
-fn a_message_of_nothing_but_options_is_not_read_to_its_end() {
-    let options = |count| [&[0x40, 0x02, 0, 1][..], &vec![0x00; count], &[0xFF, 0x00]].concat();
-    assert!(has_few_options(&options(MAX_OPTIONS)));
-    assert!(!has_few_options(&options(MAX_OPTIONS + 1)));
-    assert_eq!(unanswered(&options(2_000), &Trust::InTheClear), Refusal::NotCoap);
-    let extended = [&[0x40, 0x02, 0, 1, 0xDD, 0, 7][..], &[0; 20], &[0xFF, 0x00]].concat();
-    assert!(has_few_options(&extended));
+fn a_method_that_is_not_defined_is_not_allowed_and_a_code_of_no_class_is_reset() {
+    for code in [0x01, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x1F] {
+        let mut packet = post("adeunis-pulse4-nbiot", PLAIN);
+        packet.header.code = code.into();
+        assert_eq!(wrong(&packet, &Trust::InTheClear), "63851234c0ffee", "{code}");
+    }
+    for code in [0x20, 0x45, 0xC0, 0xE2] {
+        assert!(
+            matches!(hear(&[0x40, code, 0x12, 0x34], &Trust::InTheClear), Ok(Inbound::Wrong(_, reset)) if reset == [0x70, 0, 0x12, 0x34])
+        );
+    }
+}
+
+#[test]
+fn a_token_of_more_than_eight_bytes_is_not_answered() {
+    for length in 9..=15 {
+        let message = [&[0x40 | length, 0x02, 0x12, 0x34][..], &[0; 40]].concat();
+        assert_eq!(unanswered(&message, &Trust::InTheClear), Refusal::NotCoap);
+    }
 }
 
 #[test]
