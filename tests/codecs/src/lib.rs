@@ -52,13 +52,13 @@ pub fn uplink(case: &Value) -> Uplink {
     let name = case["profile"].as_str().unwrap_or_default();
     let profile = PROFILES.iter().find(|profile| profile.name == name);
     let profile = profile.unwrap_or_else(|| panic!("{}: there is no profile {name:?}", case["name"]));
-    let device = match profile.network {
+    let device = case["device"].as_str().unwrap_or(match profile.network {
         pulsegate_model::device::Network::Sigfox => "sigfox:1A2345",
         pulsegate_model::device::Network::Nbiot => "nbiot:490154203237518",
-    };
+    });
     let uplink = json!({
         "device": device, "kind": "data", "at": case["received"].as_str().unwrap_or(RECEIVED), "time_source": "network",
-        "sequence": 42, "profile": name, "payload": hex(case),
+        "sequence": case["sequence"].as_u64().unwrap_or(42), "profile": name, "payload": hex(case),
     });
     serde_json::from_value(uplink).unwrap_or_else(|e| panic!("{}: {e}", case["name"]))
 }

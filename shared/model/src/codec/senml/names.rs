@@ -49,17 +49,17 @@ impl Names {
         if names.meters.is_empty() { Self::resolve(records, meter::bare) } else { names }
     }
 
-    fn resolve(records: &[Record], bare: fn(&str) -> Option<Named<'_>>) -> Self {
+    fn resolve(records: &[Record], unprefixed: fn(&str) -> Option<Named<'_>>) -> Self {
         let mut names = Self::default();
-        let (mut base, mut last, mut first_base) = ("", None, None);
+        let (mut base, mut last, mut of_first) = ("", None, None);
         for record in records {
             base = record.base_name.as_deref().unwrap_or(base);
             if !record.is_base_only() {
-                first_base.get_or_insert(base);
+                of_first.get_or_insert(base);
             }
             let own = record.name.as_deref().unwrap_or_default();
             let full = base.to_owned() + own;
-            let rest = match names.valid(base).or_else(|| bare(base)) {
+            let rest = match names.valid(base).or_else(|| unprefixed(base)) {
                 Some((meter, rest)) => {
                     names.add_stem(Some(meter), base, rest);
                     last = Some(meter);
@@ -79,7 +79,7 @@ impl Names {
         if names.meters.is_empty() {
             names.meters = names.stems.iter().filter_map(|stem| stem.meter).collect();
         }
-        names.add_stem(None, first_base.unwrap_or_default(), "");
+        names.add_stem(None, of_first.unwrap_or_default(), "");
         names
     }
 

@@ -66,6 +66,40 @@ proptest! {
     }
 
     #[test]
+    fn of_any_two_packs_in_one_each_meter_is_read_as_from_its_own(
+        (first, _) in any_pack(), (second, _) in any_pack(), definite: bool
+    ) {
+        let other = "nbiot:356850035184603";
+        let named = |mut pack: Json, base_name: &str| {
+            for (field, value) in [("bn", json!(base_name)), ("bt", json!(0)), ("bv", json!(0))] {
+                if field == "bn" || pack[0][field].is_null() {
+                    pack[0][field] = value;
+                }
+            }
+            pack
+        };
+        let (first, second) = (named(first, BASE), named(second, "urn:gsma:imei:35685003-518460-0:"));
+        let both = Json::Array([first.as_array().unwrap().as_slice(), second.as_array().unwrap()].concat());
+        for (device, own) in [(METER, first), (other, second)] {
+            let mut expected = read_of(device, &JSON, own.to_string().as_bytes())?;
+            expected.details.insert("other_meters", 1_u8);
+            prop_assert_eq!(&read_of(device, &JSON, both.to_string().as_bytes())?, &expected);
+            prop_assert_eq!(&read_of(device, &CBOR, &cbor(&both, definite))?, &expected);
+        }
+        let heads = JSON.identify.unwrap().heads(both.to_string().as_bytes())?;
+        let devices: Vec<String> = heads.iter().map(|head| head.device.to_string()).collect();
+        prop_assert_eq!(devices, [METER, other]);
+    }
+
+    #[test]
+    fn the_clock_of_a_head_is_the_clock_of_the_reading((pack, _) in any_pack()) {
+        let mut pack = pack;
+        pack[0]["bn"] = json!(BASE);
+        let heads = JSON.identify.unwrap().heads(pack.to_string().as_bytes())?;
+        prop_assert_eq!(heads[0].clock, json(&pack)?.clock);
+    }
+
+    #[test]
     fn no_bytes_panic(bytes: Vec<u8>, (pack, _) in any_pack(), place: prop::sample::Index, byte: u8) {
         for codec in [&JSON, &CBOR] {
             let _ = read(codec, &bytes);

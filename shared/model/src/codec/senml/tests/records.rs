@@ -87,6 +87,16 @@ fn the_number_of_a_label_as_a_text_is_not_an_unknown_field() {
 }
 
 #[test]
+fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
+    let pack =
+        br#"[{"bver":10.0,"bt":1.795176E9,"bu":"count","n":"A","v":12.0,"t":-6.0e1,"ut":6e1},{"n":"B","v":1.2E1}]"#;
+    let reading = read(&JSON, pack).unwrap();
+    assert_eq!(reading.channels[&Channel::A], Series::Timed(vec![(at(NOW - 60), 12)]));
+    assert_eq!(reading.channels[&Channel::B], Series::Timed(vec![(at(NOW), 12)]));
+    assert_eq!(reading.details.get("update_time_s:A"), Some(&"60".into()));
+}
+
+#[test]
 fn data_may_have_padding() {
     let data = |text: &str| json(&json!([{"n": "d", "vd": text}])).unwrap().details.get("d").cloned();
     assert_eq!(data("aGkg_w"), Some("0x686920ff".into()));
