@@ -20,7 +20,7 @@ static const char help[] =
     "  --key HEX       the meter's key, 64 digits\n"
     "  --master TEXT   or, for tests, the master key to derive it from\n"
     "  --key-id N      ID of the master key (default 1)\n"
-    "  --time N        seconds since 1970 (default now)\n"
+    "  --time N        seconds since 1970 (default now; 0 if the clock is not set)\n"
     "  --coap PROFILE  send a CoAP POST to this path (default: plain UDP)\n"
     "  --pause MS      time until the first retransmission, plus up to half; doubles each time (default 4000)\n\n"
     "exit code: 0 acknowledged, 1 failed, 2 wrong usage, 3 no valid answer, 4 refused by the bridge (CoAP 4.xx)\n";
@@ -67,7 +67,7 @@ static void prepare(struct meter *meter, const char *imei, const char *counter, 
     uint16_t id = (uint16_t)meter->header.counter; /* The token is the sealed counter, so no other state is needed. */
     if (!option[COAP]) memcpy(meter->datagram, sealed, meter->len = len);
     else meter->len = coap_post(id, sealed + 10, option[COAP], sealed, len, meter->datagram, ROOM);
-    if (len == 0 || meter->len == 0) STOP(USAGE, "the time is 0, or the profile's name is too long\n");
+    if (len == 0 || meter->len == 0) STOP(USAGE, "the profile's name is too long\n");
 }
 
 static int judge(const struct meter *meter, const uint8_t *bytes, size_t len) {

@@ -47,7 +47,7 @@ bool sealed_device_key(const uint8_t *master, size_t len, const uint8_t imei[8],
 
 size_t sealed_uplink(const uint8_t key[SEALED_KEY], const struct sealed_header *header, const uint8_t *payload,
                      size_t len, uint8_t *out, size_t room) {
-    if (len > SEALED_MAX_PAYLOAD || room < SEALED_HEADER + len + SEALED_TAG || header->time == 0) return 0;
+    if (len > SEALED_MAX_PAYLOAD || room < SEALED_HEADER + len + SEALED_TAG) return 0;
     put_header(out, UPLINK, header);
     memcpy(out + SEALED_HEADER, payload, len);
     return make_tag(key, out, SEALED_HEADER + len, out + SEALED_HEADER + len) ? SEALED_HEADER + len + SEALED_TAG : 0;

@@ -13,7 +13,7 @@ struct sealed_header {
     uint8_t key_id;
     uint8_t imei[8]; /* packed: two digits per byte, a zero before fifteen digits */
     uint32_t counter;
-    uint32_t time; /* seconds since 1970; never 0 in an uplink */
+    uint32_t time; /* seconds since 1970; 0 in an uplink: the clock is not set */
 };
 
 /* Packs 15 or 16 decimal digits. Returns false for other input. */
@@ -22,7 +22,7 @@ bool sealed_imei(const char *digits, uint8_t packed[8]);
 /* Derives a meter's key, for key provisioning; a meter never has the master key. Returns false if mbed TLS fails. */
 bool sealed_device_key(const uint8_t *master, size_t len, const uint8_t imei[8], uint8_t key[SEALED_KEY]);
 
-/* Writes an uplink. Returns its length, or 0 if it does not fit or its time is 0. */
+/* Writes an uplink. Returns its length, or 0 if it does not fit. */
 size_t sealed_uplink(const uint8_t key[SEALED_KEY], const struct sealed_header *header, const uint8_t *payload,
                      size_t len, uint8_t *out, size_t room);
 

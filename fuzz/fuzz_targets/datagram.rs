@@ -68,12 +68,11 @@ fn with_sealed_payload(datagram: &[u8]) -> Option<Vec<u8>> {
     Some([head, &sealed(payload)?].concat())
 }
 
-/// Asserts that every authenticated uplink with a time is accepted.
+/// Asserts that every authenticated uplink is accepted, whatever its time is.
 fn proof_is_enough(datagram: &[u8]) {
-    let (time, payload) = (&datagram[14..18], &datagram[18..datagram.len() - 8]);
     match SEALED.read(datagram) {
-        Ok(Inbound::Uplink(_, opened, _)) => assert_eq!(opened.payload.bytes(), payload),
-        other => assert_eq!(time, [0; 4], "{other:?}"),
+        Ok(Inbound::Uplink(_, opened, _)) => assert_eq!(opened.payload.bytes(), &datagram[18..datagram.len() - 8]),
+        other => panic!("{other:?}"),
     }
 }
 

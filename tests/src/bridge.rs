@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulsegate_model::at::At;
 use pulsegate_model::quarantine::QuarantinedRecord;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, record};
@@ -21,6 +22,9 @@ use crate::document;
 
 /// Longer than any step takes: a test that waits this long has failed.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time of the bridge's clock, unless a test sets it: 2026-11-20T12:00:05Z, when the examples arrive.
+const NOW: i64 = 1_795_176_005;
 
 /// Default profile of the listeners.
 pub const PROFILE: &str = "adeunis-pulse4-nbiot";
@@ -61,6 +65,11 @@ impl Bridge {
 
     /// Starts a bridge whose datagram listeners have this profile.
     pub async fn start_for(profile: &str, change: impl FnOnce(&mut Pace)) -> Self {
+        Self::start_at(profile, || At::from_unix(NOW).unwrap(), change).await
+    }
+
+    /// Starts a bridge with this clock.
+    pub async fn start_at(profile: &str, clock: fn() -> At, change: impl FnOnce(&mut Pace)) -> Self {
         let setting = |name: &'static str| setting(name, profile);
         let mut config = Config::from_settings(&EnvSettings::new(&setting)).unwrap();
         change(&mut config.pace);
@@ -79,7 +88,7 @@ impl Bridge {
         let http = sockets.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stream = Arc::new(FakeStream::default());
-        let running = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, async {
+        let running = tokio::spawn(server::run(sockets, Arc::clone(&stream), config.pace, clock, async {
             let _ = stopped.await;
         }));
         Self { stream, sealed, trusted, coap, coap_trusted, efento, http, stop, running }

@@ -1,6 +1,8 @@
 //! The files of `events/`, and the demo's messages.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pulsegate_model::at::At;
@@ -88,6 +90,37 @@ pub fn body(event: &Value) -> Vec<u8> {
     let text = event["body"].as_str().unwrap_or_default();
     let decoded = event["isBase64Encoded"].as_bool().unwrap_or_default().then(|| BASE64_STANDARD.decode(text));
     decoded.map_or_else(|| text.as_bytes().to_vec(), |bytes| bytes.unwrap_or_else(|e| panic!("{text}: {e}")))
+}
+
+/// The time from 2026-11-20, the day of the demo's messages, to today, in seconds.
+static SINCE_THE_DEMO: LazyLock<u64> = LazyLock::new(|| {
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
+    (today - 20_777) * 86_400
+});
+
+/// Messages and expected points of the demo, with the clocks of NB-IoT meters set to today, as `tools/demo.py` does.
+pub fn demo_today() -> (Vec<Value>, Vec<Value>) {
+    let seconds = *SINCE_THE_DEMO;
+    let (mut messages, mut expected) = (demo_messages(), demo_expected());
+    for message in &mut messages {
+        for form in ["sealed", "coap"] {
+            if let Some(time) = message[form]["time"].as_u64() {
+                message[form]["time"] = (time + seconds).into();
+            }
+        }
+        if message["ends_with_clock"] == true {
+            let (frame, clock) = message["hex"].as_str().unwrap_or_default().split_at(46);
+            let clock = u64::from_str_radix(clock, 16).unwrap_or_else(|e| panic!("{message}: {e}"));
+            message["hex"] = format!("{frame}{:08x}", clock + seconds).into();
+        }
+    }
+    for point in expected.iter_mut().filter(|point| point["device"].as_str().is_some_and(|id| id.starts_with("nbiot:")))
+    {
+        if let Some(at) = point["at"].as_str().and_then(|at| at.parse::<At>().ok()?.checked_add(seconds)) {
+            point["at"] = at.to_string().into();
+        }
+    }
+    (messages, expected)
 }
 
 /// Reads the messages of `tools/demo.json`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use pulsegate_model::at::At;
 use pulsegate_model::clock::ClockCheck;
 use pulsegate_model::codec::{Context, Value};
 use pulsegate_model::device::Network;
@@ -16,9 +17,13 @@ use tokio::time::timeout;
 /// A frame of a Dragino SW3L-NB, also in `tests/codecs/dragino.yaml`.
 const DRAGINO: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
 
-/// Sends datagrams; returns the durable uplinks, and whether the meter got an answer.
+/// Sends datagrams when the frames were recorded; returns the durable uplinks, and whether the meter got an answer.
 async fn sent(profile: &str, datagrams: &[&[u8]]) -> (Vec<Uplink>, bool) {
-    let bridge = Bridge::start_for(profile, |_| {}).await;
+    let clock: fn() -> At = match profile {
+        "dragino-sw3l-nb" => || At::from_unix(1_662_342_015).unwrap(), // 2022-09-05T01:40:15Z
+        _ => || At::from_unix(1_795_176_005).unwrap(),
+    };
+    let bridge = Bridge::start_at(profile, clock, |_| {}).await;
     let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for datagram in datagrams {
         meter.send_to(datagram, bridge.trusted).await.unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
+use pulsegate_model::at::At;
 use pulsegate_model::codec::efento;
 use pulsegate_model::uplink::{TimeSource, Uplink};
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, PROFILE, metric};
@@ -294,6 +295,11 @@ fn to_efento(path: &'static str, hex: &str) -> Request {
     Request { path, ..Request::post(hex::decode(hex).unwrap()) }
 }
 
+/// Starts a bridge at the time at which the message was captured.
+async fn bridge_of_2025() -> Bridge {
+    Bridge::start_at(PROFILE, || At::from_unix(1_749_674_110).unwrap(), |_| {}).await
+}
+
 /// A message captured from an Efento device.
 const MEASURED: &str = "0a06282c02424eed1001183c220f080110b8d0a7c20620d2032a020000220e080210b8d0a7c20620722a0200002896d5a7c20640014809820100";
 
@@ -308,7 +314,7 @@ fn assert_has_the_time(received: &Answer, relay: &Relay, kind: u8) {
 #[tokio::test]
 async fn an_efento_loggers_measurements_are_answered_201_with_the_time_and_repeated_are_one_uplink() {
     for client in Client::ALL {
-        let bridge = Bridge::start().await;
+        let bridge = bridge_of_2025().await;
         let relay = Relay::start(bridge.efento, 0).await;
         let changed = MEASURED.replace("20d203", "20d403");
         for payload in [MEASURED, MEASURED, &changed] {
@@ -328,7 +334,7 @@ async fn an_efento_loggers_measurements_are_answered_201_with_the_time_and_repea
 #[tokio::test]
 async fn an_efento_logger_hears_nothing_before_its_message_is_durable_and_500_if_it_does_not_become_so() {
     for client in Client::ALL {
-        let bridge = Bridge::start().await;
+        let bridge = bridge_of_2025().await;
         let relay = Relay::start(bridge.efento, 0).await;
         bridge.stream.set_held(true);
         let Some(command) = client.command(relay.addr, &to_efento("m", MEASURED)) else { continue };
@@ -348,7 +354,7 @@ async fn an_efento_logger_hears_nothing_before_its_message_is_durable_and_500_if
 #[tokio::test]
 async fn what_an_efento_logger_says_of_itself_is_kept_and_the_time_is_told_and_not_kept() {
     for client in Client::ALL {
-        let bridge = Bridge::start().await;
+        let bridge = bridge_of_2025().await;
         let relay = Relay::start(bridge.efento, 0).await;
         for (path, payload) in [("c", "ca0106282c02424eed"), ("i", "0a06282c02424eed")] {
             let Some(received) = client.ask(relay.addr, &to_efento(path, payload)).await else { continue };
@@ -365,7 +371,7 @@ async fn what_an_efento_logger_says_of_itself_is_kept_and_the_time_is_told_and_n
 #[tokio::test]
 async fn an_efento_message_that_is_not_confirmable_is_not_answered_but_what_is_to_be_kept_is() {
     for client in Client::ALL {
-        let bridge = Bridge::start().await;
+        let bridge = bridge_of_2025().await;
         for (path, payload) in [("m", MEASURED), ("t", "")] {
             let request = Request { confirmable: false, seconds: SILENCE_SECONDS, ..to_efento(path, payload) };
             let Some(received) = client.ask(bridge.efento, &request).await else { return };

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
+use pulsegate_model::at::At;
+use pulsegate_model::clock::ClockCheck;
+use pulsegate_model::uplink::TimeSource;
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, PROFILE};
 use pulsegate_tests::clients::{reference_client, run};
 use pulsegate_tests::document::{block, bytes, text};
@@ -10,6 +13,7 @@ use pulsegate_tests::relay::Relay;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use udp_bridge::intake;
 
 const ACKNOWLEDGED: Option<i32> = Some(0);
 const WRONG_USAGE: Option<i32> = Some(2);
@@ -198,6 +202,21 @@ async fn what_the_client_is_told_is_acknowledged_is_durable() {
 }
 
 #[tokio::test]
+async fn a_client_whose_clock_is_not_set_learns_the_time_from_the_acknowledgement() {
+    let bridge = Bridge::start().await;
+    // The last --time counts.
+    let Some(client) = example(bridge.sealed, &["--time", "0"]) else { return };
+    let (code, printed) = ended(&run(client).await);
+    assert_eq!(code, ACKNOWLEDGED, "{printed}");
+    let told = printed.strip_prefix("acknowledged at ").and_then(|rest| rest.split(',').next());
+    let told: i64 = told.and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("{printed}"));
+    assert!(ClockCheck::against(intake::now()).accepts(At::from_unix(told).unwrap()), "{printed}");
+    let uplinks = bridge.stop().await;
+    assert_eq!(uplinks[0].key().to_string(), "1970-01-01T00:00:00Z#00007u");
+    assert_eq!(uplinks[0].time_source, TimeSource::Unset);
+}
+
+#[tokio::test]
 async fn a_wrong_key_gets_no_answer_and_the_client_says_so() {
     let bridge = Bridge::start().await;
     let relay = Relay::start(bridge.sealed, 0).await;
@@ -234,7 +253,6 @@ fn wrong_usage_is_told_with_what_is_wrong() {
         (vec!["--key", &key, addressed[0], addressed[1], "49015420323751x", "7", "00"], "the IMEI"),
         (vec!["--key", &key, addressed[0], addressed[1], "490154203237518", "4294967296", "00"], "the counter"),
         (vec!["--key", &key, addressed[0], addressed[1], "490154203237518", "7", "0"], "the payload"),
-        (vec!["--key", &key, "--time", "0", addressed[0], addressed[1], "490154203237518", "7", "00"], "the time"),
     ] {
         let Some((code, printed)) = printed(&arguments) else { return };
         assert_eq!(code, WRONG_USAGE, "{arguments:?}: {printed}");

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::telemetry::{self, LogThrottle, Metrics};
 use serde_json::{Value, json};
 
@@ -18,6 +20,7 @@ use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
 use crate::pack::Pack;
 use crate::protocol::Refusal;
+use crate::wrong_clocks::NamedDevices;
 
 /// The dimension `part` of the metrics.
 const PART: &str = "udp-bridge";
@@ -33,6 +36,9 @@ pub struct Counters {
     pub authenticated: Counter,
     /// Uplinks in them: one for each meter that a datagram names.
     pub uplinks: Counter,
+    /// Of these, uplinks whose device's clock shows an impossible time.
+    wrong_clocks: Counter,
+    named: Mutex<NamedDevices>,
     /// Of the others, acknowledgements of CoAP clients for an answer.
     pub settled: Counter,
     /// Of the others, requests answered at once, without storing anything.
@@ -97,6 +103,7 @@ impl Counters {
         let quarantined = counter("quarantined", "rejected datagrams of trusted listeners, accepted for quarantine");
         let beyond_limit = counter("beyond_limit", "the same, beyond the limit of quarantine: only counted");
         let not_quarantined = counter("not_quarantined", "the same, not accepted by the stream in time: lost");
+        let wrong_clocks = counter("wrong_clocks", "uplinks whose device's clock shows an impossible time");
         let settled = counter("settled", "acknowledgements of CoAP clients for an answer");
         let asked = counter("asked", "requests answered at once, without storing anything: the current time");
         let kernel_dropped = counter("kernel_dropped", "datagrams dropped because the kernel's buffer was full");
@@ -120,6 +127,8 @@ impl Counters {
             received,
             authenticated,
             uplinks,
+            wrong_clocks,
+            named: Mutex::default(),
             settled,
             asked,
             refused,
@@ -165,6 +174,14 @@ impl Counters {
         }
     }
 
+    /// Counts an uplink whose device's clock shows an impossible time. The log names the device once a day.
+    pub fn wrong_clock(&self, device: DeviceId, profile: &str, shown: At, received: At) {
+        self.wrong_clocks.inc();
+        if self.named.lock().unwrap_or_else(PoisonError::into_inner).is_due(device, received) {
+            tracing::warn!(%device, profile, %shown, %received, "device clock not accepted");
+        }
+    }
+
     /// Counts a request to the stream.
     pub fn put(&self, took: Duration, records: &[&StreamRecord], refused: usize) {
         let bytes: usize = records.iter().map(|record| record.partition_key.len() + record.data.len()).sum();
@@ -200,6 +217,7 @@ impl Counters {
             ("received", self.received.get()),
             ("authenticated", self.authenticated.get()),
             ("uplinks", self.uplinks.get()),
+            ("wrong_clocks", self.wrong_clocks.get()),
             ("stored", self.durable.get()),
             ("given_back", self.given_back.get()),
             ("settled", self.settled.get()),
@@ -281,7 +299,7 @@ mod tests {
         let expected = json!({
             "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
             "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0, "uplinks": 0, "quarantined": 0,
-            "beyond_limit": 0, "not_quarantined": 0,
+            "beyond_limit": 0, "not_quarantined": 0, "wrong_clocks": 0,
         });
         assert_eq!(metrics[0], ("Count", expected));
         assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));

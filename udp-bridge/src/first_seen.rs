@@ -1,11 +1,13 @@
 //! Remembers the first arrival of each datagram.
 //!
-//! An uplink of a meter without a clock gets the time at which its datagram arrived. If the acknowledgement is lost,
+//! An uplink of a meter without a clock, or with one that shows an impossible time, gets the time at which its datagram
+//! arrived. If the acknowledgement is lost,
 //! the meter sends the same bytes again, seconds or minutes later. That is the same message and must get the same time,
 //! or it would be stored twice. So the bridge remembers recent arrivals, by content alone: addresses and ports mean
 //! nothing behind a carrier's NAT. The memory belongs to this process: after a restart, or at another bridge, a
 //! repeated datagram gets a new time and becomes a second item with the same count, which does not change the
-//! consumption. Meters that send their clock do not need this.
+//! consumption. A clock is compared with the first arrival too, so that a repetition is accepted or rejected as the first
+//! datagram was. Sealed uplinks do not need this: their time is always the meter's.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

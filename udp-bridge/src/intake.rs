@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pulsegate_model::at::At;
+use pulsegate_model::clock::ClockCheck;
 use pulsegate_model::device::DeviceId;
-use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
+use pulsegate_model::profile::Profile;
+use pulsegate_model::uplink::{Kind, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -42,11 +44,13 @@ pub struct Intake {
     pub protocol: Protocol,
     /// Socket to receive from.
     pub socket: Arc<Socket>,
-    /// First arrivals of datagrams without a time. All sockets of a listener share it, because a repeated datagram may
+    /// First arrivals of datagrams in the clear. All sockets of a listener share it, because a repeated datagram may
     /// arrive at another socket.
     pub arrivals: Arc<Mutex<FirstSeen>>,
     /// Takes the datagrams that a trusted listener rejects. A sealed one has none.
     pub quarantine: Option<Quarantine>,
+    /// The bridge's clock, for the arrival of uplinks.
+    pub clock: fn() -> At,
     /// How long a datagram waits for others.
     pub linger: Duration,
     /// Channel for packs.
@@ -145,7 +149,7 @@ impl Intake {
             Ok(Inbound::Uplink(profile, opened, answer)) => {
                 let device = opened.device;
                 scratch.clear();
-                opened.each(|opened| scratch.push(&self.uplink(profile.uplink_name(), opened)));
+                opened.each(|opened| scratch.push(&self.uplink(profile, opened)));
                 self.add(device, scratch, sender.map(|peer| Reply { peer, answer }), filling);
             }
             Ok(Inbound::Settled(message_id)) => {
@@ -195,17 +199,19 @@ impl Intake {
         });
     }
 
-    fn uplink(&self, profile: ProfileName, opened: IdentifiedUplink) -> Uplink {
-        let IdentifiedUplink { device, clock, sequence, radio, payload, .. } = opened;
-        let (at, time_source) = match clock {
-            Some(clock) => (clock, TimeSource::Device),
-            None => (self.first_arrival(payload.bytes()), TimeSource::Network),
-        };
+    fn uplink(&self, profile: &Profile, opened: IdentifiedUplink) -> Uplink {
+        let IdentifiedUplink { device, clock, sealed, sequence, radio, payload, .. } = opened;
+        let received = if sealed { (self.clock)() } else { self.first_arrival(payload.bytes()) };
+        let (at, time_source) = dated(clock, sealed, received);
+        if let Some(shown) = clock.filter(|_| time_source != TimeSource::Device) {
+            self.counters.wrong_clock(device, profile.name, shown, received);
+        }
+        let profile = profile.uplink_name();
         Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
     }
 
     fn first_arrival(&self, payload: &[u8]) -> At {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, now())
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, (self.clock)())
     }
 
     fn flush(&self, filling: &mut Filling) {
@@ -219,7 +225,18 @@ impl Intake {
     }
 }
 
-/// The bridge's time.
+/// The time in the key of an uplink, and its clock. `received` is the first arrival of a datagram in the clear, so that
+/// a repetition gets the same time. The time of a sealed uplink is always the meter's: if it were that of the arrival, a
+/// recorded and replayed count would be a new one.
+pub fn dated(clock: Option<At>, sealed: bool, received: At) -> (At, TimeSource) {
+    match clock {
+        Some(shown) if ClockCheck::against(received).accepts(shown) => (shown, TimeSource::Device),
+        Some(shown) if sealed => (shown, TimeSource::Unset),
+        _ => (received, TimeSource::Network),
+    }
+}
+
+/// The time of this machine's clock.
 pub fn now() -> At {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).ok().and_then(|seconds| At::from_unix(seconds).ok()).unwrap_or(At::EPOCH)

@@ -14,6 +14,7 @@
 //! - [`protocol`]: identifies a datagram's device, and builds its answer.
 //! - [`first_seen`]: remembers first arrivals, so that a repeated datagram keeps its time.
 //! - [`quarantine`]: records of the datagrams that a trusted listener rejects, within a limit.
+//! - [`wrong_clocks`]: the devices that the log names because their clock shows an impossible time.
 //! - [`pack`]: several uplinks in one record of the stream; [`memory`]: budget for packs that are not durable yet.
 //! - [`put`]: puts packs to the stream, several requests at a time, and retries rejected records.
 //! - [`reply`]: replies that wait for the put, and the timer for late CoAP replies.
@@ -37,3 +38,4 @@ pub mod reply;
 pub mod separate;
 pub mod server;
 pub mod socket;
+pub mod wrong_clocks;

@@ -7,6 +7,7 @@ use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::{Config, HELP, MetricsTarget};
+use udp_bridge::intake;
 use udp_bridge::protocol::sealed::MasterKeys;
 use udp_bridge::server::{self, Sockets};
 
@@ -58,6 +59,6 @@ async fn main() -> ExitCode {
             std::process::exit(1);
         });
     };
-    server::run(sockets, stream, config.pace, stop).await;
+    server::run(sockets, stream, config.pace, intake::now, stop).await;
     ExitCode::SUCCESS
 }

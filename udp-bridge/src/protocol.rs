@@ -82,8 +82,10 @@ pub enum Answer {
 pub struct IdentifiedUplink {
     /// The device that sent it.
     pub device: DeviceId,
-    /// The device's own time, if the uplink has it.
+    /// The time that the device's own clock shows, if the uplink has it. It may be impossible.
     pub clock: Option<At>,
+    /// True if the clock is authenticated. It then identifies the uplink, whatever it shows.
+    pub sealed: bool,
     /// The device's message counter; a checksum if the format has none.
     pub sequence: Option<u32>,
     /// Reception as the device reports it.
@@ -121,9 +123,6 @@ pub enum Refusal {
     /// Its key ID is unknown, or its tag is wrong.
     #[error("the sender is not authenticated: unknown key ID or wrong tag")]
     Unproven,
-    /// The meter's time is missing.
-    #[error("the sealed uplink lacks the meter's time")]
-    NoTime,
     /// Not a CoAP version 1 message for a server.
     #[error("not a CoAP request")]
     NotCoap,
@@ -143,14 +142,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every label by which refusals are counted.
-    pub const REASONS: [&str; 11] = [
+    pub const REASONS: [&str; 10] = [
         "head",
         "too-long",
         "too-many-meters",
         "too-short",
         "version",
         "unproven",
-        "no-time",
         "not-coap",
         "path",
         "method",
@@ -166,7 +164,6 @@ impl Refusal {
             Self::TooShort => "too-short",
             Self::Version(_) => "version",
             Self::Unproven => "unproven",
-            Self::NoTime => "no-time",
             Self::NotCoap => "not-coap",
             Self::Path => "path",
             Self::Method => "method",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pulsegate_model::at::At;
 use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, Stream};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -17,7 +18,7 @@ use crate::config::Pace;
 use crate::counters::Counters;
 use crate::first_seen::FirstSeen;
 use crate::http::{self, Health};
-use crate::intake::{Intake, now};
+use crate::intake::Intake;
 use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
 use crate::pack::Pack;
@@ -96,11 +97,13 @@ impl Listener {
 }
 
 /// Runs until `stop`. Then it receives no more datagrams, and returns once those in progress are acknowledged, or after
-/// `pace.drain`.
+/// `pace.drain`. `clock` tells when an uplink arrives: [`intake::now`](crate::intake::now), or the time of a recorded
+/// datagram.
 pub async fn run<S: Stream + Send + Sync + 'static>(
     sockets: Sockets,
     stream: S,
     pace: Pace,
+    clock: fn() -> At,
     stop: impl Future<Output = ()>,
 ) {
     let hold = Arc::new(MemoryBudget::new(pace.hold));
@@ -115,6 +118,7 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
     let (packs, waiting) = mpsc::unbounded_channel(); // `hold` bounds it
     let threads = StopOnDrop::default();
     let intakes = Intakes {
+        clock,
         linger: pace.linger,
         packs,
         hold: Arc::clone(&hold),
@@ -147,6 +151,7 @@ pub async fn run<S: Stream + Send + Sync + 'static>(
 
 /// Handles that the intakes of all sockets share.
 struct Intakes {
+    clock: fn() -> At,
     linger: Duration,
     packs: UnboundedSender<Pack>,
     hold: Arc<MemoryBudget>,
@@ -159,7 +164,7 @@ impl Intakes {
     fn start(self, listeners: Vec<Listener>, stop: &Arc<AtomicBool>) {
         let limit = Arc::default();
         for Listener { protocol, sockets } in listeners {
-            let arrivals = Arc::new(Mutex::new(FirstSeen::new(now())));
+            let arrivals = Arc::new(Mutex::new(FirstSeen::new((self.clock)())));
             for socket in sockets {
                 let quarantine = socket.local_addr().ok().and_then(|addr| Quarantine::new(&protocol, addr, &limit));
                 let intake = Intake { quarantine, ..self.intake(protocol.clone(), socket, Arc::clone(&arrivals)) };
@@ -175,6 +180,7 @@ impl Intakes {
             socket,
             arrivals,
             quarantine: None,
+            clock: self.clock,
             linger: self.linger,
             packs: self.packs.clone(),
             hold: Arc::clone(&self.hold),

@@ -105,8 +105,8 @@ mod tests {
         assert_eq!(failed(ten(), &stage).await, [""; 0]);
         assert_eq!(stage.pulses.len(), 9);
         let quarantined: Value = serde_json::from_str(&stage.quarantine.sent()[0]).unwrap();
-        assert_eq!(quarantined["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 3)");
-        assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(3)));
+        assert_eq!(quarantined["reason"], "frame code 0x3f is not known to this codec (adeunis-pulse-v4 4)");
+        assert_eq!((&quarantined["codec"], &quarantined["codec_version"]), (&json!("adeunis-pulse-v4"), &json!(4)));
         assert_eq!(
             (&quarantined["device"], &quarantined["uplink"]),
             (&json!("sigfox:3"), &json!("2026-11-20T12:00:00Z#00001"))

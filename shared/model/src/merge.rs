@@ -13,7 +13,7 @@ use crate::at::At;
 use crate::codec::Channel;
 use crate::device::DeviceId;
 use crate::pulse::{ChannelCounts, PulseItem, modulo};
-use crate::uplink::TimeSource;
+use crate::uplink::{SortKey, SortKeyError, TimeSource};
 
 mod numbered;
 mod series;
@@ -123,8 +123,8 @@ pub enum MergeError {
         found: DeviceId,
     },
     /// Its sort key is invalid.
-    #[error("{0:?} is not the sort key of an uplink, of the form 2026-11-20T12:00:00Z#00042")]
-    Key(String),
+    #[error(transparent)]
+    Key(#[from] SortKeyError),
 }
 
 /// Merges items into the points of a device, by channel.
@@ -176,8 +176,17 @@ impl Merge {
 
     /// The points of all items together, by channel.
     pub fn points(&self) -> BTreeMap<Channel, Points> {
-        let channels: BTreeSet<&Channel> = self.uplinks.iter().flat_map(|uplink| uplink.channels.keys()).collect();
-        channels.into_iter().map(|channel| (channel.clone(), self.channel(channel))).collect()
+        let uplinks = self.without_replays();
+        let channels: BTreeSet<&Channel> = uplinks.iter().flat_map(|uplink| uplink.channels.keys()).collect();
+        channels.into_iter().map(|channel| (channel.clone(), self.channel(channel, &uplinks))).collect()
+    }
+
+    /// All uplinks but those whose time was not accepted when they arrived once more, and was before.
+    fn without_replays(&self) -> Vec<&UplinkCounts> {
+        let accepted: BTreeSet<SortKey> =
+            self.uplinks.iter().map(|uplink| uplink.sort).filter(|key| !key.unset).collect();
+        let is_replay = |key: SortKey| key.unset && accepted.contains(&SortKey { unset: false, ..key });
+        self.uplinks.iter().filter(|uplink| !is_replay(uplink.sort)).collect()
     }
 
     fn of(&mut self, found: DeviceId) -> Result<(), MergeError> {
@@ -185,11 +194,9 @@ impl Merge {
         if expected == found { Ok(()) } else { Err(MergeError::OtherDevice { expected, found }) }
     }
 
-    fn channel(&self, channel: &Channel) -> Points {
-        let all = self
-            .uplinks
-            .iter()
-            .filter_map(|uplink| Some(ChannelReport { uplink, counts: uplink.channels.get(channel)? }));
+    fn channel(&self, channel: &Channel, uplinks: &[&UplinkCounts]) -> Points {
+        let all =
+            uplinks.iter().filter_map(|uplink| Some(ChannelReport { uplink, counts: uplink.channels.get(channel)? }));
         let all: Vec<ChannelReport> = all.collect();
         let mut found = Found::default();
         for report in all.iter().filter(|report| report.begins_series().is_none()) {
@@ -198,7 +205,7 @@ impl Merge {
             found.leave_undated(report, vec![], undated);
         }
         if let Some(device) = self.device {
-            series::chain(&all, &Numbered::new(device.network(), &self.uplinks), &mut found);
+            series::chain(&all, &Numbered::new(device.network(), uplinks.iter().copied()), &mut found);
         }
         found.points()
     }
@@ -207,8 +214,7 @@ impl Merge {
 /// The parts of an item that points are made of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct UplinkCounts {
-    at: At,
-    sequence: Option<u32>,
+    sort: SortKey,
     key: String,
     counter_bits: Option<u8>,
     channels: BTreeMap<Channel, ChannelCounts>,
@@ -220,12 +226,7 @@ impl UplinkCounts {
         counter_bits: Option<u8>,
         channels: BTreeMap<Channel, ChannelCounts>,
     ) -> Result<Self, MergeError> {
-        let parts = key.split_once('#').and_then(|(at, sequence)| {
-            let sequence = if sequence == "-" { None } else { Some(sequence.parse().ok()?) };
-            Some((at.parse().ok()?, sequence))
-        });
-        let Some((at, sequence)) = parts else { return Err(MergeError::Key(key)) };
-        Ok(Self { at, sequence, key, counter_bits, channels })
+        Ok(Self { sort: key.parse()?, key, counter_bits, channels })
     }
 }
 
@@ -350,7 +351,7 @@ fn better(one: TimeSource, other: TimeSource) -> TimeSource {
     let rank = |source| match source {
         TimeSource::Device => 2,
         TimeSource::Network => 1,
-        TimeSource::Computed => 0,
+        TimeSource::Computed | TimeSource::Unset => 0,
     };
     if rank(other) > rank(one) { other } else { one }
 }

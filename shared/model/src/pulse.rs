@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::at::At;
 use crate::clock::ClockCheck;
-use crate::codec::{Channel, Codec, Context, Details, Flow, Identify, Mark, Series, Undecodable};
+use crate::codec::{Channel, Codec, Context, Details, Flag, Flow, Identify, Mark, Series, Undecodable};
 use crate::device::{DeviceId, Network};
 use crate::profile::{self, Profile};
 use crate::uplink::{ProfileName, TimeSource, Uplink};
@@ -157,8 +157,11 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     let codec = profile.codec;
     check_sender(uplink, codec).map_err(|source| PulseError::Undecodable { codec, source })?;
     let context = Context { settings: &profile.settings, device: uplink.device, clock: clock_check(uplink) };
-    let reading =
+    let mut reading =
         (codec.decode)(uplink.payload.bytes(), &context).map_err(|source| PulseError::Undecodable { codec, source })?;
+    if uplink.time_source == TimeSource::Unset {
+        reading.flags.insert(Flag::ClockNotSet.into());
+    }
     Ok(PulseItem {
         device: uplink.device,
         uplink: uplink.key().to_string(),
@@ -175,9 +178,10 @@ pub fn decode(uplink: &Uplink) -> Result<PulseItem, PulseError> {
     })
 }
 
-/// The time of the uplink is the network's, or was compared with it when it arrived.
+/// The time of the uplink is the network's, or was compared with it when it arrived. If it was not accepted then, the
+/// network's time is unknown.
 fn clock_check(uplink: &Uplink) -> ClockCheck {
-    ClockCheck::against(uplink.at)
+    if uplink.time_source == TimeSource::Unset { ClockCheck::REJECT } else { ClockCheck::against(uplink.at) }
 }
 
 /// Rejects a pack that was sealed by one device and has records of another. A pack in the clear is an uplink of each
@@ -203,16 +207,17 @@ fn channels(
     clock: Option<At>,
     channels: BTreeMap<Channel, Series>,
 ) -> BTreeMap<Channel, ChannelCounts> {
-    let now = match clock {
-        Some(clock) => (clock, TimeSource::Device),
-        None => (uplink.at, uplink.time_source),
+    let now = match (clock, uplink.time_source) {
+        (Some(clock), _) => Some((clock, TimeSource::Device)),
+        (None, TimeSource::Unset) => None,
+        (None, source) => Some((uplink.at, source)),
     };
     channels.into_iter().map(|(channel, series)| (channel, counts(uplink, profile, now, series))).collect()
 }
 
 /// The counts of a channel. A counter that the profile sets to fewer bits than its field has wraps to zero before the
 /// field does. So do indexes that were computed back past the wrap.
-fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
+fn counts(uplink: &Uplink, profile: &Profile, now: Option<Moment>, series: Series) -> ChannelCounts {
     let mut counts = full_width_counts(uplink, profile, now, series);
     if let Some(bits) = profile.counter_bits() {
         for index in &mut counts.indexes {
@@ -222,23 +227,16 @@ fn counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> Ch
     counts
 }
 
-fn full_width_counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Series) -> ChannelCounts {
+fn full_width_counts(uplink: &Uplink, profile: &Profile, now: Option<Moment>, series: Series) -> ChannelCounts {
     let log_period = profile.settings.log_period;
     match series {
-        Series::Logs(indexes) => ChannelCounts {
-            log_period: log_period.filter(|_| indexes.len() > 1),
-            indexes,
-            at: Some(now.0),
-            time_source: Some(now.1),
-            ..ChannelCounts::default()
-        },
+        Series::Logs(indexes) => {
+            ChannelCounts { log_period: log_period.filter(|_| indexes.len() > 1), indexes, ..at_moment(now) }
+        }
         Series::Timed(points) => timed(points),
-        Series::Undated { newest_is_now, counts } => ChannelCounts {
-            indexes: counts,
-            at: newest_is_now.then_some(now.0),
-            time_source: newest_is_now.then_some(now.1),
-            ..ChannelCounts::default()
-        },
+        Series::Undated { newest_is_now, counts } => {
+            ChannelCounts { indexes: counts, ..at_moment(now.filter(|_| newest_is_now)) }
+        }
         Series::Ago(points) => relative(now, points),
         Series::Counted(each) => {
             let mut each = full_width_counts(uplink, profile, now, *each);
@@ -246,16 +244,8 @@ fn full_width_counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Se
             each
         }
         Series::First(index) => {
-            let at = first_log(profile, now.0);
-            let time_source = at.map(|_| TimeSource::Computed);
-            ChannelCounts {
-                indexes: vec![index],
-                at,
-                time_source,
-                log_period,
-                begins_series: true,
-                ..ChannelCounts::default()
-            }
+            let first = now.and_then(|(last, _)| first_log(profile, last)).map(|at| (at, TimeSource::Computed));
+            ChannelCounts { indexes: vec![index], log_period, begins_series: true, ..at_moment(first) }
         }
         Series::Increments { after_log, counts, uplinks_before } => ChannelCounts {
             increments: counts,
@@ -267,6 +257,15 @@ fn full_width_counts(uplink: &Uplink, profile: &Profile, now: Moment, series: Se
     }
 }
 
+/// Counts of which the first has this time, if any. The caller adds them.
+fn at_moment(moment: Option<Moment>) -> ChannelCounts {
+    ChannelCounts {
+        at: moment.map(|(at, _)| at),
+        time_source: moment.map(|(_, source)| source),
+        ..ChannelCounts::default()
+    }
+}
+
 fn timed(mut points: Vec<(At, u64)>) -> ChannelCounts {
     points.sort_unstable_by(|a, b| b.cmp(a));
     points.dedup();
@@ -275,13 +274,13 @@ fn timed(mut points: Vec<(At, u64)>) -> ChannelCounts {
     spaced(Some((at, TimeSource::Device)), points.into_iter().map(before).collect())
 }
 
-fn relative(now: Moment, mut points: Vec<(u32, u64)>) -> ChannelCounts {
+fn relative(now: Option<Moment>, mut points: Vec<(u32, u64)>) -> ChannelCounts {
     points.sort_unstable_by_key(|&(before, index)| (before, Reverse(index)));
     points.dedup();
     let Some(&(newest, _)) = points.first() else { return ChannelCounts::default() };
     let at = match newest {
-        0 => Some(now),
-        _ => now.0.checked_sub(newest.into()).map(|at| (at, TimeSource::Computed)),
+        0 => now,
+        _ => now.and_then(|(at, _)| at.checked_sub(newest.into())).map(|at| (at, TimeSource::Computed)),
     };
     spaced(at, points.into_iter().map(|(before, index)| ((before - newest).into(), index)).collect())
 }
@@ -294,11 +293,9 @@ fn spaced(newest: Option<Moment>, points: Vec<(u64, u64)>) -> ChannelCounts {
         every.filter(|step| seconds_before.iter().zip(1_u64..).all(|(&before, n)| Some(before) == step.checked_mul(n)));
     ChannelCounts {
         indexes: points.into_iter().map(|(_, index)| index).collect(),
-        at: newest.map(|(at, _)| at),
-        time_source: newest.map(|(_, source)| source),
         every,
         seconds_before: if every.is_some() { vec![] } else { seconds_before },
-        ..ChannelCounts::default()
+        ..at_moment(newest)
     }
 }
 

@@ -397,7 +397,7 @@ mod tests {
     fn the_reason_the_codec_and_its_version_are_told() {
         let message = Quarantined::new("pulse", &"frame code 0x30", b"{}").by(Some(&adeunis_pulse::V4)).to_message();
         let expected = serde_json::json!({
-            "v": 1, "stage": "pulse", "reason": "frame code 0x30", "codec": "adeunis-pulse-v4", "codec_version": 3,
+            "v": 1, "stage": "pulse", "reason": "frame code 0x30", "codec": "adeunis-pulse-v4", "codec_version": 4,
             "record": {"text": "{}"},
         });
         assert_eq!(serde_json::from_str::<Value>(&message).unwrap(), expected);

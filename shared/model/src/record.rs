@@ -9,7 +9,7 @@
 //!   uint64 imei = 2;                // of an NB-IoT device; each record has one of 2, 3 and 14
 //!   optional uint32 sigfox_id = 3;  // of a Sigfox device
 //!   uint64 at = 4;                  // seconds since 1970
-//!   uint32 time_source = 5;         // 0 network, 1 device, 2 computed
+//!   uint32 time_source = 5;         // 0 network, 1 device, 2 computed, 3 unset
 //!   optional uint32 sequence = 6;
 //!   string profile = 7;
 //!   bytes payload = 8;
@@ -103,6 +103,7 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         TimeSource::Network => 0,
         TimeSource::Device => 1,
         TimeSource::Computed => 2,
+        TimeSource::Unset => 3,
     };
     let record = UplinkRecord {
         version: VERSION,
@@ -156,6 +157,7 @@ pub fn decode(record: &[u8]) -> Result<Uplink, RecordError> {
             0 => TimeSource::Network,
             1 => TimeSource::Device,
             2 => TimeSource::Computed,
+            3 => TimeSource::Unset,
             number => return Err(RecordError::Unknown { field: "time source", number }),
         },
         sequence: record.sequence,

@@ -3,6 +3,7 @@
 //! The message contains the bytes of each uplink, so the stage reads no table. The profile chooses the codec; all
 //! points of an uplink become one item under its natural key.
 
+use pulsegate_model::codec::Flag;
 use pulsegate_model::envelope;
 use pulsegate_model::pulse::{self, PulseError};
 use pulsegate_model::quarantine::Quarantined;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use crate::batch::{self, BatchOutcome, BatchRecord, Pieces};
 use crate::ports::{PulseStore, Queue};
 use crate::quarantine;
-use crate::telemetry::OutcomeCounts;
+use crate::telemetry::{self, OutcomeCounts};
 
 /// The stage name in quarantine records.
 const STAGE: &str = "pulse";
@@ -46,6 +47,9 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
             quarantine::send(&self.quarantine, &unreadable.values, deadline),
         );
 
+        telemetry::emit_unset_clocks(
+            items.values.iter().filter(|item| item.flags.contains(&Flag::ClockNotSet.into())).count(),
+        );
         let mut failed = items.records_of(&unstored);
         failed.extend(unreadable.records_of(&unquarantined));
         let counts = OutcomeCounts {

@@ -84,6 +84,15 @@ pub fn emit_events(events: &[DeviceEvent]) {
     emit(&Metrics { part: "sigfox-events", values: &[("Count", counts)], properties: json!({}) });
 }
 
+/// Emits the number of items with the flag `clock-not-set`, as the part `pulse`, unless it is zero: a metric without values
+/// costs nothing. Items of a repeated batch are counted again.
+pub fn emit_unset_clocks(items: usize) {
+    if items > 0 {
+        let counts = json!({ "clocks_not_set": items });
+        emit(&Metrics { part: "pulse", values: &[("Count", counts)], properties: json!({}) });
+    }
+}
+
 /// Lets one event through per minute and counts the others, so that frequent events do not flood the log.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<ThrottleState>);

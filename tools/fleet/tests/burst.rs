@@ -16,6 +16,7 @@ use pulsegate_pipeline::config::{EnvSettings, environment};
 use pulsegate_pipeline::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use udp_bridge::config::Config;
+use udp_bridge::intake;
 use udp_bridge::protocol::sealed::MasterKeys;
 use udp_bridge::server::{self, Sockets};
 
@@ -55,7 +56,7 @@ async fn bridge() {
     let stop = async move {
         terminate.recv().await;
     };
-    server::run(sockets, KinesisStream::new(&sdk, &config.stream), config.pace, stop).await;
+    server::run(sockets, KinesisStream::new(&sdk, &config.stream), config.pace, intake::now, stop).await;
 }
 
 /// A temporary directory. It is removed when this is dropped.

@@ -1,7 +1,5 @@
 //! Uplinks in the clear, in their makers' own forms. The profile's codec identifies the device.
 
-use pulsegate_model::at::At;
-use pulsegate_model::clock::ClockCheck;
 use pulsegate_model::codec::{Head, Identify, Undecodable};
 use pulsegate_model::profile::Profile;
 use pulsegate_model::uplink::{Payload, Radio};
@@ -32,7 +30,8 @@ impl IdentifiedUplink {
     pub(super) fn new(head: &Head, uplink: &[u8]) -> Result<Self, Refusal> {
         Ok(Self {
             device: head.device,
-            clock: head.clock.filter(|&shown| ClockCheck::against(received()).accepts(shown)),
+            clock: head.clock,
+            sealed: false,
             sequence: Some(head.sequence),
             radio: Radio { signal_quality: head.signal_quality, ..Radio::default() },
             payload: Payload::from_bytes(uplink)?,
@@ -40,11 +39,6 @@ impl IdentifiedUplink {
             acknowledgement: head.acknowledgement.bytes(uplink, now()),
         })
     }
-}
-
-/// When the uplink arrived.
-fn received() -> At {
-    At::from_unix(now().into()).unwrap_or(At::EPOCH)
 }
 
 #[cfg(test)]
@@ -131,10 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_not_set_tells_no_time_and_a_frame_that_no_codec_knows_is_still_somebodys() {
-        for frame in [FRAME.replace("6315537b", "00000e10"), "f86778705021331700".to_owned()] {
+    fn a_clock_is_read_whatever_it_shows_and_a_frame_that_no_codec_knows_is_still_somebodys() {
+        for (frame, clock) in [
+            (FRAME.replace("6315537b", "00000e10"), "1970-01-01T01:00:00Z".parse().ok()),
+            ("f86778705021331700".to_owned(), None),
+        ] {
             let opened = dragino(&hex::decode(frame).unwrap()).unwrap();
-            assert_eq!((opened.device.to_string().as_str(), opened.clock), ("nbiot:867787050213317", None));
+            assert_eq!((opened.device.to_string().as_str(), opened.clock), ("nbiot:867787050213317", clock));
         }
     }
 

@@ -164,14 +164,14 @@ impl Sealed<'_> {
         self.key.seal(ACKNOWLEDGEMENT, Header { time: now(), ..self.header }, &[])
     }
 
-    /// Returns the uplink, with this acknowledgement. Rejects an uplink without the meter's time.
+    /// Returns the uplink, with this acknowledgement.
     pub(super) fn opened(&self, acknowledgement: Vec<u8>) -> Result<IdentifiedUplink, Refusal> {
-        // The time is part of the uplink's key in the table. With the bridge's time, a recorded and replayed datagram
-        // would be another uplink.
-        let clock = At::from_unix(self.header.time.into()).ok().filter(|&at| at != At::EPOCH);
         Ok(IdentifiedUplink {
             device: DeviceId::Nbiot(self.header.imei),
-            clock: Some(clock.ok_or(Refusal::NoTime)?),
+            // Also if the clock is not set. The time is part of the uplink's key in the table: with the bridge's time, a
+            // recorded and replayed datagram would be another uplink.
+            clock: At::from_unix(self.header.time.into()).ok(),
+            sealed: true,
             sequence: Some(self.header.counter),
             radio: Radio::default(),
             payload: Payload::from_bytes(self.payload)?,
@@ -252,9 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn an_uplink_without_a_time_is_refused() {
-        let datagram = device_key().seal_uplink(Header { time: 0, ..header() }, b"x");
-        assert_eq!(open(&datagram, &keys()), Err(Refusal::NoTime));
+    fn an_uplink_has_the_time_of_its_envelope_whatever_it_is() {
+        for time in [0, 1_577_836_799, u32::MAX] {
+            let datagram = device_key().seal_uplink(Header { time, ..header() }, b"x");
+            let opened = open(&datagram, &keys()).unwrap();
+            assert_eq!((opened.clock, opened.sealed), (At::from_unix(time.into()).ok(), true));
+        }
     }
 
     #[test]

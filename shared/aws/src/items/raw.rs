@@ -1,8 +1,7 @@
 //! The item of the raw table, as `docs/data-model.md` describes it.
 
-use pulsegate_model::at::{At, AtError};
 use pulsegate_model::device::DeviceId;
-use pulsegate_model::uplink::{Kind, Payload, ProfileName, Radio, TimeSource, Uplink, UplinkError};
+use pulsegate_model::uplink::{Kind, Payload, ProfileName, Radio, SortKey, TimeSource, Uplink, UplinkError};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -30,9 +29,6 @@ pub enum RawItemError {
     /// The key does not consist of time, sequence and kind.
     #[error("{0:?} is not the key of a raw uplink")]
     Key(String),
-    /// The time is out of range.
-    #[error(transparent)]
-    At(#[from] AtError),
     /// The payload is invalid.
     #[error(transparent)]
     Payload(#[from] UplinkError),
@@ -60,14 +56,14 @@ pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
 pub fn uplink_of(item: Item) -> Result<Uplink, RawItemError> {
     let raw: RawItem = serde_dynamo::from_item(item)?;
     let no_key = || RawItemError::Key(raw.uplink.clone());
-    let (at, rest) = raw.uplink.split_once('#').ok_or_else(no_key)?;
-    let (sequence, _kind) = rest.split_once('#').ok_or_else(no_key)?;
+    let (key, _kind) = raw.uplink.rsplit_once('#').ok_or_else(no_key)?;
+    let key: SortKey = key.parse().map_err(|_| no_key())?;
     let uplink = Uplink {
         device: raw.device,
         kind: raw.kind,
-        at: at.parse::<At>()?,
+        at: key.at,
         time_source: raw.time_source,
-        sequence: if sequence == "-" { None } else { Some(sequence.parse().map_err(|_| no_key())?) },
+        sequence: key.sequence,
         profile: raw.profile,
         payload: Payload::from_bytes(&raw.payload)?,
         radio: raw.radio,
@@ -95,11 +91,10 @@ mod tests {
 
         #[test]
         fn every_uplink_is_made_again_of_its_raw_item(
-            uplink in any_uplink(), advanced: bool, device_time: bool, days in 0..4_000_u32,
+            uplink in any_uplink(), advanced: bool, days in 0..4_000_u32,
         ) {
             let uplink = Uplink {
                 kind: if advanced { Kind::DataAdvanced } else { Kind::Data },
-                time_source: if device_time { TimeSource::Device } else { TimeSource::Network },
                 ..uplink
             };
             prop_assert_eq!(uplink_of(raw_item(&uplink, days))?, uplink);

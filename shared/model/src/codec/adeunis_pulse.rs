@@ -93,7 +93,7 @@ pub static V3: Codec = Codec {
 /// Generation V4 over Sigfox.
 pub static V4: Codec = Codec {
     name: "adeunis-pulse-v4",
-    version: 3,
+    version: 4,
     counter_bits: Some(32),
     identify: None,
     decode: |frame, context| decode(frame, Generation::V4, context),
@@ -102,7 +102,7 @@ pub static V4: Codec = Codec {
 /// PULSE 4 NB-IoT: a header and a V4 frame.
 pub static NBIOT: Codec = Codec {
     name: "adeunis-pulse4-nbiot",
-    version: 2,
+    version: 3,
     counter_bits: Some(32),
     identify: Some(Identify::Datagram(nbiot::identify)),
     decode: nbiot::decode_datagram,

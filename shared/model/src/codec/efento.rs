@@ -167,8 +167,12 @@ fn device(serial: &[u8]) -> Result<Serial, Undecodable> {
 }
 
 fn measurements(message: &Measurements, clock: ClockCheck) -> Result<Reading, Undecodable> {
-    let newest = samples::newest(message).filter(|&shown| clock.accepts(shown));
+    let shown = samples::newest(message);
+    let newest = shown.filter(|&shown| clock.accepts(shown));
     let mut reading = Reading { frame: "measurements", clock: newest, ..about::reading(&message.serial)? };
+    if newest != shown {
+        reading.flags.insert(super::Flag::ClockNotSet.into());
+    }
     if !message.battery_ok {
         reading.flags.insert(super::Flag::LowBattery.into());
     }

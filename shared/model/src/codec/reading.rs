@@ -14,8 +14,8 @@ use crate::at::At;
 pub struct Reading {
     /// The kind of frame, in its maker's terms: `0x46`.
     pub frame: &'static str,
-    /// The time of the frame by the device's own clock, if the frame contains it and the clock is set. Otherwise it is
-    /// the time of the uplink.
+    /// The time of the frame by the device's own clock, if the frame contains it and [`ClockCheck`](crate::clock::ClockCheck)
+    /// accepts it. Otherwise it is the time of the uplink.
     pub clock: Option<At>,
     /// Pulse counts, by input.
     pub channels: BTreeMap<Channel, Series>,
@@ -145,7 +145,7 @@ pub enum Flag {
     InconsistentConfiguration,
     /// The last downlink changed the settings.
     ConfigurationDone,
-    /// The frame contains a time, but one from before the device was made.
+    /// The device's clock shows an impossible time: see [`ClockCheck`](crate::clock::ClockCheck).
     ClockNotSet,
     /// A step of more than half the field's range. Some decoders of this format read it as negative, so the meter may
     /// have run backwards; here it counts as positive.

@@ -27,7 +27,7 @@ impl<'a> Numbered<'a> {
     pub(super) fn new(network: Network, uplinks: impl IntoIterator<Item = &'a UplinkCounts>) -> Self {
         let mut by_number: BTreeMap<u32, Vec<&UplinkCounts>> = BTreeMap::new();
         for uplink in uplinks {
-            if let Some(number) = uplink.sequence {
+            if let Some(number) = uplink.sort.sequence {
                 by_number.entry(number).or_default().push(uplink);
             }
         }
@@ -37,12 +37,12 @@ impl<'a> Numbered<'a> {
     /// The number of the last uplink before this one that satisfies `is_it`. `None` if an uplink in between is not
     /// available, or if two have the same number, because it is unknown which one was sent then.
     pub(super) fn last_before(&self, uplink: &UplinkCounts, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut number = uplink.sequence?;
+        let mut number = uplink.sort.sequence?;
         loop {
             number = sequence_before(self.network, number, 1);
             let with_it = self.by_number.get(&number)?.iter();
-            if with_it.filter(|before| may_continue(before.at, uplink.at)).count() != 1
-                || Some(number) == uplink.sequence
+            if with_it.filter(|before| may_continue(before.sort.at, uplink.sort.at)).count() != 1
+                || Some(number) == uplink.sort.sequence
             {
                 return None;
             }

@@ -25,7 +25,7 @@ pub(super) fn chain(all: &[ChannelReport], uplinks: &Numbered, found: &mut Found
         begun.map(|(anchor, first)| Series { anchor, first, frames: BTreeMap::new() }).collect();
     let mut by_sequence: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (position, series) in begun.iter().enumerate() {
-        if let Some(number) = series.anchor.uplink.sequence {
+        if let Some(number) = series.anchor.uplink.sort.sequence {
             by_sequence.entry(number).or_default().push(position);
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn chain(all: &[ChannelReport], uplinks: &Numbered, found: &mut Found
 
 impl<'a> Series<'a> {
     fn is_near(&self, frame: &ChannelReport) -> bool {
-        may_continue(self.anchor.uplink.at, frame.uplink.at)
+        may_continue(self.anchor.uplink.sort.at, frame.uplink.sort.at)
     }
 
     fn take(&mut self, frame: &'a ChannelReport<'a>) {

@@ -146,9 +146,30 @@ fn an_item_of_another_device_or_without_a_key_is_refused_and_changes_nothing() {
     for key in
         ["", "2026-11-20", "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z#x", "today#1", "2026-11-20T10:00:00Z#1#data"]
     {
-        assert_eq!(merge.add(item(key, &json!({}))), Err(MergeError::Key(key.to_owned())));
+        assert_eq!(merge.add(item(key, &json!({}))), Err(MergeError::Key(SortKeyError(key.to_owned()))));
     }
     assert_eq!(merge, before);
+}
+
+#[test]
+fn an_uplink_whose_time_was_not_accepted_is_undated_unless_the_same_one_was_accepted() {
+    let dated = json!({"indexes": [9], "at": "2026-11-20T10:00:00Z", "time_source": "device"});
+    let replayed = report("10:00:00Z#00001u", &json!({"indexes": [9]}));
+    assert_eq!(of_a([replayed.clone()]).undated, [undated("10:00:00Z#00001u", &[9])]);
+    for accepted in ["10:00:00Z#00002", "10:00:01Z#00001"] {
+        assert_eq!(of_a([report(accepted, &dated), replayed.clone()]).undated.len(), 1, "{accepted} is another uplink");
+    }
+    let points = of_a([replayed, report("10:00:00Z#00001", &dated)]);
+    assert_eq!((points.points.len(), points.undated), (1, vec![]));
+}
+
+#[test]
+fn an_uplink_whose_time_was_not_accepted_does_not_hide_the_one_that_begins_a_series() {
+    let first = json!({"indexes": [100], "at": "2026-11-20T10:00:00Z", "time_source": "computed", "log_period": 600, "begins_series": true});
+    let more = json!({"increments": [5], "after_log": 1, "log_period": 600, "series": 1});
+    let items = [report("10:50:00Z#00001", &first), report("10:50:10Z#00002", &more)];
+    let replays = [report("10:50:00Z#00001u", &json!({"indexes": [100], "log_period": 600, "begins_series": true}))];
+    assert_eq!(of_a(items.iter().chain(&replays).cloned()), of_a(items));
 }
 
 /// Counts of any kind, with so few values that items agree, overlap and contradict each other.
@@ -178,7 +199,8 @@ fn any_counts() -> impl Strategy<Value = Value> {
 fn any_items() -> impl Strategy<Value = Vec<PulseItem>> {
     let channels = prop::collection::btree_map(prop::sample::select(vec!["A", "B"]), any_counts(), 1..3);
     let any_item = (10..13_u8, 0..4_u8, channels).prop_map(|(hour, sequence, channels)| {
-        item(&format!("2026-11-20T{hour}:00:00Z#{sequence:05}"), &json!(channels))
+        let unset = if sequence == 3 { "u" } else { "" };
+        item(&format!("2026-11-20T{hour}:00:00Z#{sequence:05}{unset}"), &json!(channels))
     });
     prop::collection::vec(any_item, 0..12)
 }
@@ -208,6 +230,19 @@ proptest! {
         one.join(three.clone()).unwrap();
         prop_assert_eq!(three.points(), expected);
         prop_assert_eq!(one, three);
+    }
+
+    #[test]
+    fn a_replay_whose_time_is_not_accepted_changes_nothing(
+        items in any_items(), replayed in prop::collection::vec(prop::sample::Index::arbitrary(), 0..4), counts in any_counts(),
+    ) {
+        let items: Vec<_> = items.into_iter().filter(|item| !item.uplink.ends_with('u')).collect();
+        let replay = |which: prop::sample::Index| {
+            let of = which.get(&items);
+            PulseItem { uplink: format!("{}u", of.uplink), ..item(&of.uplink, &json!({ "A": counts, "new": counts })) }
+        };
+        let replays: Vec<_> = replayed.into_iter().filter(|_| !items.is_empty()).map(replay).collect();
+        prop_assert_eq!(merge(replays.into_iter().chain(items.clone())).unwrap(), merge(items).unwrap());
     }
 
     #[test]

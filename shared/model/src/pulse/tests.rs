@@ -22,7 +22,7 @@ fn at(text: &str) -> At {
 fn a_data_frame_becomes_one_index_per_channel_at_the_time_of_the_uplink() {
     let expected = json!({
         "device": "sigfox:1A2345", "uplink": "2026-11-20T12:00:00Z#00042", "profile": "adeunis-pulse-v4",
-        "codec": "adeunis-pulse-v4", "codec_version": 3, "frame": "0x46", "counter_bits": 32,
+        "codec": "adeunis-pulse-v4", "codec_version": 4, "frame": "0x46", "counter_bits": 32,
         "channels": {
             "A": {"indexes": [159], "at": "2026-11-20T12:00:00Z", "time_source": "network"},
             "B": {"indexes": [2], "at": "2026-11-20T12:00:00Z", "time_source": "network"},
@@ -82,13 +82,13 @@ fn times_of_the_device_are_written_short_where_they_are_evenly_apart() {
 #[test]
 fn what_was_counted_before_now_is_dated_back_from_the_frames_own_moment() {
     let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
-    let since = relative(now, vec![(7200, 5), (0, 9), (3600, 7), (0, 9)]);
+    let since = relative(Some(now), vec![(7200, 5), (0, 9), (3600, 7), (0, 9)]);
     assert_eq!((since.indexes, since.at, since.time_source), (vec![9, 7, 5], Some(now.0), Some(now.1)));
     assert_eq!((since.every, since.seconds_before), (Some(3600), vec![]));
-    let earlier = relative(now, vec![(100, 5), (60, 9)]);
+    let earlier = relative(Some(now), vec![(100, 5), (60, 9)]);
     assert_eq!((earlier.at, earlier.time_source), (now.0.checked_sub(60), Some(TimeSource::Computed)));
     assert_eq!((earlier.indexes, earlier.every), (vec![9, 5], Some(40)));
-    let too_early = relative((At::EPOCH, TimeSource::Network), vec![(1, 5)]);
+    let too_early = relative(Some((At::EPOCH, TimeSource::Network)), vec![(1, 5)]);
     assert_eq!((too_early.indexes, too_early.at, too_early.time_source), (vec![5], None, None));
 }
 
@@ -115,7 +115,7 @@ fn every_index_gets_the_time_that_its_counts_tell() {
 #[test]
 fn what_cannot_be_decoded_names_codec_and_version() {
     let reason = decode(&uplink("adeunis-pulse-v4", "ffe0")).unwrap_err();
-    assert_eq!(reason.to_string(), "frame code 0xff is not known to this codec (adeunis-pulse-v4 3)");
+    assert_eq!(reason.to_string(), "frame code 0xff is not known to this codec (adeunis-pulse-v4 4)");
     let reason = decode(&uplink("acme", "30e0")).unwrap_err();
     assert_eq!(reason.to_string(), "profile \"acme\" is not known on this network");
 }
@@ -124,7 +124,7 @@ fn what_cannot_be_decoded_names_codec_and_version() {
 fn a_counter_that_is_narrower_than_its_field_starts_again_where_the_profile_says() {
     let text = "[a]\nnetwork = \"sigfox\"\ncodec = \"adeunis-pulse-v4\"\nsettings.counter_bits = 24";
     let profile = profile::parse(text).unwrap().remove(0);
-    let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
+    let now = Some((at("2026-11-20T12:00:00Z"), TimeSource::Network));
     let of = |series| counts(&uplink("a", "00"), &profile, now, series);
     // 2, and 5 pulses earlier, which is 2^32 - 3 in the field's 32 bits.
     let series = Series::Logs(vec![2, u64::from(u32::MAX) - 2]);
@@ -139,7 +139,7 @@ fn unset_clock(series: Series) -> ChannelCounts {
         settings: crate::codec::CodecSettings { log_period: Some(3600), ..crate::codec::CodecSettings::default() },
         ..crate::profile::parse("[a]\nnetwork = \"nbiot\"\ncodec = \"efento\"").unwrap().remove(0)
     };
-    let now = (at("2026-11-20T12:00:00Z"), TimeSource::Network);
+    let now = Some((at("2026-11-20T12:00:00Z"), TimeSource::Network));
     counts(&uplink("a", "00"), &profile, now, series)
 }
 
@@ -150,4 +150,44 @@ fn a_log_period_dates_nothing_of_a_device_that_tells_its_own_times() {
     assert_eq!(dated, [(9, Some(at("2026-11-20T12:00:00Z"))), (7, None)]);
     let counts = unset_clock(Series::Undated { newest_is_now: false, counts: vec![9, 7] });
     assert_eq!((counts.dated().collect::<Vec<_>>(), counts.time_source), (vec![(9, None), (7, None)], None));
+}
+
+/// An uplink over NB-IoT whose sealed time was not accepted.
+fn unset(profile: &str, payload: &str) -> Uplink {
+    let device = "nbiot:490154203237518".parse().unwrap();
+    let at = at("2021-01-29T00:00:41Z");
+    Uplink { device, at, time_source: TimeSource::Unset, ..uplink(profile, payload) }
+}
+
+#[test]
+fn an_uplink_whose_time_was_not_accepted_dates_none_of_its_counts() {
+    // A data frame, a history, the same with a clock of its own, and SenML with relative times.
+    let header = "049015420323751802000000";
+    let history = "5a60000001270001000200030004";
+    let senml = r#"[{"n":"A","u":"count","v":9},{"n":"A","u":"count","t":-3600,"v":7}]"#;
+    for (profile, payload) in [
+        ("adeunis-pulse4-nbiot", format!("{header}0746800000009f00000002")),
+        ("adeunis-pulse4-nbiot-1h", format!("{header}08{history}")),
+        ("adeunis-pulse4-nbiot", format!("{header}0946840000009f000000021a1e0f04")),
+        ("senml-json", hex::encode(senml)),
+    ] {
+        let item = decode(&unset(profile, &payload)).unwrap();
+        assert_eq!(item.uplink, "2021-01-29T00:00:41Z#00042u");
+        assert!(item.flags.contains(&Flag::ClockNotSet.into()), "{item:?}");
+        assert!(!item.channels.is_empty());
+        for counts in item.channels.values() {
+            assert_eq!((counts.at, counts.time_source), (None, None), "{profile} {payload}");
+            assert!(counts.dated().count() > 0 && counts.dated().all(|(_, at)| at.is_none()));
+        }
+    }
+}
+
+#[test]
+fn a_series_that_an_undated_frame_begins_keeps_its_order() {
+    let text =
+        "[a]\nnetwork = \"nbiot\"\ncodec = \"adeunis-pulse-v2\"\nsettings = {log_period = 600, logs_per_series = 6}";
+    let profile = profile::parse(text).unwrap().remove(0);
+    let counts = counts(&unset("a", "00"), &profile, None, Series::First(1000));
+    assert_eq!((counts.indexes, counts.at, counts.time_source), (vec![1000], None, None));
+    assert!(counts.begins_series && counts.log_period == Some(600));
 }

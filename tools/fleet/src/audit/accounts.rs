@@ -9,7 +9,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::{Kind, Uplink};
+use pulsegate_model::uplink::{Kind, SortKey, Uplink};
 
 use super::expected_run::{Deviation, ExpectedRun, UplinkPosition};
 use super::findings::{MOST_NAMED, Meters, Sizes, UnexpectedItems};
@@ -220,11 +220,10 @@ fn name(directory: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Parses time and sequence from the sort key of a pulse item.
+/// Parses time and sequence from the sort key of a pulse item. The meters of a run have clocks that are set.
 fn natural_key(key: &str) -> Option<(At, Option<u32>)> {
-    let (at, sequence) = key.split_once('#')?;
-    let sequence = if sequence == "-" { None } else { Some(sequence.parse().ok()?) };
-    Some((at.parse().ok()?, sequence))
+    let key: SortKey = key.parse().ok()?;
+    (!key.unset).then_some((key.at, key.sequence))
 }
 
 /// How a raw uplink differs from what was sent.

@@ -2,16 +2,16 @@
 
 use pulsegate_model::aggregate::{Aggregator, StreamRecord};
 use pulsegate_model::at::At;
-use pulsegate_model::clock::ClockCheck;
 use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::envelope::Packed;
 use pulsegate_model::quarantine::{Quarantined, QuarantinedRecord, UDP_BRIDGE};
-use pulsegate_model::uplink::{Kind, ProfileName, TimeSource, Uplink};
+use pulsegate_model::uplink::{Kind, ProfileName, Uplink};
 use pulsegate_model::{envelope, profile, record};
 use pulsegate_pipeline::sigfox;
 use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
 use serde_json::Value;
 use sigfox_recovery::item;
+use udp_bridge::intake;
 use udp_bridge::protocol::{IdentifiedUplink, Inbound, Protocol, Trust};
 
 /// The stages that parse callbacks. Lines that are still unreadable are quarantined under the same name.
@@ -127,9 +127,7 @@ fn listener(kept: &QuarantinedRecord) -> Result<Protocol, String> {
 /// The uplink with its time: that of the device's clock, if that was possible on arrival, or that of the arrival.
 fn uplink(profile: ProfileName, opened: IdentifiedUplink, received: At) -> Uplink {
     let IdentifiedUplink { device, clock, sequence, radio, payload, .. } = opened;
-    let clock = clock.filter(|&shown| ClockCheck::against(received).accepts(shown));
-    let time_source = if clock.is_some() { TimeSource::Device } else { TimeSource::Network };
-    let at = clock.unwrap_or(received);
+    let (at, time_source) = intake::dated(clock, false, received);
     Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
 }
 
