@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulsegate_model::at::At;
+use pulsegate_model::quarantine::QuarantinedRecord;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, record};
 use pulsegate_pipeline::config::EnvSettings;
@@ -103,9 +104,19 @@ impl Bridge {
 
 /// Decodes the uplinks in a stream's records.
 pub fn durable(stream: &FakeStream) -> Vec<Uplink> {
-    let records = stream.records().into_iter();
-    let uplinks = records.flat_map(|record| aggregate::user_records(&record.data).expect("an aggregated record"));
+    let uplinks = user_records(stream).filter(|record| !record.starts_with(b"{"));
     uplinks.map(|uplink| record::decode(&uplink).unwrap()).collect()
+}
+
+/// Parses the datagrams in a stream's records that are on their way to quarantine.
+pub fn quarantined(stream: &FakeStream) -> Vec<QuarantinedRecord> {
+    let messages = user_records(stream).filter(|record| record.starts_with(b"{"));
+    messages.map(|message| QuarantinedRecord::from_message(str::from_utf8(&message).unwrap()).unwrap()).collect()
+}
+
+fn user_records(stream: &FakeStream) -> impl Iterator<Item = Vec<u8>> {
+    let records = stream.records().into_iter();
+    records.flat_map(|record| aggregate::user_records(&record.data).expect("an aggregated record"))
 }
 
 /// Builds a CoAP `POST /adeunis-pulse4-nbiot`, confirmable or not, with the token aabb.

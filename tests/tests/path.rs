@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pulsegate_aws::fakes::FakeTable;
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{EventTable, PulseTable, RawTable};
@@ -143,6 +144,18 @@ async fn an_uplink_and_a_device_event_of_any_year_are_kept_for_the_retention_fro
     }
 }
 
+#[tokio::test]
+async fn raw_nbiot_passes_a_datagram_that_the_bridge_quarantined_on_unchanged() {
+    let stage = raw_stage();
+    let event: Value = event("raw-nbiot-quarantined.json");
+    let response = raw_nbiot::handle(serde_json::from_value(event.clone()).unwrap(), &stage, soon()).await.unwrap();
+    assert!(response.batch_item_failures.is_empty());
+    let data = BASE64_STANDARD.decode(event["Records"][0]["kinesis"]["data"].as_str().unwrap()).unwrap();
+    let user_records = pulsegate_model::aggregate::user_records(&data).unwrap();
+    assert_eq!(stage.quarantine.sent(), [str::from_utf8(&user_records[1]).unwrap()]);
+    assert_eq!((stage.raw.table.len(), stage.pulse.sent().len()), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_the_table_refuses_two_writes_the_shard_starts_again_at_the_lower_one() {
     let records: Vec<Value> = (0..10)
@@ -260,6 +273,5 @@ fn request(message: &Value) -> Request {
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {
-    use base64::prelude::{BASE64_STANDARD, Engine as _};
     BASE64_STANDARD.encode(bytes)
 }

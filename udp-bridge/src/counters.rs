@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::kernel::Kernel;
 use crate::memory::MemoryBudget;
+use crate::pack::Pack;
 use crate::protocol::Refusal;
 use crate::wrong_clocks::NamedDevices;
 
@@ -33,6 +34,8 @@ pub struct Counters {
     pub received: Counter,
     /// Of these, authenticated uplinks: sealed, or from a trusted listener.
     pub authenticated: Counter,
+    /// Uplinks in them: one for each meter that a datagram names.
+    pub uplinks: Counter,
     /// Of these, uplinks whose device's clock shows an impossible time.
     wrong_clocks: Counter,
     named: Mutex<NamedDevices>,
@@ -41,6 +44,12 @@ pub struct Counters {
     /// Of the others, requests answered at once, without storing anything.
     pub asked: Counter,
     refused: Reasons,
+    /// Of the rejected datagrams of trusted listeners, those that the stream has accepted for quarantine.
+    quarantined: Counter,
+    /// Of the same, those beyond the limit.
+    pub beyond_limit: Counter,
+    /// Of the same, those that the stream did not accept in time.
+    not_quarantined: Counter,
     /// Datagrams dropped because the kernel's buffer was full.
     kernel_dropped: Counter,
     /// Uplinks in packs that are being put.
@@ -89,6 +98,11 @@ impl Counters {
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
         let received = counter("received", "datagrams received");
         let authenticated = counter("authenticated", "authenticated uplinks: sealed, or from a trusted listener");
+        let uplinks =
+            counter("uplinks", "uplinks in authenticated datagrams: one for each meter that a datagram names");
+        let quarantined = counter("quarantined", "rejected datagrams of trusted listeners, accepted for quarantine");
+        let beyond_limit = counter("beyond_limit", "the same, beyond the limit of quarantine: only counted");
+        let not_quarantined = counter("not_quarantined", "the same, not accepted by the stream in time: lost");
         let wrong_clocks = counter("wrong_clocks", "uplinks whose device's clock shows an impossible time");
         let settled = counter("settled", "acknowledgements of CoAP clients for an answer");
         let asked = counter("asked", "requests answered at once, without storing anything: the current time");
@@ -112,11 +126,15 @@ impl Counters {
         Self {
             received,
             authenticated,
+            uplinks,
             wrong_clocks,
             named: Mutex::default(),
             settled,
             asked,
             refused,
+            quarantined,
+            beyond_limit,
+            not_quarantined,
             kernel_dropped,
             in_flight,
             held_bytes,
@@ -143,6 +161,16 @@ impl Counters {
         self.refused.get_or_create(&[("reason", reason)]).inc();
         if let Some(suppressed) = self.seldom.get(reason).and_then(LogThrottle::due) {
             tracing::warn!(reason, detail = %refusal, len, suppressed, "datagram rejected");
+        }
+    }
+
+    /// Counts the content of packs whose result is known.
+    pub fn finish(&self, packs: &[Pack], durable: bool) {
+        let (uplinks, rejected) =
+            if durable { (&self.durable, &self.quarantined) } else { (&self.given_back, &self.not_quarantined) };
+        for pack in packs {
+            uplinks.inc_by(pack.uplinks as u64);
+            rejected.inc_by(pack.rejected as u64);
         }
     }
 
@@ -188,12 +216,16 @@ impl Counters {
         let totals = [
             ("received", self.received.get()),
             ("authenticated", self.authenticated.get()),
+            ("uplinks", self.uplinks.get()),
             ("wrong_clocks", self.wrong_clocks.get()),
             ("stored", self.durable.get()),
             ("given_back", self.given_back.get()),
             ("settled", self.settled.get()),
             ("asked", self.asked.get()),
             ("refused", refused.iter().map(|(_, count)| count).sum()),
+            ("quarantined", self.quarantined.get()),
+            ("beyond_limit", self.beyond_limit.get()),
+            ("not_quarantined", self.not_quarantined.get()),
             ("acknowledged", self.acknowledged.get()),
             ("kernel_dropped", self.kernel_dropped.get()),
             ("refused_records", self.refused_records.get()),
@@ -209,6 +241,11 @@ impl Counters {
         }
         // The reasons are properties, because CloudWatch bills each metric.
         (metrics, json!({"refused_by_reason": refused, "in_flight": self.in_flight.get()}))
+    }
+
+    /// Datagrams rejected, for whatever reason.
+    pub fn refused(&self) -> u64 {
+        Refusal::REASONS.iter().map(|&reason| self.refused_for(reason)).sum()
     }
 
     fn refused_for(&self, reason: &'static str) -> u64 {
@@ -260,8 +297,9 @@ mod tests {
         counters.put(Duration::from_millis(15), &[&record], 1);
         let (metrics, properties) = counters.since_last_report();
         let expected = json!({
-            "received": 3, "authenticated": 0, "wrong_clocks": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
-            "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0,
+            "received": 3, "authenticated": 0, "stored": 2, "given_back": 0, "refused": 1, "acknowledged": 0,
+            "kernel_dropped": 0, "refused_records": 1, "settled": 0, "asked": 0, "uplinks": 0, "quarantined": 0,
+            "beyond_limit": 0, "not_quarantined": 0, "wrong_clocks": 0,
         });
         assert_eq!(metrics[0], ("Count", expected));
         assert_eq!(metrics[1], ("Percent", json!({"held_percent": 50})));

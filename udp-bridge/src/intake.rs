@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pulsegate_model::at::At;
 use pulsegate_model::clock::ClockCheck;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::profile::Profile;
-use pulsegate_model::record;
 use pulsegate_model::uplink::{Kind, TimeSource, Uplink};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -19,11 +19,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::counters::Counters;
 use crate::first_seen::FirstSeen;
 use crate::memory::MemoryBudget;
-use crate::pack::{Filling, Pack};
+use crate::pack::{Encoded, Filling, Pack};
 use crate::protocol::{IdentifiedUplink, Inbound, Protocol, Refusal};
+use crate::quarantine::Quarantine;
 use crate::reply::{Deferral, Reply};
 use crate::separate::Separate;
-use crate::socket::{BATCH, MAX_DATAGRAM, ReceiveBuffers, Socket};
+use crate::socket::{BATCH, ReceiveBuffers, Socket};
 
 /// Time to sleep after a batch that was not full. At full rate, two system calls instead of dozens then receive a
 /// hundred datagrams. The delay does not matter to a meter, whose radio takes seconds.
@@ -46,6 +47,8 @@ pub struct Intake {
     /// First arrivals of datagrams in the clear. All sockets of a listener share it, because a repeated datagram may
     /// arrive at another socket.
     pub arrivals: Arc<Mutex<FirstSeen>>,
+    /// Takes the datagrams that a trusted listener rejects. A sealed one has none.
+    pub quarantine: Option<Quarantine>,
     /// The bridge's clock, for the arrival of uplinks.
     pub clock: fn() -> At,
     /// How long a datagram waits for others.
@@ -94,7 +97,7 @@ impl Intake {
     pub fn run(self, stop: &AtomicBool) {
         let mut batch = ReceiveBuffers::new();
         let mut filling = Filling::new(Arc::clone(&self.socket));
-        let mut scratch = Vec::new();
+        let mut scratch = Encoded::default();
         let mut signal = StopSignal { flag: stop, since: None };
         loop {
             let phase = signal.phase();
@@ -141,33 +144,53 @@ impl Intake {
         filling.since().map_or(STOP_CHECK_INTERVAL, |since| self.linger.saturating_sub(since.elapsed()))
     }
 
-    fn process(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Vec<u8>) {
-        let heard = if datagram.len() > MAX_DATAGRAM { Err(Refusal::TooLong) } else { self.protocol.read(datagram) };
-        match heard {
+    fn process(&self, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling, scratch: &mut Encoded) {
+        match self.protocol.read(datagram) {
             Ok(Inbound::Uplink(profile, opened, answer)) => {
-                self.counters.authenticated.inc();
-                let uplink = self.uplink(profile, opened);
+                let device = opened.device;
                 scratch.clear();
-                record::encode(&uplink, scratch);
-                if !filling.has_room_for(scratch.len()) {
-                    self.flush(filling);
-                }
-                filling.add(uplink.device, scratch, sender.map(|peer| Reply { peer, answer }));
+                opened.each(|opened| scratch.push(&self.uplink(profile, opened)));
+                self.add(device, scratch, sender.map(|peer| Reply { peer, answer }), filling);
             }
             Ok(Inbound::Settled(message_id)) => {
                 self.counters.settled.inc();
                 sender.inspect(|&peer| self.separate.settle(peer, message_id));
             }
             Ok(Inbound::Wrong(refusal, answer)) => {
-                self.counters.refuse(&refusal, datagram.len());
+                self.refuse(&refusal, datagram, sender, filling);
                 self.answer(sender, &answer);
             }
             Ok(Inbound::Asked(answer)) => {
                 self.counters.asked.inc();
                 answer.inspect(|answer| self.answer(sender, answer));
             }
-            Err(refusal) => self.counters.refuse(&refusal, datagram.len()),
+            Err(refusal) => self.refuse(&refusal, datagram, sender, filling),
         }
+    }
+
+    /// Adds the uplinks of one datagram to one pack: its answer must not be sent before all of them are durable.
+    fn add(&self, device: DeviceId, uplinks: &Encoded, reply: Option<Reply>, filling: &mut Filling) {
+        self.counters.authenticated.inc();
+        self.counters.uplinks.inc_by(uplinks.len() as u64);
+        if !filling.has_room_for(uplinks) {
+            self.flush(filling);
+        }
+        filling.add(device, uplinks, reply);
+    }
+
+    /// Counts a rejected datagram. On a trusted listener its record goes to quarantine, within the limit.
+    fn refuse(&self, refusal: &Refusal, datagram: &[u8], sender: Option<SocketAddr>, filling: &mut Filling) {
+        self.counters.refuse(refusal, datagram.len());
+        let Some(quarantine) = &self.quarantine else { return };
+        if !quarantine.admits(sender) {
+            self.counters.beyond_limit.inc();
+            return;
+        }
+        let record = quarantine.record(refusal, datagram, sender, self.first_arrival(datagram));
+        if !filling.has_room_for_record(record.len()) {
+            self.flush(filling);
+        }
+        filling.add_rejected(sender, &record);
     }
 
     fn answer(&self, sender: Option<SocketAddr>, answer: &[u8]) {
@@ -195,7 +218,7 @@ impl Intake {
         if let Some(mut pack) = filling.close() {
             pack.deferral = Deferral::start(&pack.replies, pack.since, &pack.socket, &self.runtime);
             self.hold.take(pack.weight());
-            self.counters.in_flight.inc_by(pack.datagrams().try_into().unwrap_or(i64::MAX));
+            self.counters.in_flight.inc_by(pack.uplinks.try_into().unwrap_or(i64::MAX));
             // The receiver outlives this thread. Without it, nothing would be acknowledged.
             let _ = self.packs.send(pack);
         }
@@ -205,7 +228,7 @@ impl Intake {
 /// The time in the key of an uplink, and its clock. `received` is the first arrival of a datagram in the clear, so that
 /// a repetition gets the same time. The time of a sealed uplink is always the meter's: if it were that of the arrival, a
 /// recorded and replayed count would be a new one.
-fn dated(clock: Option<At>, sealed: bool, received: At) -> (At, TimeSource) {
+pub fn dated(clock: Option<At>, sealed: bool, received: At) -> (At, TimeSource) {
     match clock {
         Some(shown) if ClockCheck::against(received).accepts(shown) => (shown, TimeSource::Device),
         Some(shown) if sealed => (shown, TimeSource::Unset),
@@ -218,6 +241,9 @@ pub fn now() -> At {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).ok().and_then(|seconds| At::from_unix(seconds).ok()).unwrap_or(At::EPOCH)
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

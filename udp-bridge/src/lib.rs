@@ -13,6 +13,7 @@
 //! - [`intake`]: one thread per socket; receives datagrams and packs authenticated uplinks.
 //! - [`protocol`]: identifies a datagram's device, and builds its answer.
 //! - [`first_seen`]: remembers first arrivals, so that a repeated datagram keeps its time.
+//! - [`quarantine`]: records of the datagrams that a trusted listener rejects, within a limit.
 //! - [`wrong_clocks`]: the devices that the log names because their clock shows an impossible time.
 //! - [`pack`]: several uplinks in one record of the stream; [`memory`]: budget for packs that are not durable yet.
 //! - [`put`]: puts packs to the stream, several requests at a time, and retries rejected records.
@@ -32,6 +33,7 @@ pub mod memory;
 pub mod pack;
 pub mod protocol;
 pub mod put;
+pub mod quarantine;
 pub mod reply;
 pub mod separate;
 pub mod server;

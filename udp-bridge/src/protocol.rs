@@ -4,6 +4,7 @@
 //! - [`clear`]: makers' own forms, in the clear, at listeners that are declared as trusted. Codecs read them.
 //! - [`coap`]: either of them as the payload of a CoAP request. [`efento`]: a maker's own use of CoAP.
 
+use pulsegate_model::aggregate;
 use pulsegate_model::at::At;
 use pulsegate_model::codec::{Identify, Undecodable};
 use pulsegate_model::device::DeviceId;
@@ -19,6 +20,13 @@ use coap::{Exchange, OptionError};
 use sealed::MasterKeys;
 
 use crate::socket::MAX_DATAGRAM;
+
+/// Room for everything in an uplink's record but the payload: 64 bytes for the profile's name, at most 60 for the other
+/// fields.
+const FIELDS_LEN: usize = 128;
+
+/// Room for the uplinks of one datagram in a record of the stream, without the record's own head and checksum.
+const MAX_UPLINKS_LEN: usize = aggregate::MAX_BYTES - 128;
 
 /// Why the bridge accepts a sender's identity.
 #[derive(Debug, Clone)]
@@ -84,6 +92,8 @@ pub struct IdentifiedUplink {
     pub radio: Radio,
     /// The bytes for the codec.
     pub payload: Payload,
+    /// The uplinks of further meters that the same datagram names. Mostly empty, which takes no memory.
+    pub others: Vec<Self>,
     /// Sent back once the uplink is durable. Never longer than the datagram: an address can be forged, and the bridge must
     /// not amplify.
     pub acknowledgement: Vec<u8>,
@@ -98,6 +108,9 @@ pub enum Refusal {
     /// Longer than the longest accepted datagram; the rest was cut off.
     #[error("longer than {MAX_DATAGRAM} bytes")]
     TooLong,
+    /// The datagram names more meters than a record of the stream has room for. One answer must not wait for several.
+    #[error("it names {0} meters; their uplinks do not fit into one record of the stream: send fewer in a datagram")]
+    TooManyMeters(usize),
     /// Not a valid payload of an uplink.
     #[error(transparent)]
     Payload(#[from] UplinkError),
@@ -129,14 +142,25 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every label by which refusals are counted.
-    pub const REASONS: [&str; 9] =
-        ["head", "too-long", "too-short", "version", "unproven", "not-coap", "path", "method", "critical-option"];
+    pub const REASONS: [&str; 10] = [
+        "head",
+        "too-long",
+        "too-many-meters",
+        "too-short",
+        "version",
+        "unproven",
+        "not-coap",
+        "path",
+        "method",
+        "critical-option",
+    ];
 
     /// The label it is counted by.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Head(_) => "head",
             Self::TooLong | Self::Payload(_) => "too-long",
+            Self::TooManyMeters(_) => "too-many-meters",
             Self::TooShort => "too-short",
             Self::Version(_) => "version",
             Self::Unproven => "unproven",
@@ -157,11 +181,34 @@ impl Protocol {
         }
     }
 
-    /// Parses a datagram.
+    /// Parses a datagram. Rejects one whose uplinks do not fit into one record of the stream.
     ///
     /// # Errors
     /// [`Refusal`]: the datagram gets no answer.
     pub fn read(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
+        match self.parse(datagram)? {
+            Inbound::Uplink(_, opened, answer) if !opened.fits_into_a_record() => {
+                let refusal = Refusal::TooManyMeters(opened.meters());
+                match answer {
+                    Answer::Coap(exchange) => {
+                        let answer = exchange.refused(&refusal);
+                        Ok(Inbound::Wrong(refusal, answer))
+                    }
+                    Answer::Datagram(_) => Err(refusal),
+                }
+            }
+            inbound => Ok(inbound),
+        }
+    }
+
+    /// Parses a datagram, however many meters it names.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the datagram gets no answer.
+    pub fn parse(&self, datagram: &[u8]) -> Result<Inbound, Refusal> {
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(Refusal::TooLong);
+        }
         match self {
             Self::Datagram { profile, trust, acknowledge } => {
                 let mut opened = trust.open(profile, datagram, *acknowledge)?;
@@ -173,12 +220,47 @@ impl Protocol {
         }
     }
 
+    /// Its name in logs and in quarantined records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Datagram { .. } => "udp",
+            Self::Coap(_) | Self::Efento(_) => "coap",
+        }
+    }
+
+    /// The profile of its listener, if the listener has one.
+    pub fn profile(&self) -> Option<&'static Profile> {
+        match self {
+            Self::Datagram { profile, .. } | Self::Efento(profile) => Some(profile),
+            Self::Coap(_) => None,
+        }
+    }
+
     /// Why its senders' identity is accepted.
     pub fn trust(&self) -> &Trust {
         match self {
             Self::Datagram { trust, .. } | Self::Coap(trust) => trust,
             Self::Efento(_) => &Trust::InTheClear,
         }
+    }
+}
+
+impl IdentifiedUplink {
+    /// Calls `take` with the uplink of each meter.
+    pub fn each(mut self, mut take: impl FnMut(Self)) {
+        let others = std::mem::take(&mut self.others);
+        take(self);
+        others.into_iter().for_each(take);
+    }
+
+    /// Number of meters that the datagram names.
+    fn meters(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// True if the uplinks of all meters fit into one record of the stream, whatever their devices and times are.
+    fn fits_into_a_record(&self) -> bool {
+        self.meters() * (FIELDS_LEN + self.payload.bytes().len()) <= MAX_UPLINKS_LEN
     }
 }
 

@@ -126,22 +126,21 @@ impl<S: Stream> Putter<S> {
         self.limit.store(limit.clamp(MIN_REQUEST_BYTES, MAX_STREAM_BYTES), Ordering::Relaxed);
     }
 
-    /// Counts the packs and answers their senders, in a blocking task, because an answer may wait for space in the
+    /// Counts the packs, and answers their senders in a blocking task, because an answer may wait for space in the
     /// kernel's buffer.
     fn finish(&self, packs: Vec<Pack>, durable: bool) -> Option<JoinHandle<()>> {
-        let datagrams: usize = packs.iter().map(Pack::datagrams).sum();
-        let counter = if durable { &self.counters.durable } else { &self.counters.given_back };
-        counter.inc_by(datagrams as u64);
+        self.counters.finish(&packs, durable);
+        let any = !packs.is_empty();
         let (counters, hold, separate) =
             (Arc::clone(&self.counters), Arc::clone(&self.hold), Arc::clone(&self.separate));
         let answer = move || {
             for mut pack in packs {
                 hold.give(pack.weight());
-                counters.in_flight.dec_by(pack.datagrams().try_into().unwrap_or(i64::MAX));
+                counters.in_flight.dec_by(pack.uplinks.try_into().unwrap_or(i64::MAX));
                 counters.acknowledged.inc_by(answer::send(&mut pack, durable, &separate) as u64);
             }
         };
-        (datagrams > 0).then(|| spawn_blocking(answer))
+        any.then(|| spawn_blocking(answer))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::memory::MemoryBudget;
 use crate::pack::Pack;
 use crate::protocol::{Protocol, Trust};
 use crate::put::{self, Putter};
+use crate::quarantine::Quarantine;
 use crate::separate::Separate;
 use crate::socket::Socket;
 
@@ -79,11 +80,7 @@ impl Listener {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let sockets = Socket::bind(addr, cores)?;
         let sealed = matches!(protocol.trust(), Trust::Sealed(_));
-        let (name, profile) = match &protocol {
-            Protocol::Datagram { profile, .. } => ("udp", Some(profile.name)),
-            Protocol::Coap(_) => ("coap", None),
-            Protocol::Efento(profile) => ("coap", Some(profile.name)),
-        };
+        let (name, profile) = (protocol.name(), protocol.profile().map(|profile| profile.name));
         let receive_buffer = sockets[0].receive_buffer();
         let addr = sockets[0].local_addr()?;
         tracing::info!(protocol = name, profile, sealed, %addr, sockets = cores, receive_buffer, "listening");
@@ -165,10 +162,12 @@ struct Intakes {
 impl Intakes {
     /// Starts a thread for each socket. The channel of packs closes once all threads have ended.
     fn start(self, listeners: Vec<Listener>, stop: &Arc<AtomicBool>) {
+        let limit = Arc::default();
         for Listener { protocol, sockets } in listeners {
             let arrivals = Arc::new(Mutex::new(FirstSeen::new((self.clock)())));
             for socket in sockets {
-                let intake = self.intake(protocol.clone(), socket, Arc::clone(&arrivals));
+                let quarantine = socket.local_addr().ok().and_then(|addr| Quarantine::new(&protocol, addr, &limit));
+                let intake = Intake { quarantine, ..self.intake(protocol.clone(), socket, Arc::clone(&arrivals)) };
                 let stop = Arc::clone(stop);
                 std::thread::spawn(move || intake.run(&stop));
             }
@@ -180,6 +179,7 @@ impl Intakes {
             protocol,
             socket,
             arrivals,
+            quarantine: None,
             clock: self.clock,
             linger: self.linger,
             packs: self.packs.clone(),

@@ -31,6 +31,9 @@ pub struct StreamRecord {
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const CHECKSUM_LEN: usize = 16;
 
+/// What precedes the first user record, for a partition key of up to 58 bytes: devices and addresses are shorter.
+const MAX_HEAD_LEN: usize = 64;
+
 #[derive(Clone, PartialEq, Message)]
 struct AggregatedRecord {
     #[prost(string, repeated, tag = "1")]
@@ -83,6 +86,12 @@ impl Aggregator {
     /// True if a user record of this length still fits.
     pub fn has_room_for(&self, len: usize) -> bool {
         self.is_empty() || self.data.len() + framed(len) + CHECKSUM_LEN <= MAX_BYTES
+    }
+
+    /// True if user records of these lengths still fit, all of them.
+    pub fn has_room_for_all(&self, lens: impl IntoIterator<Item = usize>) -> bool {
+        let held = if self.is_empty() { MAX_HEAD_LEN } else { self.data.len() };
+        held + lens.into_iter().map(framed).sum::<usize>() + CHECKSUM_LEN <= MAX_BYTES
     }
 
     /// Appends a user record. Calls `partition_key` for the first one only.
@@ -192,6 +201,20 @@ mod tests {
                 apart.extend(super::user_records(&record.data).unwrap());
             }
             prop_assert_eq!(apart, user_records);
+        }
+
+        #[test]
+        fn records_for_which_there_is_room_together_do_fit(lens in proptest::collection::vec(0..9_000_usize, 1..9)) {
+            let mut open = Aggregator::default();
+            let mut own = Aggregator::default();
+            open.add(|| "key".to_owned(), &[0; 5_000]);
+            for aggregator in [&mut open, &mut own] {
+                let room = aggregator.has_room_for_all(lens.iter().copied());
+                lens.iter().for_each(|&len| aggregator.add(|| "k".repeat(58), &vec![0; len]));
+                let long = aggregator.close().unwrap().data.len();
+                prop_assert!(!room || long <= MAX_BYTES);
+                prop_assert!(room || long + MAX_HEAD_LEN > MAX_BYTES);
+            }
         }
 
         #[test]

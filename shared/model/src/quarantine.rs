@@ -3,9 +3,12 @@
 //! A quarantined record counts as received: it is acknowledged and not sent again. It stays in the quarantine queue
 //! until an operator has examined it and, after a fix, sends `record` back to its origin.
 
+use std::net::SocketAddr;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::{Deserialize, Serialize};
 
+use crate::at::At;
 use crate::codec::Codec;
 use crate::device::DeviceId;
 use crate::envelope;
@@ -13,6 +16,10 @@ use crate::uplink::Uplink;
 
 /// The version of this format.
 const VERSION: u8 = 1;
+
+/// The stage of datagrams that the bridge rejects at a trusted listener. It writes their quarantined records to the
+/// stream, because it has no access to the quarantine queue.
+pub const UDP_BRIDGE: &str = "udp-bridge";
 
 /// A record to be quarantined, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,10 +51,22 @@ pub struct Quarantined {
     /// The query of that URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
+    /// The listener that received it, if it is a datagram.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<String>,
+    /// The address that sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender: Option<String>,
+    /// The time of its first arrival.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<At>,
     record: Body,
     /// The reason for the log, if it is another.
     #[serde(skip)]
     logged: Option<String>,
+    /// The message, if another stage has made it.
+    #[serde(skip)]
+    message: Option<String>,
 }
 
 /// A record read from quarantine.
@@ -72,6 +91,12 @@ pub struct QuarantinedRecord {
     pub callback: Option<String>,
     /// The query of that URL.
     pub query: Option<String>,
+    /// The listener that received it, if it is a datagram: `udp://0.0.0.0:7012` or `coap://0.0.0.0:5683`.
+    pub listener: Option<String>,
+    /// The address that sent it.
+    pub sender: Option<String>,
+    /// The time of its first arrival.
+    pub received: Option<At>,
     record: Body,
 }
 
@@ -111,9 +136,23 @@ impl Quarantined {
             profile: None,
             callback: None,
             query: None,
+            listener: None,
+            sender: None,
+            received: None,
             record: Body::from(record),
             logged: None,
+            message: None,
         }
+    }
+
+    /// A record that the bridge has quarantined, from its message in the stream. `None` if it is no such message.
+    pub fn of_bridge(message: &[u8]) -> Option<Self> {
+        let message = std::str::from_utf8(message).ok()?;
+        let kept = QuarantinedRecord::from_message(message).ok().filter(|kept| kept.stage == UDP_BRIDGE)?;
+        let QuarantinedRecord { reason, profile, listener, sender, received, record, .. } = kept;
+        let message = Some(envelope::for_queue(message.to_owned()));
+        let quarantined = Self::new(UDP_BRIDGE, &reason, &[]);
+        Some(Self { profile, listener, sender, received, record, message, ..quarantined })
     }
 
     /// Sets the codec that failed.
@@ -144,6 +183,15 @@ impl Quarantined {
     pub fn of_callback(mut self, kind: &'static str, query: &str) -> Self {
         self.callback = Some(kind);
         self.query = (!query.is_empty()).then(|| query.to_owned());
+        self
+    }
+
+    /// Sets the listener that received it, its sender, and the time of its first arrival.
+    #[must_use]
+    pub fn received_at(mut self, listener: &str, sender: Option<SocketAddr>, received: At) -> Self {
+        self.listener = Some(listener.to_owned());
+        self.sender = sender.map(|sender| sender.to_string());
+        self.received = Some(received);
         self
     }
 
@@ -191,6 +239,16 @@ impl Quarantined {
         self.callback
     }
 
+    /// The listener that received it, if it is a datagram.
+    pub fn listener(&self) -> Option<&str> {
+        self.listener.as_deref()
+    }
+
+    /// The address that sent it, if known.
+    pub fn sender(&self) -> Option<&str> {
+        self.sender.as_deref()
+    }
+
     /// The device that sent it, if known.
     pub fn device(&self) -> Option<DeviceId> {
         self.device
@@ -201,9 +259,12 @@ impl Quarantined {
         self.uplink.as_deref()
     }
 
-    /// The message for the quarantine queue.
+    /// The message for the quarantine queue. One that another stage has made is unchanged.
     #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "texts and numbers, which JSON always holds")]
     pub fn to_message(&self) -> String {
+        if let Some(message) = &self.message {
+            return message.clone();
+        }
         envelope::for_queue(serde_json::to_string(self).expect("a quarantined record is JSON"))
     }
 }
@@ -293,6 +354,32 @@ mod tests {
         #[test]
         fn no_message_panics(message: String) {
             let _ = QuarantinedRecord::from_message(&message);
+            assert_eq!(Quarantined::of_bridge(message.as_bytes()), None);
+        }
+
+        #[test]
+        fn what_the_bridge_quarantined_is_passed_on_unchanged(datagram: Vec<u8>, sender: SocketAddr, reason: String) {
+            let received = At::EPOCH;
+            let quarantined = Quarantined::new(UDP_BRIDGE, &reason, &datagram).under("senml-json");
+            let message = quarantined.received_at("udp://[::]:7013", Some(sender), received).to_message();
+            let passed_on = Quarantined::of_bridge(message.as_bytes()).unwrap();
+            prop_assert_eq!((passed_on.stage(), passed_on.reason()), (UDP_BRIDGE, reason.as_str()));
+            prop_assert_eq!((passed_on.profile(), passed_on.listener()), (Some("senml-json"), Some("udp://[::]:7013")));
+            prop_assert_eq!(passed_on.to_message(), message.clone());
+            let kept = QuarantinedRecord::from_message(&message)?;
+            prop_assert_eq!((kept.record()?, kept.received), (datagram, Some(received)));
+            prop_assert_eq!(kept.sender, Some(sender.to_string()));
+        }
+    }
+
+    #[test]
+    fn fields_that_this_code_does_not_know_are_passed_on_and_other_stages_records_are_not() {
+        let newer = r#"{"v":1,"stage":"udp-bridge","reason":"r","record":{"text":""},"from_the_future":1}"#;
+        assert_eq!(Quarantined::of_bridge(newer.as_bytes()).unwrap().to_message(), newer);
+        for other in
+            [&newer.replace("udp-bridge", "pulse"), &newer.replace("\"v\":1", "\"v\":2"), r#"{"v":1,"uplinks":[]}"#]
+        {
+            assert_eq!(Quarantined::of_bridge(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -31,6 +31,8 @@ enum Body {
     Envelope(Vec<u8>),
     /// See [`record`].
     UserRecord(Vec<u8>),
+    /// JSON in the stream: a datagram that the bridge quarantined, or an envelope that was put there by hand.
+    Json(Vec<u8>),
 }
 
 /// Positions of the records that must be delivered again.
@@ -90,14 +92,14 @@ impl BatchRecord {
 }
 
 impl Body {
-    /// Also accepts an envelope: records put into the stream by hand are JSON. The two cannot be confused, since no
-    /// binary record begins with a brace.
+    /// Also accepts JSON. The two cannot be confused, since no binary record begins with a brace.
     fn of_user_record(data: Vec<u8>) -> Self {
-        if data.starts_with(b"{") { Self::Envelope(data) } else { Self::UserRecord(data) }
+        if data.starts_with(b"{") { Self::Json(data) } else { Self::UserRecord(data) }
     }
 }
 
-/// Opens the records of a batch. Quarantined records name `stage` as their stage.
+/// Opens the records of a batch. Pieces that cannot be parsed name `stage` as their stage; those that the bridge has
+/// quarantined are unchanged.
 pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
     let mut opened = OpenedBatch::default();
     for (position, &BatchRecord { arrived, ref bodies, .. }) in records.iter().enumerate() {
@@ -107,6 +109,10 @@ pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
                 Body::UserRecord(data) => match record::decode(data) {
                     Ok(value) => opened.uplinks.push(position, Arrived { value, arrived }),
                     Err(e) => opened.unreadable.push(position, Quarantined::new(stage, &e, data)),
+                },
+                Body::Json(data) => match Quarantined::of_bridge(data) {
+                    Some(quarantined) => opened.unreadable.push(position, quarantined),
+                    None => opened.add_envelope(position, data, stage),
                 },
             }
         }
@@ -184,7 +190,7 @@ impl<T> IntoIterator for Pieces<T> {
 
 #[cfg(test)]
 mod tests {
-    use pulsegate_model::quarantine::QuarantinedRecord;
+    use pulsegate_model::quarantine::{self, QuarantinedRecord};
     use serde_json::json;
 
     use super::*;
@@ -225,6 +231,19 @@ mod tests {
         assert_eq!(opened.uplinks.records, [0, 0, 1, 3]);
         assert_eq!(opened.uplinks.records_of(&[1, 2].into()), Failed::from([0, 1]));
         assert_eq!(unreadable(opened), [(2, b"\x01?".to_vec())]);
+    }
+
+    #[test]
+    fn what_the_bridge_quarantined_is_passed_on_as_it_is_and_only_from_a_stream() {
+        let message = Quarantined::new(quarantine::UDP_BRIDGE, &"head", b"noise").under("senml-json").to_message();
+        let mut aggregated = aggregate::Aggregator::default();
+        aggregated.add(|| "a".to_owned(), &user_record(1));
+        aggregated.add(|| "a".to_owned(), message.as_bytes());
+        let record = BatchRecord::of_stream("101", aggregated.close().unwrap().data);
+        let opened = open(&[record], "raw-nbiot");
+        assert_eq!((opened.uplinks.len(), opened.unreadable.values[0].to_message()), (1, message.clone()));
+        let opened = open(&[BatchRecord::new("1", message)], "raw-sigfox");
+        assert_eq!(opened.unreadable.values[0].stage(), "raw-sigfox");
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn log(record: &Quarantined) {
         callback = record.callback(),
         device,
         uplink = record.uplink(),
+        listener = record.listener(),
+        sender = record.sender(),
         "quarantined"
     );
 }

@@ -67,12 +67,16 @@ fn quarantined() -> Vec<(&'static str, Quarantined)> {
     let listed =
         json!({"callback": {"url": url, "body": body.replace("4ED3", "4ED4")}, "deviceId": "4ED4"}).to_string();
     let new = |stage, record: &[u8]| Quarantined::new(stage, &"not known yet", record);
+    let datagram = hex::decode(format!("04901542032375750300000001{PAYLOAD}")).unwrap();
+    let rejected = new("udp-bridge", &datagram).under("adeunis-pulse4-nbiot");
+    let rejected = rejected.received_at("udp://0.0.0.0:7011", None, "2026-11-20T12:00:00Z".parse().unwrap());
     let callback = new("sigfox-callback", body.as_bytes()).under("adeunis-pulse-v4").of_callback("uplink", "");
     vec![
         ("sigfox:4ED1", new("pulse", sigfox("sigfox:4ED1").as_bytes()).of(&of("sigfox:4ED1"))),
         ("nbiot:490154203237567", new("pulse", envelope::of_one(&nbiot("490154203237567")).as_bytes())),
         ("sigfox:4ED2", new("raw-sigfox", sigfox("sigfox:4ED2").as_bytes())),
         ("nbiot:490154203237559", new("raw-nbiot", &in_stream)),
+        ("nbiot:490154203237575", rejected),
         ("sigfox:4ED3", callback),
         ("sigfox:4ED4", new("sigfox-recovery", listed.as_bytes())),
     ]
@@ -93,19 +97,19 @@ pub async fn quarantined_records_of_every_stage_are_sent_again_and_end_in_the_ta
     let of = |stage: &Value| groups.as_array().unwrap().iter().find(|group| group["stage"] == *stage).unwrap();
     assert_eq!((code, &of(&json!("pulse"))["count"], &of(&json!(null))["count"]), (Some(0), &json!(3), &json!(1)));
     let (code, report) = printed(&["redrive", "send", "--all", "--dry-run", "--format", "json"]).await;
-    assert_eq!((code, &report["sent"]), (Some(0), &json!(7)));
+    assert_eq!((code, &report["sent"]), (Some(0), &json!(8)));
     let visible = async || {
         let attribute = aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
         let request = cloud.sqs.get_queue_attributes().queue_url(cloud.address(QUARANTINE));
         let answer = request.attribute_names(attribute.clone()).send().await.unwrap();
         answer.attributes.unwrap()[&attribute].clone()
     };
-    assert_eq!(visible().await, "8", "all messages are given back");
+    assert_eq!(visible().await, "9", "all messages are given back");
 
     let (code, report) = printed(&["redrive", "send", "--stage", "raw-nbiot", "--format", "json"]).await;
     assert_eq!((code, &report["to"]), (Some(0), &json!({"ProcessRawDataNbiot": 1})));
     let (code, report) = printed(&["redrive", "send", "--all", "--format", "json"]).await;
-    assert_eq!((code, &report["sent"], &report["not_ours"][0]["count"]), (Some(0), &json!(6), &json!(1)));
+    assert_eq!((code, &report["sent"], &report["not_ours"][0]["count"]), (Some(0), &json!(7), &json!(1)));
     for (device, _) in quarantined() {
         until(device, async || cloud.items_of("PULSE_TABLE", device).await.len() == 1).await;
     }

@@ -1,23 +1,33 @@
 //! Uplinks in the clear, in their makers' own forms. The profile's codec identifies the device.
 
+use pulsegate_model::codec::{Head, Identify, Undecodable};
 use pulsegate_model::profile::Profile;
 use pulsegate_model::uplink::{Payload, Radio};
 
 use super::sealed::now;
 use super::{IdentifiedUplink, Refusal};
 
-/// Identifies the device of an uplink of this profile.
+/// Identifies the device of an uplink of this profile, or the devices, if it may name several.
 ///
 /// # Errors
 /// [`Refusal::Path`] for a profile whose uplinks name no device, [`Refusal::Head`] for an uplink that names none.
 pub fn open(profile: &Profile, uplink: &[u8]) -> Result<IdentifiedUplink, Refusal> {
-    let head = profile.codec.identify.ok_or(Refusal::Path)?.head(uplink)?;
-    IdentifiedUplink::new(&head, uplink)
+    match profile.codec.identify.ok_or(Refusal::Path)? {
+        Identify::Pack(read) => open_pack(&read(uplink)?, uplink),
+        identify => IdentifiedUplink::new(&identify.head(uplink)?, uplink),
+    }
+}
+
+/// Each device gets an uplink with the whole pack. The codec reads the device's own records of it.
+fn open_pack(heads: &[Head], uplink: &[u8]) -> Result<IdentifiedUplink, Refusal> {
+    let (first, others) = heads.split_first().ok_or(Undecodable::Form("the pack names no device"))?;
+    let others = others.iter().map(|head| IdentifiedUplink::new(head, uplink)).collect::<Result<_, _>>()?;
+    Ok(IdentifiedUplink { others, ..IdentifiedUplink::new(first, uplink)? })
 }
 
 impl IdentifiedUplink {
     /// An uplink with this head.
-    pub(super) fn new(head: &pulsegate_model::codec::Head, uplink: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn new(head: &Head, uplink: &[u8]) -> Result<Self, Refusal> {
         Ok(Self {
             device: head.device,
             clock: head.clock,
@@ -25,6 +35,7 @@ impl IdentifiedUplink {
             sequence: Some(head.sequence),
             radio: Radio { signal_quality: head.signal_quality, ..Radio::default() },
             payload: Payload::from_bytes(uplink)?,
+            others: vec![],
             acknowledgement: head.acknowledgement.bytes(uplink, now()),
         })
     }

@@ -27,6 +27,9 @@ pub use options::OptionError;
 
 const VERSION: u8 = 1;
 
+/// Length of an empty message: a header, and nothing behind it (section 4.1).
+const EMPTY_LEN: usize = 4;
+
 /// A request that waits for its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
@@ -86,6 +89,12 @@ impl Exchange {
             Late::Once | Late::Silence => MessageType::NonConfirmable,
         };
         self.response(kind, self.outcome(durable), message_id)
+    }
+
+    /// An error, sent at once instead of the answer.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Vec<u8> {
+        let kind = if self.confirmable { MessageType::Acknowledgement } else { MessageType::NonConfirmable };
+        self.response(kind, code(refusal), self.message_id)
     }
 
     fn response(&self, kind: MessageType, code: ResponseType, message_id: u16) -> Vec<u8> {
@@ -177,7 +186,7 @@ pub(super) fn read(
         return Err(Refusal::NotCoap);
     }
     match (kind, packet.header.code) {
-        (MessageType::Acknowledgement | MessageType::Reset, MessageClass::Empty) => {
+        (MessageType::Acknowledgement | MessageType::Reset, MessageClass::Empty) if datagram.len() == EMPTY_LEN => {
             Ok(Inbound::Settled(packet.header.message_id))
         }
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Request(method)) => {
@@ -187,10 +196,11 @@ pub(super) fn read(
         (MessageType::Confirmable | MessageType::NonConfirmable, MessageClass::Reserved(1..=31)) => {
             serve(&request(&packet, RequestType::UnKnown, datagram.len()))
         }
-        // Section 4.3. A client also uses this as a ping.
-        (MessageType::Confirmable, _) if matches!(trust, Trust::InTheClear) => {
+        // Section 4.3. The empty message is a ping.
+        (MessageType::Confirmable, code) if matches!(trust, Trust::InTheClear) => {
             let reset = message(MessageType::Reset, MessageClass::Empty, packet.header.message_id, &[], None, &[]);
-            Ok(Inbound::Wrong(Refusal::NotCoap, reset))
+            let is_ping = code == MessageClass::Empty && datagram.len() == EMPTY_LEN;
+            Ok(if is_ping { Inbound::Asked(Some(reset)) } else { Inbound::Wrong(Refusal::NotCoap, reset) })
         }
         _ => Err(Refusal::NotCoap),
     }
@@ -244,7 +254,7 @@ fn code(refusal: &Refusal) -> ResponseType {
         Refusal::Option(error) => error.code(),
         Refusal::Path => ResponseType::NotFound,
         Refusal::Method => ResponseType::MethodNotAllowed,
-        Refusal::Payload(_) => ResponseType::RequestEntityTooLarge,
+        Refusal::Payload(_) | Refusal::TooManyMeters(_) => ResponseType::RequestEntityTooLarge,
         _ => ResponseType::BadRequest,
     }
 }

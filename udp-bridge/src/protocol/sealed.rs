@@ -175,6 +175,7 @@ impl Sealed<'_> {
             sequence: Some(self.header.counter),
             radio: Radio::default(),
             payload: Payload::from_bytes(self.payload)?,
+            others: vec![],
             acknowledgement,
         })
     }

@@ -74,10 +74,12 @@ fn sort_in(groups: &mut BTreeMap<Group, Members>, message: &Received, selection:
     let sent = At::from_unix_or_millis(i64::try_from(*sent).unwrap_or(i64::MAX)).ok();
     let (group, example) = match QuarantinedRecord::from_message(body) {
         Ok(kept) if !selection.takes(id, &kept) => return false,
-        Ok(QuarantinedRecord { stage, reason, codec, codec_version, device, uplink, profile, callback, .. }) => {
+        Ok(kept) => {
+            let QuarantinedRecord { stage, reason, codec, codec_version, device, uplink, profile, callback, .. } = kept;
             let codec = codec.map(|codec| codec_version.map_or(codec.clone(), |version| format!("{codec} {version}")));
             let example = json!({
                 "id": id, "sent": sent, "device": device, "uplink": uplink, "profile": profile, "callback": callback,
+                "listener": kept.listener, "sender": kept.sender, "received": kept.received,
             });
             ((Some(stage), codec, reason), example)
         }
@@ -99,6 +101,12 @@ fn object(((stage, codec, reason), members): &(Group, Members)) -> Value {
     })
 }
 
+/// Where a datagram came from, for the reason's column.
+fn origin(example: &Value) -> Option<String> {
+    let listener = example["listener"].as_str()?;
+    Some(format!(" (such as one from {} at {listener})", example["sender"].as_str().unwrap_or("an unknown address")))
+}
+
 fn table(groups: &[(Group, Members)], listed: usize) -> String {
     let row = |((stage, codec, reason), members): &(Group, Members)| {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -109,7 +117,11 @@ fn table(groups: &[(Group, Members)], listed: usize) -> String {
             or_dash(codec.clone()),
             or_dash(members.oldest.map(|at| at.to_string())),
             or_dash(id),
-            reason.clone(),
+            members
+                .examples
+                .first()
+                .and_then(origin)
+                .map_or_else(|| reason.clone(), |origin| format!("{reason}{origin}")),
         ]
     };
     let mut text = print::table(&HEAD, &groups.iter().take(MAX_ROWS).map(row).collect::<Vec<_>>());

@@ -1,14 +1,18 @@
 //! The destination of a record, and the content to send there.
 
-use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::aggregate::{Aggregator, StreamRecord};
+use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::envelope::Packed;
-use pulsegate_model::quarantine::{Quarantined, QuarantinedRecord};
-use pulsegate_model::{envelope, profile};
+use pulsegate_model::quarantine::{Quarantined, QuarantinedRecord, UDP_BRIDGE};
+use pulsegate_model::uplink::{Kind, ProfileName, Uplink};
+use pulsegate_model::{envelope, profile, record};
 use pulsegate_pipeline::sigfox;
 use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
 use serde_json::Value;
 use sigfox_recovery::item;
+use udp_bridge::intake;
+use udp_bridge::protocol::{IdentifiedUplink, Inbound, Protocol, Trust};
 
 /// The stages that parse callbacks. Lines that are still unreadable are quarantined under the same name.
 const CALLBACK: &str = "sigfox-callback";
@@ -62,6 +66,7 @@ pub(super) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String>
     match kept.stage.as_str() {
         CALLBACK => callback(CALLBACK, kept),
         RECOVERY => missed(kept),
+        UDP_BRIDGE => datagram(kept),
         "raw-sigfox" => as_it_is(Place::RawSigfox, kept),
         "raw-nbiot" | "pulse" if has_events(kept) => as_it_is(Place::RawSigfox, kept),
         "raw-nbiot" => Ok(to_stream(id, kept)),
@@ -82,6 +87,48 @@ fn to_stream(id: &str, kept: &QuarantinedRecord) -> Route {
     let partition_key = kept.device.map_or_else(|| id.to_owned(), |device| device.to_string());
     let record = StreamRecord { partition_key, data: kept.record().unwrap_or_default() };
     Route { to: Place::RawNbiot, load: Load::Record(record), again: Vec::new() }
+}
+
+/// Parses a datagram, as the bridge does now at the listener that received it. Its uplinks are one record of the stream:
+/// nobody waits for an answer, so they may be more than the bridge takes at once.
+fn datagram(kept: &QuarantinedRecord) -> Result<Route, String> {
+    let received = kept.received.ok_or("the record has no time of arrival")?;
+    match listener(kept)?.parse(&kept.record().unwrap_or_default()) {
+        Ok(Inbound::Uplink(profile, opened, _)) => {
+            let (key, mut record) = (opened.device.to_string(), Aggregator::default());
+            opened.each(|opened| {
+                let mut data = Vec::new();
+                record::encode(&uplink(profile.uplink_name(), opened, received), &mut data);
+                record.add(|| key.clone(), &data);
+            });
+            let record = record.close().ok_or("the datagram has no uplink")?;
+            Ok(Route { to: Place::RawNbiot, load: Load::Record(record), again: Vec::new() })
+        }
+        Ok(Inbound::Wrong(refusal, _)) | Err(refusal) => Err(format!("still rejected: {refusal}")),
+        Ok(Inbound::Settled(_) | Inbound::Asked(_)) => Err("the datagram has no uplink".to_owned()),
+    }
+}
+
+/// The protocol of the trusted listener that received a datagram. Only listeners for CoAP have no profile.
+fn listener(kept: &QuarantinedRecord) -> Result<Protocol, String> {
+    match &kept.profile {
+        Some(name) => {
+            let profile = profile::find(Network::Nbiot, name).filter(|profile| profile.codec.identify.is_some());
+            let profile = profile.ok_or_else(|| format!("{name:?} is not a profile whose datagrams can be read"))?;
+            Ok(Protocol::in_the_clear(profile, true))
+        }
+        None if kept.listener.as_ref().is_some_and(|listener| listener.starts_with("coap:")) => {
+            Ok(Protocol::Coap(Trust::InTheClear))
+        }
+        None => Err("the record names no profile".to_owned()),
+    }
+}
+
+/// The uplink with its time: that of the device's clock, if that was possible on arrival, or that of the arrival.
+fn uplink(profile: ProfileName, opened: IdentifiedUplink, received: At) -> Uplink {
+    let IdentifiedUplink { device, clock, sequence, radio, payload, .. } = opened;
+    let (at, time_source) = intake::dated(clock, false, received);
+    Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
 }
 
 /// True if the record has device events. Only the stage `raw-sigfox` stores them; they were sent to another stage.

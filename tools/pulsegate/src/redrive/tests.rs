@@ -1,3 +1,4 @@
+mod datagrams;
 mod refusals;
 
 use std::collections::BTreeSet;
@@ -361,6 +362,7 @@ fn any_message() -> impl Strategy<Value = String> {
         Just("raw-nbiot"),
         Just("sigfox-callback"),
         Just("sigfox-recovery"),
+        Just("udp-bridge"),
         Just("x"),
     ];
     let kind = prop_oneof![Just("uplink"), Just("bidir"), Just("status"), Just("nonsense")];
