@@ -186,7 +186,7 @@ impl Intake {
             self.counters.beyond_limit.inc();
             return;
         }
-        let record = quarantine.record(refusal, datagram, sender, self.first_arrival(datagram));
+        let record = quarantine.record(refusal, datagram, sender, self.first_arrival(datagram, (self.clock)()));
         if !filling.has_room_for_record(record.len()) {
             self.flush(filling);
         }
@@ -201,7 +201,10 @@ impl Intake {
 
     fn uplink(&self, profile: &Profile, opened: IdentifiedUplink) -> Uplink {
         let IdentifiedUplink { device, clock, sealed, sequence, radio, payload, .. } = opened;
-        let received = if sealed { (self.clock)() } else { self.first_arrival(payload.bytes()) };
+        let now = (self.clock)();
+        let needs_arrival = !sealed && clock.is_none_or(|shown| !ClockCheck::against(now).accepts(shown));
+        // Only these are remembered: the memory is for the datagrams that it dates.
+        let received = if needs_arrival { self.first_arrival(payload.bytes(), now) } else { now };
         let (at, time_source) = dated(clock, sealed, received);
         if let Some(shown) = clock.filter(|_| time_source != TimeSource::Device) {
             self.counters.wrong_clock(device, profile.name, shown, received);
@@ -210,8 +213,8 @@ impl Intake {
         Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
     }
 
-    fn first_arrival(&self, payload: &[u8]) -> At {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, (self.clock)())
+    fn first_arrival(&self, payload: &[u8], now: At) -> At {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, now)
     }
 
     fn flush(&self, filling: &mut Filling) {

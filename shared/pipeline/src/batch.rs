@@ -112,7 +112,7 @@ pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
                 },
                 Body::Json(data) => match Quarantined::of_bridge(data) {
                     Some(quarantined) => opened.unreadable.push(position, quarantined),
-                    None => opened.add_envelope(position, data, stage),
+                    None => opened.add_envelope(position, arrived, data, stage),
                 },
             }
         }

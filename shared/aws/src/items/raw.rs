@@ -1,5 +1,6 @@
 //! The item of the raw table, as `docs/data-model.md` describes it.
 
+use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Kind, Payload, ProfileName, Radio, SortKey, TimeSource, Uplink, UplinkError};
 use serde::{Deserialize, Serialize};
