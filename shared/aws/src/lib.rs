@@ -16,6 +16,7 @@
 //! - `watermark`: the progress of a fetch.
 //! - `secret`: reads secrets.
 //! - `metrics`: writes CloudWatch's embedded metric format.
+//! - `cause`: the cause of a failed request, in one line.
 //! - [`resend`]: the retry loop that queue and table share.
 
 use std::time::Duration;
@@ -23,10 +24,12 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
-use aws_sdk_sqs::config::Credentials;
+use aws_sdk_sqs::config::{Credentials, ProvideCredentials as _};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use pulsegate_pipeline::config::ConfigError;
 
+mod cause;
 mod downlink;
 mod downlink_admin;
 #[cfg(any(test, feature = "fakes"))]
@@ -46,6 +49,7 @@ mod table_reader;
 mod watermark;
 
 pub use aws_config::SdkConfig;
+use cause::chain;
 pub use downlink::DownlinkTable;
 pub use downlink_admin::DownlinkAdminTable;
 #[cfg(feature = "logs")]
@@ -86,6 +90,44 @@ pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConf
         config = config.credentials_provider(Credentials::new(id, secret, session, None, "the stack's variables"));
     }
     config.load().await
+}
+
+/// Settings that are missing or wrong, each with what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct MissingSettings(pub Vec<String>);
+
+impl From<ConfigError> for MissingSettings {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error.to_string()])
+    }
+}
+
+/// Adds region and credentials to a program's own settings. Reads credentials as a request does, so an expired session
+/// is found too.
+///
+/// # Errors
+/// [`MissingSettings`] naming all that are missing: the program's own, the region and the credentials.
+pub async fn connected<T, E: Into<MissingSettings>>(settings: Result<T, E>) -> Result<(SdkConfig, T), MissingSettings> {
+    let sdk = sdk_config().await;
+    let mut missing = Vec::new();
+    if sdk.region().is_none() {
+        missing.push("no AWS region: set AWS_REGION, or AWS_PROFILE".to_owned());
+    }
+    let credentials = match sdk.credentials_provider() {
+        Some(provider) => provider.provide_credentials().await.err().map(|e| chain(&e)),
+        None => Some("there is no provider of them".to_owned()),
+    };
+    if let Some(reason) = credentials {
+        missing.push(format!(
+            "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE ({reason})"
+        ));
+    }
+    match settings.map_err(Into::into) {
+        Ok(settings) if missing.is_empty() => Ok((sdk, settings)),
+        Ok(_) => Err(MissingSettings(missing)),
+        Err(MissingSettings(own)) => Err(MissingSettings([own, missing].concat())),
+    }
 }
 
 /// Replaces the time-out of an attempt, for tools with large requests, which a local stand-in for AWS answers slowly.
