@@ -24,10 +24,13 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::config::{Credentials, ProvideCredentials as _};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use pulsegate_pipeline::config::ConfigError;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
 mod cause;
 mod downlink;
@@ -109,25 +112,36 @@ impl From<ConfigError> for MissingSettings {
 /// # Errors
 /// [`MissingSettings`] naming all that are missing: the program's own, the region and the credentials.
 pub async fn connected<T, E: Into<MissingSettings>>(settings: Result<T, E>) -> Result<(SdkConfig, T), MissingSettings> {
+    // The SDK logs each place where it finds nothing, with dumps of responses.
+    let (sdk, missing) = account().with_subscriber(NoSubscriber::default()).await;
+    match settings.map_err(Into::into) {
+        Ok(settings) if missing.is_empty() => Ok((sdk, settings)),
+        Ok(_) => Err(MissingSettings(missing)),
+        Err(MissingSettings(own)) => Err(MissingSettings([own, missing].concat())),
+    }
+}
+
+/// Returns the configuration, and what is missing of it.
+async fn account() -> (SdkConfig, Vec<String>) {
     let sdk = sdk_config().await;
     let mut missing = Vec::new();
     if sdk.region().is_none() {
         missing.push("no AWS region: set AWS_REGION, or AWS_PROFILE".to_owned());
     }
     let credentials = match sdk.credentials_provider() {
-        Some(provider) => provider.provide_credentials().await.err().map(|e| chain(&e)),
-        None => Some("there is no provider of them".to_owned()),
+        Some(provider) => provider.provide_credentials().await.map(|_| ()),
+        None => Err(CredentialsError::not_loaded_no_source()),
     };
-    if let Some(reason) = credentials {
+    if let Err(error) = credentials {
+        let reason = match error {
+            CredentialsError::CredentialsNotLoaded(_) => String::new(),
+            failed => format!(" ({})", chain(&failed)),
+        };
         missing.push(format!(
-            "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE ({reason})"
+            "no AWS credentials{reason}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         ));
     }
-    match settings.map_err(Into::into) {
-        Ok(settings) if missing.is_empty() => Ok((sdk, settings)),
-        Ok(_) => Err(MissingSettings(missing)),
-        Err(MissingSettings(own)) => Err(MissingSettings([own, missing].concat())),
-    }
+    (sdk, missing)
 }
 
 /// Replaces the time-out of an attempt, for tools with large requests, which a local stand-in for AWS answers slowly.

@@ -98,7 +98,7 @@ pub enum Problem {
     SecretText(String),
     /// Settings are missing or wrong: addresses of the stack's resources, region, credentials.
     #[error("{0}. After `make up`, .local/env has all settings")]
-    Settings(#[from] MissingSettings),
+    Settings(MissingSettings),
     /// A queue or a table cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -164,6 +164,13 @@ pub enum Problem {
     /// The command is complete, but its output cannot be written.
     #[error("the command is complete, but its output cannot be printed")]
     Output(#[source] std::io::Error),
+}
+
+/// Not by thiserror, which would print these as their own cause.
+impl From<MissingSettings> for Problem {
+    fn from(missing: MissingSettings) -> Self {
+        Self::Settings(missing)
+    }
 }
 
 impl Problem {

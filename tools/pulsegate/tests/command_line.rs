@@ -33,12 +33,17 @@ fn run(line: &str, variables: &[(&str, &str)]) -> Output {
         .unwrap()
 }
 
-/// Returns the message of a command that fails: exit code 1, one line, and nothing on standard output.
+/// Returns the message of a command that cannot start: nothing is on standard output.
 fn refused(line: &str, variables: &[(&str, &str)]) -> String {
+    assert_eq!(run(line, variables).stdout, b"", "{line}");
+    failed(line, variables)
+}
+
+/// Returns the message of a command that fails: exit code 1, and one line.
+fn failed(line: &str, variables: &[(&str, &str)]) -> String {
     let output = run(line, variables);
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{line}: {message}");
-    assert_eq!(output.stdout, b"", "{line}");
     assert!(message.starts_with("pulsegate: ") && message.ends_with('\n'), "{line}: {message:?}");
     assert_eq!(message.lines().count(), 1, "{line}: {message}");
     for dump in ["Error {", "SdkError", "DispatchFailure", "stack backtrace", "panicked"] {
@@ -161,7 +166,7 @@ fn denied_access_is_told_in_one_line_with_its_cause() {
     let endpoint = denying();
     let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
     for line in ["downlinks list", "downlinks queue 1A2345 0102030405060708", "redrive list", "redecode --all"] {
-        let message = refused(line, &settings);
+        let message = failed(line, &settings);
         assert!(message.contains("AccessDeniedException: User: me is not authorized"), "{line}: {message}");
     }
 }
@@ -171,6 +176,6 @@ fn an_unreachable_endpoint_is_told_in_one_line_with_its_cause() {
     // The port is free again at the end of the line.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = format!("http://{closed}");
-    let message = refused("downlinks list", &[&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat());
+    let message = failed("downlinks list", &[&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat());
     assert!(message.contains("Connection refused"), "{message}");
 }

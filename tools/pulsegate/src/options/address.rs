@@ -34,10 +34,10 @@ impl Resource {
         let Self { form, option, variable, output } = self;
         let given = given.map(|text| text.trim()).unwrap_or_default();
         if given.is_empty() {
-            return Err(format!("{option} is missing (or the variable {variable}): give the stack's output {output}"));
+            return Err(format!("{option} or {variable} is missing: give the stack's output {output}"));
         }
         form.read(given, output).map_err(|reason| {
-            format!("{option} (or the variable {variable}) is {given:?}, {reason}: give the stack's output {output}")
+            format!("{option} or {variable} is {given:?}, {reason}: give the stack's output {output}")
         })
     }
 }
@@ -133,7 +133,7 @@ mod tests {
             ("{table}", "not a name"),
         ] {
             let error = read(&TABLE, text).unwrap_err();
-            assert!(error.contains(reason) && error.contains("--table (or the variable DOWNLINK_TABLE)"), "{error}");
+            assert!(error.contains(reason) && error.contains("--table or DOWNLINK_TABLE"), "{error}");
         }
     }
 
