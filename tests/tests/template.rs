@@ -101,15 +101,15 @@ fn each_function_is_given_exactly_the_settings_it_reads() {
 
 #[test]
 fn a_function_without_settings_names_all_that_it_lacks() {
-    let required: [(&str, fn(&EnvSettings<'_>) -> Option<ConfigError>, usize); 5] = [
-        ("sigfox-callback", |settings| sigfox_callback::Config::from_settings(settings).err(), 4),
-        ("sigfox-recovery", |settings| sigfox_recovery::Config::from_settings(settings).err(), 8),
-        ("raw-sigfox", |settings| raw_sigfox::Config::from_settings(settings).err(), 5),
-        ("raw-nbiot", |settings| RawConfig::from_settings(settings).err(), 4),
-        ("pulse", |settings| pulse::Config::from_settings(settings).err(), 3),
-    ];
-    for (name, read, count) in required {
-        let error = read(&EnvSettings::new(&|_| None)).unwrap().to_string();
+    let none = || EnvSettings::new(&|_| None);
+    for (name, error, count) in [
+        ("sigfox-callback", sigfox_callback::Config::from_settings(&none()).err(), 4),
+        ("sigfox-recovery", sigfox_recovery::Config::from_settings(&none()).err(), 8),
+        ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 5),
+        ("raw-nbiot", RawConfig::from_settings(&none()).err(), 4),
+        ("pulse", pulse::Config::from_settings(&none()).err(), 3),
+    ] {
+        let error = error.unwrap().to_string();
         assert_eq!(error.matches("is not set").count(), count, "{name}: {error}");
         assert!(!error.contains('\n'), "{name}: {error}");
     }

@@ -19,7 +19,8 @@ const VARIABLE_HEADERS: &str = "x-sigfox-";
 #[serde(rename_all = "camelCase", default)]
 pub struct Request {
     raw_path: String,
-    path_parameters: BTreeMap<String, String>,
+    /// Absent, or `null` in local stand-ins, where the route has none.
+    path_parameters: Option<BTreeMap<String, String>>,
     raw_query_string: String,
     headers: BTreeMap<String, String>,
     body: Option<String>,
@@ -65,7 +66,7 @@ impl Request {
 
     /// Returns a part of the path, by its name in the route.
     pub fn path_parameter(&self, name: &str) -> &str {
-        self.path_parameters.get(name).map_or("", String::as_str)
+        self.path_parameters.as_ref().and_then(|all| all.get(name)).map_or("", String::as_str)
     }
 
     /// Returns a header. API Gateway writes header names in lower case; local stand-ins may not.

@@ -71,7 +71,7 @@ impl Downlinks for DownlinkTable {
         let query = self.client.query().table_name(&self.name).consistent_read(true);
         let query = query.key_condition_expression("#device = :device").expression_attribute_names("#device", "device");
         let pages = query.expression_attribute_values(":device", text(&device)).into_paginator().items().send();
-        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(unavailable)?;
+        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(|e| unavailable(&e))?;
         Ok(items.into_iter().map(entry).collect())
     }
 
@@ -81,7 +81,7 @@ impl Downlinks for DownlinkTable {
         match within(deadline, request.send()).await? {
             Ok(_) => Ok(true),
             Err(e) if e.as_service_error().is_some_and(is_conflict) => Ok(false),
-            Err(e) => Err(unavailable(e)),
+            Err(e) => Err(unavailable(&e)),
         }
     }
 
@@ -102,7 +102,7 @@ impl Downlinks for DownlinkTable {
             .expression_attribute_values(":told_at", text(told_at));
         match within(deadline, request.send()).await? {
             Err(e) if !e.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
-                Err(unavailable(e))
+                Err(unavailable(&e))
             }
             _ => Ok(()),
         }
@@ -133,11 +133,11 @@ pub(crate) fn client(config: &aws_config::SdkConfig) -> Client {
     Client::from_conf(Builder::from(config).retry_config(retries).build())
 }
 
-pub(crate) fn unavailable<E>(error: SdkError<E>) -> Unavailable
+pub(crate) fn unavailable<E>(error: &SdkError<E>) -> Unavailable
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    Unavailable::new(cause(&error))
+    Unavailable::new(cause(error))
 }
 
 pub(crate) async fn within<T>(deadline: Instant, request: impl Future<Output = T>) -> Result<T, Unavailable> {

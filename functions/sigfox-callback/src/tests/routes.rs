@@ -36,6 +36,19 @@ async fn a_path_with_extra_slashes_or_behind_a_stage_is_the_callbacks() {
 }
 
 #[tokio::test]
+async fn path_parameters_may_be_absent_or_null() {
+    let secret = secret();
+    let callback = up(&secret).await;
+    for parameters in [json!(null), json!({})] {
+        let request = event(|event| {
+            event["rawPath"] = "/sigfox/adeunis-pulse-v4/uplink/".into();
+            event["pathParameters"] = parameters;
+        });
+        assert_eq!(status(&request, &callback).await, 204);
+    }
+}
+
+#[tokio::test]
 async fn a_name_in_the_path_may_have_white_space_around_it() {
     let secret = secret();
     let callback = up(&secret).await;

@@ -24,7 +24,7 @@ impl Secret {
         let (place, text) = match (file, variable) {
             (Some(file), _) => (file.display().to_string(), std::fs::read_to_string(file)),
             // The name is not repeated: it may be the secret, typed in its place.
-            (None, Some(variable)) => (VARIABLE.to_owned(), std::env::var(variable).map_err(absent)),
+            (None, Some(variable)) => (VARIABLE.to_owned(), std::env::var(variable).map_err(|e| absent(&e))),
             (None, None) => return Ok(Self(None)),
         };
         let text = text.map_err(|e| Problem::Secret(place.clone(), e))?.trim().to_owned();
@@ -61,7 +61,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Not the error itself, because it quotes a value that is not Unicode.
-fn absent(error: VarError) -> std::io::Error {
+fn absent(error: &VarError) -> std::io::Error {
     match error {
         VarError::NotPresent => std::io::Error::other("it is not set; give the variable's name, not its value"),
         VarError::NotUnicode(_) => std::io::Error::other("it is not Unicode"),
