@@ -26,11 +26,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            table: settings.required("PULSE_TABLE")?,
-            quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
-            function_name: settings.required("AWS_LAMBDA_FUNCTION_NAME")?,
-        })
+        let table = settings.required("PULSE_TABLE");
+        let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
+        let function_name = settings.required("AWS_LAMBDA_FUNCTION_NAME");
+        settings.complete()?;
+        Ok(Self { table: table?, quarantine_queue: quarantine_queue?, function_name: function_name? })
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use pulsegate_model::envelope;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
+use pulsegate_pipeline::sigfox::CallbackKind;
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,6 +20,7 @@ async fn up(secret: &FakeSecret) -> Fake<'_> {
     Callback {
         secrets: Cached::read(secret).await.unwrap(),
         rules: Rules::default(),
+        refusals: Refusals::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
         downlinks: FakeDownlinks::default(),
@@ -253,4 +255,5 @@ proptest! {
 }
 
 mod downlink_requests;
+mod routes;
 mod unauthenticated;

@@ -7,6 +7,7 @@
 //!
 //! In the order in which a callback meets the modules:
 //!
+//! - `route`: the path of a callback, which names profile and kind.
 //! - [`variables`]: the names and values of a callback, from JSON, form and query.
 //! - `lines`: the messages of a batch, one per line.
 //! - `uplink`: builds the uplink.
@@ -29,11 +30,13 @@ use crate::telemetry::OutcomeCounts;
 
 mod event;
 mod lines;
+mod route;
 #[cfg(test)]
 mod tests;
 mod uplink;
 pub mod variables;
 
+pub use route::{Route, RouteError};
 use variables::{VariableError, Variables};
 
 /// The most bad lines of one batch that are quarantined individually. More bad lines mean that the input is noise, so

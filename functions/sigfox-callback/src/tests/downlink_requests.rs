@@ -148,8 +148,8 @@ impl Downlinks for Silent {
 #[tokio::test]
 async fn an_answer_of_which_it_is_not_known_whether_it_is_written_is_found_by_the_repetition() {
     let secret = secret();
-    let Callback { secrets, rules, raw, quarantine, .. } = up(&secret).await;
-    let callback = Callback { secrets, rules, raw, quarantine, downlinks: Silent(two()) };
+    let Callback { secrets, rules, refusals, raw, quarantine, .. } = up(&secret).await;
+    let callback = Callback { secrets, rules, refusals, raw, quarantine, downlinks: Silent(two()) };
     let handled = async || handle(&asked_at(AT), &callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(handled().await, Response::empty(503));
     assert_eq!(handled().await, Response::json(FIRST.to_owned()));
