@@ -11,6 +11,7 @@
 //! - `repair`: makes JSON of what is almost JSON.
 //! - [`variables`]: the names and values of a callback, from JSON, text, form and query.
 //! - `value`, `number`: one rule for each type of value.
+//! - [`error`]: why a body or a variable cannot be parsed.
 //! - `names`: the names that templates give to variables.
 //! - `pieces`: the messages of a body that has several.
 //! - `lines`: the messages of a batch, one per line.
@@ -33,6 +34,7 @@ use crate::ports::Queue;
 use crate::telemetry::OutcomeCounts;
 
 mod body;
+pub mod error;
 mod event;
 mod lines;
 mod names;
@@ -46,7 +48,8 @@ mod value;
 pub mod variables;
 
 use body::Body;
-use variables::{VariableError, Variables};
+use error::VariableError;
+use variables::Variables;
 
 /// The kind of a callback: the last segment of its URL. The type and subtype below are the codes of Sigfox's API v2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::error::VariableError;
 use super::names::is_name;
 use super::repair::repaired;
 use super::value::plain;
-use super::variables::VariableError;
 
 /// How often a text can be in a text: a relay adds one layer, and rarely are there two relays.
 const MAX_LAYERS: usize = 4;
@@ -33,8 +33,7 @@ impl Body {
     /// Opens a body.
     ///
     /// # Errors
-    /// [`VariableError`] if the body has a byte order mark of another encoding, or begins like a JSON object without
-    /// being one.
+    /// [`VariableError`] if the body begins like a JSON object without being one, or is in another encoding.
     pub(super) fn open(bytes: &[u8]) -> Result<Self, VariableError> {
         let mut text = trimmed(&decoded(bytes)?).to_vec();
         for _ in 0..MAX_LAYERS {
@@ -44,6 +43,7 @@ impl Body {
             }
         }
         match text.first() {
+            Some(b'{') if std::str::from_utf8(&text).is_err() => Err(VariableError::Encoding),
             Some(b'{') => objects(&text).map_err(VariableError::Json),
             Some(b'[') => Ok(objects(&text).unwrap_or(Self::Text(text))),
             _ => Ok(Self::Text(text)),
@@ -108,15 +108,20 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the text in a text: of a JSON string, or JSON as the only name in a form.
+/// Returns the text in a text: of a JSON string, with or without the quotes around it, or percent-encoded.
 fn unwrapped(text: &[u8]) -> Option<String> {
-    match text.first()? {
-        b'"' => serde_json::from_slice(text).ok(),
-        b'%' => {
+    match text {
+        [b'"', ..] => serde_json::from_slice(text).ok(),
+        [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\\\"") => {
+            serde_json::from_slice(&[b"\"", text, b"\""].concat()).ok()
+        }
+        [b'{' | b'[', ..] => None,
+        _ if text.contains(&b'%') => {
             let mut pairs = form_urlencoded::parse(text);
             let (name, value) = pairs.next()?;
-            let json = name.trim_ascii_start().starts_with(['{', '[', '"']) && value.is_empty();
-            (json && pairs.next().is_none()).then(|| name.into_owned())
+            let json = name.trim_ascii_start().starts_with(['{', '[', '"']);
+            let form = name.contains('=') && name.contains('&');
+            ((json || form) && value.is_empty() && pairs.next().is_none()).then(|| name.into_owned())
         }
         _ => None,
     }

@@ -55,9 +55,9 @@ fn string(rest: &str, quote: char, to: &mut String) -> usize {
     };
     let inner = &rest[1..=end];
     if quote == '"' {
-        to.push_str(&rest[..end + 2])
+        to.push_str(&rest[..end + 2]);
     } else {
-        quoted(&inner.replace("\\'", "'").replace('"', "\\\""), to)
+        quoted(&inner.replace("\\'", "'").replace('"', "\\\""), to);
     }
     end + 2
 }
@@ -77,9 +77,9 @@ fn is_word(c: char) -> bool {
 fn word(rest: &str, to: &mut String) -> usize {
     let word = &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())];
     if serde_json::from_str::<&RawValue>(word).is_ok() {
-        to.push_str(word)
+        to.push_str(word);
     } else {
-        quoted(word, to)
+        quoted(word, to);
     }
     word.len()
 }

@@ -28,10 +28,10 @@ pub(super) enum Time {
     Date(At),
 }
 
-/// Removes what carries no meaning around a value: white space, zero bytes, byte order marks, and quotes.
+/// Removes what carries no meaning around a value: white space, also of no width, zero bytes, and quotes.
 pub(super) fn plain(mut text: &str) -> &str {
     loop {
-        text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\0' | '\u{FEFF}'));
+        text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\0' | '\u{FEFF}' | '\u{200B}'));
         let unquoted = ['"', '\''].iter().find_map(|&quote| text.strip_prefix(quote)?.strip_suffix(quote));
         match unquoted {
             Some(inner) => text = inner,
@@ -46,7 +46,14 @@ pub(super) fn is_absent(text: &str) -> bool {
     is_placeholder(text) || NO_VALUE.iter().any(|word| text.trim_start_matches(['-', '+']).eq_ignore_ascii_case(word))
 }
 
-/// Returns `true` for the spellings of a missing value that Sigfox itself uses, in a template with or without quotes.
+/// Returns `true` for the spellings of a missing value that Sigfox itself uses: of any variable, even one that this
+/// product does not know.
+pub(super) fn is_unsaid(text: &str) -> bool {
+    let plain = plain(text);
+    is_empty(text) || is_placeholder(plain) || plain.eq_ignore_ascii_case("N/A")
+}
+
+/// Returns `true` for `null`, in a template with or without quotes, and for nothing.
 pub(super) fn is_empty(text: &str) -> bool {
     let text = plain(text);
     text.is_empty() || text.eq_ignore_ascii_case("null")

@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 use super::Content;
 use super::body;
 use super::body::Body;
+use super::error::VariableError;
 use super::names::{OTHER_NAMES, is_name, normal};
-use super::value::{Value, is_absent, is_empty, plain};
+use super::value::{Value, is_absent, is_empty, is_unsaid, plain};
 
 /// The depth to which nested objects of a body are searched. Templates nest once or twice.
 const MAX_DEPTH: usize = 8;
@@ -46,35 +47,6 @@ struct Variable {
     value: String,
     /// True if it has been parsed successfully.
     read: Cell<bool>,
-}
-
-/// A variable, or the whole body, cannot be parsed.
-#[derive(Debug, thiserror::Error)]
-pub enum VariableError {
-    /// The body begins with the mark of UTF-16, but is not UTF-16.
-    #[error("the body is neither UTF-8 nor UTF-16; send it as UTF-8")]
-    Encoding,
-    /// The body begins like JSON, but is not JSON.
-    #[error("the body is not JSON: {0}; put quotes around each variable of the template")]
-    Json(#[from] serde_json::Error),
-    /// Absent, or present without a value.
-    #[error("the variable {name} is missing ({there}); add {{{name}}} to the template")]
-    Missing {
-        /// Its name.
-        name: &'static str,
-        /// The variables that are present.
-        there: String,
-    },
-    /// Present, but invalid.
-    #[error("the variable {name} is not {wanted}: {text:?}; send Sigfox's {{{name}}} unchanged")]
-    Wrong {
-        /// Its name.
-        name: &'static str,
-        /// The expected kind of value.
-        wanted: &'static str,
-        /// The beginning of its value.
-        text: String,
-    },
 }
 
 impl Variables {
@@ -145,7 +117,9 @@ impl Variables {
     fn add_text(&mut self, text: &[u8]) {
         let pairs = std::str::from_utf8(text).ok().and_then(body::pairs).unwrap_or_default();
         if pairs.iter().any(|(name, _)| self.names_of("device").any(|device| device == normal(name))) {
-            pairs.into_iter().for_each(|(name, value)| self.add(name, value));
+            for (name, value) in pairs {
+                self.add(name, value);
+            }
         } else {
             self.add_form(text);
         }
@@ -298,7 +272,7 @@ impl Variables {
     pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
         let (read, unread): (Vec<_>, Vec<_>) = self.values.iter().partition(|variable| variable.read.get());
         let repeats = move |v: &Variable| read.iter().any(|read| (&read.name, &read.value) == (&v.name, &v.value));
-        let unread = unread.into_iter().filter(move |variable| !is_empty(&variable.value) && !repeats(variable));
+        let unread = unread.into_iter().filter(move |variable| !is_unsaid(&variable.value) && !repeats(variable));
         unread.map(|variable| (variable.name.as_str(), variable.value.trim()))
     }
 
@@ -314,17 +288,5 @@ impl Variables {
         let more = if names.len() > QUOTED_NAMES { ", ..." } else { "" };
         let quoted = names.iter().take(QUOTED_NAMES).map(|name| name.chars().take(QUOTED).collect::<String>());
         format!("there are: {}{more}", quoted.collect::<Vec<_>>().join(", "))
-    }
-}
-
-impl VariableError {
-    /// The same message without any content of the callback, for the log, which must not contain payloads.
-    pub fn without_quotes(&self) -> String {
-        match self {
-            Self::Encoding => self.to_string(),
-            Self::Json(e) => format!("the body is not JSON (line {}, column {})", e.line(), e.column()),
-            Self::Missing { name, .. } => format!("the variable {name} is missing"),
-            Self::Wrong { name, wanted, .. } => format!("the variable {name} is not {wanted}"),
-        }
     }
 }
