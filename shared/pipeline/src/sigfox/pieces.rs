@@ -11,6 +11,10 @@ use super::{CallbackError, CallbackKind, Content, Messages, body, lines};
 /// one record holds all the others.
 const MAX_ALONE: usize = 100;
 
+/// The longest query that belongs to each object too. A template's query has some hundred characters; a longer one
+/// would be kept once for every bad object.
+const MAX_QUERY: usize = 1024;
+
 /// One message.
 pub(super) struct Piece<'a> {
     /// Its part of the body.
@@ -33,9 +37,10 @@ pub(super) fn of<'a>(
         _ => Vec::new(),
     };
     let objects = if let Body::Objects(objects) = body { objects } else { &inside };
+    let query = if content.query.len() > MAX_QUERY { "" } else { content.query };
     let objects = objects.iter().map(|object| {
-        let variables = Variables::of_object(object, content.query, &profile.callbacks);
-        Piece { text: object.clone(), query: content.query, variables: variables.map_err(CallbackError::from) }
+        let variables = Variables::of_object(object, query, &profile.callbacks);
+        Piece { text: object.clone(), query, variables: variables.map_err(CallbackError::from) }
     });
     let batches = lines::find(kind, profile, whole, body);
     let lines = batches.iter().flat_map(|batch| {
