@@ -48,6 +48,15 @@ impl At {
         Self::from_unix(number).or_else(|_| Self::from_unix(number / 1000)).map_err(|_| AtError::Range(number))
     }
 
+    /// From a date of RFC 3339 with any offset, without the fraction of a second.
+    ///
+    /// # Errors
+    /// [`AtError`] if it is not such a date, or outside 1970..=9999.
+    pub fn from_rfc3339(text: &str) -> Result<Self, AtError> {
+        let time: Timestamp = text.parse().map_err(|_| AtError::Format(text.to_owned()))?;
+        Self::from_unix(time.as_second())
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z.
     pub fn unix(self) -> i64 {
         self.0
