@@ -239,10 +239,10 @@ mod tests {
         let mut aggregated = aggregate::Aggregator::default();
         aggregated.add(|| "a".to_owned(), &user_record(1));
         aggregated.add(|| "a".to_owned(), message.as_bytes());
-        let record = BatchRecord::of_stream("101", aggregated.close().unwrap().data);
+        let record = BatchRecord::of_stream("101", At::EPOCH, aggregated.close().unwrap().data);
         let opened = open(&[record], "raw-nbiot");
         assert_eq!((opened.uplinks.len(), opened.unreadable.values[0].to_message()), (1, message.clone()));
-        let opened = open(&[BatchRecord::new("1", message)], "raw-sigfox");
+        let opened = open(&[BatchRecord::new("1", At::EPOCH, message)], "raw-sigfox");
         assert_eq!(opened.unreadable.values[0].stage(), "raw-sigfox");
     }
 
