@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use pulsegate_model::at::At;
 use pulsegate_model::codec::{Channel, Flag};
 use pulsegate_model::merge::merge;
-use pulsegate_model::pulse::{self, PulseItem};
+use pulsegate_model::pulse::{self, ChannelCounts, PulseItem};
 use pulsegate_model::uplink::{TimeSource, Uplink};
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, keys, metric, post};
 use tokio::net::UdpSocket;
@@ -42,10 +42,9 @@ fn adeunis(time: u32) -> Vec<u8> {
 
 /// A logger's count of 62,515 litres, in the two channels that one count takes.
 fn efento(time: u32) -> Vec<u8> {
-    let varint: String =
-        (0..5).map(|n| format!("{:02x}", time >> (7 * n) & 0x7F | if n < 4 { 0x80 } else { 0 })).collect();
+    let bytes: Vec<u8> = (0..5).map(|n| (time >> (7 * n) & 0x7F) as u8 | if n < 4 { 0x80 } else { 0 }).collect();
     let text = "0a06282c02424eed100118b401220c081910b8d0a7c2062a028827220c081810b8d0a7c2062a02b40128e807";
-    hex::decode(text.replace("b8d0a7c206", &varint)).unwrap()
+    hex::decode(text.replace("b8d0a7c206", &hex::encode(bytes))).unwrap()
 }
 
 /// The Efento message as `NON POST /m`.
@@ -87,7 +86,7 @@ fn assert_dated_by_arrival(uplinks: &[Uplink], sent: usize) {
         assert_eq!((uplink.time_source, uplink.at.unix()), (TimeSource::Network, i64::from(NOW)));
         let item = item(uplink);
         assert!(is_flagged(&item), "{item:?}");
-        let dated = item.channels.values().flat_map(|counts| counts.dated()).filter_map(|(_, at)| at);
+        let dated = item.channels.values().flat_map(ChannelCounts::dated).filter_map(|(_, at)| at);
         let times: BTreeSet<At> = dated.collect();
         assert_eq!(times, BTreeSet::from([uplink.at]), "{item:?}");
     }

@@ -29,6 +29,11 @@ pub struct FirstSeen {
     young_since: At,
 }
 
+/// The earliest arrival that is remembered now.
+pub fn earliest(now: At) -> At {
+    now.checked_sub(2 * REMEMBERED.unsigned_abs()).unwrap_or(At::EPOCH)
+}
+
 impl FirstSeen {
     /// Creates an empty memory.
     pub fn new(now: At) -> Self {

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::counters::Counters;
-use crate::first_seen::FirstSeen;
+use crate::first_seen::{self, FirstSeen};
 use crate::memory::MemoryBudget;
 use crate::pack::{Encoded, Filling, Pack};
 use crate::protocol::{IdentifiedUplink, Inbound, Protocol, Refusal};
@@ -202,9 +202,11 @@ impl Intake {
     fn uplink(&self, profile: &Profile, opened: IdentifiedUplink) -> Uplink {
         let IdentifiedUplink { device, clock, sealed, sequence, radio, payload, .. } = opened;
         let now = (self.clock)();
-        let needs_arrival = !sealed && clock.is_none_or(|shown| !ClockCheck::against(now).accepts(shown));
-        // Only these are remembered: the memory is for the datagrams that it dates.
-        let received = if needs_arrival { self.first_arrival(payload.bytes(), now) } else { now };
+        // A clock that is accepted now, and would have been at any arrival that is remembered, needs no memory: that is
+        // for the datagrams that it dates.
+        let accepted = |shown| [now, first_seen::earliest(now)].iter().all(|&at| ClockCheck::against(at).accepts(shown));
+        let received =
+            if sealed || clock.is_some_and(accepted) { now } else { self.first_arrival(payload.bytes(), now) };
         let (at, time_source) = dated(clock, sealed, received);
         if let Some(shown) = clock.filter(|_| time_source != TimeSource::Device) {
             self.counters.wrong_clock(device, profile.name, shown, received);
