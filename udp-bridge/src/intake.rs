@@ -204,7 +204,8 @@ impl Intake {
         let now = (self.clock)();
         // A clock that is accepted now, and would have been at any arrival that is remembered, needs no memory: that is
         // for the datagrams that it dates.
-        let accepted = |shown| [now, first_seen::earliest(now)].iter().all(|&at| ClockCheck::against(at).accepts(shown));
+        let accepted =
+            |shown| [now, first_seen::earliest(now)].iter().all(|&at| ClockCheck::against(at).accepts(shown));
         let received =
             if sealed || clock.is_some_and(accepted) { now } else { self.first_arrival(payload.bytes(), now) };
         let (at, time_source) = dated(clock, sealed, received);
