@@ -7,6 +7,7 @@ use std::time::Duration;
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{Key, Lookup, Pages, Part, Scope, Table};
 use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::at::At;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::downlink;
 use pulsegate_pipeline::downlink::{Downlink, DownlinkAdmin, DownlinkAnswer, DownlinkOutcome, Entry, Timeliness};
@@ -289,7 +290,8 @@ pub async fn requests_at_once_share_nothing_but_their_uplink(table: &impl Downli
         uplink.unwrap().key()
     };
     let [a, b] = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z"].map(uplink);
-    let ask = async |uplink| downlink::answer(table, uplink, Timeliness::InTime, soon()).await.unwrap().unwrap();
+    let ask =
+        async |uplink| downlink::answer(table, uplink, Timeliness::InTime, At::EPOCH, soon()).await.unwrap().unwrap();
     let (a1, b1, a2, b2) = tokio::join!(ask(&a), ask(&b), ask(&a), ask(&b));
     assert!(a1 == a2 && b1 == b2 && a1 != b1, "{a1:?} {a2:?} {b1:?} {b2:?}");
 }

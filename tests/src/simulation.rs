@@ -18,7 +18,7 @@
 //! - [`settings`]: the template's settings for all of these.
 //! - [`pipeline`]: connects the real handlers to the models.
 //! - [`poison`], [`operator`]: a message that crashes its function, and the operator who fixes the cause.
-//! - [`verdict`]: checks the final state.
+//! - [`verdict`]: checks the final state; [`expiry`]: and how long it is retained.
 //! - [`planted`]: bugs planted on purpose.
 //! - [`campaign`]: many runs.
 
@@ -27,6 +27,7 @@ use tokio::task::LocalSet;
 
 pub mod bridge;
 pub mod campaign;
+pub mod expiry;
 pub mod faults;
 pub mod fleet;
 pub mod lambda;

@@ -1,5 +1,5 @@
 //! Golden tests: what is stored and sent for every frame, callback and datagram among the project's examples, byte by
-//! byte.
+//! byte. Each is stored as if it had arrived at its own time.
 //!
 //! `tests/golden/*.jsonl` has the output at the time of recording. Tables, queues and streams hold data of that format,
 //! so a difference is a change of format. `GOLDEN=record cargo test -p pulsegate-tests --test golden` records again.
@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use pulsegate_model::at::At;
 use pulsegate_model::profile::PROFILES;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, profile, pulse, record};
 use pulsegate_pipeline::batch;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
+use pulsegate_pipeline::ports::Arrived;
 use pulsegate_tests::{callback, events, yaml};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -61,7 +63,7 @@ fn uplink(uplink: &Uplink) -> Value {
         }
     };
     json!({
-        "raw_item": typed(pulsegate_aws::items::raw_item(uplink, RETENTION_DAYS)),
+        "raw_item": typed(pulsegate_aws::items::raw_item(uplink, uplink.at, RETENTION_DAYS)),
         "pulse": decoded,
         "envelope": envelope::of_one(uplink),
         "stream": {"partition_key": stream.partition_key, "data": hex::encode(stream.data)},
@@ -125,10 +127,12 @@ async fn every_callback_is_answered_enqueued_and_stored_as_it_was() {
         let response = sigfox_callback::handle(&request, &callback, Instant::now() + Duration::from_mins(1)).await;
         let mut stored = Vec::new();
         for body in callback.raw.sent() {
-            let opened = batch::open(&[batch::BatchRecord::new("1", body)], "raw-sigfox");
-            stored.extend(opened.uplinks.values.iter().map(uplink));
+            let opened = batch::open(&[batch::BatchRecord::new("1", At::EPOCH, body)], "raw-sigfox");
+            stored.extend(opened.uplinks.values.iter().map(|arrived| uplink(&arrived.value)));
             stored.extend(
-                opened.events.values.iter().map(|event| typed(pulsegate_aws::items::event_item(event, RETENTION_DAYS))),
+                opened.events.values.iter().map(|Arrived { value, .. }| {
+                    typed(pulsegate_aws::items::event_item(value, value.at, RETENTION_DAYS))
+                }),
             );
         }
         let line = json!({

@@ -52,7 +52,10 @@ fn its_routes_are_the_templates() {
         .collect();
     let template = Template::read();
     let routes = template.resources_of("AWS::ApiGatewayV2::Route");
-    assert_eq!(operations, routes.iter().map(|(_, route)| route["RouteKey"].as_str().unwrap().to_owned()).collect());
+    let keys = routes.iter().map(|(_, route)| route["RouteKey"].as_str().unwrap().to_owned());
+    // The other routes are no operations: they lead requests that match none of these to the same function.
+    let others = ["ANY /sigfox/{path+}", "$default"];
+    assert_eq!(operations, keys.filter(|key| !others.contains(&key.as_str())).collect());
 }
 
 #[test]
@@ -81,6 +84,7 @@ async fn answer(
     let callback = callback::function(&secret, raw).await;
     let mut event = json!({
         "pathParameters": {"profile": "adeunis-pulse-v4", "kind": kind},
+        "requestContext": {"http": {"method": "POST"}},
         "headers": {"authorization": "Bearer secret"},
         "body": body,
     });
@@ -151,6 +155,42 @@ async fn what_its_schemas_require_is_what_there_has_to_be_and_no_more() {
             let outcome = answer(kind.name(), &less.to_string(), |_| {}, FakeQueue::default()).await;
             assert_eq!(outcome, ("204".to_owned(), 0, 0, 1), "{kind} without {missing}");
         }
+    }
+}
+
+#[tokio::test]
+async fn each_form_of_authorization_that_it_describes_is_accepted() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(
+        texts(&json!(schemes.keys().collect::<Vec<_>>())),
+        BTreeSet::from(["Basic", "Bearer", "Header", "Plain"])
+    );
+    let ok = json!({"device": "1A2345", "time": 1_795_176_000, "data": "46"}).to_string();
+    for value in ["Bearer secret", "Token secret", "secret", "Basic c2lnZm94OnNlY3JldA=="] {
+        let header = |event: &mut Value| event["headers"] = json!({"authorization": value});
+        assert_eq!(answer("uplink", &ok, header, FakeQueue::default()).await.0, "204", "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_matches_no_operation_is_answered_as_it_says() {
+    let description = document()["info"]["description"].as_str().unwrap().to_owned();
+    let to = |method: &'static str, path: &'static str| {
+        move |event: &mut Value| {
+            event["rawPath"] = path.into();
+            event["pathParameters"] = json!({});
+            event["requestContext"]["http"]["method"] = method.into();
+        }
+    };
+    let ok = json!({"device": "1A2345", "time": 1_795_176_000, "data": "46"}).to_string();
+    for (method, path, status) in [
+        ("POST", "/sigfox/adeunis-pulse-v4/uplink/", "204"),
+        ("POST", "/sigfox/adeunis-pulse-v4", "404"),
+        ("PATCH", "/sigfox/adeunis-pulse-v4/uplink", "405"),
+    ] {
+        assert_eq!(answer("", &ok, to(method, path), FakeQueue::default()).await.0, status, "{method} {path}");
+        assert!(status == "204" || description.contains(status), "{status}");
     }
 }
 

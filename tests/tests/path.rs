@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pulsegate_aws::fakes::FakeTable;
+use pulsegate_aws::items::Item;
 use pulsegate_aws::{EventTable, PulseTable, RawTable};
+use pulsegate_model::uplink::Uplink;
+use pulsegate_model::{aggregate, record};
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge};
 use pulsegate_tests::{callback, events};
+use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 use sigfox_callback::request::Request;
 use tokio::net::UdpSocket;
@@ -45,10 +49,10 @@ fn bodies(name: &str) -> Vec<String> {
     records.iter().map(|record| record["body"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Builds an SQS event with these bodies.
+/// Builds an SQS event with these bodies, all sent four seconds after noon.
 fn sqs<T: serde::de::DeserializeOwned>(bodies: &[String]) -> T {
-    let records: Vec<Value> =
-        bodies.iter().enumerate().map(|(n, body)| json!({"messageId": n.to_string(), "body": body})).collect();
+    let record = |(n, body): (usize, &String)| json!({"messageId": n.to_string(), "body": body, "attributes": {"SentTimestamp": "1795176004000"}});
+    let records: Vec<Value> = bodies.iter().enumerate().map(record).collect();
     serde_json::from_value(json!({"Records": records})).unwrap()
 }
 
@@ -72,7 +76,7 @@ async fn raw_sigfox_publishes_what_pulse_sigfox_is_given() {
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(stage.pulse.sent(), bodies("pulse-sigfox.json"));
     let keys: Vec<_> = stage.raw.table.items().into_iter().map(|item| item.inner()["uplink"].clone()).collect();
-    let key = |text: &str| serde_dynamo::AttributeValue::S(text.to_owned());
+    let key = |text: &str| AttributeValue::S(text.to_owned());
     assert_eq!(keys, [key("2026-11-20T12:00:00Z#00042#data"), key("2026-11-20T12:00:00Z#01044#data")]);
 }
 
@@ -83,6 +87,61 @@ async fn raw_nbiot_publishes_what_pulse_nbiot_is_given() {
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(stage.pulse.sent(), bodies("pulse-nbiot.json"));
     assert_eq!(stage.raw.table.len(), 2);
+}
+
+/// Returns the time from which each item of a table may be deleted, in seconds since noon on 20 November 2026.
+fn expiries(table: &FakeTable) -> Vec<i64> {
+    let expiry = |item: Item| match &item.inner()["expires_at"] {
+        AttributeValue::N(seconds) => seconds.parse::<i64>().unwrap() - 1_795_176_000,
+        other => panic!("{other:?}"),
+    };
+    table.items().into_iter().map(expiry).collect()
+}
+
+/// The retention of [`raw_stage`], in seconds.
+const RETENTION: i64 = 400 * 86_400;
+
+/// The meter's clock is years slow: by its own time, the uplink has long expired when it arrives.
+#[tokio::test]
+async fn an_uplink_dated_2021_is_kept_for_the_retention_from_its_arrival_in_the_stream() {
+    let uplink: Uplink = serde_json::from_value(json!({
+        "device": "nbiot:490154203237518", "kind": "data", "at": "2021-03-01T00:00:00Z", "time_source": "device",
+        "sequence": 7, "profile": "adeunis-pulse4-nbiot", "payload": "46800000009f00000002",
+    }))
+    .unwrap();
+    let mut user_record = Vec::new();
+    record::encode(&uplink, &mut user_record);
+    let mut aggregator = aggregate::Aggregator::default();
+    aggregator.add(|| uplink.device.to_string(), &user_record);
+    let mut event = events::read("raw-nbiot.json");
+    event["Records"][0]["kinesis"]["data"] = base64(aggregator.close().unwrap().data).into();
+
+    let stage = raw_stage();
+    for _delivery in 0..2 {
+        let event = serde_json::from_value(event.clone()).unwrap();
+        assert!(raw_nbiot::handle(event, &stage, soon()).await.unwrap().batch_item_failures.is_empty());
+        let keys = stage.raw.table.items().into_iter().map(|item| item.inner()["uplink"].clone());
+        assert_eq!(keys.collect::<Vec<_>>(), [AttributeValue::S("2021-03-01T00:00:00Z#00007#data".to_owned())]);
+        assert_eq!(expiries(&stage.raw.table), [6 + RETENTION]);
+    }
+}
+
+#[tokio::test]
+async fn an_uplink_and_a_device_event_of_any_year_are_kept_for_the_retention_from_their_arrival_in_the_queue() {
+    let stage = raw_stage();
+    for year in [1970, 2021, 2026, 9999] {
+        let at = format!("{year}-03-01T00:00:00Z");
+        let body = json!({
+            "v": 1,
+            "uplinks": [{"device": "sigfox:1A2345", "kind": "data", "at": at, "time_source": "network",
+                         "profile": "adeunis-pulse-v4", "payload": "46800000009f00000002"}],
+            "events": [{"device": "sigfox:1A2345", "kind": "status", "at": at, "profile": "adeunis-pulse-v4", "says": {}}],
+        });
+        raw_sigfox::handle(sqs(&[body.to_string()]), &stage, soon()).await.unwrap();
+    }
+    for table in [&stage.raw.table, &stage.events.as_ref().unwrap().table] {
+        assert_eq!(expiries(table), [4 + RETENTION; 4]);
+    }
 }
 
 #[tokio::test]

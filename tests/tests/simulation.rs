@@ -74,3 +74,8 @@ fn a_panic_is_found() {
 fn a_clock_in_the_key_is_found() {
     found(Bug::ClockInTheKey, "should not be there");
 }
+
+#[test]
+fn a_retention_by_the_messages_own_clock_is_found() {
+    found(Bug::RetainsFromTheMessage, "is not retained from its arrival");
+}

@@ -128,30 +128,43 @@ impl Config {
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
-        let config = Self {
-            stream: settings.required("STREAM_NAME")?,
-            sealed: settings.optional("SEALED_LISTENERS")?.unwrap_or(List(vec![])).0,
-            trusted: settings.optional("TRUSTED_LISTENERS")?.unwrap_or(List(vec![])).0,
-            coap: settings.optional("COAP_LISTENERS")?.unwrap_or(List(vec![])).0,
-            coap_trusted: settings.optional("COAP_TRUSTED_LISTENERS")?.unwrap_or(List(vec![])).0,
-            acknowledge: settings.optional("ACKNOWLEDGE")?.unwrap_or(true),
-            master_keys_secret: settings.optional("MASTER_KEYS_SECRET_ID")?,
-            http: settings.optional("HTTP_ADDR")?.unwrap_or(DEFAULT_HTTP),
-            metrics: settings.optional("METRICS")?.unwrap_or_default(),
+        let stream = settings.required("STREAM_NAME");
+        let sealed = settings.optional("SEALED_LISTENERS").map(all);
+        let trusted = settings.optional("TRUSTED_LISTENERS").map(all);
+        let coap = settings.optional("COAP_LISTENERS").map(all);
+        let coap_trusted = settings.optional("COAP_TRUSTED_LISTENERS").map(all);
+        let acknowledge = settings.optional("ACKNOWLEDGE");
+        let master_keys_secret: Result<Option<String>, _> = settings.optional("MASTER_KEYS_SECRET_ID");
+        let http = settings.optional("HTTP_ADDR");
+        let metrics = settings.optional("METRICS");
+        let linger = settings.optional("LINGER_MS");
+        let drain = settings.optional("DRAIN_SECONDS");
+        let hold = settings.optional::<Megabytes>("HOLD_MB");
+        let needs_keys = is_set(&sealed) || is_set(&coap);
+        if needs_keys && matches!(master_keys_secret, Ok(None)) {
+            settings.remember(ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
+        }
+        if !needs_keys && !is_set(&trusted) && !is_set(&coap_trusted) {
+            settings.remember(ConfigError::Missing("SEALED_LISTENERS"));
+        }
+        settings.complete()?;
+        Ok(Self {
+            stream: stream?,
+            sealed: sealed?,
+            trusted: trusted?,
+            coap: coap?,
+            coap_trusted: coap_trusted?,
+            acknowledge: acknowledge?.unwrap_or(true),
+            master_keys_secret: master_keys_secret?,
+            http: http?.unwrap_or(DEFAULT_HTTP),
+            metrics: metrics?.unwrap_or_default(),
             pace: Pace {
-                linger: Duration::from_millis(settings.optional("LINGER_MS")?.unwrap_or(200)),
-                drain: Duration::from_secs(settings.optional("DRAIN_SECONDS")?.unwrap_or(25)),
-                hold: settings.optional::<Megabytes>("HOLD_MB")?.unwrap_or(Megabytes(16)).bytes(),
+                linger: Duration::from_millis(linger?.unwrap_or(200)),
+                drain: Duration::from_secs(drain?.unwrap_or(25)),
+                hold: hold?.unwrap_or(Megabytes(16)).bytes(),
                 put_timeout: Duration::from_secs(10),
             },
-        };
-        if config.needs_keys() && config.master_keys_secret.is_none() {
-            return Err(ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
-        }
-        if !config.needs_keys() && config.trusted.is_empty() && config.coap_trusted.is_empty() {
-            return Err(ConfigError::Missing("SEALED_LISTENERS"));
-        }
-        Ok(config)
+        })
     }
 
     /// True if a listener is sealed.
@@ -197,6 +210,16 @@ impl FromStr for Megabytes {
 
 /// A list, separated by commas.
 struct List<T>(Vec<T>);
+
+/// Returns the members of a list; none if the setting is absent.
+fn all<T>(list: Option<List<T>>) -> Vec<T> {
+    list.map(|list| list.0).unwrap_or_default()
+}
+
+/// Returns `true` if a list has members. A wrong setting has some too: it is not absent.
+fn is_set<T, E>(list: &Result<Vec<T>, E>) -> bool {
+    list.as_ref().map_or(true, |list| !list.is_empty())
+}
 
 impl<T: FromStr> FromStr for List<T> {
     type Err = T::Err;
@@ -274,6 +297,17 @@ mod tests {
         assert_eq!(read(&[sealed]).unwrap_err(), ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
         let coap = ("COAP_LISTENERS", "127.0.0.1:5683");
         assert_eq!(read(&[coap]).unwrap_err(), ConfigError::Missing("MASTER_KEYS_SECRET_ID"));
+    }
+
+    #[test]
+    fn all_settings_that_are_absent_are_named_at_once() {
+        let settings = |name| (name == "COAP_LISTENERS").then(|| "5683".to_owned());
+        let error = Config::from_settings(&EnvSettings::new(&settings)).unwrap_err().to_string();
+        for name in ["STREAM_NAME is not set", "COAP_LISTENERS is \"5683\"", "MASTER_KEYS_SECRET_ID is not set"] {
+            assert!(error.contains(name), "{error}");
+        }
+        let none = Config::from_settings(&EnvSettings::new(&|_| None)).unwrap_err().to_string();
+        assert!(none.contains("STREAM_NAME") && none.contains("SEALED_LISTENERS"), "{none}");
     }
 
     #[test]

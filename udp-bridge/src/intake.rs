@@ -186,7 +186,7 @@ impl Intake {
             self.counters.beyond_limit.inc();
             return;
         }
-        let record = quarantine.record(refusal, datagram, sender, self.first_arrival(datagram));
+        let record = quarantine.record(refusal, datagram, sender, self.first_arrival(datagram, (self.clock)()));
         if !filling.has_room_for_record(record.len()) {
             self.flush(filling);
         }
@@ -201,7 +201,10 @@ impl Intake {
 
     fn uplink(&self, profile: &Profile, opened: IdentifiedUplink) -> Uplink {
         let IdentifiedUplink { device, clock, sealed, sequence, radio, payload, .. } = opened;
-        let received = if sealed { (self.clock)() } else { self.first_arrival(payload.bytes()) };
+        let now = (self.clock)();
+        let needs_arrival = !sealed && clock.is_none_or(|shown| !ClockCheck::against(now).accepts(shown));
+        // Only these are remembered: the memory is for the datagrams that it dates.
+        let received = if needs_arrival { self.first_arrival(payload.bytes(), now) } else { now };
         let (at, time_source) = dated(clock, sealed, received);
         if let Some(shown) = clock.filter(|_| time_source != TimeSource::Device) {
             self.counters.wrong_clock(device, profile.name, shown, received);
@@ -210,8 +213,8 @@ impl Intake {
         Uplink { device, kind: Kind::Data, at, time_source, sequence, profile, payload, radio }
     }
 
-    fn first_arrival(&self, payload: &[u8]) -> At {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, (self.clock)())
+    fn first_arrival(&self, payload: &[u8], now: At) -> At {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).first(payload, now)
     }
 
     fn flush(&self, filling: &mut Filling) {
@@ -244,3 +247,65 @@ pub fn now() -> At {
 
 #[cfg(test)]
 mod properties;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use pulsegate_model::codec::Channel;
+    use pulsegate_model::merge::merge;
+    use pulsegate_model::pulse::{self, PulseItem};
+    use pulsegate_model::uplink::Radio;
+
+    use super::*;
+
+    /// 2000-01-01 to 2100-01-01.
+    fn any_time() -> impl Strategy<Value = At> {
+        (946_684_800..4_102_444_800_i64).prop_map(|seconds| At::from_unix(seconds).unwrap())
+    }
+
+    /// The item of a sealed datagram with this time.
+    fn sealed_count(shown: At, received: At) -> PulseItem {
+        let (at, time_source) = dated(Some(shown), true, received);
+        let device = "nbiot:490154203237518".parse().unwrap();
+        let profile = "adeunis-pulse4-nbiot".parse().unwrap();
+        let payload = "0490154203237518020000000746800000009f00000002".parse().unwrap();
+        let (kind, radio) = (Kind::Data, Radio::default());
+        pulse::decode(&Uplink { device, kind, at, time_source, sequence: Some(7), profile, payload, radio }).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_sealed_uplink_keeps_the_time_that_was_sealed_whenever_it_arrives(shown in any_time(), received in any_time()) {
+            let (at, time_source) = dated(Some(shown), true, received);
+            prop_assert_eq!(at, shown);
+            prop_assert_eq!(time_source == TimeSource::Device, ClockCheck::against(received).accepts(shown));
+            prop_assert_ne!(time_source, TimeSource::Network);
+        }
+
+        #[test]
+        fn a_sealed_datagram_gives_a_count_one_time_at_most_whenever_and_however_often_it_arrives(
+            shown in any_time(), arrivals in proptest::collection::vec(any_time(), 1..6), near: bool,
+        ) {
+            // Half of the cases have an arrival when the time is accepted.
+            let arrivals: Vec<At> = arrivals.into_iter().chain(near.then_some(shown)).collect();
+            let items = |arrivals: &[At]| arrivals.iter().map(|&at| sealed_count(shown, at)).collect::<Vec<_>>();
+            let all = merge(items(&arrivals)).unwrap();
+            let points = &all[&Channel::A];
+            prop_assert!(points.points.len() <= 1 && points.points.iter().all(|point| point.at == shown));
+            let accepted: Vec<At> = arrivals.into_iter().filter(|&at| ClockCheck::against(at).accepts(shown)).collect();
+            if !accepted.is_empty() {
+                prop_assert_eq!(merge(items(&accepted)).unwrap(), all);
+            }
+        }
+
+        #[test]
+        fn an_uplink_in_the_clear_is_dated_by_a_possible_clock_or_by_its_arrival(
+            shown in proptest::option::of(any_time()), received in any_time(),
+        ) {
+            let (at, time_source) = dated(shown, false, received);
+            prop_assert_eq!(at, if time_source == TimeSource::Device { shown.unwrap() } else { received });
+            prop_assert!(ClockCheck::against(received).accepts(at) || at == received);
+            prop_assert_ne!(time_source, TimeSource::Unset);
+        }
+    }
+}

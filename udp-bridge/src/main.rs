@@ -34,13 +34,13 @@ async fn main() -> ExitCode {
         tracing::error!(%panic, "ending after a panic");
         std::process::exit(101)
     }));
-    let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
+    // First of all: process 1 of a container receives no signal that it has not registered for.
+    let mut terminate = or_exit(signal(SignalKind::terminate()));
+    let settings = Config::from_settings(&EnvSettings::new(&environment));
+    let (sdk, config) = or_exit(pulsegate_aws::connected(settings).await);
     if config.metrics == MetricsTarget::CloudWatch {
         telemetry::install(pulsegate_aws::EmbeddedMetrics);
     }
-    // First of all: process 1 of a container receives no signal that it has not registered for.
-    let mut terminate = or_exit(signal(SignalKind::terminate()));
-    let sdk = pulsegate_aws::sdk_config().await;
     let keys = match config.master_keys_secret.as_ref().filter(|_| config.needs_keys()) {
         Some(secret) => Some(or_exit(or_exit(SecretStore::new(&sdk).read(secret).await).parse::<MasterKeys>())),
         None => None,

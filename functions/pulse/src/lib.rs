@@ -26,11 +26,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            table: settings.required("PULSE_TABLE")?,
-            quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
-            function_name: settings.required("AWS_LAMBDA_FUNCTION_NAME")?,
-        })
+        let table = settings.required("PULSE_TABLE");
+        let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
+        let function_name = settings.required("AWS_LAMBDA_FUNCTION_NAME");
+        settings.complete()?;
+        Ok(Self { table: table?, quarantine_queue: quarantine_queue?, function_name: function_name? })
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
 
     use pulsegate_model::envelope;
     use pulsegate_model::pulse::PulseItem;
-    use pulsegate_pipeline::fakes::{FakeQueue, FakeStore};
+    use pulsegate_pipeline::fakes::{FakeQueue, FakeStore, tally};
     use serde_json::{Value, json};
 
     use super::*;
@@ -155,6 +155,16 @@ mod tests {
         assert_eq!(failed(event(&[message, "noise".to_owned()]), &stage).await, [""; 0]);
         assert_eq!(stage.pulses.len(), 1);
         assert_eq!(stage.quarantine.sent().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn items_whose_clock_is_not_set_are_counted() {
+        let stage = stage(Store::default(), FakeQueue::default());
+        tally::start();
+        // The second frame ends with a clock that shows 2080.
+        let uplinks = [DATA, "46840000009f000000027e0c2a00"].map(|payload| uplink(1, payload)).join(",");
+        failed(event(&[format!(r#"{{"v":1,"uplinks":[{uplinks}]}}"#)]), &stage).await;
+        assert_eq!(tally::end().get(&("pulse".to_owned(), "clocks_not_set".to_owned())), Some(&1));
     }
 
     #[tokio::test(start_paused = true)]

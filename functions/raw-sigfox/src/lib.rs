@@ -27,7 +27,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        Ok(Self { raw: RawConfig::from_settings(settings)?, events_table: settings.required("EVENTS_TABLE")? })
+        let raw = RawConfig::from_settings(settings);
+        let events_table = settings.required("EVENTS_TABLE");
+        settings.complete()?;
+        Ok(Self { raw: raw?, events_table: events_table? })
     }
 }
 

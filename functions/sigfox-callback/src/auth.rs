@@ -56,8 +56,13 @@ impl Secrets {
         Ok(Self(texts.iter().map(|text| digest_of(text.as_bytes())).collect()))
     }
 
+    /// Returns `true` if a text is one of the secrets.
+    pub(crate) fn contain(&self, text: &str) -> bool {
+        self.admit(&[text.as_bytes().to_vec()])
+    }
+
     /// Returns `true` if a presented value is one of the secrets. Always compares all with all, to take constant time.
-    fn admit(&self, presented: &[Vec<u8>; 2]) -> bool {
+    fn admit<const N: usize>(&self, presented: &[Vec<u8>; N]) -> bool {
         let digests = presented.each_ref().map(|candidate| digest_of(candidate));
         let equal = digests.iter().flat_map(|digest| self.0.iter().map(move |secret| equal(secret, digest)));
         equal.fold(Choice::from(0), |any, equal| any | equal).into()
@@ -102,20 +107,23 @@ impl Rules {
 
     /// Returns the presented secrets, from `Authorization` and from the separate header; empty if absent.
     ///
-    /// Accepts `Authorization: Bearer SECRET`, or `Authorization: Basic` with the secret as the password of any user:
-    /// the back end builds the latter from `https://user:SECRET@host/`, and is known to garble the user name (`@`
-    /// arrives as `%40`).
+    /// Accepts in `Authorization`, schemes in any case:
+    /// - `Bearer SECRET` and `Token SECRET`;
+    /// - the secret alone, as callbacks for other platforms have it;
+    /// - `Basic` with the secret as the password of any user: the back end builds it from `https://user:SECRET@host/`,
+    ///   and is known to garble the user name (`@` arrives as `%40`).
     fn presented(&self, request: &Request) -> [Vec<u8>; 2] {
         let authorization = request.header("authorization").unwrap_or_default().trim();
-        let (scheme, credentials) = authorization.split_once(' ').unwrap_or_default();
-        let authorization = if scheme.eq_ignore_ascii_case("bearer") {
+        let (scheme, credentials) = authorization.split_once(char::is_whitespace).unwrap_or_default();
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        let authorization = if is("bearer") || is("token") {
             credentials.trim().as_bytes().to_vec()
-        } else if scheme.eq_ignore_ascii_case("basic") {
+        } else if is("basic") {
             let pair = BASE64_STANDARD.decode(credentials.trim()).unwrap_or_default();
             let colon = pair.iter().position(|&byte| byte == b':');
             colon.map(|colon| pair[colon + 1..].to_vec()).unwrap_or_default()
         } else {
-            Vec::new()
+            authorization.as_bytes().to_vec()
         };
         let named = self.secret_header.as_deref().and_then(|name| request.header(name)).unwrap_or_default();
         [authorization, named.trim().as_bytes().to_vec()]

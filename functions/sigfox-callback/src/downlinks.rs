@@ -54,7 +54,7 @@ async fn answer(
     let members: Vec<Option<_>> = stream::iter(newest(requests))
         .map(|request| async move {
             let timeliness = timeliness(request.uplink.at(), now);
-            let answer = downlink::answer(downlinks, &request.uplink, timeliness, deadline).await?;
+            let answer = downlink::answer(downlinks, &request.uplink, timeliness, now, deadline).await?;
             Ok(answer.map(|bytes| (request.device.as_str(), json!({"downlinkData": hex::encode(bytes)}))))
         })
         .buffered(CONCURRENCY)
@@ -76,17 +76,18 @@ fn newest(requests: &[DownlinkRequest]) -> Vec<&DownlinkRequest> {
     newest.into_values().collect()
 }
 
-/// The only use of a clock for downlinks. The result is not stored: a late uplink leaves pending downlinks unchanged.
-fn timeliness(at: At, now: i64) -> Timeliness {
-    if (LISTENING_SECONDS..=MAX_REPETITION_SECONDS).contains(&(now - at.unix())) {
+/// The result is not stored: a late uplink leaves pending downlinks unchanged.
+fn timeliness(at: At, now: At) -> Timeliness {
+    if (LISTENING_SECONDS..=MAX_REPETITION_SECONDS).contains(&(now.unix() - at.unix())) {
         Timeliness::Late
     } else {
         Timeliness::InTime
     }
 }
 
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed()
+fn now() -> At {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    At::from_unix(since_1970.as_secs().cast_signed()).unwrap_or(At::EPOCH)
 }
 
 /// Stores the outcomes of downlinks that the network reports.

@@ -1,4 +1,5 @@
-//! `/sigfox/{profile}/{kind}` -> `ProcessRawDataSigfox`.
+//! `/sigfox/{profile}/{kind}` -> `ProcessRawDataSigfox`. Requests to all other paths arrive here too, so that a mistyped
+//! callback is found.
 //!
 //! Sigfox repeats a callback that is not answered with 2xx within 10 s three times, and then never again. So the
 //! function stores every callback, readable or not, and answers 2xx; it answers 5xx only if it could not store it.
@@ -8,6 +9,7 @@
 //! - [`request`]: the request and response of API Gateway.
 //! - [`cached`]: caches the secrets.
 //! - [`auth`]: authenticates callbacks. Everything after it takes an [`auth::Authenticated`] request.
+//! - [`refusals`]: logs and counts what is refused.
 //! - `downlinks`: answers downlink requests.
 //!
 //! [`pulsegate_pipeline::sigfox`] parses the callbacks.
@@ -17,25 +19,24 @@ use std::error::Error as _;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use pulsegate_model::device::Network;
-use pulsegate_model::profile;
-use pulsegate_model::profile::Profile;
 use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 use pulsegate_pipeline::deadline::leaving_time;
 use pulsegate_pipeline::downlink::Downlinks;
 use pulsegate_pipeline::ports::{Queue, Secret};
 use pulsegate_pipeline::sigfox;
-use pulsegate_pipeline::sigfox::{CallbackKind, Content};
+use pulsegate_pipeline::sigfox::{Content, Route, RouteError};
 use pulsegate_pipeline::telemetry::OutcomeCounts;
 use tokio::time::Instant;
 
 pub mod auth;
 pub mod cached;
 mod downlinks;
+pub mod refusals;
 pub mod request;
 
 use auth::{Rules, Secrets, Unauthenticated};
 use cached::Cached;
+use refusals::Refusals;
 use request::{Request, Response};
 
 /// The part name in metrics and the stage name in quarantine records.
@@ -44,6 +45,9 @@ const STAGE: &str = "sigfox-callback";
 /// The longest accepted request, body and query. A callback has less than 1 KB; this allows thousands of messages in
 /// one, and still fits, escaped, into one message of the quarantine queue (1 MiB).
 pub const MAX_CONTENT: usize = 256 * 1024;
+
+/// The methods that the Sigfox back end offers.
+const METHODS: &str = "GET, POST, PUT";
 
 /// The settings of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +84,20 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
+        let raw_queue = settings.required("RAW_QUEUE_URL");
+        let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
+        let secret_id = settings.required("CALLBACK_SECRET_ID");
+        let downlink_table = settings.required("DOWNLINK_TABLE");
+        let secret_header = settings.optional("SECRET_HEADER");
+        let source_ranges = settings.optional("SOURCE_RANGES");
+        settings.complete()?;
         Ok(Self {
-            raw_queue: settings.required("RAW_QUEUE_URL")?,
-            quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
-            secret_id: settings.required("CALLBACK_SECRET_ID")?,
-            downlink_table: settings.required("DOWNLINK_TABLE")?,
-            secret_header: settings.optional("SECRET_HEADER")?,
-            source_ranges: settings.optional("SOURCE_RANGES")?.unwrap_or_default(),
+            raw_queue: raw_queue?,
+            quarantine_queue: quarantine_queue?,
+            secret_id: secret_id?,
+            downlink_table: downlink_table?,
+            secret_header: secret_header?,
+            source_ranges: source_ranges?.unwrap_or_default(),
         })
     }
 
@@ -103,6 +114,8 @@ pub struct Callback<S, Q, D> {
     pub secrets: Cached<S>,
     /// The authentication rules.
     pub rules: Rules,
+    /// The log of refused requests.
+    pub refusals: Refusals,
     /// The queue of the next stage.
     pub raw: Q,
     /// Content that cannot be parsed.
@@ -118,11 +131,11 @@ pub enum Refusal {
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
     /// 404.
-    #[error("the path names no profile of a Sigfox device")]
-    UnknownProfile,
-    /// 404.
-    #[error("the path names no kind of callback")]
-    UnknownKind,
+    #[error(transparent)]
+    Unrouted(#[from] RouteError),
+    /// 405.
+    #[error("the method is not one of {METHODS}")]
+    Method,
     /// 413.
     #[error("body and query are longer than {MAX_CONTENT} bytes")]
     TooLarge,
@@ -139,9 +152,8 @@ pub async fn handle(
     let (response, counts) = match admit(request, callback, &secrets) {
         Ok(admitted) => keep(&admitted, callback, deadline).await,
         Err(refusal) => {
-            let (profile, kind) = (request.path_parameter("profile"), request.path_parameter("kind"));
-            tracing::warn!(reason = %refusal, profile, kind, source_ip = request.source_ip(), "refused");
-            (Response::empty(refusal.status()), OutcomeCounts { received: 1, refused: 1, ..OutcomeCounts::default() })
+            callback.refusals.note(request, refusal, &secrets);
+            (refusal.response(), OutcomeCounts { received: 1, refused: 1, ..OutcomeCounts::default() })
         }
     };
     counts.emit(STAGE, 1, began);
@@ -150,8 +162,7 @@ pub async fn handle(
 
 /// A request that may be stored.
 struct Admitted<'a> {
-    profile: &'static Profile,
-    kind: CallbackKind,
+    route: Route,
     body: Cow<'a, [u8]>,
     query: Cow<'a, str>,
 }
@@ -163,13 +174,23 @@ fn admit<'a, S, Q, D>(
     secrets: &Secrets,
 ) -> Result<Admitted<'a>, Refusal> {
     let request = callback.rules.check(request, secrets)?.request();
-    let profile = profile::find(Network::Sigfox, request.path_parameter("profile")).ok_or(Refusal::UnknownProfile)?;
-    let kind = request.path_parameter("kind").parse().map_err(|_| Refusal::UnknownKind)?;
+    let route = route(request)?;
     let (body, query) = (request.body(), request.query(callback.rules.secret_header.as_deref()));
     if body.len() + query.len() > MAX_CONTENT {
         return Err(Refusal::TooLarge);
     }
-    Ok(Admitted { profile, kind, body, query })
+    Ok(Admitted { route, body, query })
+}
+
+/// Returns the route of a request. API Gateway has matched path and method of one with both path parameters; it passes
+/// any other request on as it is.
+fn route(request: &Request) -> Result<Route, Refusal> {
+    let (profile, kind) = (request.path_parameter("profile"), request.path_parameter("kind"));
+    if !profile.is_empty() && !kind.is_empty() {
+        return Ok(Route::named(profile, kind)?);
+    }
+    let route = Route::of_path(request.path())?;
+    if METHODS.split(", ").any(|method| method == request.method()) { Ok(route) } else { Err(Refusal::Method) }
 }
 
 /// Enqueues the content, readable or not, and only then answers 2xx.
@@ -179,7 +200,7 @@ async fn keep(
     deadline: Instant,
 ) -> (Response, OutcomeCounts) {
     let content = Content { body: &admitted.body, query: &admitted.query, extra: Vec::new() };
-    let messages = sigfox::read(STAGE, admitted.kind, admitted.profile, &content);
+    let messages = sigfox::read(STAGE, admitted.route.kind, admitted.route.profile, &content);
     for uplink in &messages.uplinks {
         tracing::debug!(device = %uplink.device, uplink = %uplink.key(), "received");
     }
@@ -200,11 +221,12 @@ async fn keep(
 }
 
 impl Refusal {
-    fn status(self) -> u16 {
+    fn response(self) -> Response {
         match self {
-            Self::Unauthenticated(_) => 401,
-            Self::UnknownProfile | Self::UnknownKind => 404,
-            Self::TooLarge => 413,
+            Self::Unauthenticated(_) => Response::empty(401),
+            Self::Unrouted(_) => Response::empty(404),
+            Self::Method => Response::method_not_allowed(METHODS),
+            Self::TooLarge => Response::empty(413),
         }
     }
 }

@@ -7,6 +7,7 @@ use pulsegate_aws::{DownlinkTable, RotatingSecret, SqsQueue};
 use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::{deadline, telemetry};
 use sigfox_callback::cached::Cached;
+use sigfox_callback::refusals::Refusals;
 use sigfox_callback::request::Request;
 use sigfox_callback::{Callback, Config, handle};
 
@@ -18,6 +19,7 @@ async fn main() -> Result<(), Error> {
     let sdk = pulsegate_aws::sdk_config().await;
     let callback = Callback {
         rules: config.rules(),
+        refusals: Refusals::default(),
         secrets: or_exit(Cached::read(RotatingSecret::new(&sdk, config.secret_id)).await),
         raw: SqsQueue::new(&sdk, config.raw_queue),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),

@@ -18,7 +18,9 @@ const VARIABLE_HEADERS: &str = "x-sigfox-";
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Request {
-    path_parameters: BTreeMap<String, String>,
+    raw_path: String,
+    /// Absent, or `null` in local stand-ins, where the route has none.
+    path_parameters: Option<BTreeMap<String, String>>,
     raw_query_string: String,
     headers: BTreeMap<String, String>,
     body: Option<String>,
@@ -36,6 +38,7 @@ struct RequestContext {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Http {
+    method: String,
     source_ip: String,
 }
 
@@ -51,9 +54,19 @@ pub struct Response {
 }
 
 impl Request {
+    /// Returns the method.
+    pub fn method(&self) -> &str {
+        &self.context.http.method
+    }
+
+    /// Returns the whole path, decoded, without the query.
+    pub fn path(&self) -> &str {
+        &self.raw_path
+    }
+
     /// Returns a part of the path, by its name in the route.
     pub fn path_parameter(&self, name: &str) -> &str {
-        self.path_parameters.get(name).map_or("", String::as_str)
+        self.path_parameters.as_ref().and_then(|all| all.get(name)).map_or("", String::as_str)
     }
 
     /// Returns a header. API Gateway writes header names in lower case; local stand-ins may not.
@@ -95,6 +108,11 @@ impl Response {
     /// A response without a body.
     pub fn empty(status_code: u16) -> Self {
         Self { status_code, headers: BTreeMap::new(), body: String::new() }
+    }
+
+    /// A 405 response, which has to name the allowed methods (RFC 9110, 15.5.6).
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        Self { headers: BTreeMap::from([("allow", allowed)]), ..Self::empty(405) }
     }
 
     /// A 200 response with JSON.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use pulsegate_model::envelope;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeSecret};
+use pulsegate_pipeline::sigfox::CallbackKind;
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,6 +20,7 @@ async fn up(secret: &FakeSecret) -> Fake<'_> {
     Callback {
         secrets: Cached::read(secret).await.unwrap(),
         rules: Rules::default(),
+        refusals: Refusals::default(),
         raw: FakeQueue::default(),
         quarantine: FakeQueue::default(),
         downlinks: FakeDownlinks::default(),
@@ -130,14 +132,14 @@ async fn what_cannot_be_understood_is_quarantined_whole_with_its_url_and_answere
     let secret = secret();
     let callback = up(&secret).await;
     let request = event(|event| {
-        event["body"] = "{device: 1A2345}".into();
+        event["body"] = "{device: 1A2345".into();
         event["rawQueryString"] = "a=b".into();
         event["pathParameters"]["kind"] = "status".into();
     });
     assert_eq!(status(&request, &callback).await, 204);
     let record: Value = serde_json::from_str(&callback.quarantine.sent()[0]).unwrap();
     assert!(record["reason"].as_str().unwrap().starts_with("the body is not JSON"), "{record}");
-    assert_eq!(record["record"], json!({"text": "{device: 1A2345}"}));
+    assert_eq!(record["record"], json!({"text": "{device: 1A2345"}));
     assert_eq!((&record["callback"], &record["query"]), (&json!("status"), &json!("a=b")));
 }
 
@@ -253,4 +255,5 @@ proptest! {
 }
 
 mod downlink_requests;
+mod routes;
 mod unauthenticated;

@@ -32,19 +32,26 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        let settle: u32 = settings.required("SETTLE_SECONDS")?;
-        let first_look_back: u32 = settings.required("FIRST_LOOK_BACK_HOURS")?;
+        let settle = settings.required::<u32>("SETTLE_SECONDS");
+        let first_look_back = settings.required::<u32>("FIRST_LOOK_BACK_HOURS");
+        let api = settings.required("SIGFOX_API_URL");
+        let secret_id = settings.required("SIGFOX_API_SECRET_ID");
+        let device_types = settings.required("SIGFOX_DEVICE_TYPES");
+        let watermark_table = settings.required("WATERMARK_TABLE");
+        let raw_queue = settings.required("RAW_QUEUE_URL");
+        let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
+        settings.complete()?;
         Ok(Self {
-            api: settings.required("SIGFOX_API_URL")?,
-            secret_id: settings.required("SIGFOX_API_SECRET_ID")?,
-            device_types: settings.required("SIGFOX_DEVICE_TYPES")?,
+            api: api?,
+            secret_id: secret_id?,
+            device_types: device_types?,
             reach: Reach {
-                settle: Duration::from_secs(settle.into()),
-                first_look_back: Duration::from_hours(first_look_back.into()),
+                settle: Duration::from_secs(settle?.into()),
+                first_look_back: Duration::from_hours(first_look_back?.into()),
             },
-            watermark_table: settings.required("WATERMARK_TABLE")?,
-            raw_queue: settings.required("RAW_QUEUE_URL")?,
-            quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
+            watermark_table: watermark_table?,
+            raw_queue: raw_queue?,
+            quarantine_queue: quarantine_queue?,
         })
     }
 }

@@ -6,12 +6,10 @@
 
 use std::borrow::Cow;
 
-use pulsegate_model::device::Network;
-use pulsegate_model::profile;
 use pulsegate_model::profile::Profile;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_pipeline::sigfox;
-use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages};
+use pulsegate_pipeline::sigfox::{CallbackKind, Content, Messages, Route, RouteError};
 use serde_json::Value;
 
 use crate::STAGE;
@@ -74,12 +72,8 @@ impl Missed<'_> {
 enum Reason {
     #[error("the item names no callback")]
     NoCallback,
-    #[error("the path of the callback is not /sigfox/{{profile}}/{{kind}}")]
-    Path,
-    #[error("the path of the callback names no profile of a Sigfox device")]
-    UnknownProfile,
-    #[error("the path of the callback names no kind of callback")]
-    UnknownKind,
+    #[error(transparent)]
+    Route(#[from] RouteError),
 }
 
 /// Parses an item.
@@ -90,17 +84,15 @@ pub fn read(item: &Value) -> Item<'_> {
         return if by_mail { Item::Foreign } else { unreadable(item, Reason::NoCallback) };
     };
     let Some((path, query)) = path_and_query(url) else { return Item::Foreign };
-    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let [.., "sigfox", profile, kind] = segments[..] else {
-        // A mistyped path with "sigfox" in it was probably meant for this stack: quarantine it, so that an operator
-        // decides.
-        let ours = segments.iter().any(|segment| segment.eq_ignore_ascii_case("sigfox"));
-        return if ours { unreadable(item, Reason::Path) } else { Item::Foreign };
+    let Route { profile, kind } = match Route::of_path(path) {
+        Ok(route) => route,
+        // A path without "sigfox" leads to another server. A mistyped one with it was probably meant for this stack:
+        // quarantine it, so that an operator decides.
+        Err(RouteError::Path) if !path.split('/').any(|segment| segment.eq_ignore_ascii_case("sigfox")) => {
+            return Item::Foreign;
+        }
+        Err(reason) => return unreadable(item, reason.into()),
     };
-    let Some(profile) = profile::find(Network::Sigfox, profile) else {
-        return unreadable(item, Reason::UnknownProfile);
-    };
-    let Ok(kind) = kind.parse() else { return unreadable(item, Reason::UnknownKind) };
     let body = match &callback["body"] {
         Value::Null => Vec::new(),
         body => text(body).into_owned().into_bytes(),

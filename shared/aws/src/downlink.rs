@@ -1,17 +1,21 @@
 //! [`Downlinks`] on DynamoDB.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::downlink::{Downlink, DownlinkAnswer, DownlinkOutcome, Downlinks, Entry, Unavailable};
 use tokio::time::{Instant, timeout_at};
+
+use crate::cause::cause;
 
 /// Pause between the first request and the second. The SDK's default, a second, is too long: the caller waits.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -67,7 +71,7 @@ impl Downlinks for DownlinkTable {
         let query = self.client.query().table_name(&self.name).consistent_read(true);
         let query = query.key_condition_expression("#device = :device").expression_attribute_names("#device", "device");
         let pages = query.expression_attribute_values(":device", text(&device)).into_paginator().items().send();
-        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(Unavailable::new)?;
+        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(|e| unavailable(&e))?;
         Ok(items.into_iter().map(entry).collect())
     }
 
@@ -77,7 +81,7 @@ impl Downlinks for DownlinkTable {
         match within(deadline, request.send()).await? {
             Ok(_) => Ok(true),
             Err(e) if e.as_service_error().is_some_and(is_conflict) => Ok(false),
-            Err(e) => Err(Unavailable::new(e)),
+            Err(e) => Err(unavailable(&e)),
         }
     }
 
@@ -98,7 +102,7 @@ impl Downlinks for DownlinkTable {
             .expression_attribute_values(":told_at", text(told_at));
         match within(deadline, request.send()).await? {
             Err(e) if !e.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
-                Err(Unavailable::new(e))
+                Err(unavailable(&e))
             }
             _ => Ok(()),
         }
@@ -127,6 +131,13 @@ fn is_conflict(error: &TransactWriteItemsError) -> bool {
 pub(crate) fn client(config: &aws_config::SdkConfig) -> Client {
     let retries = RetryConfig::standard().with_max_attempts(5).with_initial_backoff(FIRST_PAUSE);
     Client::from_conf(Builder::from(config).retry_config(retries).build())
+}
+
+pub(crate) fn unavailable<E>(error: &SdkError<E>) -> Unavailable
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    Unavailable::new(cause(error))
 }
 
 pub(crate) async fn within<T>(deadline: Instant, request: impl Future<Output = T>) -> Result<T, Unavailable> {

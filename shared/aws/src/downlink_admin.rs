@@ -9,7 +9,7 @@ use pulsegate_pipeline::downlink::{
 };
 use tokio::time::Instant;
 
-use crate::downlink::{DownlinkTable, client, entry, text, within};
+use crate::downlink::{DownlinkTable, client, entry, text, unavailable, within};
 use crate::items::to_item;
 
 /// A DynamoDB table with the string keys `device` and `downlink`, for queueing downlinks.
@@ -48,7 +48,7 @@ impl Downlinks for DownlinkAdminTable {
 impl DownlinkAdmin for DownlinkAdminTable {
     async fn all(&self, deadline: Instant) -> Result<Vec<Entry>, Unavailable> {
         let pages = self.client.scan().table_name(&self.name).into_paginator().items().send();
-        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(Unavailable::new)?;
+        let items = within(deadline, pages.collect::<Result<Vec<_>, _>>()).await?.map_err(|e| unavailable(&e))?;
         Ok(items.into_iter().map(entry).collect())
     }
 
@@ -60,7 +60,7 @@ impl DownlinkAdmin for DownlinkAdminTable {
             Err(e) if e.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 Ok(false)
             }
-            Err(e) => Err(Unavailable::new(e)),
+            Err(e) => Err(unavailable(&e)),
         }
     }
 
@@ -76,7 +76,7 @@ impl DownlinkAdmin for DownlinkAdminTable {
             Err(e) if e.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {
                 Ok(false)
             }
-            Err(e) => Err(Unavailable::new(e)),
+            Err(e) => Err(unavailable(&e)),
         }
     }
 }

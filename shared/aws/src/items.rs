@@ -1,7 +1,9 @@
 //! The DynamoDB items of each table, as `docs/data-model.md` describes them. No other crate knows their layout.
 //!
-//! An item depends only on its value, so writing it again is idempotent.
+//! An item depends only on its value and on the arrival of its record, so writing a record again is idempotent. The
+//! arrival is in no attribute but `expires_at`.
 
+use pulsegate_model::at::At;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
 use serde::Serialize;
@@ -16,9 +18,9 @@ pub use size::item_size;
 /// An item of a table: names and values, in the types of DynamoDB.
 pub type Item = serde_dynamo::Item;
 
-/// Builds the item of the events table. The table may delete it so many days after the event's own time.
-pub fn event_item(event: &DeviceEvent, retention_days: u32) -> Item {
-    to_item(&event::EventItem::new(event, retention_days))
+/// Builds the item of the events table. The table may delete it so many days after its arrival.
+pub fn event_item(event: &DeviceEvent, arrived: At, retention_days: u32) -> Item {
+    to_item(&event::EventItem::new(event, arrived, retention_days))
 }
 
 /// Builds the item of the pulses table.

@@ -16,6 +16,7 @@
 //! - `watermark`: the progress of a fetch.
 //! - `secret`: reads secrets.
 //! - `metrics`: writes CloudWatch's embedded metric format.
+//! - `cause`: the cause of a failed request, in one line.
 //! - [`resend`]: the retry loop that queue and table share.
 
 use std::time::Duration;
@@ -23,10 +24,15 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
-use aws_sdk_sqs::config::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sqs::config::{Credentials, ProvideCredentials as _};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use pulsegate_pipeline::config::ConfigError;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
+mod cause;
 mod downlink;
 mod downlink_admin;
 #[cfg(any(test, feature = "fakes"))]
@@ -46,6 +52,7 @@ mod table_reader;
 mod watermark;
 
 pub use aws_config::SdkConfig;
+use cause::chain;
 pub use downlink::DownlinkTable;
 pub use downlink_admin::DownlinkAdminTable;
 #[cfg(feature = "logs")]
@@ -86,6 +93,55 @@ pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConf
         config = config.credentials_provider(Credentials::new(id, secret, session, None, "the stack's variables"));
     }
     config.load().await
+}
+
+/// Settings that are missing or wrong, each with what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct MissingSettings(pub Vec<String>);
+
+impl From<ConfigError> for MissingSettings {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error.to_string()])
+    }
+}
+
+/// Adds region and credentials to a program's own settings. Reads credentials as a request does, so an expired session
+/// is found too.
+///
+/// # Errors
+/// [`MissingSettings`] naming all that are missing: the program's own, the region and the credentials.
+pub async fn connected<T, E: Into<MissingSettings>>(settings: Result<T, E>) -> Result<(SdkConfig, T), MissingSettings> {
+    // The SDK logs each place where it finds nothing, with dumps of responses.
+    let (sdk, missing) = account().with_subscriber(NoSubscriber::default()).await;
+    match settings.map_err(Into::into) {
+        Ok(settings) if missing.is_empty() => Ok((sdk, settings)),
+        Ok(_) => Err(MissingSettings(missing)),
+        Err(MissingSettings(own)) => Err(MissingSettings([own, missing].concat())),
+    }
+}
+
+/// Returns the configuration, and what is missing of it.
+async fn account() -> (SdkConfig, Vec<String>) {
+    let sdk = sdk_config().await;
+    let mut missing = Vec::new();
+    if sdk.region().is_none() {
+        missing.push("no AWS region: set AWS_REGION, or AWS_PROFILE".to_owned());
+    }
+    let credentials = match sdk.credentials_provider() {
+        Some(provider) => provider.provide_credentials().await.map(|_| ()),
+        None => Err(CredentialsError::not_loaded_no_source()),
+    };
+    if let Err(error) = credentials {
+        let reason = match error {
+            CredentialsError::CredentialsNotLoaded(_) => String::new(),
+            failed => format!(" ({})", chain(&failed)),
+        };
+        missing.push(format!(
+            "no AWS credentials{reason}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        ));
+    }
+    (sdk, missing)
 }
 
 /// Replaces the time-out of an attempt, for tools with large requests, which a local stand-in for AWS answers slowly.

@@ -6,9 +6,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_sqs::config::http::HttpResponse;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use pulsegate_pipeline::ports::Refused;
 use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::cause::cause;
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -69,7 +71,7 @@ where
         match timeout_at(deadline, request()).await {
             Err(_) => return Err("no answer before the deadline".into()),
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(e)) if !is_transient(&e) || Instant::now() + pause >= deadline => return Err(e.into()),
+            Ok(Err(e)) if !is_transient(&e) || Instant::now() + pause >= deadline => return Err(cause(&e).into()),
             Ok(Err(_)) => wait(&mut pause).await,
         }
     }
@@ -105,7 +107,7 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let transient = is_transient(error);
-    tracing::warn!(pending = pending.len(), transient, error = %DisplayErrorContext(error), "request failed");
+    tracing::warn!(pending = pending.len(), transient, error = cause(error), "request failed");
     if transient {
         Undone { again: pending, ..Undone::default() }
     } else if pending.len() > 1 && is_about_contents(error) {

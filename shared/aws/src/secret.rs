@@ -6,6 +6,8 @@ use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use pulsegate_pipeline::ports::{Secret, SecretError};
 
+use crate::cause::cause;
+
 /// Secrets Manager.
 #[derive(Debug, Clone)]
 pub struct SecretStore {
@@ -52,7 +54,7 @@ impl SecretStore {
             Err(e) if e.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
                 Ok(None)
             }
-            Err(e) => Err(error(e.into())),
+            Err(e) => Err(error(cause(&e).into())),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use pulsegate_model::aggregate::StreamRecord;
@@ -12,6 +11,7 @@ use pulsegate_pipeline::ports::{MAX_STREAM_BYTES, MAX_STREAM_RECORDS, Refused, S
 use pulsegate_pipeline::telemetry::LogThrottle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cause::cause;
 use crate::resend::cut;
 
 /// A Kinesis data stream.
@@ -41,7 +41,7 @@ impl KinesisStream {
                 refused(answer.records(), positions)
             }
             Err(e) => {
-                self.log(&DisplayErrorContext(&e));
+                self.log(&cause(&e));
                 positions.to_vec()
             }
         }

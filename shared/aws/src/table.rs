@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::ports::{EventStore, PulseStore, RawStore, Refused};
+use pulsegate_pipeline::ports::{Arrived, EventStore, PulseStore, RawStore, Refused};
 use tokio::time::Instant;
 
 use crate::items::{self, Item, text};
@@ -36,7 +36,7 @@ pub trait Table {
 pub struct RawTable<T> {
     /// The table.
     pub table: T,
-    /// The table may delete an uplink so many days after the uplink's own time.
+    /// The table may delete an uplink so many days after its arrival.
     pub retention_days: u32,
 }
 
@@ -52,14 +52,14 @@ pub struct PulseTable<T> {
 pub struct EventTable<T> {
     /// The table.
     pub table: T,
-    /// The table may delete an event so many days after the event's own time.
+    /// The table may delete an event so many days after its arrival.
     pub retention_days: u32,
 }
 
 impl<T: Table + Sync> RawStore for RawTable<T> {
-    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
-        let items: Vec<Item> = uplinks.iter().map(|uplink| items::raw_item(uplink, self.retention_days)).collect();
-        self.table.put(&items, deadline).await
+    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
+        let item = |Arrived { value, arrived }: &_| items::raw_item(value, *arrived, self.retention_days);
+        self.table.put(&uplinks.iter().map(item).collect::<Vec<_>>(), deadline).await
     }
 }
 
@@ -71,9 +71,9 @@ impl<T: Table + Sync> PulseStore for PulseTable<T> {
 }
 
 impl<T: Table + Sync> EventStore for EventTable<T> {
-    async fn put(&self, events: &[DeviceEvent], deadline: Instant) -> Refused {
-        let items: Vec<Item> = events.iter().map(|event| items::event_item(event, self.retention_days)).collect();
-        self.table.put(&items, deadline).await
+    async fn put(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> Refused {
+        let item = |Arrived { value, arrived }: &_| items::event_item(value, *arrived, self.retention_days);
+        self.table.put(&events.iter().map(item).collect::<Vec<_>>(), deadline).await
     }
 }
 

@@ -10,6 +10,7 @@ use pulsegate_pipeline::ports::{Watermark, WatermarkError, Watermarks};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
+use crate::cause::cause;
 use crate::items::{Item, to_item};
 
 /// The name of the table's key.
@@ -46,7 +47,10 @@ impl Watermarks for DynamoWatermarks {
         let key = AttributeValue::S(name.to_owned());
         // Consistent read: a stale watermark would repeat work that the last pass has finished.
         let request = self.client.get_item().table_name(&self.table).key(KEY, key).consistent_read(true);
-        let answer = timeout_at(deadline, request.send()).await.map_err(unreached)?.map_err(unreached)?;
+        let answer = timeout_at(deadline, request.send())
+            .await
+            .map_err(unreached)?
+            .map_err(|e| WatermarkError(cause(&e).into()))?;
         let item = answer.item.map(|item| serde_dynamo::from_item::<_, WatermarkItem>(Item::from(item))).transpose();
         Ok(item.map_err(unreached)?.map(|item| item.watermark))
     }
@@ -54,7 +58,7 @@ impl Watermarks for DynamoWatermarks {
     async fn set(&self, name: &str, watermark: &Watermark, deadline: Instant) -> Result<(), WatermarkError> {
         let item = to_item(&WatermarkItem { device_type: name.to_owned(), watermark: *watermark });
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item.into()));
-        timeout_at(deadline, request.send()).await.map_err(unreached)?.map_err(unreached)?;
+        timeout_at(deadline, request.send()).await.map_err(unreached)?.map_err(|e| WatermarkError(cause(&e).into()))?;
         Ok(())
     }
 }

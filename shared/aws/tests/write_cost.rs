@@ -43,7 +43,7 @@ fn frames() -> String {
         let (uplink, name) = (frames::uplink(&case), case["name"].as_str().unwrap_or_default());
         let pulse =
             pulse::decode(&uplink).map(|item| pulse_item(&item)).map_or("none | 0".to_owned(), |item| cost(&[item]));
-        let (payload, raw) = (uplink.payload.bytes().len(), cost(&[raw_item(&uplink, RETENTION_DAYS)]));
+        let (payload, raw) = (uplink.payload.bytes().len(), cost(&[raw_item(&uplink, uplink.at, RETENTION_DAYS)]));
         let _ = writeln!(table, "| `{name}` | {payload} | {raw} | {pulse} |");
     }
     table
@@ -68,7 +68,7 @@ fn days() -> String {
         "| reported in | payloads | raw items | units | pulse items | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
     for (name, uplinks) in rows {
         let payloads: usize = uplinks.iter().map(|uplink| uplink.payload.bytes().len()).sum();
-        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(uplink, RETENTION_DAYS)).collect();
+        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(uplink, uplink.at, RETENTION_DAYS)).collect();
         let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&decoded(uplinks)));
     }
     let _ = writeln!(

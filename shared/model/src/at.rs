@@ -6,8 +6,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// 9999-12-31T23:59:59Z. Later years need a fifth digit, and keys would no longer sort by time.
-const MAX_SECONDS: i64 = 253_402_300_799;
+/// 9999-12-30T22:00:00Z, the last second that [`Timestamp`] holds: a later one would be written as another time. From
+/// the year 10000 on, keys would no longer sort by time.
+const MAX_SECONDS: i64 = 253_402_207_200;
 
 /// A time between 1970 and 9999, in whole seconds. Written as RFC 3339 in UTC: `2026-11-20T12:00:00Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -47,12 +48,21 @@ impl At {
         Self::from_unix(number).or_else(|_| Self::from_unix(number / 1000)).map_err(|_| AtError::Range(number))
     }
 
+    /// From a date of RFC 3339 with any offset, without the fraction of a second.
+    ///
+    /// # Errors
+    /// [`AtError`] if it is not such a date, or outside 1970..=9999.
+    pub fn from_rfc3339(text: &str) -> Result<Self, AtError> {
+        let time: Timestamp = text.parse().map_err(|_| AtError::Format(text.to_owned()))?;
+        Self::from_unix(time.as_second())
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z.
     pub fn unix(self) -> i64 {
         self.0
     }
 
-    /// The time from which an item of this time may be deleted: seconds since 1970, as DynamoDB expects it.
+    /// The time from which an item that arrived at this time may be deleted: seconds since 1970, as DynamoDB expects it.
     pub fn expires_at(self, retention_days: u32) -> i64 {
         const SECONDS_PER_DAY: i64 = 86_400;
         self.0 + i64::from(retention_days) * SECONDS_PER_DAY
@@ -71,7 +81,7 @@ impl At {
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In range by construction, and jiff's own range is wider.
+        // In range by construction.
         write!(f, "{}", Timestamp::from_second(self.0).unwrap_or_default())
     }
 }
@@ -117,6 +127,13 @@ mod tests {
     #[test]
     fn a_fraction_of_a_second_is_refused_since_the_key_could_not_hold_it() {
         assert!("2026-11-20T12:00:00.5Z".parse::<At>().is_err());
+    }
+
+    #[test]
+    fn the_last_second_is_read_back_and_the_next_one_refused() {
+        assert_eq!(At::from_unix(MAX_SECONDS).unwrap().to_string(), "9999-12-30T22:00:00Z");
+        assert_eq!(MAX_SECONDS, Timestamp::MAX.as_second());
+        assert_eq!(At::from_unix(MAX_SECONDS + 1), Err(AtError::Range(MAX_SECONDS + 1)));
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use crate::device::DeviceId;
 
 pub mod adeunis_pulse;
 mod cursor;
+mod decoration;
 pub mod dragino;
 pub mod efento;
 mod reading;

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use pulsegate_model::at::At;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, record};
 
-use crate::ports::Refused;
+use crate::ports::{Arrived, Refused};
 use crate::telemetry::OutcomeCounts;
 
 /// One record of a batch, whichever service delivered it.
@@ -18,6 +19,8 @@ use crate::telemetry::OutcomeCounts;
 pub struct BatchRecord {
     /// The record's name in the response: a message ID or a sequence number.
     id: String,
+    /// The time at which the queue or the stream received it.
+    arrived: At,
     /// One envelope, or the user records of an aggregated Kinesis record.
     bodies: Vec<Body>,
 }
@@ -57,29 +60,34 @@ pub struct Pieces<T> {
 #[derive(Debug, Default)]
 pub struct OpenedBatch {
     /// Uplinks.
-    pub uplinks: Pieces<Uplink>,
+    pub uplinks: Pieces<Arrived<Uplink>>,
     /// Device events.
-    pub events: Pieces<DeviceEvent>,
+    pub events: Pieces<Arrived<DeviceEvent>>,
     /// Pieces that could not be parsed.
     pub unreadable: Pieces<Quarantined>,
 }
 
 impl BatchRecord {
     /// Builds a record of a queue: one envelope. The response names it by `id`.
-    pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self { id: id.into(), bodies: vec![Body::Envelope(body.into())] }
+    pub fn new(id: impl Into<String>, arrived: At, body: impl Into<Vec<u8>>) -> Self {
+        Self { id: id.into(), arrived, bodies: vec![Body::Envelope(body.into())] }
     }
 
     /// Builds a record of a stream. Keeps every user record of an aggregated one, whatever its hash key: after a
     /// reshard, user records outside the shard's range exist nowhere else.
-    pub fn of_stream(id: impl Into<String>, data: Vec<u8>) -> Self {
+    pub fn of_stream(id: impl Into<String>, arrived: At, data: Vec<u8>) -> Self {
         let user_records = aggregate::user_records(&data).unwrap_or_else(|| vec![data]);
-        Self { id: id.into(), bodies: user_records.into_iter().map(Body::of_user_record).collect() }
+        Self { id: id.into(), arrived, bodies: user_records.into_iter().map(Body::of_user_record).collect() }
     }
 
     /// The record's name in the response.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The time at which the queue or the stream received the record.
+    pub fn arrived(&self) -> At {
+        self.arrived
     }
 }
 
@@ -94,17 +102,17 @@ impl Body {
 /// quarantined are unchanged.
 pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
     let mut opened = OpenedBatch::default();
-    for (position, BatchRecord { bodies, .. }) in records.iter().enumerate() {
+    for (position, &BatchRecord { arrived, ref bodies, .. }) in records.iter().enumerate() {
         for body in bodies {
             match body {
-                Body::Envelope(body) => opened.add_envelope(position, body, stage),
+                Body::Envelope(body) => opened.add_envelope(position, arrived, body, stage),
                 Body::UserRecord(data) => match record::decode(data) {
-                    Ok(uplink) => opened.uplinks.push(position, uplink),
+                    Ok(value) => opened.uplinks.push(position, Arrived { value, arrived }),
                     Err(e) => opened.unreadable.push(position, Quarantined::new(stage, &e, data)),
                 },
                 Body::Json(data) => match Quarantined::of_bridge(data) {
                     Some(quarantined) => opened.unreadable.push(position, quarantined),
-                    None => opened.add_envelope(position, data, stage),
+                    None => opened.add_envelope(position, arrived, data, stage),
                 },
             }
         }
@@ -113,11 +121,15 @@ pub fn open(records: &[BatchRecord], stage: &'static str) -> OpenedBatch {
 }
 
 impl OpenedBatch {
-    fn add_envelope(&mut self, position: usize, body: &[u8], stage: &'static str) {
+    fn add_envelope(&mut self, position: usize, arrived: At, body: &[u8], stage: &'static str) {
         match envelope::unpack(body) {
             Ok(unpacked) => {
-                unpacked.uplinks.into_iter().for_each(|uplink| self.uplinks.push(position, uplink));
-                unpacked.events.into_iter().for_each(|event| self.events.push(position, event));
+                for value in unpacked.uplinks {
+                    self.uplinks.push(position, Arrived { value, arrived });
+                }
+                for value in unpacked.events {
+                    self.events.push(position, Arrived { value, arrived });
+                }
                 for member in unpacked.unreadable {
                     let quarantined = Quarantined::new(stage, &member.reason, member.envelope.as_bytes());
                     self.unreadable.push(position, quarantined);
@@ -130,7 +142,7 @@ impl OpenedBatch {
     /// Moves device events to quarantine, so that a stage without an event store does not lose them.
     pub fn quarantine_events(&mut self, stage: &'static str) {
         for (position, event) in std::mem::take(&mut self.events) {
-            let envelope = envelope::of_event(&event);
+            let envelope = envelope::of_event(&event.value);
             let reason = "this stage takes no device events";
             self.unreadable.push(position, Quarantined::new(stage, &reason, envelope.as_bytes()));
         }
@@ -211,10 +223,10 @@ mod tests {
         let aggregated = aggregated.close().unwrap().data;
         let envelope = envelope::of_one(&uplink(3)).into_bytes();
         let data = [("101", aggregated), ("102", envelope), ("103", b"\x01?".to_vec()), ("104", user_record(4))];
-        let records = data.map(|(id, data)| BatchRecord::of_stream(id, data));
+        let records = data.map(|(id, data)| BatchRecord::of_stream(id, At::EPOCH, data));
 
         let opened = open(&records, "raw-nbiot");
-        let read: Vec<_> = opened.uplinks.values.iter().map(|uplink| uplink.sequence).collect();
+        let read: Vec<_> = opened.uplinks.values.iter().map(|uplink| uplink.value.sequence).collect();
         assert_eq!(read, [Some(1), Some(2), Some(3), Some(4)]);
         assert_eq!(opened.uplinks.records, [0, 0, 1, 3]);
         assert_eq!(opened.uplinks.records_of(&[1, 2].into()), Failed::from([0, 1]));
@@ -227,10 +239,10 @@ mod tests {
         let mut aggregated = aggregate::Aggregator::default();
         aggregated.add(|| "a".to_owned(), &user_record(1));
         aggregated.add(|| "a".to_owned(), message.as_bytes());
-        let record = BatchRecord::of_stream("101", aggregated.close().unwrap().data);
+        let record = BatchRecord::of_stream("101", At::EPOCH, aggregated.close().unwrap().data);
         let opened = open(&[record], "raw-nbiot");
         assert_eq!((opened.uplinks.len(), opened.unreadable.values[0].to_message()), (1, message.clone()));
-        let opened = open(&[BatchRecord::new("1", message)], "raw-sigfox");
+        let opened = open(&[BatchRecord::new("1", At::EPOCH, message)], "raw-sigfox");
         assert_eq!(opened.unreadable.values[0].stage(), "raw-sigfox");
     }
 
@@ -242,7 +254,7 @@ mod tests {
         }))
         .unwrap();
         let body = envelope::of_event(&event);
-        let mut opened = open(&[BatchRecord::new("1", body.as_bytes())], "pulse");
+        let mut opened = open(&[BatchRecord::new("1", At::EPOCH, body.as_bytes())], "pulse");
         opened.quarantine_events("pulse");
         assert!(opened.events.is_empty());
         assert_eq!(opened.unreadable.values[0].reason(), "this stage takes no device events");

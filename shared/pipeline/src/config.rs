@@ -1,10 +1,12 @@
-//! The environment, read once into a checked value. A wrong setting stops the start with one line that names it.
+//! The environment, read once into a checked value. Absent and wrong settings stop the start with one line that names all
+//! of them.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// A setting that is absent or wrong.
-#[derive(Debug, thiserror::Error, PartialEq)]
+/// Settings that are absent or wrong.
+#[derive(Debug, Clone, thiserror::Error, PartialEq)]
 pub enum ConfigError {
     /// Not set, or empty.
     #[error("the environment variable {0} is not set")]
@@ -19,15 +21,23 @@ pub enum ConfigError {
         /// Why the value is invalid.
         reason: String,
     },
+    /// Several of these.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
 }
 
-/// The source of settings: the environment, or a list in tests.
-pub struct EnvSettings<'a>(&'a dyn Fn(&'static str) -> Option<String>);
+/// The source of settings: the environment, or a list in tests. It remembers which were absent or wrong.
+///
+/// A configuration first reads all of its settings, then calls [`EnvSettings::complete`].
+pub struct EnvSettings<'a> {
+    look_up: &'a dyn Fn(&'static str) -> Option<String>,
+    errors: RefCell<Vec<ConfigError>>,
+}
 
 impl<'a> EnvSettings<'a> {
     /// Reads settings with `look_up`, by name.
     pub fn new(look_up: &'a dyn Fn(&'static str) -> Option<String>) -> Self {
-        Self(look_up)
+        Self { look_up, errors: RefCell::default() }
     }
 
     /// Returns a setting that must be present.
@@ -35,7 +45,7 @@ impl<'a> EnvSettings<'a> {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn required<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, ConfigError> {
-        self.optional(name)?.ok_or(ConfigError::Missing(name))
+        self.optional(name)?.ok_or_else(|| self.remember(ConfigError::Missing(name)))
     }
 
     /// Returns a setting that may be absent.
@@ -43,10 +53,34 @@ impl<'a> EnvSettings<'a> {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn optional<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
-        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else {
+        let Some(value) = (self.look_up)(name).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
-        value.parse().map(Some).map_err(|e: T::Err| ConfigError::Wrong { name, reason: e.to_string(), value })
+        value.parse().map(Some).map_err(|e: T::Err| {
+            self.remember(ConfigError::Wrong { name, reason: e.to_string(), value: value.clone() })
+        })
+    }
+
+    /// Remembers an error, such as a setting that another one makes required.
+    pub fn remember(&self, error: ConfigError) -> ConfigError {
+        self.errors.borrow_mut().push(error.clone());
+        error
+    }
+
+    /// Checks that all settings read so far are present and valid.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming all variables that are not.
+    pub fn complete(&self) -> Result<(), ConfigError> {
+        let mut errors = self.errors.borrow().clone();
+        match errors.pop() {
+            None => Ok(()),
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(ConfigError::Several(errors))
+            }
+        }
     }
 }
 
@@ -69,7 +103,7 @@ pub fn or_exit<T>(result: Result<T, impl std::error::Error + 'static>) -> T {
 pub struct RawConfig {
     /// `RAW_TABLE`.
     pub table: String,
-    /// `RAW_RETENTION_DAYS`: the table keeps an uplink for so many days after the uplink's own time.
+    /// `RAW_RETENTION_DAYS`: the table keeps an uplink for so many days after its arrival.
     pub retention_days: u32,
     /// `PULSE_QUEUE_URL`.
     pub pulse_queue: String,
@@ -83,11 +117,16 @@ impl RawConfig {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
+        let table = settings.required("RAW_TABLE");
+        let retention_days = settings.required("RAW_RETENTION_DAYS");
+        let pulse_queue = settings.required("PULSE_QUEUE_URL");
+        let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
+        settings.complete()?;
         Ok(Self {
-            table: settings.required("RAW_TABLE")?,
-            retention_days: settings.required("RAW_RETENTION_DAYS")?,
-            pulse_queue: settings.required("PULSE_QUEUE_URL")?,
-            quarantine_queue: settings.required("QUARANTINE_QUEUE_URL")?,
+            table: table?,
+            retention_days: retention_days?,
+            pulse_queue: pulse_queue?,
+            quarantine_queue: quarantine_queue?,
         })
     }
 }
@@ -104,6 +143,18 @@ mod tests {
     fn an_absent_setting_and_an_empty_one_are_named() {
         assert_eq!(read("OTHER", "30").unwrap_err().to_string(), "the environment variable DAYS is not set");
         assert_eq!(read("DAYS", "").unwrap_err(), ConfigError::Missing("DAYS"));
+    }
+
+    #[test]
+    fn all_settings_that_are_absent_or_wrong_are_named_at_once() {
+        let settings = |name| (name == "RAW_RETENTION_DAYS").then(|| "thirty".to_owned());
+        let error = RawConfig::from_settings(&EnvSettings::new(&settings)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the environment variable RAW_TABLE is not set; the environment variable RAW_RETENTION_DAYS is \"thirty\": \
+             invalid digit found in string; the environment variable PULSE_QUEUE_URL is not set; the environment \
+             variable QUARANTINE_QUEUE_URL is not set"
+        );
     }
 
     #[test]

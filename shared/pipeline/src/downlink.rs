@@ -3,7 +3,8 @@
 //!
 //! Operators queue them, [`answer`] chooses the downlink for an uplink, [`close`] stores the outcome that the network
 //! reports. This module reads no clock: the uplink's own time decides whether a downlink is still valid, so repeated
-//! requests and reports produce the same items. The caller decides whether a request is in time.
+//! requests and reports leave the items as they are. The caller decides whether a request is in time, and knows the time
+//! from which an answer is retained.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,8 @@ pub const LEN: usize = 8;
 /// Key prefix of the item that marks an uplink as answered; the uplink's key follows.
 const ANSWERED: &str = "answered#";
 
-/// Retention of a downlink after the uplink that it answered, or after its expiry, so that operators can look it up.
+/// Retention of a downlink after its answer, or after its expiry, so that operators can look it up and a repeated request
+/// gets the same answer.
 const RETENTION_SECONDS: i64 = 30 * 86_400;
 
 /// The network reports the outcome of an answer within so many seconds after the uplink: the device listens for less
@@ -77,7 +79,9 @@ pub struct DownlinkOutcome {
 /// Returns the downlink bytes for an uplink that requests a downlink; `None` if no downlink is pending.
 ///
 /// The same uplink always gets the same bytes, however often and late it requests them, and two concurrent requests
-/// consume at most one downlink. An uplink whose first request is late gets `None`.
+/// consume at most one downlink. An uplink whose first request is late gets `None`. An answer is retained from `now`, by
+/// the caller's clock: if a wrong time of the uplink decided, the table might delete the answer at once, and a repeated
+/// request would use up a second downlink.
 ///
 /// # Errors
 /// [`Unavailable`] if the answer cannot be determined. Retrying is safe.
@@ -85,6 +89,7 @@ pub async fn answer(
     downlinks: &impl Downlinks,
     uplink: &NaturalKey,
     timeliness: Timeliness,
+    now: At,
     deadline: Instant,
 ) -> Result<Option<[u8; LEN]>, Unavailable> {
     for _ in 0..MAX_ATTEMPTS {
@@ -93,7 +98,7 @@ pub async fn answer(
             Choice::Nothing => return Ok(None),
             Choice::Again(downlink) => return Ok(Some(downlink.data.bytes())),
             Choice::First(_) if timeliness == Timeliness::Late => return Ok(None),
-            Choice::First(downlink) => DownlinkAnswer::new(downlink, uplink),
+            Choice::First(downlink) => DownlinkAnswer::new(downlink, uplink, now),
         };
         if downlinks.answer_with(&answer, deadline).await? {
             let Downlink { device, id, .. } = &answer.downlink;
@@ -199,12 +204,12 @@ impl DeviceDownlinks {
 }
 
 impl DownlinkAnswer {
-    fn new(downlink: &Downlink, uplink: &NaturalKey) -> Self {
+    fn new(downlink: &Downlink, uplink: &NaturalKey, now: At) -> Self {
         Self {
             downlink: downlink.clone(),
             uplink: uplink.to_string(),
             marker: format!("{ANSWERED}{uplink}"),
-            expires_at: uplink.at().unix() + RETENTION_SECONDS,
+            expires_at: now.unix() + RETENTION_SECONDS,
         }
     }
 }

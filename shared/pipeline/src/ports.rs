@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 
 use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_model::at::At;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
@@ -31,11 +32,21 @@ pub trait Queue {
     fn send(&self, bodies: &[String], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// A store of raw uplinks, under their natural key and kind.
+/// A value of a record, and the time at which the queue or the stream received the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived<T> {
+    /// The value.
+    pub value: T,
+    /// The arrival of its record. It stays the same when the record is delivered again.
+    pub arrived: At,
+}
+
+/// A store of raw uplinks, under their natural key and kind. It keeps an uplink for its retention from the arrival,
+/// whatever time the uplink itself has.
 pub trait RawStore {
     /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no
     /// request if there are none.
-    fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// A store of pulse items, under their natural key.
@@ -45,11 +56,11 @@ pub trait PulseStore {
     fn put(&self, items: &[PulseItem], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// A store of device events, under their source and key.
+/// A store of device events, under their source and key. It keeps an event for its retention from the arrival.
 pub trait EventStore {
     /// Stores every event, replacing one with the same key. Of several with the same key, keeps the last. Makes no
     /// request if there are none.
-    fn put(&self, events: &[DeviceEvent], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    fn put(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// Limits of one Kinesis `PutRecords` request: the number of records, and their bytes including the keys.

@@ -11,7 +11,7 @@ use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
 use crate::batch::{self, BatchOutcome, BatchRecord, Pieces};
-use crate::ports::{PulseStore, Queue};
+use crate::ports::{Arrived, PulseStore, Queue};
 use crate::quarantine;
 use crate::telemetry::{self, OutcomeCounts};
 
@@ -36,7 +36,7 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
         let received = uplinks.len() + unreadable.len();
 
         let mut items = Pieces::default();
-        for (record, uplink) in uplinks {
+        for (record, Arrived { value: uplink, .. }) in uplinks {
             match pulse::decode(&uplink) {
                 Ok(item) => items.push(record, item),
                 Err(reason) => unreadable.push(record, undecodable(&uplink, &reason)),

@@ -6,7 +6,7 @@ use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
 use crate::batch::{self, BatchOutcome, BatchRecord};
-use crate::ports::{EventStore, Queue, RawStore, Refused};
+use crate::ports::{Arrived, EventStore, Queue, RawStore, Refused};
 use crate::telemetry::{self, OutcomeCounts};
 use crate::{deadline, quarantine};
 
@@ -52,20 +52,20 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
     }
 
     /// Stores events, which are not published. Returns the positions of those not stored.
-    async fn store_events(&self, events: &[DeviceEvent], deadline: Instant) -> Refused {
+    async fn store_events(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> Refused {
         let Some(store) = self.events.as_ref().filter(|_| !events.is_empty()) else { return Refused::new() };
         let unstored = store.put(events, deadline).await;
-        telemetry::emit_events(events);
+        telemetry::emit_events(&events.iter().map(|event| &event.value).collect::<Vec<_>>());
         unstored
     }
 
     /// Returns the positions of uplinks not stored or not published. Publishes only stored uplinks: the next stage must
     /// not see an uplink that could still be lost.
-    async fn store_and_publish(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
+    async fn store_and_publish(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
         let mut given_back = self.raw.put(uplinks, deadline::leaving_time(deadline)).await;
         let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !given_back.contains(position)).collect();
 
-        let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position]));
+        let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position].value));
         let (bodies, members): (Vec<_>, Vec<_>) = messages.into_iter().map(|m| (m.body, m.members)).unzip();
         for unsent in self.pulse.send(&bodies, deadline).await {
             // `members` are positions in `stored`.
@@ -80,15 +80,21 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
+    use pulsegate_model::at::At;
     use pulsegate_model::uplink::testing::any_uplink;
 
     use super::*;
     use crate::batch::Failed;
     use crate::fakes::{FakeQueue, FakeStore};
 
-    type Stage = RawStage<FakeStore<Uplink>, FakeStore<DeviceEvent>, FakeQueue>;
+    type Stage = RawStage<FakeStore<Arrived<Uplink>>, FakeStore<Arrived<DeviceEvent>>, FakeQueue>;
 
     const BAD: usize = 3;
+
+    /// The time so many hours after the uplinks' own.
+    fn at(hours: usize) -> At {
+        At::from_unix(1_795_176_000 + 3_600 * i64::try_from(hours).unwrap()).unwrap()
+    }
 
     fn record(position: usize) -> BatchRecord {
         let body = if position == BAD {
@@ -99,7 +105,7 @@ mod tests {
                 "time_source":"network","sequence":1,"profile":"adeunis-pulse-v4","payload":"46"}}]}}"#
             )
         };
-        BatchRecord::new(format!("id-{position}"), body)
+        BatchRecord::new(format!("id-{position}"), at(position), body)
     }
 
     fn ten() -> Vec<BatchRecord> {
@@ -146,6 +152,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn every_uplink_is_stored_with_the_arrival_of_its_record() {
+        let stage = stage();
+        run(&stage, &ten()).await;
+        let stored = stage.raw.values().into_iter().map(|stored| (stored.value.device.to_string(), stored.arrived));
+        let records = (0..10).filter(|&record| record != BAD);
+        assert!(stored.eq(records.map(|record| (format!("sigfox:{record:X}"), at(record)))));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_be_published_comes_back() {
         let stage = RawStage { pulse: FakeQueue::down(), ..stage() };
         let outcome = run(&stage, &ten()).await;
@@ -184,11 +199,11 @@ mod tests {
     fn table_after(uplinks: &[&Uplink], batch: usize) -> Vec<Uplink> {
         let stage = stage();
         let records: Vec<BatchRecord> =
-            uplinks.iter().map(|uplink| BatchRecord::new("id", envelope::of_one(uplink))).collect();
+            uplinks.iter().map(|uplink| BatchRecord::new("id", At::EPOCH, envelope::of_one(uplink))).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         for batch in records.chunks(batch) {
             runtime.block_on(run(&stage, batch));
         }
-        stage.raw.values()
+        stage.raw.values().into_iter().map(|stored| stored.value).collect()
     }
 }

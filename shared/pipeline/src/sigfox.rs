@@ -7,7 +7,14 @@
 //!
 //! In the order in which a callback meets the modules:
 //!
-//! - [`variables`]: the names and values of a callback, from JSON, form and query.
+//! - `route`: the path of a callback, which names profile and kind.
+//! - `body`: opens the body: byte order marks, JSON in a string, several objects.
+//! - `repair`: makes JSON of what is almost JSON.
+//! - [`variables`]: the names and values of a callback, from JSON, text, form and query.
+//! - `value`, `number`: one rule for each type of value.
+//! - [`error`]: why a body or a variable cannot be parsed.
+//! - `names`: the names that templates give to variables.
+//! - `pieces`: the messages of a body that has several.
 //! - `lines`: the messages of a batch, one per line.
 //! - `uplink`: builds the uplink.
 //! - `event`: builds the device event.
@@ -27,18 +34,25 @@ use tokio::time::Instant;
 use crate::ports::Queue;
 use crate::telemetry::OutcomeCounts;
 
+mod body;
+pub mod error;
 mod event;
 mod lines;
+mod names;
+mod number;
+mod pieces;
+mod repair;
+mod route;
 #[cfg(test)]
 mod tests;
 mod uplink;
+mod value;
 pub mod variables;
 
-use variables::{VariableError, Variables};
-
-/// The most bad lines of one batch that are quarantined individually. More bad lines mean that the input is noise, so
-/// one record holds all the others.
-const MAX_LINES_ALONE: usize = 100;
+use body::Body;
+use error::VariableError;
+pub use route::{Route, RouteError};
+use variables::Variables;
 
 /// The kind of a callback: the last segment of its URL. The type and subtype below are the codes of Sigfox's API v2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,8 +126,11 @@ pub enum CallbackError {
     /// `time` is out of range.
     #[error("the variable time: {0}")]
     Time(#[from] AtError),
+    /// The time is a date, and another time is there too.
+    #[error("the variable time is a date, and there is another time; keep only Sigfox's {{time}}")]
+    TwoTimes,
     /// `data` is not a valid payload.
-    #[error("the variable data: {0}")]
+    #[error("the variable data: {0}; send Sigfox's {{data}} unchanged")]
     Data(#[from] UplinkError),
     /// The callback has Sigfox's decoding of the payload, but not the payload itself, so no codec could decode it
     /// later.
@@ -192,55 +209,24 @@ pub fn read(stage: &'static str, kind: CallbackKind, profile: &'static Profile, 
         let whole = Quarantined::new(stage, &reason, content.body).logged_as(reason.without_quotes());
         whole.under(profile.name).of_callback(kind.name(), content.query)
     };
-    let variables = match Variables::read(content, &profile.callbacks) {
-        Ok(variables) => variables,
+    let opened =
+        Body::open(content.body).and_then(|body| Ok((Variables::read(&body, content, &profile.callbacks)?, body)));
+    let (variables, body) = match opened {
+        Ok(opened) => opened,
         Err(reason) => {
             messages.unreadable.push(whole(reason.into()));
             return messages;
         }
     };
-    for batch in lines::find(kind, profile, &variables, content.body) {
-        read_lines(stage, kind, profile, &batch, &mut messages);
-    }
-    // Without a single good line this is not a batch, but may be another callback that looks like one.
-    if messages.uplinks.is_empty() {
-        messages.unreadable.clear();
+    pieces::read_each(stage, kind, profile, pieces::of(kind, profile, content, &body, &variables), &mut messages);
+    // Without a single good message this is not a batch, but may be another callback that looks like one.
+    if messages.uplinks.is_empty() && messages.events.is_empty() {
+        let first = messages.unreadable.drain(..).next().filter(|_| matches!(body, Body::Objects(_)));
         if let Err(reason) = messages.take(kind, profile, &variables) {
-            messages.unreadable.push(whole(reason));
+            messages.unreadable.push(first.map_or_else(|| whole(reason), |first| first.holding(content.body)));
         }
     }
     messages
-}
-
-/// Parses each line separately: a bad line does not affect the others.
-fn read_lines(
-    stage: &'static str,
-    kind: CallbackKind,
-    profile: &'static Profile,
-    batch: &lines::Batch<'_>,
-    into: &mut Messages,
-) {
-    let quarantined = |reason: &CallbackError, text: &str| {
-        let line = Quarantined::new(stage, reason, text.as_bytes()).logged_as(reason.without_quotes());
-        line.under(profile.name).of_callback(kind.name(), "")
-    };
-    let mut rest: Option<(CallbackError, String)> = None;
-    for line in batch.lines() {
-        let values = batch.pattern.values(line).ok_or(CallbackError::Line(batch.pattern.text()));
-        let taken = values.and_then(|values| into.take(kind, profile, &Variables::of_line(values, &profile.callbacks)));
-        match (taken, &mut rest) {
-            (Ok(()), _) => {}
-            (Err(reason), _) if into.unreadable.len() < MAX_LINES_ALONE => {
-                into.unreadable.push(quarantined(&reason, line));
-            }
-            (Err(_), Some((_, rest))) => {
-                rest.push('\n');
-                rest.push_str(line);
-            }
-            (Err(reason), None) => rest = Some((reason, line.to_owned())),
-        }
-    }
-    into.unreadable.extend(rest.map(|(reason, lines)| quarantined(&reason, &lines)));
 }
 
 impl Messages {

@@ -72,9 +72,9 @@ impl OutcomeCounts {
 
 /// Emits metrics of device events for alarms, as the part `sigfox-events`. Events of a repeated batch are counted
 /// again.
-pub fn emit_events(events: &[DeviceEvent]) {
+pub fn emit_events(events: &[&DeviceEvent]) {
     let missed: u32 = events.iter().filter_map(|event| Some(event.details.sequence_break?.missed)).sum();
-    let refused = |event: &&DeviceEvent| event.details.downlink.as_ref().is_some_and(|report| is_refusal(report.code));
+    let refused = |event: &&&DeviceEvent| event.details.downlink.as_ref().is_some_and(|report| is_refusal(report.code));
     let counts = json!({
         "events": events.len(),
         "missed_uplinks": missed,

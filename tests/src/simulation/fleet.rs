@@ -93,7 +93,8 @@ pub enum Listener {
 /// The expected result: each message is in one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// The tables of raw uplinks, pulses and events.
+    /// The tables of raw uplinks, pulses and events. The expiry of an item is not among the expectations: it depends on
+    /// the run.
     pub tables: [Items; 3],
     /// The quarantine: the owner of an uplink, or the record itself.
     pub quarantined: BTreeSet<String>,
@@ -158,7 +159,7 @@ impl Expected {
         let [raw, pulses, _] = &mut self.tables;
         raw.insert(
             (device.clone(), format!("{key}#{}", uplink.kind)),
-            Arc::new(pulsegate_aws::items::raw_item(&uplink, RETENTION_DAYS)),
+            Arc::new(pulsegate_aws::items::raw_item(&uplink, uplink.at, RETENTION_DAYS)),
         );
         if reading.decodable {
             let item = pulse::decode(&uplink).unwrap_or_else(|e| panic!("{e}"));
@@ -172,7 +173,7 @@ impl Expected {
     /// The same for a device event.
     fn event(&mut self, message: Value) {
         let event: DeviceEvent = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
-        let item = Arc::new(pulsegate_aws::items::event_item(&event, RETENTION_DAYS));
+        let item = Arc::new(pulsegate_aws::items::event_item(&event, event.at, RETENTION_DAYS));
         self.tables[2].insert((event.source.as_str().to_owned(), event.key()), item);
     }
 }

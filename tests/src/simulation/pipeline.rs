@@ -17,6 +17,7 @@ use pulsegate_pipeline::raw::RawStage;
 use sigfox_callback::Callback as CallbackFunction;
 use sigfox_callback::auth::Rules;
 use sigfox_callback::cached::Cached;
+use sigfox_callback::refusals::Refusals;
 use tokio::time::{Instant, sleep};
 
 use super::bridge::Bridge;
@@ -78,6 +79,7 @@ impl Pipeline {
         let callback = CallbackFunction {
             secrets: Cached::read(OneSecret).await.unwrap_or_else(|e| panic!("{e}")),
             rules: Rules::default(),
+            refusals: Refusals::default(),
             raw: raw.clone(),
             quarantine: quarantine.clone(),
             downlinks: FakeDownlinks::default(),

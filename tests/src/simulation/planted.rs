@@ -8,14 +8,17 @@ use pulsegate_aws::items::Item;
 use pulsegate_aws::lambda::MissingId;
 use pulsegate_aws::resend::Undone;
 use pulsegate_aws::{Table, put_all, send_all};
+use pulsegate_model::at::At;
 use pulsegate_pipeline::batch::Failed;
 use pulsegate_pipeline::ports::{EventStore, Queue, RawStore, Refused};
 use pulsegate_pipeline::raw::RawStage;
 use serde_dynamo::AttributeValue;
 use tokio::time::Instant;
 
+use super::expiry::EXPIRES_AT;
 use super::faults::Fault;
 use super::lambda;
+use super::pipeline::RETENTION_DAYS;
 use super::queue::QueueModel;
 use super::table::TableModel;
 use super::world::World;
@@ -37,6 +40,8 @@ pub enum Bug {
     Panics,
     /// Sort keys contain the time of the write.
     ClockInTheKey,
+    /// Items are retained from the time that their message carries.
+    RetainsFromTheMessage,
 }
 
 /// A table behind an adapter that may have a bug.
@@ -63,6 +68,10 @@ impl Table for PlantedTable {
             Some(Bug::ClockInTheKey) => {
                 let now = self.world.elapsed().as_secs();
                 let items: Vec<Item> = items.iter().map(|item| stamped(item, now)).collect();
+                self.table.put(&items, deadline).await
+            }
+            Some(Bug::RetainsFromTheMessage) => {
+                let items: Vec<Item> = items.iter().map(retained_from_the_message).collect();
                 self.table.put(&items, deadline).await
             }
             _ => self.table.put(items, deadline).await,
@@ -125,6 +134,17 @@ fn stamped(item: &Item, seconds: u64) -> Item {
         }
     }
     Item::from(item)
+}
+
+fn retained_from_the_message(item: &Item) -> Item {
+    let mut item = item.clone().into_inner();
+    let key = ["uplink", "event"].into_iter().find_map(|name| item.get(name));
+    let Some(AttributeValue::S(key)) = key else { return item.into() };
+    let at = key.split('#').next().and_then(|at| at.parse::<At>().ok());
+    if let (Some(at), Some(expires_at)) = (at, item.get_mut(EXPIRES_AT)) {
+        *expires_at = AttributeValue::N(at.expires_at(RETENTION_DAYS).to_string());
+    }
+    item.into()
 }
 
 /// Runs `raw_nbiot::handle`, but reports the highest failed record instead of the lowest.

@@ -48,12 +48,14 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     messages: BTreeMap<usize, Message>,
-    sent: usize,
+    /// Every message that was ever sent, and when.
+    sent: Vec<(Arc<str>, Instant)>,
 }
 
 #[derive(Debug)]
 struct Message {
     body: Arc<str>,
+    sent: Instant,
     visible_from: Instant,
     receives: u32,
     /// Number of invocations that hold it.
@@ -69,6 +71,8 @@ pub struct Received {
     receive: u32,
     /// Its body.
     pub body: Arc<str>,
+    /// When it was sent.
+    pub sent: Instant,
 }
 
 impl QueueModel {
@@ -109,6 +113,11 @@ impl QueueModel {
         lock(&self.0.state).messages.values().map(|message| Arc::clone(&message.body)).collect()
     }
 
+    /// Returns every message that was ever sent, and when.
+    pub fn sent(&self) -> Vec<(Arc<str>, Instant)> {
+        lock(&self.0.state).sent.clone()
+    }
+
     /// Removes and returns all messages, as an operator does.
     pub fn take_all(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut lock(&self.0.state).messages).into_values().map(|message| message.body).collect()
@@ -117,10 +126,10 @@ impl QueueModel {
     /// Adds a message, without a request that could fail.
     pub fn add(&self, body: Arc<str>) {
         assert!(queue_takes(&body), "SQS rejects such a message");
-        let mut state = lock(&self.0.state);
-        let id = state.sent;
-        state.sent += 1;
-        state.messages.insert(id, Message { body, visible_from: Instant::now(), receives: 0, holders: 0 });
+        let (mut state, sent) = (lock(&self.0.state), Instant::now());
+        let id = state.sent.len();
+        state.sent.push((Arc::clone(&body), sent));
+        state.messages.insert(id, Message { body, sent, visible_from: sent, receives: 0, holders: 0 });
         self.0.sent.notify_one();
     }
 
@@ -172,7 +181,8 @@ impl QueueModel {
             message.holders += 1;
             let twice = world.is_due(Fault::ReceivedTwice);
             message.visible_from = now + if twice { world.span(TWICE_WITHIN) } else { self.0.visibility };
-            received.push(Received { id, receive: message.receives, body: Arc::clone(&message.body) });
+            let (receive, sent) = (message.receives, message.sent);
+            received.push(Received { id, receive, body: Arc::clone(&message.body), sent });
         }
         received
     }

@@ -63,9 +63,9 @@ async fn poll<F>(
         if messages.is_empty() {
             continue;
         }
-        let (queue, invoke) = (queue.clone(), invoke.clone());
+        let (queue, invoke, event) = (queue.clone(), invoke.clone(), event(&world, &messages));
         world.spawn(async move {
-            let answer = invoke(event(&messages)).await;
+            let answer = invoke(event).await;
             queue.release(&messages);
             settle(&queue, &messages, answer);
             drop(place);
@@ -82,12 +82,14 @@ fn window(world: &World, settings: QueueSettings) -> Duration {
 }
 
 /// Builds the event of an invocation.
-pub fn event(messages: &[Received]) -> SqsEvent {
+pub fn event(world: &World, messages: &[Received]) -> SqsEvent {
     let mut event = SqsEvent::default();
     for message in messages {
         let mut record = SqsMessage::default();
         record.message_id = Some(message.id.to_string());
         record.body = Some(message.body.to_string());
+        let sent = world.time_of(message.sent).as_millis().to_string();
+        record.attributes.insert("SentTimestamp".to_owned(), sent);
         event.records.push(record);
     }
     event

@@ -111,6 +111,11 @@ impl StreamModel {
         lock(&self.0.shards).iter().all(|shard| shard.done == shard.records.len())
     }
 
+    /// Returns all records.
+    pub fn records(&self) -> Vec<Arc<Stored>> {
+        lock(&self.0.shards).iter().flat_map(|shard| shard.records.iter().cloned()).collect()
+    }
+
     /// Returns the data of all records, by shard.
     pub fn data(&self) -> Vec<Vec<Vec<u8>>> {
         let data = |shard: &Shard| shard.records.iter().map(|stored| stored.record.data.clone()).collect();

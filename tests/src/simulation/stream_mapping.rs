@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
@@ -131,9 +131,9 @@ where
     async fn once(&self, records: &[Arc<Stored>]) -> BatchResult {
         if self.world.occurs(Fault::BatchTwice) {
             // A poller that lost the shard may not know it yet. Its answer is ignored.
-            self.world.spawn((self.invoke)(event(records)));
+            self.world.spawn((self.invoke)(event(&self.world, records)));
         }
-        let Some(answer) = (self.invoke)(event(records)).await else { return BatchResult::Failed };
+        let Some(answer) = (self.invoke)(event(&self.world, records)).await else { return BatchResult::Failed };
         let place = |id: Option<String>| records.iter().position(|stored| Some(&stored.sequence) == id.as_ref());
         let failed: Option<Vec<usize>> =
             answer.batch_item_failures.into_iter().map(|failure| place(failure.item_identifier)).collect();
@@ -157,13 +157,14 @@ where
 }
 
 /// Builds the event of an invocation.
-pub fn event(records: &[Arc<Stored>]) -> KinesisEvent {
+pub fn event(world: &World, records: &[Arc<Stored>]) -> KinesisEvent {
     let mut event = KinesisEvent::default();
     for stored in records {
         let mut record = KinesisEventRecord::default();
         record.kinesis.sequence_number.clone_from(&stored.sequence);
         record.kinesis.partition_key.clone_from(&stored.record.partition_key);
         record.kinesis.data.0.clone_from(&stored.record.data);
+        record.kinesis.approximate_arrival_timestamp.0 = (UNIX_EPOCH + world.time_of(stored.arrived)).into();
         event.records.push(record);
     }
     event

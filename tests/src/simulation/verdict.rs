@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pulsegate_pipeline::fakes::tally::Tally;
 use serde_json::Value;
 
+use super::expiry;
 use super::fleet::{Fleet, owner, uplink_of};
 use super::pipeline::Pipeline;
 use super::table::Items;
@@ -30,6 +31,8 @@ pub struct End {
     pub refused: usize,
     /// Unexpected answers to callbacks.
     pub unexpected: Vec<String>,
+    /// Items that do not expire when they should.
+    pub expiries: Vec<String>,
     /// Panics of handlers, and of models that got a request that AWS rejects.
     pub panics: Vec<String>,
     /// Counters of the functions.
@@ -59,6 +62,7 @@ impl End {
             quarantined: pipeline.quarantine.bodies().into_iter().collect(),
             refused: *lock(&pipeline.sigfox.refused) + datagrams.len(),
             unexpected: lock(&pipeline.sigfox.unexpected).clone(),
+            expiries: expiry::wrong(pipeline),
             panics: pipeline.world.panics(),
             tally,
             faults: pipeline.world.faults.counts(),
@@ -76,6 +80,7 @@ impl End {
         wrong.extend(self.panics.iter().take(MAX_REPORTED).map(|panic| format!("a panic: {panic}")));
         wrong
             .extend(self.unexpected.iter().take(MAX_REPORTED).map(|unexpected| format!("a callback was {unexpected}")));
+        wrong.extend(self.expiries.iter().take(MAX_REPORTED).cloned());
         for (name, (expected, found)) in TABLES.iter().zip(expected.tables.iter().zip(&self.tables)) {
             tables_differ(&mut wrong, name, expected, found);
         }
@@ -101,11 +106,13 @@ impl End {
     }
 }
 
-/// Reports keys that are missing or unexpected, and contents that differ.
+/// Reports keys that are missing or unexpected, and contents that differ. The expiry is compared by [`expiry`].
 fn tables_differ(wrong: &mut Vec<String>, what: &str, expected: &Items, found: &Items) {
     let keys = |items: &Items| items.keys().cloned().collect::<BTreeSet<_>>();
     differ(wrong, what, &keys(expected), &keys(found));
-    let other = found.iter().filter(|(key, item)| expected.get(*key).is_some_and(|expected| expected != *item));
+    let other = found
+        .iter()
+        .filter(|(key, item)| expected.get(*key).is_some_and(|expected| !expiry::differ_at_most_in_it(expected, item)));
     wrong.extend(other.take(MAX_REPORTED).map(|(key, _)| format!("{what}: {key:?} has other contents")));
 }
 

@@ -13,6 +13,10 @@ use tokio::time::Instant;
 
 use super::faults::{Fault, Faults};
 
+/// The time at which a run begins, since 1970: 2027-06-08T12:00:00Z. Every message of the fleet is dated at
+/// least some days before, so that an item retained from its message's time expires too early.
+const START: Duration = Duration::from_hours(503_460);
+
 /// A run. The clock is the runtime's, which is paused: when no task can run, it advances to the next timer.
 #[derive(Debug)]
 pub struct World {
@@ -76,6 +80,11 @@ impl World {
     /// Returns the time since the start of the run.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Returns an instant of the run as the time since 1970, which services put on messages and records.
+    pub fn time_of(&self, instant: Instant) -> Duration {
+        START + instant.duration_since(self.began)
     }
 
     /// Adds an effect to the digest. Two runs with the same effects at the same times have the same [`Self::digest`].

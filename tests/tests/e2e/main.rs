@@ -60,6 +60,7 @@ fn trials() -> Vec<Trial> {
         tests::the_same_messages_again_leave_the_tables_byte_identical,
         tests::strangers_are_answered_401_and_nothing_is_enqueued,
         tests::an_unknown_profile_and_an_unknown_route_are_answered_404,
+        tests::a_path_with_extra_slashes_is_the_callbacks_and_another_one_is_not,
         tests::a_megabyte_of_noise_is_answered_at_once,
         tests::a_callback_that_cannot_be_understood_is_quarantined_whole,
         sigfox::a_callback_of_every_kind_by_every_method_is_stored_under_its_natural_key,

@@ -153,10 +153,10 @@ impl History {
             "sequence": n / Self::DEVICES, "profile": "adeunis-pulse-v4", "payload": payload,
         }))
         .unwrap();
-        self.raw.push(pulsegate_aws::items::raw_item(&uplink, 4_000));
+        self.raw.push(pulsegate_aws::items::raw_item(&uplink, uplink.at, 4_000));
         if n.is_multiple_of(50) {
             let advanced = Uplink { kind: Kind::DataAdvanced, ..uplink.clone() };
-            self.raw.push(pulsegate_aws::items::raw_item(&advanced, 4_000));
+            self.raw.push(pulsegate_aws::items::raw_item(&advanced, advanced.at, 4_000));
         }
         let Ok(now) = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item)) else { return };
         let key = Key::of(&now).unwrap();

@@ -77,6 +77,33 @@ pub async fn an_unknown_profile_and_an_unknown_route_are_answered_404(cloud: Clo
     }
 }
 
+pub async fn a_path_with_extra_slashes_is_the_callbacks_and_another_one_is_not(cloud: Cloud) {
+    let secret = cloud.address("CALLBACK_SECRET");
+    let post = |path: &str, authorization: Option<&str>, device: &str| {
+        let body = json!({"device": device, "time": 1_795_176_000, "data": "46800000009f00000002", "seqNumber": 42});
+        cloud.post(path, authorization, body.to_string().as_bytes()).status
+    };
+    for (path, device) in [
+        ("/sigfox/adeunis-pulse-v4/uplink/", "FA0010"),
+        ("/sigfox//adeunis-pulse-v4/uplink", "FA0012"),
+        ("/sigfox/adeunis%2Dpulse%2Dv4/uplink", "FA0013"),
+        ("/sigfox/adeunis-pulse-v4/uplink%20", "FA0014"),
+        ("/prod/sigfox/adeunis-pulse-v4/uplink", "FA0015"),
+    ] {
+        assert_eq!(post(path, Some(&format!("Bearer {secret}")), device), 204, "{path}");
+    }
+    assert_eq!(post("/sigfox/adeunis-pulse-v4/uplink", Some(&secret), "FA0011"), 204);
+    for device in ["FA0010", "FA0011", "FA0012", "FA0013", "FA0014", "FA0015"] {
+        let device = format!("sigfox:{device}");
+        until(&device, async || cloud.items_of("PULSE_TABLE", &device).await.len() == 1).await;
+    }
+    for path in ["/sigfox/adeunis-pulse-v4/UPLINK", "/Sigfox/adeunis-pulse-v4/uplink", "/favicon.ico"] {
+        assert_eq!(post(path, Some(&secret), "FA0016"), 404, "{path}");
+        assert_eq!(post(path, None, "FA0016"), 401, "{path}");
+    }
+    assert!(cloud.items_of("RAW_TABLE", "sigfox:FA0016").await.is_empty());
+}
+
 pub async fn a_megabyte_of_noise_is_answered_at_once(cloud: Cloud) {
     let noise: Vec<u8> = (0..1_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let bearer = format!("Bearer {}", cloud.address("CALLBACK_SECRET"));

@@ -151,7 +151,8 @@ async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
         quarantine: FakeQueue::default(),
     };
     for run in runs {
-        let record = |body: String| json!({"messageId": "id", "body": body});
+        let record =
+            |body: String| json!({"messageId": "id", "body": body, "attributes": {"SentTimestamp": NOW.to_string()}});
         let records: Vec<Value> = run.raw.sent().into_iter().map(record).collect();
         let event = serde_json::from_value(json!({"Records": records})).unwrap();
         raw_sigfox::handle(event, &stage, Instant::now() + TIMEOUT).await.unwrap();

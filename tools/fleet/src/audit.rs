@@ -125,6 +125,17 @@ pub async fn run(options: Options) -> Result<(), Problem> {
 }
 
 async fn stores(stack: &Stack) -> Result<Stores<DynamoReader, DynamoReader, SqsReceiver>, Problem> {
+    stack.require(&[
+        "RAW_TABLE",
+        "PULSE_TABLE",
+        "RAW_QUEUE_URL",
+        "PULSE_SIGFOX_QUEUE_URL",
+        "PULSE_NBIOT_QUEUE_URL",
+        "RAW_DEAD_LETTERS_URL",
+        "PULSE_SIGFOX_DEAD_LETTERS_URL",
+        "PULSE_NBIOT_DEAD_LETTERS_URL",
+        "QUARANTINE_QUEUE_URL",
+    ])?;
     let config = patient(&stack.sdk_config().await, ATTEMPT);
     let place = |name, kind, variable| {
         let inbox = SqsReceiver::new(&config, stack.required(variable)?);

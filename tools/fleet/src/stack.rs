@@ -56,13 +56,25 @@ impl Stack {
     /// # Errors
     /// [`Problem::Wrong`] with the name of the variable and of the file.
     pub fn required(&self, name: &str) -> Result<&str, Problem> {
-        self.optional(name).ok_or_else(|| {
-            Problem::Wrong(match &self.file {
-                Some(file) => {
-                    format!("{} does not set {name}; does the file belong to the running stack?", file.display())
-                }
-                None => format!("{name} is not set; start a stack (make up), or name its file with --env"),
-            })
+        self.optional(name).ok_or_else(|| self.lacks(&[name]))
+    }
+
+    /// Checks that these variables are set.
+    ///
+    /// # Errors
+    /// [`Problem::Wrong`] with the names of all that are not, and of the file.
+    pub fn require(&self, names: &[&str]) -> Result<(), Problem> {
+        let missing: Vec<&str> = names.iter().copied().filter(|name| self.optional(name).is_none()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(self.lacks(&missing)) }
+    }
+
+    fn lacks(&self, names: &[&str]) -> Problem {
+        let names = names.join(", ");
+        Problem::Wrong(match &self.file {
+            Some(file) => {
+                format!("{} does not set {names}; does the file belong to the running stack?", file.display())
+            }
+            None => format!("not set: {names}; start a stack (make up), or name its file with --env"),
         })
     }
 
@@ -115,9 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_missing_is_named_with_the_file() {
+    fn variables_that_are_missing_are_named_with_the_file() {
         let stack = Stack { file: Some("some/env".into()), variables: BTreeMap::new() };
         let problem = stack.required("API_URL").unwrap_err().in_full();
         assert!(problem.contains("API_URL") && problem.contains("some/env"), "{problem}");
+        let problem = stack.require(&["API_URL", "RAW_TABLE"]).unwrap_err().in_full();
+        assert!(problem.contains("API_URL, RAW_TABLE"), "{problem}");
     }
 }

@@ -89,15 +89,16 @@ fn sigfox_profile(name: &str) -> Result<&'static Profile, Problem> {
         .ok_or_else(|| Problem::Profile { name: name.to_owned(), known: known.collect::<Vec<_>>().join(", ") })
 }
 
-/// Returns the address without a trailing slash. Rejects characters of a variable, a query or credentials.
+/// Returns the base address, `https://HOST`, without a trailing slash. A whole callback URL is easily pasted here: the
+/// stack has the output `CallbackUrlPattern` beside `ApiUrl`.
 fn base(url: &str) -> Result<&str, Problem> {
-    let host = url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(['@', '?', '#', '{', '}', ' ']) => {
-            Ok(url.trim_end_matches('/'))
-        }
-        _ => Err(Problem::Url),
+    let url = url.trim().trim_end_matches('/');
+    let rest = url.strip_prefix("https://").ok_or(Problem::Url)?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || ['-', '.', ':'].contains(&c)) {
+        return Err(Problem::Url);
     }
+    if host.len() < rest.len() { Err(Problem::UrlPath(format!("https://{host}"))) } else { Ok(url) }
 }
 
 /// `callbackType` and `callbackSubtype`.

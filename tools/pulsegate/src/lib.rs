@@ -10,6 +10,7 @@
 //! - [`stop`], [`progress`]: stop and progress of long commands.
 //! - [`print`]: tables and JSON.
 
+use pulsegate_aws::MissingSettings;
 use pulsegate_model::at::At;
 use pulsegate_pipeline::downlink::{DownlinkError, DownlinkId, State, Unavailable};
 use pulsegate_pipeline::ports::ReadError;
@@ -42,12 +43,6 @@ impl From<String> for CommandOutput {
 /// Why a command failed or is incomplete, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The table is not given.
-    #[error(
-        "the table is missing: use --table NAME, or set DOWNLINK_TABLE (the stack's output DownlinkTable; after `make \
-         up` it is in .local/env)"
-    )]
-    NoTable,
     /// The table does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -69,9 +64,15 @@ pub enum Problem {
     /// The downlink may still be sent, or was delivered.
     #[error("{0} is {1}: only a refused or expired downlink can be queued again{hint}", hint = requeue_hint(*.1))]
     NotRequeued(DownlinkId, State),
-    /// Not a valid base address. The message does not quote it, because it may contain a password.
+    /// Not a base address. No message about it quotes it, because it may contain a password.
     #[error("--url is not an address of the form https://API-ID.execute-api.REGION.amazonaws.com (the output ApiUrl)")]
     Url,
+    /// A base address with a path or a query.
+    #[error(
+        "--url has a path, but takes only the base address, {0}: give the output ApiUrl, not CallbackUrlPattern; \
+         /sigfox/PROFILE/KIND is added"
+    )]
+    UrlPath(String),
     /// The profile does not exist.
     #[error("{name:?} is not a profile of a Sigfox device; known: {known}")]
     Profile {
@@ -95,19 +96,9 @@ pub enum Problem {
     /// The secret is not valid in a header.
     #[error("the secret from {0} is empty or has characters other than visible ASCII")]
     SecretText(String),
-    /// A resource of the stack is not given.
-    #[error(
-        "a resource is missing: use {option}, or set {variable} (the stack's output {output}; after `make up` it is in \
-         .local/env)"
-    )]
-    NoAddress {
-        /// The option.
-        option: &'static str,
-        /// The environment variable.
-        variable: &'static str,
-        /// The stack's output.
-        output: &'static str,
-    },
+    /// Settings are missing or wrong: addresses of the stack's resources, region, credentials.
+    #[error("{0}. After `make up`, .local/env has all settings")]
+    Settings(MissingSettings),
     /// A queue or a table cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -173,6 +164,13 @@ pub enum Problem {
     /// The command is complete, but its output cannot be written.
     #[error("the command is complete, but its output cannot be printed")]
     Output(#[source] std::io::Error),
+}
+
+/// Not by thiserror, which would print these as their own cause.
+impl From<MissingSettings> for Problem {
+    fn from(missing: MissingSettings) -> Self {
+        Self::Settings(missing)
+    }
 }
 
 impl Problem {

@@ -7,7 +7,7 @@ use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, Redr
 use pulsegate::stop::Stop;
 use pulsegate::{CommandOutput, Problem, callbacks, downlinks, print, redecode, redrive};
 use pulsegate_aws as aws;
-use pulsegate_aws::{DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, SqsQueue, SqsReceiver};
+use pulsegate_aws::{DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, SdkConfig, SqsQueue, SqsReceiver};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -32,7 +32,8 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<CommandOutput, Problem> {
     match options.command {
         Command::Downlinks(options) => {
-            let admin = DownlinkAdminTable::new(&aws::sdk_config().await, options.table()?);
+            let (sdk, table) = connected(options.table()).await?;
+            let admin = DownlinkAdminTable::new(&sdk, table);
             downlinks::run(&admin, options, downlinks::now()?).await.map(CommandOutput::from)
         }
         Command::Callbacks(options) => callbacks::run(&options).map(CommandOutput::from),
@@ -41,24 +42,34 @@ async fn run(options: Options) -> Result<CommandOutput, Problem> {
     }
 }
 
+/// Adds region and credentials to the settings of a command. An error names all settings that are missing.
+async fn connected<T>(settings: Result<T, Problem>) -> Result<(SdkConfig, T), Problem> {
+    let settings = match settings {
+        Ok(settings) => Ok(settings),
+        Err(Problem::Settings(missing)) => Err(missing),
+        Err(problem) => return Err(problem),
+    };
+    Ok(aws::connected(settings).await?)
+}
+
 async fn redrive(options: RedriveOptions) -> Result<CommandOutput, Problem> {
-    let url = options.quarantine_queue()?.to_owned();
-    let sdk = aws::sdk_config().await;
-    let (quarantine, stop, began, format) = (SqsReceiver::new(&sdk, &url), stop(), redrive::now(), options.format);
-    match options.command {
+    let (stop, began, format) = (stop(), redrive::now(), options.format);
+    match &options.command {
         RedriveCommand::List { which } => {
-            Ok(redrive::list(&quarantine, &which.selection(), format, began, &stop).await)
+            let (sdk, url) = connected(options.quarantine_queue()).await?;
+            Ok(redrive::list(&SqsReceiver::new(&sdk, url), &which.selection(), format, began, &stop).await)
         }
         RedriveCommand::Send(send) => {
-            let order = redrive::Order::of(&send, format, began)?;
-            let places = &send.places;
+            let addresses = options.addresses(&send.places);
+            let order = addresses.and_then(|addresses| Ok((addresses, redrive::Order::of(send, format, began)?)));
+            let (sdk, (to, order)) = connected(order).await?;
             let endpoints = redrive::Endpoints {
-                quarantine,
-                again: SqsQueue::new(&sdk, &url),
-                raw_sigfox: SqsQueue::new(&sdk, places.raw_queue()?),
-                pulse_sigfox: SqsQueue::new(&sdk, places.pulse_sigfox_queue()?),
-                pulse_nbiot: SqsQueue::new(&sdk, places.pulse_nbiot_queue()?),
-                raw_nbiot: KinesisStream::new(&sdk, places.raw_stream()?),
+                quarantine: SqsReceiver::new(&sdk, &to.quarantine),
+                again: SqsQueue::new(&sdk, to.quarantine),
+                raw_sigfox: SqsQueue::new(&sdk, to.raw_sigfox),
+                pulse_sigfox: SqsQueue::new(&sdk, to.pulse_sigfox),
+                pulse_nbiot: SqsQueue::new(&sdk, to.pulse_nbiot),
+                raw_nbiot: KinesisStream::new(&sdk, to.raw_nbiot),
             };
             Ok(redrive::send(&endpoints, &order, &stop).await)
         }
@@ -66,8 +77,7 @@ async fn redrive(options: RedriveOptions) -> Result<CommandOutput, Problem> {
 }
 
 async fn redecode(options: &RedecodeOptions) -> Result<CommandOutput, Problem> {
-    let order = redecode::Order::of(options)?;
-    let sdk = aws::sdk_config().await;
+    let (sdk, order) = connected(redecode::Order::of(options)).await?;
     let tables = redecode::Tables {
         raw: DynamoReader::new(&sdk, &order.question.raw_table),
         pulses: DynamoReader::new(&sdk, &order.question.pulse_table),

@@ -12,11 +12,13 @@ use pulsegate_pipeline::sigfox::CallbackKind;
 
 use crate::Problem;
 
+mod address;
 mod redecode;
 mod redrive;
 
+use address::Resource;
 pub use redecode::RedecodeOptions;
-pub use redrive::{DestinationOptions, RedriveCommand, RedriveOptions, SelectionOptions, Send};
+pub use redrive::{DestinationOptions, RedriveAddresses, RedriveCommand, RedriveOptions, SelectionOptions, Send};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -163,7 +165,7 @@ pub struct Print {
     /// The profile of the device type, such as adeunis-pulse-v4
     #[arg(long)]
     pub profile: String,
-    /// The stack's output `ApiUrl`, `https://API-ID.execute-api.REGION.amazonaws.com`
+    /// The stack's output `ApiUrl`, `https://API-ID.execute-api.REGION.amazonaws.com`, without a path
     #[arg(long)]
     pub url: String,
     /// Kinds, separated by commas [default: uplink,acknowledge,repeater,data-advanced,error,event; with --channel
@@ -199,13 +201,16 @@ pub enum Channel {
     Batch,
 }
 
+const DOWNLINK_TABLE: Resource = Resource::named(["--table", "DOWNLINK_TABLE", "DownlinkTable"]);
+
 impl DownlinkOptions {
     /// Returns the name of the table.
     ///
     /// # Errors
-    /// [`Problem::NoTable`].
-    pub fn table(&self) -> Result<&str, Problem> {
-        self.table.as_deref().filter(|name| !name.is_empty()).ok_or(Problem::NoTable)
+    /// [`Problem::Settings`].
+    pub fn table(&self) -> Result<String, Problem> {
+        let [table] = address::all([(&DOWNLINK_TABLE, self.table.as_ref())])?;
+        Ok(table)
     }
 }
 

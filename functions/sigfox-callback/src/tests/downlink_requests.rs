@@ -148,8 +148,8 @@ impl Downlinks for Silent {
 #[tokio::test]
 async fn an_answer_of_which_it_is_not_known_whether_it_is_written_is_found_by_the_repetition() {
     let secret = secret();
-    let Callback { secrets, rules, raw, quarantine, .. } = up(&secret).await;
-    let callback = Callback { secrets, rules, raw, quarantine, downlinks: Silent(two()) };
+    let Callback { secrets, rules, refusals, raw, quarantine, .. } = up(&secret).await;
+    let callback = Callback { secrets, rules, refusals, raw, quarantine, downlinks: Silent(two()) };
     let handled = async || handle(&asked_at(AT), &callback, Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(handled().await, Response::empty(503));
     assert_eq!(handled().await, Response::json(FIRST.to_owned()));
@@ -177,6 +177,23 @@ async fn who_asks_now_or_by_a_clock_that_must_be_wrong_is_given_a_downlink() {
         let secret = secret();
         let callback = with(&secret, two()).await;
         assert_eq!(answer(&asked_at(now() - age), &callback).await, (200, FIRST.to_owned()), "{age}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_thirty_days_from_now_whatever_time_the_callback_has() {
+    for age in [0, 86_400, 86_400 * 365 * 5, -86_400 * 365] {
+        let secret = secret();
+        let callback = with(&secret, two()).await;
+        let before = now();
+        assert_eq!(answer(&asked_at(before - age), &callback).await, (200, FIRST.to_owned()), "{age}");
+        let items = callback.downlinks.items();
+        let expiries: Vec<_> = items.iter().filter_map(|item| item["expires_at"].as_i64()).collect();
+        assert_eq!(expiries.len(), 2, "the downlink and the marker of the uplink");
+        assert!(
+            expiries.iter().all(|expiry| (before..=now()).contains(&(expiry - 30 * 86_400))),
+            "{age}: {expiries:?}"
+        );
     }
 }
 

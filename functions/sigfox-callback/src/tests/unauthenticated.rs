@@ -21,7 +21,11 @@ async fn wrong_or_missing_credentials_are_all_answered_alike_and_nothing_is_enqu
         format!("Bearer {SECRET}x"),
         format!("Bearer {}", &SECRET[1..]),
         format!("Digest {SECRET}"),
-        SECRET.to_owned(),
+        format!("{SECRET} {SECRET}"),
+        format!("Bearer Bearer {SECRET}"),
+        format!("sigfox:{SECRET}"),
+        SECRET[1..].to_owned(),
+        SECRET.to_uppercase(),
         basic(SECRET),
         basic("sigfox:wrong"),
         basic("stranger:wrong"),
@@ -39,13 +43,15 @@ async fn wrong_or_missing_credentials_are_all_answered_alike_and_nothing_is_enqu
 }
 
 #[tokio::test]
-async fn the_secret_is_taken_as_bearer_as_password_of_any_user_or_in_a_header_of_its_own() {
+async fn the_secret_is_taken_as_token_alone_as_password_of_any_user_or_in_a_header_of_its_own() {
     let secret = secret();
     let rules = Rules { secret_header: Some("X-Api-Key".to_owned()), ..Rules::default() };
     let callback = Callback { rules, ..up(&secret).await };
     let users = ["sigfox", "", "me%40example.com"].map(|user| ("Authorization", basic(&format!("{user}:{SECRET}"))));
-    let others = [("authorization", format!("bearer  {SECRET}")), ("x-api-key", SECRET.to_owned())];
-    for (header, value) in users.into_iter().chain(others) {
+    let tokens = ["Bearer ", "bearer  ", "BEARER\t", "Token ", "token ", "", " "]
+        .map(|scheme| ("authorization", format!("{scheme}{SECRET} ")));
+    let others = [("x-api-key", SECRET.to_owned())];
+    for (header, value) in users.into_iter().chain(tokens).chain(others) {
         assert_eq!(status(&with(header, &value), &callback).await, 204, "{header}: {value}");
     }
 }
@@ -134,7 +140,9 @@ fn a_wrong_user_a_wrong_secret_and_a_missing_header_cost_the_same_work() {
     let wrong_user = work(&with("authorization", &basic("stranger:wrong")));
     assert_eq!(wrong_user, (2, 4), "two places, each compared with two secrets");
     assert_eq!(work(&with("authorization", &basic("sigfox:wrong"))), wrong_user);
-    assert_eq!(work(&with("authorization", "Bearer wrong")), wrong_user);
+    for wrong in ["Bearer wrong", "Token wrong", "wrong", "Digest wrong", ""] {
+        assert_eq!(work(&with("authorization", wrong)), wrong_user, "{wrong}");
+    }
     assert_eq!(work(&with("authorization", &format!("Bearer {}", &SECRET[..SECRET.len() - 1]))), wrong_user);
     assert_eq!(work(&event(|event| event["headers"] = json!({}))), wrong_user);
 }

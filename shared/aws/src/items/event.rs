@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pulsegate_model::at::At;
 use pulsegate_model::event::{DeviceEvent, EventDetails, Source};
 use pulsegate_model::uplink::ProfileName;
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub(super) struct EventItem<'a> {
 }
 
 impl<'a> EventItem<'a> {
-    pub(super) fn new(event: &'a DeviceEvent, retention_days: u32) -> Self {
+    pub(super) fn new(event: &'a DeviceEvent, arrived: At, retention_days: u32) -> Self {
         Self {
             device: &event.source,
             event: event.key(),
@@ -31,7 +32,7 @@ impl<'a> EventItem<'a> {
             profile: &event.profile,
             details: &event.details,
             variables: &event.variables,
-            expires_at: event.at.expires_at(retention_days),
+            expires_at: arrived.expires_at(retention_days),
         }
     }
 }

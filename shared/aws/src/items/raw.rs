@@ -1,5 +1,6 @@
 //! The item of the raw table, as `docs/data-model.md` describes it.
 
+use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Kind, Payload, ProfileName, Radio, SortKey, TimeSource, Uplink, UplinkError};
 use serde::{Deserialize, Serialize};
@@ -34,9 +35,10 @@ pub enum RawItemError {
     Payload(#[from] UplinkError),
 }
 
-/// Builds the item of the raw table, with the bytes as received. The table may delete it so many days after the
-/// uplink's own time.
-pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
+/// Builds the item of the raw table, with the bytes as received. The table may delete it so many days after its
+/// arrival. The uplink's own time has no part in that: a device's clock may be years slow, and the item would be deleted
+/// at once.
+pub fn raw_item(uplink: &Uplink, arrived: At, retention_days: u32) -> Item {
     to_item(&RawItem {
         device: uplink.device,
         uplink: format!("{}#{}", uplink.key(), uplink.kind),
@@ -45,7 +47,7 @@ pub fn raw_item(uplink: &Uplink, retention_days: u32) -> Item {
         profile: uplink.profile.clone(),
         payload: ByteBuf::from(uplink.payload.bytes()),
         radio: uplink.radio.clone(),
-        expires_at: uplink.at.expires_at(retention_days),
+        expires_at: arrived.expires_at(retention_days),
     })
 }
 
@@ -80,13 +82,33 @@ mod tests {
 
     use super::*;
 
+    /// Any time from 1970 to 9999.
+    fn any_time() -> impl Strategy<Value = At> {
+        (0..=253_402_207_200_i64).prop_map(|seconds| At::from_unix(seconds).unwrap())
+    }
+
     proptest! {
         #[test]
-        fn the_raw_item_depends_on_the_uplink_alone_and_holds_its_bytes(uplink in any_uplink()) {
-            let item = raw_item(&uplink, 30);
-            prop_assert_eq!(&item, &raw_item(&uplink.clone(), 30));
+        fn the_raw_item_depends_on_uplink_and_arrival_alone_and_holds_its_bytes(
+            uplink in any_uplink(), arrived in any_time(),
+        ) {
+            let item = raw_item(&uplink, arrived, 30);
+            prop_assert_eq!(&item, &raw_item(&uplink.clone(), arrived, 30));
             let payload = AttributeValue::B(uplink.payload.bytes().to_vec());
             prop_assert_eq!(item.inner().get("payload"), Some(&payload));
+        }
+
+        #[test]
+        fn an_uplink_of_any_time_is_kept_for_the_retention_from_its_arrival(
+            uplink in any_uplink(), at in any_time(), arrived in any_time(), days: u32,
+        ) {
+            let item = raw_item(&Uplink { at, ..uplink.clone() }, arrived, days);
+            let expected = arrived.unix() + i64::from(days) * 86_400;
+            prop_assert_eq!(item.inner().get("expires_at"), Some(&AttributeValue::N(expected.to_string())));
+
+            let mut other = raw_item(&Uplink { at, ..uplink }, At::EPOCH, days).into_inner();
+            other.insert("expires_at".to_owned(), AttributeValue::N(expected.to_string()));
+            prop_assert_eq!(Item::from(other), item, "the arrival is in no other attribute");
         }
 
         #[test]
@@ -97,16 +119,16 @@ mod tests {
                 kind: if advanced { Kind::DataAdvanced } else { Kind::Data },
                 ..uplink
             };
-            prop_assert_eq!(uplink_of(raw_item(&uplink, days))?, uplink);
+            prop_assert_eq!(uplink_of(raw_item(&uplink, uplink.at, days))?, uplink);
         }
 
         #[test]
         fn no_key_panics_and_none_but_its_own_is_taken(uplink in any_uplink(), key in "[0-9TZ:#a-z-]{0,40}|.*") {
-            let own = raw_item(&uplink, 30);
+            let own = raw_item(&uplink, uplink.at, 30);
             let mut item = own.inner().clone();
             item.insert("uplink".to_owned(), AttributeValue::S(key));
             if let Ok(read) = uplink_of(item.clone().into()) {
-                let again = raw_item(&read, 30);
+                let again = raw_item(&read, read.at, 30);
                 prop_assert_eq!(again.inner().get("uplink"), item.get("uplink"));
             }
         }
@@ -119,7 +141,7 @@ mod tests {
             "sequence": 42, "profile": "p", "payload": "46",
         }))
         .unwrap();
-        let whole = raw_item(&whole, 30).into_inner();
+        let whole = raw_item(&whole, whole.at, 30).into_inner();
         let reason = |name: &str, value: &str| {
             let mut item = whole.clone();
             item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));

@@ -9,7 +9,7 @@
 //!   uint32 next_transmission_at = 5;      // seconds since 1970
 //!   uint32 transfer_reason = 6;           // bit 0 after a reset, 1 button, 2 Bluetooth, 3-7 retries, 8-19 rules, 20 limit over
 //!   uint32 signal = 7;                    // 0 below -110 dBm, 63 from -48 dBm, 99 unknown
-//!   uint32 measurement_period_factor = 8; // 0 counts as 1
+//!   uint32 measurement_period_factor = 8; // 0 counts as 14 if any channel is binary, else as 1
 //!   uint32 hash = 9;                      // of the configuration
 //!   string cloud_token = 16;              // the modem's IMEI, or a text that the customer set
 //! }
@@ -32,7 +32,9 @@
 //!   beginning or the end of its period.
 //!
 //! An offset of -32,768, or of 8,355,840 to 8,388,607, is a sensor fault and not a sample. The samples of other sensors
-//! are not counts; the last one is kept in the details, in the unit of its type: temperatures in 0.1 °C.
+//! are not counts; the last one is kept in the details, in the unit of its type: temperatures in 0.1 °C. Binary sensors
+//! (`OK_ALARM`, `FLOODING`, `OUTPUT_CONTROL`) are sampled every `measurement_period_base`, and their offsets contain the
+//! times. Sensors of air quality and of CO2 send three times their value, plus the state of their calibration.
 //!
 //! `ProtoConfig` (POST `c`) and `ProtoDeviceInfo` (POST `i`) have codecs of their own, because the bytes do not
 //! identify the message. A cloud token may be a credential, so it is kept only if it is an IMEI; other secrets in a
@@ -62,7 +64,7 @@ use message::{Configuration, DeviceInfo, Measurements, Reply};
 /// Measurements.
 pub static MEASUREMENTS: Codec = Codec {
     name: "efento",
-    version: 2,
+    version: 3,
     counter_bits: None,
     identify: Some(Identify::EfentoCoap(|payload| Ok(MessageHead::of_measurements(payload)?.of_path("m", payload)))),
     decode: |payload, context| measurements(&Measurements::decode(payload)?, context.clock),

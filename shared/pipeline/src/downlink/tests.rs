@@ -20,6 +20,11 @@ fn at(text: &str) -> At {
     format!("2026-11-20T{text}Z").parse().unwrap()
 }
 
+/// The host's time of every request.
+fn now() -> At {
+    at("14:00:00")
+}
+
 fn uplink_at(time: At, sequence: u32) -> NaturalKey {
     let uplink: Uplink = serde_json::from_value(json!({
         "device": DEVICE, "kind": "data", "at": time, "time_source": "network", "sequence": sequence,
@@ -57,7 +62,7 @@ fn downlinks(table: &FakeDownlinks) -> Vec<Downlink> {
 }
 
 async fn ask(table: &FakeDownlinks, uplink: &NaturalKey) -> Option<String> {
-    answer(table, uplink, Timeliness::InTime, soon()).await.unwrap().map(hex::encode)
+    answer(table, uplink, Timeliness::InTime, now(), soon()).await.unwrap().map(hex::encode)
 }
 
 async fn report(table: &FakeDownlinks, time: &str, code: u32) {
@@ -98,7 +103,8 @@ async fn the_same_uplink_gets_the_same_bytes_even_when_something_more_urgent_cam
 #[tokio::test]
 async fn who_asks_late_is_given_what_he_was_given_in_time_and_nothing_new() {
     let table = table(&[item(5, "09:00:00", "a", LOW), item(6, "09:00:00", "b", HIGH)]);
-    let late = async |time| answer(&table, &uplink(time), Timeliness::Late, soon()).await.unwrap().map(hex::encode);
+    let late =
+        async |time| answer(&table, &uplink(time), Timeliness::Late, now(), soon()).await.unwrap().map(hex::encode);
     assert_eq!(late("12:00:00").await, None);
     assert_eq!(states(&table), [State::Pending, State::Pending]);
     assert_eq!(ask(&table, &uplink("12:00:00")).await.as_deref(), Some(LOW));
@@ -163,8 +169,20 @@ async fn bytes_typed_in_capitals_are_the_same_bytes() {
 #[tokio::test]
 async fn a_table_that_is_down_is_told_from_one_that_is_empty() {
     let down = FakeDownlinks::down();
-    assert!(answer(&down, &uplink("12:00:00"), Timeliness::InTime, soon()).await.is_err());
+    assert!(answer(&down, &uplink("12:00:00"), Timeliness::InTime, now(), soon()).await.is_err());
     assert!(close(&down, DEVICE.parse().unwrap(), At::EPOCH, 0, "", soon()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_is_retained_from_the_hosts_time_whatever_time_its_uplink_has() {
+    for uplink_time in ["1970-01-01T00:00:00Z", "2021-03-01T00:00:00Z", "2026-11-20T14:00:00Z", "9999-12-30T22:00:00Z"]
+    {
+        let table = table(&[item(5, "09:00:00", "a", LOW)]);
+        let uplink = uplink_at(uplink_time.parse().unwrap(), 42);
+        assert_eq!(ask(&table, &uplink).await.as_deref(), Some(LOW));
+        let expiries: Vec<_> = table.items().into_iter().map(|item| item["expires_at"].as_i64()).collect();
+        assert_eq!(expiries, [Some(now().unix() + RETENTION_SECONDS); 2], "downlink and marker, {uplink_time}");
+    }
 }
 
 #[tokio::test]
@@ -178,7 +196,6 @@ async fn the_network_says_what_became_of_it() {
     let refused = &downlinks(&table)[1];
     assert_eq!((refused.code, refused.message.as_deref()), (Some(99), Some("UNKNOWN")));
     assert_eq!(refused.told_at, Some(at("13:00:25")));
-    assert_eq!(refused.expires_at, Some(at("13:00:00").unix() + RETENTION_SECONDS));
 }
 
 #[tokio::test]
@@ -294,7 +311,7 @@ impl World {
                     Choice::Nothing => {}
                     Choice::Again(downlink) => self.note(request, downlink.data.bytes()),
                     Choice::First(downlink) => {
-                        self.chosen.insert(request, DownlinkAnswer::new(downlink, &uplink));
+                        self.chosen.insert(request, DownlinkAnswer::new(downlink, &uplink, now()));
                     }
                 }
             }

@@ -11,7 +11,9 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use crate::ports::{EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream};
+use crate::ports::{
+    Arrived, EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream,
+};
 
 /// The number of steps until the process is killed. Clones share it.
 #[derive(Debug, Clone)]
@@ -61,7 +63,7 @@ impl<P: Queue + Sync> Queue for Mortal<'_, P> {
 }
 
 impl<P: RawStore + Sync> RawStore for Mortal<'_, P> {
-    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
+    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
         self.call(self.port.put(uplinks, deadline)).await
     }
 }
@@ -73,7 +75,7 @@ impl<P: PulseStore + Sync> PulseStore for Mortal<'_, P> {
 }
 
 impl<P: EventStore + Sync> EventStore for Mortal<'_, P> {
-    async fn put(&self, events: &[DeviceEvent], deadline: Instant) -> Refused {
+    async fn put(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> Refused {
         self.call(self.port.put(events, deadline)).await
     }
 }

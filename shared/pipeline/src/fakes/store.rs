@@ -9,7 +9,7 @@ use pulsegate_model::uplink::Uplink;
 use tokio::time::{Instant, sleep_until};
 
 use super::lock;
-use crate::ports::{EventStore, PulseStore, RawStore, Refused};
+use crate::ports::{Arrived, EventStore, PulseStore, RawStore, Refused};
 
 /// A store that keeps its values by key, refuses those of some devices, or is down.
 #[derive(Debug)]
@@ -69,9 +69,11 @@ impl<T: Clone> FakeStore<T> {
     }
 }
 
-impl RawStore for FakeStore<Uplink> {
-    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
-        let key = |uplink: &Uplink| (uplink.device.to_string(), format!("{}#{}", uplink.key(), uplink.kind));
+impl RawStore for FakeStore<Arrived<Uplink>> {
+    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
+        let key = |Arrived { value, .. }: &Arrived<Uplink>| {
+            (value.device.to_string(), format!("{}#{}", value.key(), value.kind))
+        };
         self.put(uplinks, key, deadline).await
     }
 }
@@ -82,8 +84,8 @@ impl PulseStore for FakeStore<PulseItem> {
     }
 }
 
-impl EventStore for FakeStore<DeviceEvent> {
-    async fn put(&self, events: &[DeviceEvent], deadline: Instant) -> Refused {
-        self.put(events, |event| (event.source.to_string(), event.key()), deadline).await
+impl EventStore for FakeStore<Arrived<DeviceEvent>> {
+    async fn put(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> Refused {
+        self.put(events, |Arrived { value, .. }| (value.source.to_string(), value.key()), deadline).await
     }
 }

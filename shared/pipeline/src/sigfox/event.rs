@@ -1,16 +1,15 @@
 //! Builds device events: what the network reports about a device, apart from its uplinks.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use pulsegate_model::device::SigfoxId;
 use pulsegate_model::event::{
     DeviceEvent, DownlinkReport, EventDetails, LinkQuality, Location, Measure, Reception, SequenceBreak, Source, slug,
 };
 use pulsegate_model::profile::Profile;
-use pulsegate_model::uplink::Decibels;
 use serde_json::{Map, Value};
 
+use super::value::{Value as _, member};
 use super::variables::Variables;
 use super::{CallbackError, CallbackKind, uplink};
 use crate::downlink::MAX_MESSAGE;
@@ -47,7 +46,9 @@ fn source(variables: &Variables) -> Result<Source, CallbackError> {
     if variables.text("device").is_none()
         && let Some(id) = variables.text("sourceId")
     {
-        return Ok(Source::of_event(variables.text("sourceType").unwrap_or_default(), id)?);
+        let kind = variables.text("sourceType").unwrap_or_default();
+        let device = SigfoxId::read(id).filter(|_| kind.is_empty() || kind.eq_ignore_ascii_case("device"));
+        return Ok(device.map_or_else(|| Source::of_event(kind, id), |device| Ok(device.into()))?);
     }
     let device: SigfoxId = variables.required("device", "a device ID of one to eight hex digits")?;
     Ok(Source::from(device))
@@ -71,8 +72,8 @@ fn details(kind: CallbackKind, variables: &Variables) -> EventDetails {
 }
 
 /// Parses two variables that have a meaning only together; `None` unless both are valid.
-fn pair<T: FromStr>(variables: &Variables, a: &str, b: &str) -> Option<(T, T)> {
-    let _: T = variables.peek(b)?.parse().ok()?;
+fn pair<T: super::value::Value>(variables: &Variables, a: &str, b: &str) -> Option<(T, T)> {
+    T::read(variables.peek(b)?)?;
     Some((variables.lenient(a)?, variables.lenient(b)?))
 }
 
@@ -95,19 +96,19 @@ fn location(kind: CallbackKind, variables: &Variables) -> Option<Location> {
             // An object with further members (how the position was computed, which places it is) also stays in
             // `variables`.
             let plain = |(name, value): (&String, &Value)| match name.as_str() {
-                "lat" | "lng" | "radius" => measure(value).is_some(),
-                "source" => small(value).is_some(),
-                "status" => *value == 1,
+                "lat" | "lng" | "radius" => member::<Measure>(value).is_some(),
+                "source" => member::<u8>(value).is_some(),
+                "status" => member(value) == Some(1_u8),
                 _ => false,
             };
             computed.iter().all(plain).then_some(computed)
         })
         .or_else(|| serde_json::from_str(variables.peek("computedLocation")?).ok())?;
     Some(Location {
-        lat: computed.get("lat").and_then(measure)?,
-        lng: computed.get("lng").and_then(measure)?,
-        radius_metres: computed.get("radius").and_then(measure),
-        source: computed.get("source").and_then(small),
+        lat: computed.get("lat").and_then(member)?,
+        lng: computed.get("lng").and_then(member)?,
+        radius_metres: computed.get("radius").and_then(member),
+        source: computed.get("source").and_then(member),
     })
 }
 
@@ -126,12 +127,11 @@ fn receptions(variables: &Variables) -> Vec<Reception> {
 }
 
 fn reception(report: &Map<String, Value>) -> Reception {
-    let level = |name: &str| Decibels::try_from(report.get(name).and_then(number)?).ok();
     Reception {
         station: report.get("bsId").and_then(Value::as_str).and_then(|id| id.parse().ok()),
-        rssi: level("rssi"),
-        snr: level("snr"),
-        repetitions: report.get("nbRep").and_then(small),
+        rssi: report.get("rssi").and_then(member),
+        snr: report.get("snr").and_then(member),
+        repetitions: report.get("nbRep").and_then(member),
     }
 }
 
@@ -139,19 +139,6 @@ fn reception(report: &Map<String, Value>) -> Reception {
 fn fields(station: &Reception) -> usize {
     let Reception { station, rssi, snr, repetitions } = station;
     [station.is_some(), rssi.is_some(), snr.is_some(), repetitions.is_some()].into_iter().map(usize::from).sum()
-}
-
-fn measure(value: &Value) -> Option<Measure> {
-    number(value)?.try_into().ok()
-}
-
-fn small(value: &Value) -> Option<u8> {
-    value.as_u64()?.try_into().ok()
-}
-
-/// A number, in quotes or not.
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn downlink(variables: &Variables) -> Option<DownlinkReport> {

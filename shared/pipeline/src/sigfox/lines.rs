@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use pulsegate_model::profile::Profile;
 
 use super::CallbackKind;
+use super::body::Body;
 use super::variables::Variables;
 
 /// A profile's line pattern, such as `{device};{time};{data};{seqNumber}`.
@@ -38,7 +39,7 @@ pub(super) fn find<'a>(
     kind: CallbackKind,
     profile: &Profile,
     variables: &'a Variables,
-    body: &'a [u8],
+    body: &'a Body,
 ) -> Vec<Batch<'a>> {
     let pattern = match kind {
         CallbackKind::Uplink => LinePattern(profile.callbacks.uplink_line),
@@ -52,7 +53,7 @@ pub(super) fn find<'a>(
     // A set, because a query that was also copied into the form appears twice.
     let mut texts: BTreeSet<&str> = variables.values().filter(fits).collect();
     if texts.is_empty() {
-        texts.extend(std::str::from_utf8(body).ok().filter(fits));
+        texts.extend(body.text().filter(fits));
     }
     texts.into_iter().map(|text| Batch { pattern, text }).collect()
 }

@@ -14,6 +14,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::fakes::FakeQueue;
 
+mod decorated;
+
 /// A profile with its own variable names and line patterns.
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     name: "adeunis-pulse-v4",

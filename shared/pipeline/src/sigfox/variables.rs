@@ -7,12 +7,16 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use pulsegate_model::profile::Callbacks;
 use serde_json::value::RawValue;
 
 use super::Content;
+use super::body;
+use super::body::Body;
+use super::error::VariableError;
+use super::names::{OTHER_NAMES, is_name, normal};
+use super::value::{Value, is_absent, is_empty, is_unsaid, plain};
 
 /// The depth to which nested objects of a body are searched. Templates nest once or twice.
 const MAX_DEPTH: usize = 8;
@@ -23,19 +27,6 @@ const QUOTED_NAMES: usize = 5;
 
 /// A member name that is qualified with the name of its object: `{"station": {"id": ...}}` is `stationid`.
 const QUALIFIED: &str = "id";
-
-/// Other names of Sigfox's variables, in [`normal`] form: older names, and names in Sigfox's own samples.
-const OTHER_NAMES: &[(&str, &[&str])] = &[
-    ("device", &["id", "deviceid", "devices"]),
-    ("time", &["timestamp"]),
-    ("data", &["payload"]),
-    ("seqNumber", &["seq", "seqno", "sequence", "sequencenumber"]),
-    ("snr", &["signal"]),
-    ("avgSnr", &["avgsignal"]),
-    ("batt", &["battery"]),
-    ("temp", &["temperature"]),
-    ("computedLocation", &["location"]),
-];
 
 /// Variables that expand to a whole JSON object or list: their text is kept, not searched.
 const WHOLE: &[&str] = &["computedLocation", "duplicates"];
@@ -58,49 +49,37 @@ struct Variable {
     read: Cell<bool>,
 }
 
-/// A variable, or the whole body, cannot be parsed.
-#[derive(Debug, thiserror::Error)]
-pub enum VariableError {
-    /// The body begins like JSON, but is not JSON.
-    #[error("the body is not JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Absent, or present without a value.
-    #[error("the variable {name} is missing ({there})")]
-    Missing {
-        /// Its name.
-        name: &'static str,
-        /// The variables that are present.
-        there: String,
-    },
-    /// Present, but invalid.
-    #[error("the variable {name} is not {wanted}: {text:?}")]
-    Wrong {
-        /// Its name.
-        name: &'static str,
-        /// The expected kind of value.
-        wanted: &'static str,
-        /// The beginning of its value.
-        text: String,
-    },
-}
-
 impl Variables {
     /// Parses all parts of a request. The body takes precedence over the query: for a form, Sigfox itself moves the
     /// query into the body.
     ///
     /// # Errors
-    /// [`VariableError::Json`]. Any body that does not begin like a JSON object is parsed as a form, which cannot fail.
-    pub fn read(content: &Content<'_>, callbacks: &'static Callbacks) -> Result<Self, VariableError> {
-        let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
-        if content.body.trim_ascii_start().starts_with(b"{") {
-            this.add_object(serde_json::from_slice(content.body)?)?;
-        } else {
-            this.add_form(content.body);
+    /// [`VariableError::Json`], in a nested object.
+    pub(super) fn read(
+        body: &Body,
+        content: &Content<'_>,
+        callbacks: &'static Callbacks,
+    ) -> Result<Self, VariableError> {
+        let mut this = Self::of_object(body.object().unwrap_or("{}"), "", callbacks)?;
+        if let Body::Text(text) = body {
+            this.add_text(text);
         }
         this.add_form(content.query.as_bytes());
+        this.open_inner_objects()?;
         for (name, value) in &content.extra {
             this.add(name, value);
         }
+        Ok(this)
+    }
+
+    /// Builds the variables of a JSON object, and of a query.
+    ///
+    /// # Errors
+    /// [`VariableError::Json`], in a nested object.
+    pub(super) fn of_object(object: &str, query: &str, callbacks: &'static Callbacks) -> Result<Self, VariableError> {
+        let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
+        this.add_object(serde_json::from_str(object)?)?;
+        this.add_form(query.as_bytes());
         Ok(this)
     }
 
@@ -109,6 +88,41 @@ impl Variables {
         let mut this = Self { values: Vec::new(), aliases: &callbacks.aliases };
         values.into_iter().for_each(|(name, value)| this.add(name, value));
         this
+    }
+
+    /// Replaces the values whose text is a JSON object by its members, in front: if nothing else names the device, they
+    /// are the callback, and the rest is what a relay put around it, such as `{"Message": "{...}"}`.
+    fn open_inner_objects(&mut self) -> Result<(), VariableError> {
+        if self.names_a_device() {
+            return Ok(());
+        }
+        let mut outer = Vec::new();
+        for variable in std::mem::take(&mut self.values) {
+            let inner = variable.value.trim_start().starts_with('{') && !self.is_whole(&variable.name);
+            match inner.then(|| Body::open(variable.value.as_bytes())) {
+                Some(Ok(Body::Object(object))) => self.add_object(serde_json::from_str(&object)?)?,
+                _ => outer.push(variable),
+            }
+        }
+        self.values.extend(outer);
+        Ok(())
+    }
+
+    /// Returns `true` if there is a device, or another source of an event.
+    pub(super) fn names_a_device(&self) -> bool {
+        self.find("device").or_else(|| self.find("sourceId")).is_some()
+    }
+
+    /// Adds a text: pairs if one of them names the device, a form otherwise.
+    fn add_text(&mut self, text: &[u8]) {
+        let pairs = std::str::from_utf8(text).ok().and_then(body::pairs).unwrap_or_default();
+        if pairs.iter().any(|(name, _)| self.names_of("device").any(|device| device == normal(name))) {
+            for (name, value) in pairs {
+                self.add(name, value);
+            }
+        } else {
+            self.add_form(text);
+        }
     }
 
     /// Adds the members of nested objects, outer levels first.
@@ -183,19 +197,37 @@ impl Variables {
     /// use it for variables that must not hold back a message.
     pub fn lookup<'a, T>(&'a self, name: &str, read: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
         let variable = self.find(name)?;
-        let value = read(variable.value.trim())?;
+        let value = read(plain(&variable.value))?;
         variable.read.set(true);
         Some(value)
     }
 
     /// Returns the text of a variable without marking it as read.
     pub fn peek(&self, name: &str) -> Option<&str> {
-        self.find(name).map(|variable| variable.value.trim())
+        self.find(name).map(|variable| plain(&variable.value))
     }
 
+    /// Returns all values of a variable, however often and under whichever name it is there.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.all_named(name).map(|variable| plain(&variable.value)).filter(|value| !is_absent(value))
+    }
+
+    /// Returns `true` if the variable has no value in Sigfox's own spelling of that.
+    pub(super) fn is_empty(&self, name: &str) -> bool {
+        self.find(name).is_none() && self.all_named(name).any(|variable| is_empty(&variable.value))
+    }
+
+    /// The first with a value. One without a value counts as read.
     fn find(&self, name: &str) -> Option<&Variable> {
-        let present = |name: String| self.values.iter().find(|v| v.name == name && !is_absent(&v.value));
-        self.names_of(name).find_map(present)
+        self.all_named(name).find(|variable| {
+            let absent = is_absent(&variable.value);
+            variable.read.set(absent || variable.read.get());
+            !absent
+        })
+    }
+
+    fn all_named(&self, name: &str) -> impl Iterator<Item = &Variable> {
+        self.names_of(name).flat_map(|name| self.values.iter().filter(move |variable| variable.name == name))
     }
 
     /// All names of one of Sigfox's variables, the profile's own name first.
@@ -209,7 +241,7 @@ impl Variables {
     ///
     /// # Errors
     /// [`VariableError::Wrong`].
-    pub fn optional<T: FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<Option<T>, VariableError> {
+    pub fn optional<T: Value>(&self, name: &'static str, wanted: &'static str) -> Result<Option<T>, VariableError> {
         let Some(text) = self.peek(name) else { return Ok(None) };
         let wrong = || VariableError::Wrong { name, wanted, text: text.chars().take(QUOTED).collect() };
         self.lenient(name).ok_or_else(wrong).map(Some)
@@ -219,13 +251,20 @@ impl Variables {
     ///
     /// # Errors
     /// [`VariableError::Missing`] and [`VariableError::Wrong`].
-    pub fn required<T: FromStr>(&self, name: &'static str, wanted: &'static str) -> Result<T, VariableError> {
-        self.optional(name, wanted)?.ok_or_else(|| VariableError::Missing { name, there: self.there() })
+    pub fn required<T: Value>(&self, name: &'static str, wanted: &'static str) -> Result<T, VariableError> {
+        self.optional(name, wanted)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The error for a variable without a value.
+    pub(super) fn missing(&self, name: &'static str) -> VariableError {
+        let value = self.all_named(name).next().map(|v| v.value.chars().take(QUOTED).collect::<String>());
+        let there = value.map_or_else(|| self.there(), |value| format!("its value is {value:?}"));
+        VariableError::Missing { name, there }
     }
 
     /// Parses a variable as `T`. Returns `None` if it has no value or is invalid.
-    pub fn lenient<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.lookup(name, |text| text.parse().ok())
+    pub fn lenient<T: Value>(&self, name: &str) -> Option<T> {
+        self.lookup(name, T::read)
     }
 
     /// Names and values of the variables that were not read, for users that know more. Omits variables that repeat one
@@ -233,7 +272,7 @@ impl Variables {
     pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
         let (read, unread): (Vec<_>, Vec<_>) = self.values.iter().partition(|variable| variable.read.get());
         let repeats = move |v: &Variable| read.iter().any(|read| (&read.name, &read.value) == (&v.name, &v.value));
-        let unread = unread.into_iter().filter(move |variable| !is_absent(&variable.value) && !repeats(variable));
+        let unread = unread.into_iter().filter(move |variable| !is_unsaid(&variable.value) && !repeats(variable));
         unread.map(|variable| (variable.name.as_str(), variable.value.trim()))
     }
 
@@ -241,34 +280,13 @@ impl Variables {
         if self.values.is_empty() {
             return "there are none".to_owned();
         }
-        let names = self.values.iter().take(QUOTED_NAMES).map(|v| v.name.chars().take(QUOTED).collect::<String>());
-        let more = if self.values.len() > QUOTED_NAMES { ", ..." } else { "" };
-        format!("there are: {}{more}", names.collect::<Vec<_>>().join(", "))
-    }
-}
-
-impl VariableError {
-    /// The same message without any content of the callback, for the log, which must not contain payloads.
-    pub fn without_quotes(&self) -> String {
-        match self {
-            Self::Json(e) => format!("the body is not JSON (line {}, column {})", e.line(), e.column()),
-            Self::Missing { name, .. } => format!("the variable {name} is missing"),
-            Self::Wrong { name, wanted, .. } => format!("the variable {name} is not {wanted}"),
+        // A body of another form is one long "name" without a value.
+        let names: Vec<&str> = self.values.iter().map(|v| v.name.as_str()).filter(|name| is_name(name)).collect();
+        if names.is_empty() {
+            return "the body is not JSON, a form, name:value pairs, or lines of the profile's pattern".to_owned();
         }
+        let more = if names.len() > QUOTED_NAMES { ", ..." } else { "" };
+        let quoted = names.iter().take(QUOTED_NAMES).map(|name| name.chars().take(QUOTED).collect::<String>());
+        format!("there are: {}{more}", quoted.collect::<Vec<_>>().join(", "))
     }
-}
-
-/// Names are compared without case, hyphens and underscores: `seqNumber`, `SeqNumber` and `seq_number` are the same.
-fn normal(name: &str) -> String {
-    let normal = name.trim().chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_lowercase();
-    // A name of only hyphens and underscores stays as it is, since an empty name is invalid.
-    if normal.is_empty() { name.trim().to_owned() } else { normal }
-}
-
-/// Returns `true` for the forms of a variable without a value: `null` (documented for `rssi`), `N/A` (for `avgSnr`),
-/// and as a precaution the empty text and a name in braces.
-fn is_absent(value: &str) -> bool {
-    let value = value.trim();
-    let placeholder = value.starts_with('{') && value.ends_with('}') && !value.contains(':') && value.len() > 2;
-    value.is_empty() || placeholder || ["null", "N/A"].iter().any(|absent| value.eq_ignore_ascii_case(absent))
 }

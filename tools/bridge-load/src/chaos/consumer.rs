@@ -11,7 +11,7 @@ use fixedbitset::FixedBitSet;
 use pulsegate_aws::lambda;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::ports::{EventStore, Queue, RawStore, Refused};
+use pulsegate_pipeline::ports::{Arrived, EventStore, Queue, RawStore, Refused};
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::Instant;
 
@@ -109,9 +109,9 @@ impl Readings {
 }
 
 impl RawStore for Readings {
-    async fn put(&self, uplinks: &[Uplink], _: Instant) -> Refused {
+    async fn put(&self, uplinks: &[Arrived<Uplink>], _: Instant) -> Refused {
         let mut stored = self.stored();
-        for uplink in uplinks {
+        for Arrived { value: uplink, .. } in uplinks {
             match self.number(uplink) {
                 None => stored.foreign += 1,
                 Some(number) => {
@@ -137,7 +137,7 @@ impl Queue for Nowhere {
 struct NoEvents;
 
 impl EventStore for NoEvents {
-    async fn put(&self, _: &[DeviceEvent], _: Instant) -> Refused {
+    async fn put(&self, _: &[Arrived<DeviceEvent>], _: Instant) -> Refused {
         Refused::new()
     }
 }

@@ -73,7 +73,7 @@ impl Sent {
     }
 
     fn raw(&self) -> Item {
-        pulsegate_aws::items::raw_item(&self.uplink, 30)
+        pulsegate_aws::items::raw_item(&self.uplink, self.uplink.at, 30)
     }
 
     fn pulses(&self) -> Item {

@@ -48,6 +48,20 @@ impl Ways {
         ways
     }
 
+    /// The variables with the addresses that these meters need, and those to look up samples. The secret of callbacks is
+    /// not among them, because either of two variables has it.
+    fn variables(self, probe: u16) -> Vec<&'static str> {
+        let needed = [
+            (self.sigfox > 0, "API_URL"),
+            (self.nbiot() > 0, "MASTER_KEYS_SECRET_ID"),
+            (self.sealed > 0, "NBIOT_SEALED_ADDR"),
+            (self.coap > 0, "NBIOT_COAP_ADDR"),
+            (self.efento > 0, "NBIOT_EFENTO_ADDR"),
+            (probe > 0, "PULSE_TABLE"),
+        ];
+        needed.into_iter().filter_map(|(is_needed, name)| is_needed.then_some(name)).collect()
+    }
+
     fn nbiot(self) -> u32 {
         self.sealed + self.coap + self.efento
     }
@@ -60,6 +74,7 @@ impl Connections<Option<Api>> {
     /// [`Problem`] if an address or a secret is missing or invalid.
     pub(super) async fn to(stack: &Stack, fleet: &Arc<Fleet>, how: &SendOptions, probe: u16) -> Result<Self, Problem> {
         let ways = Ways::of(fleet);
+        stack.require(&ways.variables(probe))?;
         let nbiot = if ways.nbiot() > 0 {
             let key = master_key(stack, how).await?;
             let to = Addresses {

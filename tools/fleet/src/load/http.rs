@@ -84,8 +84,12 @@ impl Api {
     pub(super) fn new(url: &str, secret: &str, connections: usize) -> Result<Self, Problem> {
         let url = url.trim_end_matches('/').to_owned();
         let address: Option<Uri> = url.parse().ok().filter(|uri: &Uri| uri.host().is_some() && uri.scheme().is_some());
-        if address.is_none() {
-            return Err(Problem::Wrong(format!("API_URL is {url:?}, which is not of the form https://HOST")));
+        // The local cloud's address has a path of its own.
+        let is_base = |uri: Uri| uri.query().is_none() && !uri.path().split('/').any(|segment| segment == "sigfox");
+        if !address.is_some_and(is_base) {
+            return Err(Problem::Wrong(format!(
+                "API_URL is {url:?}, which is not a base address of the form https://HOST, the stack's output ApiUrl"
+            )));
         }
         Ok(Self { client: Web::new(&url, connections)?, url, secret: secret.to_owned() })
     }
@@ -121,4 +125,26 @@ fn head_bytes(headers: &HeaderMap) -> usize {
     const STATUS_LINE: usize = "HTTP/1.1 200 OK\r\n".len();
     let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
     STATUS_LINE + lines.sum::<usize>() + "\r\n".len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_given_by_its_base_address() {
+        for url in ["https://a1.execute-api.eu-west-1.amazonaws.com/", "http://127.0.0.1:1/_aws/execute-api/a1"] {
+            assert!(Api::new(url, "secret", 1).is_ok(), "{url}");
+        }
+        for url in [
+            "a1.execute-api.eu-west-1.amazonaws.com",
+            "http://127.0.0.1:1/sigfox/adeunis-pulse-v4/uplink",
+            "http://127.0.0.1:1/sigfox/{profile}/{kind}",
+            "http://127.0.0.1:1?a=b",
+            "ApiUrl",
+        ] {
+            let problem = Api::new(url, "secret", 1).err().map(|problem| problem.in_full()).unwrap_or_default();
+            assert!(problem.contains("ApiUrl"), "{url}: {problem}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The secret that authenticates callbacks. It is never on the command line, which other users of the machine can read.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::Path;
 
@@ -8,6 +9,9 @@ use crate::Problem;
 /// Placeholder for a secret that was not given.
 pub const PLACEHOLDER: &str = "SECRET-OF-OUTPUT-CallbackSecretId";
 
+/// What messages call the variable.
+const VARIABLE: &str = "the environment variable that --secret-env names";
+
 /// The secret, or `None` for the placeholder. It is printed only in callback definitions.
 pub struct Secret(Option<String>);
 
@@ -15,11 +19,12 @@ impl Secret {
     /// Reads it from a file or an environment variable, without the line end that a file may have.
     ///
     /// # Errors
-    /// [`Problem::Secret`] or [`Problem::SecretText`], which name the file or variable.
+    /// [`Problem::Secret`] or [`Problem::SecretText`], which name the file, or the option with the variable.
     pub fn read(file: Option<&Path>, variable: Option<&str>) -> Result<Self, Problem> {
         let (place, text) = match (file, variable) {
             (Some(file), _) => (file.display().to_string(), std::fs::read_to_string(file)),
-            (None, Some(variable)) => (variable.to_owned(), std::env::var(variable).map_err(std::io::Error::other)),
+            // The name is not repeated: it may be the secret, typed in its place.
+            (None, Some(variable)) => (VARIABLE.to_owned(), std::env::var(variable).map_err(|e| absent(&e))),
             (None, None) => return Ok(Self(None)),
         };
         let text = text.map_err(|e| Problem::Secret(place.clone(), e))?.trim().to_owned();
@@ -52,6 +57,14 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// Not the error itself, because it quotes a value that is not Unicode.
+fn absent(error: &VarError) -> std::io::Error {
+    match error {
+        VarError::NotPresent => std::io::Error::other("it is not set; give the variable's name, not its value"),
+        VarError::NotUnicode(_) => std::io::Error::other("it is not Unicode"),
     }
 }
 

@@ -244,15 +244,21 @@ fn what_is_wrong_is_named() {
         (format!("--profile adeunis-pulse4-nbiot --url {URL}"), "is not a profile of a Sigfox device"),
         (format!("--profile {PROFILE} --url http://a"), "--url is not an address of the form https://"),
         (format!("--profile {PROFILE} --url https://user:password@a"), "--url is not an address of the form https://"),
-        (
-            format!("--profile {PROFILE} --url {URL}/sigfox/{{profile}}/uplink"),
-            "--url is not an address of the form https://",
-        ),
+        (format!("--profile {PROFILE} --url {URL}/sigfox/{{profile}}/{{kind}}"), "--url has a path"),
+        (format!("--profile {PROFILE} --url {URL}/prod"), "--url has a path"),
+        (format!("--profile {PROFILE} --url {URL}?batch={{batch}}"), "--url has a path"),
+        (format!("--profile {PROFILE} --url {URL}/sigfox/{PROFILE}/uplink"), "give the output ApiUrl, not CallbackUrl"),
+        (format!("--profile {PROFILE} --url a1b2.execute-api.eu-west-1.amazonaws.com"), "of the form https://"),
+        (format!("--profile {PROFILE} --url ApiUrl"), "the output ApiUrl"),
+        (format!("--profile {PROFILE} --url https://API ID"), "unexpected argument"),
         (format!("--profile {PROFILE} --url {URL} --kinds geoloc"), "data-advanced has the position"),
         (format!("--profile {PROFILE} --url {URL} --kinds status --channel batch"), "use --channel url"),
         (format!("--profile {PROFILE} --url {URL} --kinds event --channel batch"), "cannot be created by the API"),
         (format!("--profile {PROFILE} --url {URL} --kinds pulse"), "possible values: uplink, bidir"),
-        (format!("--profile {PROFILE} --url {URL} --secret-env PULSEGATE_NO_SUCH"), "failed to read the secret"),
+        (
+            format!("--profile {PROFILE} --url {URL} --secret-env PULSEGATE_NO_SUCH"),
+            "--secret-env names: it is not set",
+        ),
     ] {
         let reason = printed(&line).unwrap_err();
         assert!(reason.contains(part), "{line}: {reason}");

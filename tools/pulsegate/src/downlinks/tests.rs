@@ -41,7 +41,7 @@ async fn ask(admin: &FakeDownlinks) -> Option<[u8; 8]> {
         "sequence": 42, "profile": "p", "payload": "",
     }))
     .unwrap();
-    answer(admin, &uplink.key(), Timeliness::InTime, deadline()).await.unwrap()
+    answer(admin, &uplink.key(), Timeliness::InTime, uplink.at, deadline()).await.unwrap()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use clap::Args;
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 
-use super::redrive::address;
+use super::address::{self, Resource};
 use super::{Format, any_device};
 use crate::Problem;
 
@@ -57,20 +57,15 @@ pub struct RedecodeOptions {
     pulse_table: Option<String>,
 }
 
-impl RedecodeOptions {
-    /// Returns the name of the raw table.
-    ///
-    /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn raw_table(&self) -> Result<&str, Problem> {
-        address(self.raw_table.as_ref(), ["--raw-table NAME", "RAW_TABLE", "RawTable"])
-    }
+const RAW_TABLE: Resource = Resource::named(["--raw-table", "RAW_TABLE", "RawTable"]);
+const PULSE_TABLE: Resource = Resource::named(["--pulse-table", "PULSE_TABLE", "PulseTable"]);
 
-    /// Returns the name of the table of pulses.
+impl RedecodeOptions {
+    /// Returns the names of the raw table and of the table of pulses.
     ///
     /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn pulse_table(&self) -> Result<&str, Problem> {
-        address(self.pulse_table.as_ref(), ["--pulse-table NAME", "PULSE_TABLE", "PulseTable"])
+    /// [`Problem::Settings`].
+    pub fn tables(&self) -> Result<[String; 2], Problem> {
+        Ok(address::all([(&RAW_TABLE, self.raw_table.as_ref()), (&PULSE_TABLE, self.pulse_table.as_ref())])?)
     }
 }

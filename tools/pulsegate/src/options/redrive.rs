@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use pulsegate_model::device::DeviceId;
 
+use super::address::{self, Resource};
 use super::{Format, any_device};
 use crate::Problem;
 use crate::redrive::Selection;
@@ -91,52 +92,51 @@ pub struct DestinationOptions {
     raw_stream: Option<String>,
 }
 
+const QUARANTINE: Resource = Resource::queue(["--quarantine-queue", "QUARANTINE_QUEUE_URL", "QuarantineQueueUrl"]);
+const RAW: Resource = Resource::queue(["--raw-queue", "RAW_QUEUE_URL", "RawQueueUrl"]);
+const PULSE_SIGFOX: Resource =
+    Resource::queue(["--pulse-sigfox-queue", "PULSE_SIGFOX_QUEUE_URL", "PulseSigfoxQueueUrl"]);
+const PULSE_NBIOT: Resource = Resource::queue(["--pulse-nbiot-queue", "PULSE_NBIOT_QUEUE_URL", "PulseNbiotQueueUrl"]);
+const RAW_STREAM: Resource = Resource::named(["--raw-stream", "RAW_STREAM", "RawStreamName"]);
+
+/// Addresses of quarantine and of the destinations.
+#[derive(Debug, Clone)]
+pub struct RedriveAddresses {
+    /// URL of the quarantine queue.
+    pub quarantine: String,
+    /// URL of the queue of the stage `raw-sigfox`.
+    pub raw_sigfox: String,
+    /// URL of the queue of the stage `pulse` for Sigfox.
+    pub pulse_sigfox: String,
+    /// URL of the queue of the stage `pulse` for NB-IoT.
+    pub pulse_nbiot: String,
+    /// Name of the stream of the stage `raw-nbiot`.
+    pub raw_nbiot: String,
+}
+
 impl RedriveOptions {
     /// Returns the URL of the quarantine queue.
     ///
     /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn quarantine_queue(&self) -> Result<&str, Problem> {
-        address(
-            self.quarantine_queue.as_ref(),
-            ["--quarantine-queue URL", "QUARANTINE_QUEUE_URL", "QuarantineQueueUrl"],
-        )
-    }
-}
-
-impl DestinationOptions {
-    /// Returns the queue of the stage `raw-sigfox`.
-    ///
-    /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn raw_queue(&self) -> Result<&str, Problem> {
-        address(self.raw_queue.as_ref(), ["--raw-queue URL", "RAW_QUEUE_URL", "RawQueueUrl"])
+    /// [`Problem::Settings`].
+    pub fn quarantine_queue(&self) -> Result<String, Problem> {
+        let [url] = address::all([(&QUARANTINE, self.quarantine_queue.as_ref())])?;
+        Ok(url)
     }
 
-    /// Returns the queue of the stage `pulse` for Sigfox.
+    /// Returns the addresses of quarantine and of the destinations.
     ///
     /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn pulse_sigfox_queue(&self) -> Result<&str, Problem> {
-        let names = ["--pulse-sigfox-queue URL", "PULSE_SIGFOX_QUEUE_URL", "PulseSigfoxQueueUrl"];
-        address(self.pulse_sigfox_queue.as_ref(), names)
-    }
-
-    /// Returns the queue of the stage `pulse` for NB-IoT.
-    ///
-    /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn pulse_nbiot_queue(&self) -> Result<&str, Problem> {
-        let names = ["--pulse-nbiot-queue URL", "PULSE_NBIOT_QUEUE_URL", "PulseNbiotQueueUrl"];
-        address(self.pulse_nbiot_queue.as_ref(), names)
-    }
-
-    /// Returns the stream of the stage `raw-nbiot`.
-    ///
-    /// # Errors
-    /// [`Problem::NoAddress`].
-    pub fn raw_stream(&self) -> Result<&str, Problem> {
-        address(self.raw_stream.as_ref(), ["--raw-stream NAME", "RAW_STREAM", "RawStreamName"])
+    /// [`Problem::Settings`].
+    pub fn addresses(&self, places: &DestinationOptions) -> Result<RedriveAddresses, Problem> {
+        let [quarantine, raw_sigfox, pulse_sigfox, pulse_nbiot, raw_nbiot] = address::all([
+            (&QUARANTINE, self.quarantine_queue.as_ref()),
+            (&RAW, places.raw_queue.as_ref()),
+            (&PULSE_SIGFOX, places.pulse_sigfox_queue.as_ref()),
+            (&PULSE_NBIOT, places.pulse_nbiot_queue.as_ref()),
+            (&RAW_STREAM, places.raw_stream.as_ref()),
+        ])?;
+        Ok(RedriveAddresses { quarantine, raw_sigfox, pulse_sigfox, pulse_nbiot, raw_nbiot })
     }
 }
 
@@ -146,13 +146,4 @@ impl SelectionOptions {
         let Self { id, device, stage, reason } = self.clone();
         Selection { ids: id, devices: device, stages: stage, reasons: reason }
     }
-}
-
-/// Returns the given value, or an error that names the option and the variable. An empty value counts as missing.
-pub(super) fn address<'a>(
-    given: Option<&'a String>,
-    [option, variable, output]: [&'static str; 3],
-) -> Result<&'a str, Problem> {
-    let given = given.map(String::as_str).filter(|text| !text.is_empty());
-    given.ok_or(Problem::NoAddress { option, variable, output })
 }

@@ -37,6 +37,7 @@ impl Question {
     /// # Errors
     /// [`Problem`] if the selection is missing or empty, or a table is missing.
     pub fn of(options: &RedecodeOptions) -> Result<Self, Problem> {
+        let [raw_table, pulse_table] = options.tables()?;
         let RedecodeOptions { device, from, to, all, write, segments, ref meters, .. } = *options;
         if device.is_none() && from.is_none() && to.is_none() && !all {
             return Err(Problem::NoQuestion);
@@ -47,8 +48,8 @@ impl Question {
             return Err(Problem::NoSpan { from, to });
         }
         Ok(Self {
-            raw_table: options.raw_table()?.to_owned(),
-            pulse_table: options.pulse_table()?.to_owned(),
+            raw_table,
+            pulse_table,
             device,
             from,
             to,

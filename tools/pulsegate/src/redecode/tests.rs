@@ -70,10 +70,10 @@ impl World {
         let (mut raw, mut held, mut expected, mut differ) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
         for (n, (before, decodable, twice)) in uplinks.into_iter().enumerate() {
             let uplink = uplink(n, decodable);
-            raw.push(pulsegate_aws::items::raw_item(&uplink, 30));
+            raw.push(pulsegate_aws::items::raw_item(&uplink, uplink.at, 30));
             if twice {
                 let advanced = Uplink { kind: pulsegate_model::uplink::Kind::DataAdvanced, ..uplink.clone() };
-                raw.push(pulsegate_aws::items::raw_item(&advanced, 30));
+                raw.push(pulsegate_aws::items::raw_item(&advanced, advanced.at, 30));
             }
             let was = pulsegate_aws::items::pulse_item(&pulse::decode(&super::tests::uplink(n, true)).unwrap());
             let was = match before {
@@ -235,7 +235,7 @@ async fn an_uplink_in_two_kinds_that_contradict_each_other_is_as_it_was_written_
         payload: "46800000ffff00000002".parse().unwrap(),
         ..data.clone()
     };
-    let raw = FakeTable::of([pulsegate_aws::items::raw_item(&data, 30), pulsegate_aws::items::raw_item(&advanced, 30)]);
+    let raw = FakeTable::of([&data, &advanced].map(|uplink| pulsegate_aws::items::raw_item(uplink, uplink.at, 30)));
     for held in [&data, &advanced] {
         let pulses = FakeTable::of([pulse::decode(held).map(|item| pulsegate_aws::items::pulse_item(&item)).unwrap()]);
         let world = World { raw: FakeTable::of(raw.items()), pulses, expected: vec![], differ: BTreeMap::new() };
@@ -246,7 +246,8 @@ async fn an_uplink_in_two_kinds_that_contradict_each_other_is_as_it_was_written_
 #[tokio::test(start_paused = true)]
 async fn raw_items_that_are_none_are_told_and_hold_nothing_up() {
     let world = World::mixed(1);
-    let mut odd = pulsegate_aws::items::raw_item(&uplink(3, true), 30).inner().clone();
+    let uplink = uplink(3, true);
+    let mut odd = pulsegate_aws::items::raw_item(&uplink, uplink.at, 30).inner().clone();
     odd.insert("kind".to_owned(), AttributeValue::S("newer".to_owned()));
     odd.insert("uplink".to_owned(), AttributeValue::S("2026-11-01T12:00:00Z#00003#newer".to_owned()));
     let items = world.raw.items().into_iter().chain([odd.into()]);

@@ -9,7 +9,10 @@ use crate::clock::ClockCheck;
 const CLOCK_EPOCH: i64 = 1_356_998_400;
 
 /// In V4: the frame ends with a clock, if frames of its kind can.
-const CLOCK: u8 = 1 << 2;
+pub(super) const CLOCK: u8 = 1 << 2;
+
+/// The length of that clock in bytes.
+pub(super) const CLOCK_LEN: usize = 4;
 
 /// The longest Sigfox uplink, in bytes. A history of at most that length may end with two more steps instead of a
 /// clock.
@@ -51,7 +54,7 @@ pub(super) fn cut_clock(
     if !generation.is_v4() || status & CLOCK == 0 || (is_history && over_sigfox) {
         return Ok((frame, None));
     }
-    let (body, clock) = frame.split_last_chunk().ok_or(Undecodable::TooShort(frame.len()))?;
+    let (body, clock) = frame.split_last_chunk::<CLOCK_LEN>().ok_or(Undecodable::TooShort(frame.len()))?;
     Ok((body, Some(Clock(u32::from_be_bytes(*clock)))))
 }
 

@@ -206,3 +206,66 @@ fn what_is_not_a_whole_known_frame_is_refused_with_the_reason() {
     assert_eq!(refused(&NBIOT, &behind_a_header("11400001000200030004")), Undecodable::UnknownFrame(0x11));
     assert_eq!(Undecodable::UnknownFrame(0x3f).to_string(), "frame code 0x3f is not known to this codec");
 }
+
+/// Header and frame of every kind that a device sends over NB-IoT, and of some with a clock.
+const DATAGRAMS: [&str; 7] = [
+    "0490154203100010020000000146800000009f00000002",
+    "0490154203100010020000000146840000009f000000021a2b3c4d",
+    "049015420310001002000000014780000f0000",
+    "049015420310001002000000013080000000000000000000",
+    "0490154203100010020000000130840000000000000000001a2b3c4d",
+    "04901542031000100200000001335f010140",
+    "049015420310001002000000015a20000001270001000200030004",
+];
+
+/// Device, clock, sequence and signal quality of a datagram.
+fn head_of(datagram: &[u8]) -> Option<(String, Option<At>, u32, Option<u8>)> {
+    let head = nbiot::identify(datagram).ok()?;
+    Some((head.device.to_string(), head.clock, head.sequence, head.signal_quality))
+}
+
+fn read_bytes(datagram: &[u8]) -> Result<Reading, Undecodable> {
+    (NBIOT.decode)(datagram, &Context::of(&CodecSettings::default(), RECEIVED))
+}
+
+#[test]
+fn a_datagram_as_hex_text_is_that_of_its_meter_and_acknowledged_by_its_header_as_sent() {
+    for datagram in DATAGRAMS {
+        let bytes = hex::decode(datagram).unwrap();
+        for text in [datagram.to_owned(), format!(" \"0X{}\"\r\n\0", datagram.to_uppercase())] {
+            assert_eq!(head_of(text.as_bytes()), head_of(&bytes), "{text}");
+            assert_eq!(read_bytes(text.as_bytes()), read_bytes(&bytes), "{text}");
+            let answer = nbiot::identify(text.as_bytes()).unwrap().acknowledgement.bytes(text.as_bytes(), 0);
+            assert!(text.as_bytes().starts_with(&answer) && answer.ends_with(b"00000001"), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_text_that_is_not_hex_is_no_meters() {
+    for text in ["123456789012345,23,0,159,2", "0490154203100010020000000146800000009f0000000", "1234567890123456 OK"] {
+        assert!(nbiot::identify(text.as_bytes()).is_err(), "{text}");
+        assert!(read_bytes(text.as_bytes()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_line_end_or_a_nul_behind_a_datagram_changes_nothing() {
+    for datagram in DATAGRAMS {
+        let bytes = hex::decode(datagram).unwrap();
+        assert!(read_bytes(&bytes).is_ok(), "{datagram}");
+        for end in [&b"\0"[..], b"\n", b"\r\n", b"\r\n\0"] {
+            if datagram.contains("5a20") && end.len() > 1 {
+                continue; // two bytes can be a step
+            }
+            let sent = [bytes.as_slice(), end].concat();
+            assert_eq!(
+                (head_of(&sent), read_bytes(&sent)),
+                (head_of(&bytes), read_bytes(&bytes)),
+                "{datagram} {end:?}"
+            );
+        }
+        let sent = [bytes.as_slice(), b"\x01"].concat();
+        assert!(read_bytes(&sent).is_err(), "{datagram}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::clock::ClockCheck;
 /// A record of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Record {
-    /// The cumulative count.
+    /// The count.
     pub(super) count: u32,
     /// The other fields, in order.
     pub(super) own: Vec<u32>,
@@ -26,16 +26,25 @@ impl Record {
     }
 }
 
-/// The points of a frame. Records that are not points are kept in the reading's details, so that nothing of the log is
+/// The count of the pulses since the last uplink. It has a time only if the clock is set: sent again, it would get
+/// another time and count twice. The records become details: each may contain the count of the one before it.
+pub(super) fn counted(time: u32, count: u32, log: &[Record], clock: ClockCheck, reading: &mut Reading) -> Series {
+    let log = without_empty(log, &mut reading.details);
+    insert_own(time, &log, clock, &mut reading.details);
+    insert_counts("logged_pulses", &log, &mut reading.details);
+    Series::Counted(Box::new(match clock.time(time) {
+        Some(now) => Series::Timed(vec![(now, count.into())]),
+        None => Series::Undated { newest_is_now: false, counts: vec![count.into()] },
+    }))
+}
+
+/// The points of a frame with cumulative counts. Records that are not points are kept in the reading's details, so that nothing of the log is
 /// lost.
 ///
 /// A count without a time is still a point if its place among the others is certain. If the clock is not set, it is
 /// certain in a log whose times are in the order in which the records were sent.
 pub(super) fn series(time: u32, count: u32, log: &[Record], clock: ClockCheck, reading: &mut Reading) -> Series {
-    let (empty, log): (Vec<_>, Vec<_>) = log.iter().partition(|record| record.is_empty());
-    if !empty.is_empty() {
-        reading.details.insert("empty_records", i64::try_from(empty.len()).unwrap_or(i64::MAX));
-    }
+    let log = without_empty(log, &mut reading.details);
     insert_own(time, &log, clock, &mut reading.details);
 
     let (dated, undated): (Vec<&Record>, Vec<&Record>) = log.iter().partition(|record| record.at(clock).is_some());
@@ -58,6 +67,15 @@ pub(super) fn series(time: u32, count: u32, log: &[Record], clock: ClockCheck, r
             Series::Logs(vec![count.into()])
         }
     }
+}
+
+/// The records but for empty ones, of which it adds the number to the details.
+fn without_empty<'a>(log: &'a [Record], details: &mut Details) -> Vec<&'a Record> {
+    let (empty, log): (Vec<&Record>, Vec<&Record>) = log.iter().partition(|record| record.is_empty());
+    if !empty.is_empty() {
+        details.insert("empty_records", i64::try_from(empty.len()).unwrap_or(i64::MAX));
+    }
+    log
 }
 
 fn is_newest_first(time: u32, log: &[&Record]) -> bool {

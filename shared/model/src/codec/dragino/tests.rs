@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::at::At;
+use crate::codec::decoration::tests::decorated;
 
 /// When the network received the frames of these tests.
 const RECEIVED: &str = "2022-10-21T00:00:00Z";
@@ -51,9 +52,13 @@ fn hex_in_ascii_is_the_same_frame_as_its_bytes() {
         );
         assert_eq!(head(text.as_bytes()), head(&hex::decode(SW3L).unwrap()));
     }
-    for text in ["f", "f8677870502133170", "f86778705021331701790cxx", "f8 67"] {
+    for (text, expected) in [
+        ("f8677870502133170", "the datagram is hex in ASCII with an odd number of digits"),
+        ("f86778705021331701790cxx", "the frame begins like hex in ASCII and goes on otherwise"),
+        ("f8 67", "the frame ends at byte 2"),
+    ] {
         let reason = (SW3L_NB.decode)(text.as_bytes(), &Context::of(&settings, RECEIVED)).unwrap_err().to_string();
-        assert!(reason.starts_with("the frame begins like hex in ASCII"), "{text}: {reason}");
+        assert!(reason.starts_with(expected), "{text}: {reason}");
     }
 }
 
@@ -116,6 +121,74 @@ fn counts_whose_place_is_not_certain_are_details() {
 }
 
 #[test]
+fn what_was_counted_since_the_last_uplink_is_no_index_and_undated_without_a_clock() {
+    let mode_1 = |frame: &str| frame.replacen("000100", "000101", 1);
+    let counted = |series| Series::Counted(Box::new(series));
+    let reading = read(&SW3L_NB, &mode_1(SW3L), &CodecSettings::default()).unwrap();
+    let now = "2022-09-05T01:40:11Z".parse().unwrap();
+    assert_eq!(reading.channels[&Channel::A], counted(Series::Timed(vec![(now, 89167)])));
+    let logged = "89137@1662340811 88832@1662339611";
+    assert_eq!(reading.details.get("logged_pulses"), Some(&logged.into()));
+
+    let unset = read(&SW3L_NB, &mode_1(&at_times([7200, 3600, 60])), &CodecSettings::default()).unwrap();
+    let undated = Series::Undated { newest_is_now: false, counts: vec![89167] };
+    assert_eq!(unset.channels[&Channel::A], counted(undated));
+    assert!(unset.flags.contains(&Flag::ClockNotSet.into()));
+}
+
+#[test]
+fn a_frame_of_a_mode_that_nobody_describes_is_refused() {
+    for mode in 2..=255_u8 {
+        let frame = SW3L.replacen("000100", &format!("0001{mode:02x}"), 1);
+        let reason = refused(&SW3L_NB, &frame, &CodecSettings::default());
+        assert_eq!(reason, format!("the device's mode (mod) is {mode}, which this codec does not know"));
+    }
+    for mode in (0..=255_u8).filter(|mode| *mode != 1) {
+        let frame = CPN01.replacen("0c781701", &format!("0c7817{mode:02x}"), 1);
+        assert!(refused(&CPN01_NB, &frame, &CodecSettings::default()).contains("(mod)"), "{frame}");
+    }
+}
+
+#[test]
+fn json_names_its_meter_and_is_refused_with_the_setting_that_is_right() {
+    let device: DeviceId = "nbiot:866207058378443".parse().unwrap();
+    for text in [
+        r#"{"IMEI":"866207058378443","Model":"SW3L-NB","1":{1,4,0,2023/11/15 07:54:30}}"#,
+        "\r\n{ \"Model\": \"SW3L-NB\", \"imei\" : 866207058378443 }\0",
+        "\u{feff}{\"IMEI\":\"866207058378443",
+    ] {
+        assert_eq!(head(text.as_bytes()), Some((device, None, None)), "{text}");
+        let reason = (SW3L_NB.decode)(text.as_bytes(), &Context::of(&CodecSettings::default(), RECEIVED)).unwrap_err();
+        assert!(reason.to_string().contains("set it to bytes or hex (AT+PRO=2,0)"), "{reason}");
+    }
+    for text in ["{}", r#"{"IMEI":"8662070583784"}"#, r#"{"IMEI"}"#, r#"{"IMEI":"86620705837844312"}"#, "IMEI"] {
+        assert_eq!(head(text.as_bytes()), None, "{text}");
+    }
+}
+
+#[test]
+fn a_line_end_behind_a_frame_is_no_record_unless_the_records_may_be_longer() {
+    let settings = CodecSettings::default();
+    let with = |frame: &str, end: &[u8]| [hex::decode(frame).unwrap(), end.to_vec()].concat();
+    let read = |codec: &Codec, frame: &[u8], settings: &CodecSettings| {
+        (codec.decode)(frame, &Context::of(settings, RECEIVED)).ok()
+    };
+    for end in [&b"\0"[..], b"\r\n", b"\n", b"\r\n\0"] {
+        for (codec, frame) in [(&SW3L_NB, SW3L), (&SW3L_NB, &SW3L[..54]), (&CPN01_NB, CPN01)] {
+            let expected = read(codec, &hex::decode(frame).unwrap(), &settings);
+            assert!(expected.is_some());
+            assert_eq!(read(codec, &with(frame, end), &settings), expected, "{frame} {end:?}");
+            assert_eq!(read(codec, &[end, &with(frame, end)].concat(), &settings), expected, "{frame} {end:?}");
+        }
+    }
+    assert_eq!(read(&SW3L_NB, &with(SW3L, b"\0\0\0\0"), &settings), None);
+    assert_eq!(read(&SW3L_NB, &with(SW3L, b"\x01"), &settings), None);
+    // A record of 12 bytes that ends with a zero is no record of 11 bytes before a NUL.
+    let log = format!("{CPN01}0100000b0000002663510f00");
+    assert_eq!(read(&CPN01_NB, &with(&log, b""), &records_of(11)), None);
+}
+
+#[test]
 fn an_alarm_that_nobody_documents_is_kept_as_it_is() {
     let reading = read(&SW3L_NB, &SW3L.replacen("17000001", "17000002", 1), &CodecSettings::default()).unwrap();
     assert_eq!((reading.flags.is_empty(), reading.details.get("unknown_alarm")), (true, Some(&2_u8.into())));
@@ -145,7 +218,6 @@ fn two_records_of_one_time_are_told_with_their_times() {
     assert_eq!(records("6315537a", "6315537a"), Some("1,38@1".into()));
 }
 
-/// A time of a device whose clock is set.
 /// A time of a clock that is accepted: from 400 days before [`RECEIVED`] to a day after it.
 fn set_time() -> impl Strategy<Value = u32> {
     1_631_750_400..=1_666_396_800_u32
@@ -166,12 +238,27 @@ proptest! {
     }
 
     #[test]
+    fn no_decoration_changes_a_reading(
+        (frame, datagram) in prop_oneof![Just(SW3L), Just(CPN01)].prop_flat_map(|frame| {
+            (Just(frame), decorated(&hex::decode(frame).unwrap()))
+        }),
+    ) {
+        let bytes = hex::decode(frame)?;
+        prop_assert_eq!(head(&datagram), head(&bytes));
+        for codec in [&SW3L_NB, &CPN01_NB] {
+            let read = |frame: &[u8]| (codec.decode)(frame, &Context::of(&CodecSettings::default(), RECEIVED));
+            prop_assert_eq!(read(&datagram), read(&bytes));
+        }
+    }
+
+    #[test]
     fn every_field_of_a_flow_sensors_frame_comes_out(
-        fields: (u8, u8, u16, u8, u8, u8, bool, u8, u16),
+        fields: (u8, u8, u16, u8, u8, u8, bool, bool, u16),
         imsi in proptest::option::of("[0-9]{15}"),
         points in proptest::collection::vec((any::<u32>(), set_time()), 1..33),
     ) {
-        let (model, version, battery, signal, pa4, pb15, alarm, mode, flag) = fields;
+        let (model, version, battery, signal, pa4, pb15, alarm, counted, flag) = fields;
+        let mode = u8::from(counted);
         let model = model % 0xF0;
         let mut frame = hex::decode(format!("f867787050213317{}", imsi.as_ref().map_or(String::new(), |id| format!("f{id}"))))?;
         frame.extend([model, version]);
@@ -182,7 +269,13 @@ proptest! {
         let settings = CodecSettings { imsi: imsi.is_some(), ..CodecSettings::default() };
         let reading = (SW3L_NB.decode)(&frame, &Context::of(&settings, RECEIVED))?;
         let expected = points.iter().map(|&(count, time)| (At::from_unix(time.into()).unwrap(), u64::from(count)));
-        prop_assert_eq!(&reading.channels[&Channel::A], &Series::Timed(expected.collect()));
+        let expected = if counted {
+            Series::Counted(Box::new(Series::Timed(expected.take(1).collect())))
+        } else {
+            Series::Timed(expected.collect())
+        };
+        prop_assert_eq!(&reading.channels[&Channel::A], &expected);
+        prop_assert_eq!(reading.details.get("logged_pulses").is_some(), counted && points.len() > 1);
         prop_assert_eq!(reading.clock, At::from_unix(points[0].1.into()).ok());
         prop_assert_eq!(reading.battery_mv, Some(battery));
         prop_assert_eq!(reading.flags.contains(&Flag::Leak.into()), alarm);
@@ -199,7 +292,7 @@ proptest! {
 
     #[test]
     fn every_field_of_a_contact_counters_frame_comes_out(
-        fields: (u8, u8, u8, bool, bool),
+        fields: (u8, u8, bool, bool),
         head in (0..1_u32 << 24, 0..1_u32 << 24, set_time()),
         mut records in proptest::collection::vec((any::<u8>(), 0..1_u32 << 24, 0..1_u32 << 24, set_time()), 0..33),
         sorted: bool,
@@ -208,7 +301,8 @@ proptest! {
             records.sort_by_key(|record| std::cmp::Reverse(record.3));
             records.retain(|record| record.3 < head.2);
         }
-        let (mode, flag, contact, alarm, long) = fields;
+        let (flag, contact, alarm, long) = fields;
+        let mode = 1_u8;
         let u24 = |number: u32| number.to_be_bytes()[1..].to_vec();
         let mut frame = hex::decode("f86778705021331700640c7817")?;
         frame.extend([mode, flag, contact, alarm.into()]);

@@ -14,6 +14,9 @@ const MAX_CHANNELS: usize = 6;
 const NO_SAMPLE: i32 = -32_768;
 const ERROR_CODES: std::ops::RangeInclusive<i32> = 8_355_840..=8_388_607;
 
+/// The factor of measurements that are sent with the state of the sensor's calibration.
+const CALIBRATED: i64 = 3;
+
 /// `MeasurementType`, by number.
 const TYPES: [&str; 44] = [
     "NO_SENSOR",
@@ -71,8 +74,11 @@ enum Meaning {
     Minor { major: i32, per_major: u64 },
     /// The high part.
     Major,
-    /// Changes of a state: the sign is the state, the rest is the seconds since `timestamp`, plus one.
+    /// Changes of a state: the sign is the state, the rest is the seconds since `timestamp`, plus one. The schema calls
+    /// these sensors binary.
     State,
+    /// Three times the measurement, plus the state of the sensor's calibration.
+    Calibrated,
     /// Any other measurement.
     Measured,
 }
@@ -87,6 +93,7 @@ impl Meaning {
             39 => Self::Minor { major: 40, per_major: 1_000_000 },
             25 | 36 | 38 | 40 => Self::Major,
             5 | 7 | 42 => Self::State,
+            6 | 26 | 28..=30 => Self::Calibrated,
             _ => Self::Measured,
         }
     }
@@ -128,7 +135,10 @@ pub(super) fn read(message: &Measurements, clock: ClockCheck, reading: &mut Read
                 None => unreadable += 1,
             },
             Meaning::Major => continue,
-            Meaning::State | Meaning::Measured => {
+            Meaning::State | Meaning::Measured | Meaning::Calibrated => {
+                if let Some(calibration) = samples.calibration() {
+                    reading.details.insert_of(&channel, "calibration", calibration);
+                }
                 if let Some(last) = samples.last() {
                     reading.details.insert_of(&channel, "last", last);
                 }
@@ -200,9 +210,14 @@ fn natural(count: i64) -> Result<u64, Undecodable> {
     count.try_into().map_err(|_| Undecodable::UnknownValue { field: "a count", value: count })
 }
 
-/// Seconds from one sample to the next.
+/// Seconds from one sample to the next, of all but binary sensors. Firmware 5 does not send the factor: it is 14 for a
+/// device with any binary sensor, and 1 for others.
 fn period(message: &Measurements) -> u64 {
-    u64::from(message.period_base) * u64::from(message.period_factor.max(1))
+    let factor = match message.period_factor {
+        0 if message.channels.iter().any(|samples| Meaning::of(samples.kind) == Meaning::State) => 14,
+        factor => factor.max(1),
+    };
+    u64::from(message.period_base) * u64::from(factor)
 }
 
 impl Samples {
@@ -221,8 +236,15 @@ impl Samples {
     fn last(&self) -> Option<Value> {
         match Meaning::of(self.kind) {
             Meaning::State => self.offsets.iter().rfind(|offset| !is_error(**offset)).map(|last| (*last > 0).into()),
+            Meaning::Calibrated => self.values().flatten().last().map(|last| (last / CALIBRATED).into()),
             _ => self.values().flatten().last().map(Value::from),
         }
+    }
+
+    /// The state of calibration in the last sample, if samples of this type contain it.
+    fn calibration(&self) -> Option<i64> {
+        let last = self.values().flatten().last().filter(|_| Meaning::of(self.kind) == Meaning::Calibrated)?;
+        Some(last.abs() % CALIBRATED)
     }
 
     /// The index of its MAJOR channel, from 0 on. `None` if no sample contains it.

@@ -56,7 +56,11 @@ fn envelopes() -> impl Strategy<Value = Measurements> {
 
 /// The expected times and counts.
 fn points(message: &Measurements, timestamp: i32, counts: &[u64]) -> Vec<(At, u64)> {
-    let period = i64::from(message.period_base) * i64::from(message.period_factor.max(1));
+    let factor = match message.period_factor {
+        0 if message.channels.iter().any(|channel| [5, 7, 42].contains(&channel.kind)) => 14,
+        factor => factor.max(1),
+    };
+    let period = i64::from(message.period_base) * i64::from(factor);
     let at = |n| At::from_unix(i64::from(timestamp) + n * period).unwrap();
     (0..).zip(counts).map(|(n, &count)| (at(n), count)).collect()
 }
@@ -267,6 +271,35 @@ fn a_clock_that_starts_at_zero_is_one_that_nobody_set() {
     let undated = Series::Undated { newest_is_now: false, counts: vec![4, 3] };
     assert_eq!(of(0), Ok(Series::Counted(Box::new(undated))));
     assert_eq!(of(-1), Err(Undecodable::UnknownValue { field: "timestamp", value: -1 }));
+}
+
+#[test]
+fn without_a_factor_counts_are_14_periods_apart_beside_any_binary_sensor() {
+    let every = |others: &[i32], period_factor| {
+        let other = |&kind: &i32| Samples { kind, timestamp: YEAR_2020, start_point: 0, offsets: vec![] };
+        let channels = [samples(8, YEAR_2020, 0, &[3, 4])].into_iter().chain(others.iter().map(other)).collect();
+        let message = Measurements { period_base: 60, period_factor, channels, ..unset(&[]) };
+        (samples::newest(&message).unwrap().unix() - i64::from(YEAR_2020), read(&message).unwrap())
+    };
+    for binary in [5, 7, 42] {
+        let (apart, reading) = every(&[1, binary], 0);
+        assert_eq!(apart, 14 * 60, "type {binary}");
+        let times = [0, 14 * 60].map(|after| At::from_unix(i64::from(YEAR_2020) + after).unwrap());
+        let expected = Series::Timed(vec![(times[0], 3), (times[1], 4)]);
+        assert_eq!(reading.channels[&Channel::numbered(1)], Series::Counted(Box::new(expected)));
+        assert_eq!(every(&[binary], 2).0, 2 * 60, "a factor that is sent counts");
+    }
+    assert_eq!(every(&[1, 8, 0, 99], 0).0, 60);
+}
+
+#[test]
+fn a_sample_with_the_state_of_its_calibration_is_divided_by_three() {
+    for kind in [6, 26, 28, 29, 30] {
+        let reading = read(&unset(&[(kind, &[1_201, 1_202, 8_388_605])])).unwrap();
+        let details = ["last:1", "calibration:1"].map(|name| reading.details.get(name).cloned());
+        assert_eq!(details, [Some(400_i64.into()), Some(2_i64.into())], "type {kind}");
+    }
+    assert_eq!(read(&unset(&[(1, &[215])])).unwrap().details.get("calibration:1"), None);
 }
 
 #[test]

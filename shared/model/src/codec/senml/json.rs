@@ -29,15 +29,15 @@ pub(super) fn parse(frame: &[u8], records: &mut Vec<Record>) -> Result<(), SenMl
         return Err(SenMlError::Json("the text is in UTF-16, and has to be in UTF-8".to_owned()));
     }
     let pack = if text.starts_with(b"\"") {
-        let inner: String = serde_json::from_slice(text).map_err(wrong)?;
+        let inner: String = serde_json::from_slice(text).map_err(|e| wrong(&e))?;
         self::pack(plain(inner.as_bytes()), records)
     } else {
         self::pack(text, records)
     };
-    pack.map_err(wrong)
+    pack.map_err(|e| wrong(&e))
 }
 
-fn wrong(error: serde_json::Error) -> SenMlError {
+fn wrong(error: &serde_json::Error) -> SenMlError {
     SenMlError::Json(short(&error.to_string()))
 }
 

@@ -117,8 +117,9 @@ fn what_is_in_the_stream_is_stored_once_each_by_the_function_behind_it() {
 async fn a_table_takes_its_units_and_refuses_the_end_of_what_does_not_fit_into_the_time() {
     let fleet = fleet();
     let items: Vec<_> = (0..DEVICES)
-        .flat_map(|number| [0, 1].map(|hour| pulsegate_aws::items::raw_item(&uplink(&fleet, number, hour), 400)))
-        .chain((0..DEVICES).map(|number| pulsegate_aws::items::raw_item(&uplink(&fleet, number, 0), 400)))
+        .flat_map(|number| [0, 1].map(|hour| uplink(&fleet, number, hour)))
+        .chain((0..DEVICES).map(|number| uplink(&fleet, number, 0)))
+        .map(|uplink| pulsegate_aws::items::raw_item(&uplink, uplink.at, 400))
         .collect();
     let contents = Arc::new(TableContents::none(&fleet));
     let table = RawTable::new(Arc::clone(&fleet), 10, Arc::clone(&contents));

@@ -51,7 +51,8 @@ async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
 #[tokio::test(start_paused = true)]
 async fn what_a_newer_version_has_decoded_is_told_and_never_replaced() {
     // Four uplinks, one of which does not decode here: three items of a newer version, and one of an older.
-    let raw = FakeTable::of((0..4).map(|n| pulsegate_aws::items::raw_item(&uplink(n, n != 2), 30)));
+    let uplinks = (0..4).map(|n| uplink(n, n != 2));
+    let raw = FakeTable::of(uplinks.map(|uplink| pulsegate_aws::items::raw_item(&uplink, uplink.at, 30)));
     let now = |n| pulsegate_aws::items::pulse_item(&pulse::decode(&uplink(n, true)).unwrap());
     // As a string, 10 would be smaller than 2.
     let newer: Vec<Item> = (0..3).map(|n| in_version("10", &now(n))).collect();

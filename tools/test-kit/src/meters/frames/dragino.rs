@@ -28,13 +28,14 @@ const RECORDS: usize = 8;
 const SW3L: [u8; 2] = [1, 121];
 const CPN01: [u8; 2] = [0, 121];
 
-/// The mode that counts pulses; of the calculate flag, a class that users give their meters.
-const MODE: u8 = 1;
+/// The modes in which counts are cumulative.
+const SW3L_MODE: u8 = 0;
+const CPN01_MODE: u8 = 1;
 
 /// A flow sensor's frame.
 pub(in crate::meters) fn flow_sensor(report: &Report) -> Vec<Vec<u8>> {
     let count = |pulses: u64| low32(pulses).to_be_bytes();
-    let mut own = vec![0, 0, u8::from(report.leaks), MODE, 0, 0];
+    let mut own = vec![0, 0, u8::from(report.leaks), SW3L_MODE, 0, 0];
     own.extend(count(report.now().a));
     let record = |pulses: u64, time: [u8; 4]| [count(pulses), time].concat();
     vec![frame(report, SW3L, &own, record)]
@@ -46,7 +47,7 @@ pub(in crate::meters) fn contact_counter(report: &Report) -> Vec<Vec<u8>> {
         let [_, count @ ..] = low32(pulses).to_be_bytes();
         count
     };
-    let own = [&[MODE, 0, 0, 0], &count(report.now().a)[..], &[0; 3]].concat();
+    let own = [&[CPN01_MODE, 0, 0, 0], &count(report.now().a)[..], &[0; 3]].concat();
     let record = |pulses: u64, time: [u8; 4]| [&[0], &count(pulses)[..], &[0; 3], &time].concat();
     vec![frame(report, CPN01, &own, record)]
 }

@@ -58,7 +58,7 @@ fn dragino_frames_are_as_the_decoders_read_them() {
     let mut report = report(&HOURS);
     let imei = "f490154203237518";
     let log = ["000004f96b002830", "000004f96b001a20", "000004b06b000c10", &"00".repeat(5 * 8)].concat();
-    let own = "00000001000000000514";
+    let own = "00000000000000000514";
     check("dragino-sw3l-nb", &report, &[&format!("{imei}01790e1a17{own}6b003640{log}")]);
     let record = |count: &str, time: &str| format!("00{count}000000{time}");
     let log = [record("0004f9", "6b002830"), record("0004f9", "6b001a20"), record("0004b0", "6b000c10")].concat();
@@ -67,7 +67,7 @@ fn dragino_frames_are_as_the_decoders_read_them() {
     report.leaks = true;
     report.logs.truncate(1);
     let log = "00".repeat(8 * 8);
-    check("dragino-sw3l-nb", &report, &[&format!("{imei}01790e1a17000001010000000005146b003640{log}")]);
+    check("dragino-sw3l-nb", &report, &[&format!("{imei}01790e1a17000001000000000005146b003640{log}")]);
 }
 
 #[test]

@@ -1,0 +1,181 @@
+//! Runs the program: exit codes, and messages of one line that say what to give instead.
+
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails the test")]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+/// Settings with which every command finds what it needs, but no AWS.
+const SETTINGS: [(&str, &str); 9] = [
+    ("AWS_REGION", "eu-west-1"),
+    ("AWS_ACCESS_KEY_ID", "id"),
+    ("AWS_SECRET_ACCESS_KEY", "key"),
+    ("DOWNLINK_TABLE", "downlinks"),
+    ("RAW_TABLE", "raw"),
+    ("PULSE_TABLE", "pulses"),
+    ("QUARANTINE_QUEUE_URL", "http://127.0.0.1:1/000000000000/quarantine"),
+    ("RAW_QUEUE_URL", "http://127.0.0.1:1/000000000000/raw"),
+    ("PULSE_SIGFOX_QUEUE_URL", "http://127.0.0.1:1/000000000000/pulse"),
+];
+
+/// Runs a command line with these variables and no others.
+fn run(line: &str, variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pulsegate"))
+        .args(line.split_whitespace())
+        .env_clear()
+        // No variable, but a place where the SDK would look for minutes.
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// Returns the message of a command that cannot start: nothing is on standard output.
+fn refused(line: &str, variables: &[(&str, &str)]) -> String {
+    assert_eq!(run(line, variables).stdout, b"", "{line}");
+    failed(line, variables)
+}
+
+/// Returns the message of a command that fails: exit code 1, and one line.
+fn failed(line: &str, variables: &[(&str, &str)]) -> String {
+    let output = run(line, variables);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{line}: {message}");
+    assert!(message.starts_with("pulsegate: ") && message.ends_with('\n'), "{line}: {message:?}");
+    assert_eq!(message.lines().count(), 1, "{line}: {message}");
+    for dump in ["Error {", "SdkError", "DispatchFailure", "stack backtrace", "panicked"] {
+        assert!(!message.contains(dump), "{line}: {message}");
+    }
+    message
+}
+
+#[test]
+fn a_whole_callback_url_is_refused_with_the_base_address_to_give_instead() {
+    const BASE: &str = "https://API-ID.execute-api.eu-west-1.amazonaws.com";
+    let print = |url: &str| format!("callbacks print --profile adeunis-pulse-v4 --url {url} --kinds uplink");
+    for path in ["/sigfox/adeunis-pulse-v4/uplink", "/sigfox/{profile}/{kind}", "/prod", "?a=b", "/sigfox/"] {
+        let message = refused(&print(&format!("{BASE}{path}")), &[]);
+        assert!(message.contains(&format!("{BASE}: give the output ApiUrl")), "{message}");
+    }
+    for url in
+        ["API-ID.execute-api.eu-west-1.amazonaws.com", "https://user:s3cret@host/sigfox", "ApiUrl", "https://{api}"]
+    {
+        let message = refused(&print(url), &[]);
+        assert!(message.contains("the output ApiUrl") && !message.contains("s3cret"), "{message}");
+    }
+    for url in [BASE.to_owned(), format!("{BASE}/")] {
+        let output = run(&print(&url), &[]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success());
+        assert!(text.contains(&format!("\"{BASE}/sigfox/adeunis-pulse-v4/uplink\"")), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_in_place_of_its_variable_is_not_repeated() {
+    let line = "callbacks print --profile adeunis-pulse-v4 --url https://a1 --secret-env s3cret";
+    let message = refused(line, &[]);
+    assert!(message.contains("--secret-env") && !message.contains("s3cret"), "{message}");
+}
+
+#[test]
+fn a_command_without_settings_names_all_that_it_lacks() {
+    let all =
+        ["QUARANTINE_QUEUE_URL", "RAW_QUEUE_URL", "PULSE_SIGFOX_QUEUE_URL", "PULSE_NBIOT_QUEUE_URL", "RAW_STREAM"];
+    let cases: [(&str, &[&str]); 9] = [
+        ("downlinks list", &["DOWNLINK_TABLE"]),
+        ("downlinks queue 1A2345 0102030405060708", &["DOWNLINK_TABLE"]),
+        ("downlinks cancel 1A2345 5#2026-11-20T10:00:00Z#a", &["DOWNLINK_TABLE"]),
+        ("downlinks requeue 1A2345 5#2026-11-20T10:00:00Z#a", &["DOWNLINK_TABLE"]),
+        ("redrive list", &["QUARANTINE_QUEUE_URL"]),
+        ("redrive send --all", &all),
+        ("redrive send", &all),
+        ("redecode --all", &["RAW_TABLE", "PULSE_TABLE"]),
+        ("redecode", &["RAW_TABLE", "PULSE_TABLE"]),
+    ];
+    for (line, variables) in cases {
+        let message = refused(line, &[]);
+        for part in variables.iter().chain(&["AWS_REGION", "AWS_ACCESS_KEY_ID", ".local/env"]) {
+            assert!(message.contains(part), "{line}, {part}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_command_without_region_or_credentials_says_so_before_it_asks_aws() {
+    let without = |name: &str| {
+        let left: Vec<_> = SETTINGS.into_iter().filter(|(given, _)| !given.starts_with(name)).collect();
+        refused("downlinks list", &left)
+    };
+    let message = without("AWS_REGION");
+    assert!(message.contains("no AWS region: set AWS_REGION") && !message.contains("credentials"), "{message}");
+    let message = without("AWS_ACCESS_KEY_ID");
+    assert!(message.contains("no AWS credentials") && !message.contains("region:"), "{message}");
+}
+
+#[test]
+fn an_address_of_another_form_is_refused_with_the_output_to_give() {
+    for (line, output) in [
+        ("downlinks list --table arn:aws:dynamodb:eu-west-1:1:table/downlinks", "DownlinkTable"),
+        ("downlinks list --table DownlinkTable", "DownlinkTable"),
+        ("redecode --all --raw-table https://dynamodb.eu-west-1.amazonaws.com", "RawTable"),
+        ("redecode --all --pulse-table {table}", "PulseTable"),
+        ("redrive list --quarantine-queue arn:aws:sqs:eu-west-1:1:quarantine", "QuarantineQueueUrl"),
+        ("redrive list --quarantine-queue pulsegate-Quarantine", "QuarantineQueueUrl"),
+        ("redrive send --all --raw-queue sqs.eu-west-1.amazonaws.com/1/raw", "RawQueueUrl"),
+        ("redrive send --all --raw-stream arn:aws:kinesis:eu-west-1:1:stream/raw", "RawStreamName"),
+    ] {
+        let message = refused(line, &SETTINGS);
+        assert!(message.contains(&format!("give the stack's output {output}")), "{line}: {message}");
+    }
+}
+
+#[test]
+fn an_invalid_command_line_is_exit_code_2() {
+    for line in ["", "downlinks", "redrive send --all --limit x", "callbacks print --profile adeunis-pulse-v4"] {
+        assert_eq!(run(line, &[]).status.code(), Some(2), "{line}");
+    }
+}
+
+/// A stand-in for AWS that denies every request, at the returned address.
+fn denying() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let body = r#"{"__type":"AccessDeniedException","message":"User: me is not authorized"}"#;
+            let answer = format!(
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\nConnection: \
+                 close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn denied_access_is_told_in_one_line_with_its_cause() {
+    let endpoint = denying();
+    let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
+    for line in ["downlinks list", "downlinks queue 1A2345 0102030405060708", "redrive list", "redecode --all"] {
+        let message = failed(line, &settings);
+        assert!(message.contains("AccessDeniedException: User: me is not authorized"), "{line}: {message}");
+    }
+}
+
+#[test]
+fn an_unreachable_endpoint_is_told_in_one_line_with_its_cause() {
+    // The port is free again at the end of the line.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{closed}");
+    let message = failed("downlinks list", &[&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat());
+    assert!(message.contains("Connection refused"), "{message}");
+}
