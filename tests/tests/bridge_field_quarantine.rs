@@ -78,7 +78,7 @@ async fn what_a_bare_listener_rejects_is_in_quarantine_with_its_bytes_and_its_se
     let long = [b"[", [b' '; 2_048].as_slice()].concat();
     let cases: [(&str, &[u8], &str); 6] = [
         ("adeunis-pulse4-nbiot", b"AT+NSOST=0,hello\r\n\x00\xff", ""),
-        ("senml-json", other_urn, "\"urn:dev:ow:10e2073a01080063\" names no meter: "),
+        ("senml-json", other_urn, "\"urn:dev:ow:10e2073a01080063A\" names no meter: "),
         ("dragino-sw3l-nb", dragino_json, ""),
         ("dragino-sw3l-nb", b"", ""),
         ("senml-json", &long, "longer than 2048 bytes"),
