@@ -32,7 +32,7 @@ type Reasons = Family<[(&'static str, &'static str); 1], Counter>;
 pub struct Counters {
     /// Datagrams received.
     pub received: Counter,
-    /// Of these, authenticated uplinks: sealed, or from a trusted listener.
+    /// Of these, with uplinks of authenticated senders: sealed, or from a trusted listener.
     pub authenticated: Counter,
     /// Uplinks in them: one for each meter that a datagram names.
     pub uplinks: Counter,
@@ -97,7 +97,10 @@ impl Counters {
         let mut registry = Registry::with_prefix("pulsegate_bridge");
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Counter::default());
         let received = counter("received", "datagrams received");
-        let authenticated = counter("authenticated", "authenticated uplinks: sealed, or from a trusted listener");
+        let authenticated = counter(
+            "authenticated",
+            "datagrams with uplinks of authenticated senders: sealed, or from a trusted listener",
+        );
         let uplinks =
             counter("uplinks", "uplinks in authenticated datagrams: one for each meter that a datagram names");
         let quarantined = counter("quarantined", "rejected datagrams of trusted listeners, accepted for quarantine");

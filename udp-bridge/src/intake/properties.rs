@@ -135,30 +135,7 @@ fn any_datagram() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![any::<Vec<u8>>(), long, changed, followed]
 }
 
-/// 2000-01-01 to 2100-01-01.
-fn any_time() -> impl Strategy<Value = At> {
-    (946_684_800..4_102_444_800_i64).prop_map(|seconds| At::from_unix(seconds).unwrap())
-}
-
 proptest! {
-    #[test]
-    fn a_sealed_uplink_keeps_the_time_that_was_sealed_whenever_it_arrives(shown in any_time(), received in any_time()) {
-        let (at, time_source) = dated(Some(shown), true, received);
-        prop_assert_eq!(at, shown);
-        prop_assert_eq!(time_source == TimeSource::Device, ClockCheck::against(received).accepts(shown));
-        prop_assert_ne!(time_source, TimeSource::Network);
-    }
-
-    #[test]
-    fn an_uplink_in_the_clear_is_dated_by_a_possible_clock_or_by_its_arrival(
-        shown in proptest::option::of(any_time()), received in any_time(),
-    ) {
-        let (at, time_source) = dated(shown, false, received);
-        prop_assert_eq!(at, if time_source == TimeSource::Device { shown.unwrap() } else { received });
-        prop_assert!(ClockCheck::against(received).accepts(at) || at == received);
-        prop_assert_ne!(time_source, TimeSource::Unset);
-    }
-
     #[test]
     fn any_datagram_at_a_trusted_listener_is_stored_or_quarantined_whole_or_beyond_the_limit_counted(
         protocol in prop::sample::select(trusted()),
