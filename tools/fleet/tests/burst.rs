@@ -102,7 +102,7 @@ fn all_that_is_acknowledged_is_in_the_stream_and_all_of_the_stream_is_stored() {
     assert_eq!((measured.sent, measured.acknowledged, burst.acknowledged), (600, 600, 600));
     assert_eq!((burst.durable, burst.lost, burst.stored, burst.unstored), (600, 0, 600, 0));
     assert_eq!((burst.strangers, burst.unacknowledged), (0, 0));
-    assert!(burst.invocations >= 2 && burst.units >= 600, "{burst:?}");
+    assert!(burst.invocations >= 1 && burst.units >= 600, "{burst:?}");
     let sum = |value: fn(&fleet::run::Second) -> u64| burst.seconds.iter().map(value).sum::<u64>();
     assert_eq!((sum(|second| second.sent), sum(|second| second.acknowledged)), (600, 600));
     let (put, drained) = (sum(|second| second.put), sum(|second| second.drained));
