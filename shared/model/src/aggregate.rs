@@ -210,7 +210,9 @@ mod tests {
             open.add(|| "key".to_owned(), &[0; 5_000]);
             for aggregator in [&mut open, &mut own] {
                 let room = aggregator.has_room_for_all(lens.iter().copied());
-                lens.iter().for_each(|&len| aggregator.add(|| "k".repeat(58), &vec![0; len]));
+                for &len in &lens {
+                    aggregator.add(|| "k".repeat(58), &vec![0; len]);
+                }
                 let long = aggregator.close().unwrap().data.len();
                 prop_assert!(!room || long <= MAX_BYTES);
                 prop_assert!(room || long + MAX_HEAD_LEN > MAX_BYTES);
