@@ -52,6 +52,7 @@ fn failed(line: &str, variables: &[(&str, &str)]) -> String {
     message
 }
 
+/// callbacks-print-with-the-whole-url, of the reports in `tests/field.yaml`.
 #[test]
 fn a_whole_callback_url_is_refused_with_the_base_address_to_give_instead() {
     const BASE: &str = "https://API-ID.execute-api.eu-west-1.amazonaws.com";
