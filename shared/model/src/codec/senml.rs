@@ -24,6 +24,7 @@
 
 use std::borrow::Cow;
 
+use super::decoration::HexText;
 use super::{Acknowledgement, ChannelError, Codec, Context, Head, Identify, Reading, Undecodable, checksum};
 use crate::at::At;
 use crate::device::DeviceId;
@@ -174,11 +175,10 @@ fn parse(frame: &[u8], form: Form, records: &mut Vec<Record>) -> Result<(), SenM
     }
 }
 
-/// The bytes of a pack, which some modems send as hex in ASCII. Neither form begins with a hex digit.
+/// The bytes of a pack, which some modems send as hex in ASCII. No pack is a text of hex digits only.
 fn bytes(frame: &[u8]) -> Cow<'_, [u8]> {
-    let is_hex = frame.first().is_some_and(u8::is_ascii_hexdigit);
-    let bytes = is_hex.then(|| hex::decode(frame.trim_ascii_end()).ok()).flatten();
-    bytes.map_or(Cow::Borrowed(frame), Cow::Owned)
+    let spelled = HexText::of(frame).and_then(|text| text.bytes().ok());
+    spelled.map_or(Cow::Borrowed(frame), Cow::Owned)
 }
 
 fn decode(frame: &[u8], form: Form, context: &Context<'_>) -> Result<Reading, Undecodable> {

@@ -43,11 +43,10 @@ fn wrong(error: &serde_json::Error) -> SenMlError {
 
 /// The text without what may be around it.
 fn plain(text: &[u8]) -> &[u8] {
-    let mut text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
-    while let Some((_, start)) = text.split_last().filter(|&(&last, _)| last <= b' ') {
-        text = start;
-    }
-    text
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let is_text = |byte: &u8| *byte > b' ';
+    let (start, end) = (text.iter().position(is_text), text.iter().rposition(is_text));
+    start.zip(end).map_or(&[], |(start, end)| &text[start..=end])
 }
 
 fn pack(text: &[u8], records: &mut Vec<Record>) -> serde_json::Result<()> {
