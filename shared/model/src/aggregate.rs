@@ -31,7 +31,7 @@ pub struct StreamRecord {
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const CHECKSUM_LEN: usize = 16;
 
-/// What precedes the first user record, for a partition key of up to 58 bytes: devices and addresses are shorter.
+/// Length of the parts before the first user record, for a partition key of up to 58 bytes: devices and addresses are shorter.
 const MAX_HEAD_LEN: usize = 64;
 
 #[derive(Clone, PartialEq, Message)]

@@ -59,7 +59,7 @@ pub struct Codec {
 /// [`Undecodable`].
 pub type Decode = fn(&[u8], &Context<'_>) -> Result<Reading, Undecodable>;
 
-/// What a codec knows of a frame besides its bytes.
+/// Facts about a frame that its bytes do not contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The settings of the device's profile.

@@ -128,7 +128,7 @@ enum Count {
 /// Reads a record, after a head with these own fields.
 type ReadRecord = fn(&mut Cursor<'_>, &[u8; 10]) -> Result<Record, Undecodable>;
 
-/// How to read a record.
+/// The layout of a record.
 struct Layout {
     len: RecordLen,
     read: ReadRecord,

@@ -1,7 +1,7 @@
 //! Opens a body: undoes what relays do to it without changing its content.
 //!
-//! Whatever the content type says, a body that begins like JSON is JSON, and everything else is text: a form, pairs or
-//! lines.
+//! A body that begins like JSON is JSON, and everything else is text: a form, pairs or lines. The content type does not
+//! count.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::names::is_name;
 use super::repair::repaired;
 use super::value::plain;
 
-/// How often a text can be in a text: a relay adds one layer, and rarely are there two relays.
+/// The most layers of text in text: a relay adds one layer, and rarely are there two relays.
 const MAX_LAYERS: usize = 4;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();

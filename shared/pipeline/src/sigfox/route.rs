@@ -15,7 +15,7 @@ pub struct Route {
     pub kind: CallbackKind,
 }
 
-/// Why a path is not the route of a callback.
+/// The reason for which a path is not the route of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// Another path.

@@ -9,7 +9,7 @@ use crate::Problem;
 /// Placeholder for a secret that was not given.
 pub const PLACEHOLDER: &str = "SECRET-OF-OUTPUT-CallbackSecretId";
 
-/// What messages call the variable.
+/// The variable's name in messages.
 const VARIABLE: &str = "the environment variable that --secret-env names";
 
 /// The secret, or `None` for the placeholder. It is printed only in callback definitions.

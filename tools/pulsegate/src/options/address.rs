@@ -11,7 +11,7 @@ pub(super) struct Resource {
     output: &'static str,
 }
 
-/// How AWS addresses a resource.
+/// The form of an address in AWS.
 #[derive(Debug, Clone, Copy)]
 enum Form {
     /// A queue, by its URL.

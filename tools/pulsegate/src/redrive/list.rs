@@ -101,7 +101,7 @@ fn object(((stage, codec, reason), members): &(Group, Members)) -> Value {
     })
 }
 
-/// Where a datagram came from, for the reason's column.
+/// The origin of a datagram, for the reason's column.
 fn origin(example: &Value) -> Option<String> {
     let listener = example["listener"].as_str()?;
     Some(format!(" (such as one from {} at {listener})", example["sender"].as_str().unwrap_or("an unknown address")))

@@ -43,7 +43,7 @@ const READ: [CoapOption; 7] = [
 /// The value of SZX that is reserved (RFC 7959, section 2.2).
 const RESERVED_SZX: u8 = 7;
 
-/// Why a request is rejected for an option that the bridge knows.
+/// The reason for which a request is rejected for an option that the bridge knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     /// If-Match with a tag, or If-None-Match (RFC 7252, section 5.10.8).

@@ -8,7 +8,7 @@
 use super::decoration;
 use crate::device::Imei;
 
-/// Why JSON has no reading.
+/// The reason for which JSON is rejected.
 pub(super) const REASON: &str =
     "the device is set to JSON (AT+PRO=2,5); set it to bytes or hex (AT+PRO=2,0), which this codec reads";
 

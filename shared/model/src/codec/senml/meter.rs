@@ -16,7 +16,7 @@ use crate::device::{DeviceId, DeviceIdError, Imei, Serial};
 /// A meter, and what follows it in the name.
 pub(super) type Named<'a> = (DeviceId, &'a str);
 
-/// What follows the IMEI in a name.
+/// The part of a name after the IMEI.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
     /// Nothing.

@@ -28,17 +28,17 @@ pub(super) struct Name {
     pub(super) full: String,
     /// Its meter; `None` if the pack names none.
     pub(super) meter: Option<DeviceId>,
-    /// What follows the meter in the name, if the name begins with it.
+    /// The rest of the name after the meter, if the name begins with it.
     rest: Option<String>,
 }
 
-/// What the names of a meter have in common.
+/// The common part of the names of a meter.
 #[derive(Debug)]
 struct Stem {
     meter: Option<DeviceId>,
     /// The first base name that names the meter, as it is written; empty if none does.
     base_name: String,
-    /// What follows the meter in it; without a base name, the separator.
+    /// The rest after the meter in it; without a base name, the separator.
     rest: String,
 }
 

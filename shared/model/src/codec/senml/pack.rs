@@ -24,14 +24,14 @@ const MAX_NAME: usize = 128;
 /// See [`MAX_RECORDS`]. The longest registered unit has 8 characters.
 const MAX_UNIT: usize = 32;
 
-/// What a resolved pack has of a meter.
+/// The part of a resolved pack that belongs to one meter.
 #[derive(Debug)]
 pub(super) struct Pack {
     /// The meter's first base name, empty if it has none.
     pub(super) base_name: String,
     /// The measurements of its records, in order.
     pub(super) measurements: Vec<Measurement>,
-    /// How many other meters have records in the pack.
+    /// The number of other meters that have records in the pack.
     pub(super) other_meters: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How a relay writes values: an index for each kind of value.
+/// The spelling of a relay: an index for each kind of value.
 #[derive(Debug, Clone, Copy)]
 struct Spelling {
     number: usize,
@@ -82,7 +82,7 @@ impl Spelling {
     }
 }
 
-/// What a relay makes of a body.
+/// The body as a relay passes it on.
 fn wrapped(json: &str, how: usize) -> Vec<u8> {
     let utf16 = |unit: fn(u16) -> [u8; 2], text: &str| text.encode_utf16().flat_map(unit).collect();
     match how {

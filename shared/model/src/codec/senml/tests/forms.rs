@@ -1,4 +1,4 @@
-//! What may be around a pack.
+//! Packs with something harmless around them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the format allows and forbids.
+//! Records that the format allows or forbids.
 
 use super::*;
 
