@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use pulsegate_model::aggregate::{Aggregator, StreamRecord};
 use pulsegate_model::device::{DeviceId, Network};
-use pulsegate_model::uplink::{Kind, TimeSource, Uplink};
+use pulsegate_model::uplink::{Kind, Uplink};
 use pulsegate_model::{profile, record};
 use pulsegate_pipeline::ports::Stream;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use udp_bridge::intake::dated;
 use udp_bridge::protocol::sealed::MasterKeys;
 use udp_bridge::protocol::{Inbound, Protocol, Trust};
 
 use super::faults::Fault;
-use super::fleet::Listener;
+use super::fleet::{self, Listener};
 use super::planted::Bug;
 use super::stream::StreamModel;
 use super::world::{World, lock};
@@ -95,11 +96,12 @@ impl Bridge {
             acknowledged.notify_one();
             return true;
         };
+        let (at, time_source) = dated(opened.clock, opened.sealed, fleet::arrival(opened.payload.bytes()));
         let uplink = Uplink {
             device: opened.device,
             kind: Kind::Data,
-            at: opened.clock.expect("a fleet's meters have a clock"),
-            time_source: TimeSource::Device,
+            at,
+            time_source,
             sequence: opened.sequence,
             profile: profile.uplink_name(),
             payload: opened.payload,

@@ -20,11 +20,21 @@ const MAX_RESUMED: usize = 3;
 /// Interval at which the progress of the run is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// 300 meters simulate six hours in half a minute.
-const FLEET: [&str; 6] =
-    ["--devices=300", "--hours=6", "--speed-up=720", "--rollover=20%", "--reset=20%", "--clock-drift=60"];
+/// 300 meters simulate six hours in half a minute. The mix is the default one, with Efento's loggers, which send in the
+/// clear.
+const FLEET: [&str; 7] = [
+    "--devices=300",
+    "--hours=6",
+    "--speed-up=720",
+    "--rollover=20%",
+    "--reset=20%",
+    "--clock-drift=60",
+    "--profile-mix=adeunis-pulse-v4-1h=12,adeunis-pulse-v4=4,adeunis-pulse-v3-1h=3,adeunis-pulse-v2-10min,\
+     adeunis-pulse4-nbiot=8,adeunis-pulse4-nbiot-1h=4,dragino-sw3l-nb=4,dragino-cpn01-nb=2,senml-cbor=3,senml-json,efento=4",
+];
 
-const BAD_DAY: [&str; 4] = ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h"];
+const BAD_DAY: [&str; 6] =
+    ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h", "--wrong-clocks=40%", "--odd-settings=20%"];
 
 fn fleet(command: &str, stack: &Path) -> Command {
     // The binary is beside the folder `deps`, which holds this test.

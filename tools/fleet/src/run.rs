@@ -11,6 +11,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use pulsegate_model::at::At;
 use serde::{Deserialize, Serialize};
 
 use crate::Problem;
@@ -50,6 +51,12 @@ impl Run {
         let bytes = std::fs::read(&file).map_err(|e| Problem::File(file.display().to_string(), e))?;
         serde_json::from_slice(&bytes)
             .map_err(|e| Problem::Wrong(format!("{} is not a valid run.json: {e}", file.display())))
+    }
+
+    /// When the run began, in real time; `None` if it was recorded without a date.
+    pub fn began(&self) -> Option<At> {
+        let date: jiff::Timestamp = self.options.get("date")?.as_str()?.parse().ok()?;
+        At::from_unix(date.as_second()).ok()
     }
 
     /// Writes `run.json` atomically.

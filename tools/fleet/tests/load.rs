@@ -58,10 +58,15 @@ fn listen(socket: &UdpSocket, came: &Mutex<BTreeMap<Vec<u8>, u32>>, over: &Atomi
             socket.send_to(&[], from).unwrap();
             continue;
         }
-        let answer = key.acknowledgement(&buffer[..len], 1_795_176_000).expect("every datagram is sealed");
+        let answer = key.acknowledgement(&buffer[..len], now()).expect("every datagram is sealed");
         *came.lock().unwrap().entry(buffer[2..18].to_vec()).or_default() += 1;
         socket.send_to(&answer, from).unwrap();
     }
+}
+
+/// The time of an acknowledgement, by which a meter sets its clock.
+fn now() -> u32 {
+    u32::try_from(jiff::Timestamp::now().as_second()).unwrap()
 }
 
 /// A stack, described by its file of addresses in a directory that is removed when this is dropped.

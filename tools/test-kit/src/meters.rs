@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::TimeSource;
 
 use crate::spec::{InvalidSpec, Spec};
 
@@ -34,6 +35,7 @@ mod mix;
 mod order;
 mod parse;
 mod session;
+mod setting;
 #[cfg(test)]
 mod tests;
 
@@ -88,23 +90,54 @@ pub struct Session {
 /// An uplink as its meter sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
-    /// The time of its natural key: of Sigfox the network's, of NB-IoT the meter's own, with the drift of its clock.
+    /// The time: of Sigfox the network's, of NB-IoT the meter's own, with the drift of its clock. It is the one of the
+    /// natural key, but for [`Dating::Arrival`].
     pub at: At,
+    /// The clock that dates it.
+    pub dating: Dating,
+    /// True if its pulse item must have the flag `clock-not-set`: a time in it is of a wrong clock.
+    pub clock_not_set: bool,
     /// The sequence of its natural key: Sigfox's number, the sealed envelope's counter, or an Efento message's checksum.
     pub sequence: u32,
     /// The payload; of NB-IoT the content of the sealed envelope, or the CoAP payload of an Efento logger.
     pub payload: Vec<u8>,
 }
 
-/// The index of a channel at a time, as the meter's points in the pulse table must have it.
+/// The clock that dates an uplink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dating {
+    /// The Sigfox network's.
+    Network,
+    /// The meter's own.
+    Device,
+    /// None: the meter's own is wrong. In a sealed envelope its time stays in the key.
+    Unset,
+    /// The bridge's, at the first arrival: the meter's own is wrong, and the uplink is in the clear.
+    Arrival,
+}
+
+/// The index of a channel at a time, or its pulses since the last uplink, as the meter's points in the pulse table must have it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expected {
     /// The channel.
     pub channel: String,
-    /// The time; `None` if the frame has no times.
+    /// The time; `None` if the meter's clock is wrong.
     pub at: Option<At>,
-    /// The index, modulo the counter's width.
+    /// The index, modulo the counter's width; the pulses of a period if `per_period`.
     pub index: u64,
+    /// True for a count per period instead of an index.
+    pub per_period: bool,
+}
+
+impl Dating {
+    /// The time source that an uplink must be stored with.
+    pub fn time_source(self) -> TimeSource {
+        match self {
+            Self::Network | Self::Arrival => TimeSource::Network,
+            Self::Device => TimeSource::Device,
+            Self::Unset => TimeSource::Unset,
+        }
+    }
 }
 
 impl Fleet {
@@ -180,13 +213,19 @@ impl Fleet {
         self.session_of(&self.meter(number), self.mix.kind(number), hour, counted)
     }
 
-    /// The points that must result from the sessions of these hours: each once, in the order of channels and times. Hours
-    /// in which the meter is not due have none.
+    /// The clock that dates the uplinks of a session.
+    pub fn dating_of(&self, number: u32, hour: u32) -> Dating {
+        self.dating(self.mix.kind(number), number, hour)
+    }
+
+    /// The points that must result from the sessions of these hours, in the order of channels and times: each dated one
+    /// once, and the undated ones of each session. Hours in which the meter is not due have none. A session of
+    /// [`Dating::Arrival`] has all of its points undated here; the pipeline dates the newest by the arrival.
     pub fn expected(&self, number: u32, hours: &[u32]) -> Vec<Expected> {
         self.expected_of(self.mix.kind(number), number, hours)
     }
 
-    /// The pulses of each channel between the first and the last point of these sessions. Excludes pulses before a reset that
+    /// The pulses of each channel between the first and the last dated point of these sessions. Excludes pulses before a reset that
     /// no session has, because no point has them. [`consumption`] must give the same.
     pub fn total(&self, number: u32, hours: &[u32]) -> BTreeMap<String, u64> {
         self.total_of(self.mix.kind(number), number, hours)

@@ -144,6 +144,12 @@ pub fn unverified_acknowledgement(datagram: &[u8]) -> Option<(u64, u32)> {
     Some((unpacked(imei(header))?, counter(header)))
 }
 
+/// The time in an acknowledgement, by which a meter sets its clock, without a check of its tag. `None` if it is too short.
+pub fn time(acknowledgement: &[u8]) -> Option<u32> {
+    let header = acknowledgement.first_chunk::<HEADER_LEN>()?;
+    header.last_chunk().map(|time| u32::from_be_bytes(*time))
+}
+
 /// The header of a datagram of this kind that names this master key and is long enough for a tag.
 fn header(kind: u8, key_id: u8, datagram: &[u8]) -> Option<&[u8; HEADER_LEN]> {
     let (sealed, _) = datagram.split_last_chunk::<TAG_LEN>()?;

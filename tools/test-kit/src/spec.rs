@@ -25,6 +25,12 @@ pub struct Spec {
     pub arrival: Arrival,
     /// The largest drift of a meter's clock, fast or slow, in seconds a day. Sigfox meters have no clock.
     pub clock_drift: f64,
+    /// The share of NB-IoT meters whose clock shows an impossible time, from 0 to 1: see `meters::clock`.
+    #[serde(default)]
+    pub wrong_clocks: f64,
+    /// The share of NB-IoT meters with a setting other than the usual one, from 0 to 1: see `meters::setting`.
+    #[serde(default)]
+    pub odd_settings: f64,
     /// The share of meters whose counter rolls over, from 0 to 1: within the first day, if the meter counts a pulse then. A
     /// counter without a known width does not roll over.
     pub rollover_share: f64,
@@ -48,6 +54,8 @@ impl Spec {
             arrival: Arrival::Uniform,
             // A quartz of 20 parts in a million.
             clock_drift: 1.7,
+            wrong_clocks: 0.0,
+            odd_settings: 0.0,
             rollover_share: 0.01,
             reset_share: 0.01,
         }

@@ -115,9 +115,6 @@ pub enum SenMlError {
     /// A value beyond its limit.
     #[error("{0} goes beyond all bounds")]
     Bounds(&'static str),
-    /// A count from the future.
-    #[error("a count of {0} is from the future: a time of less than 2^28 is relative to now")]
-    Future(String),
     /// Counts with and without absolute times.
     #[error("some counts of {0} have absolute times, and some are relative to now")]
     MixedTimes(String),

@@ -7,7 +7,7 @@ use serde_json::json;
 use test_kit::meters::adeunis_nbiot_head;
 use test_kit::sealed::MasterKey;
 
-use super::{Datagram, Fleet, Listener, Reading, moment};
+use super::{CLOCK_EPOCH, Datagram, Fleet, Listener, NOON, Reading, arrival, moment};
 
 /// Readings of a meter.
 const SERIES: usize = 4;
@@ -24,7 +24,12 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
         let listener = [Listener::Trusted, Listener::Hourly, Listener::Sealed][rng.usize(..3)];
         let readings = Reading::series(rng, SERIES);
         let key = (listener == Listener::Sealed).then(|| master.device_key(imei.packed())).flatten();
-        for mut reading in readings {
+        let wrong = wrong_clock(imei, key.is_some());
+        for (nth, mut reading) in readings.into_iter().enumerate() {
+            let wrong = wrong.filter(|_| nth < SERIES / 2);
+            if let Some(shown) = wrong {
+                reading.at += shown - NOON;
+            }
             // A frame that no codec knows has no clock that the bridge can read: only the envelope dates it.
             reading.decodable |= key.is_none();
             let frame = reading.frame(key.is_none());
@@ -37,14 +42,22 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
                 }
                 None => payload.clone(),
             };
+            let time_source = match wrong {
+                None => "device",
+                Some(_) if key.is_some() => "unset",
+                Some(_) => {
+                    reading.at = arrival(&payload).unix();
+                    "network"
+                }
+            };
             let profile = if listener == Listener::Hourly { "adeunis-pulse4-nbiot-1h" } else { "adeunis-pulse4-nbiot" };
             // The bridge does not read the radio data in an envelope's payload.
             let radio = if key.is_some() { json!({}) } else { json!({"signal_quality": SIGNAL}) };
             fleet.expected.uplink(
                 &reading,
                 json!({
-                    "device": format!("nbiot:{imei}"), "kind": "data", "at": reading.when(), "time_source": "device",
-                    "sequence": reading.sequence, "profile": profile, "payload": hex::encode(&payload),
+                    "device": format!("nbiot:{imei}"), "kind": "data", "at": reading.when(),
+                    "time_source": time_source, "sequence": reading.sequence, "profile": profile, "payload": hex::encode(&payload),
                     "radio": radio,
                 }),
             );
@@ -53,6 +66,26 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
     }
     unauthenticated(fleet, rng);
     noise(fleet, rng);
+}
+
+/// What a wrong clock shows at noon; `None` for three meters of four. It is set after half of a meter's readings.
+fn wrong_clock(imei: Imei, is_sealed: bool) -> Option<i64> {
+    const DAY: i64 = 86_400;
+    let clocks = [
+        37,            // counts from 1970
+        315_964_800,   // 1980-01-06, the epoch of GPS
+        946_684_800,   // 2000-01-01
+        1_072_915_200, // 2004-01-01
+        CLOCK_EPOCH,   // 2013-01-01
+        1_611_878_441, // 2021-01-29, and 41 seconds
+        NOON - 500 * DAY,
+        NOON + 3 * DAY,
+        3_471_897_600, // 2080-01-06
+    ];
+    // A frame in the clear has no earlier time than that of its epoch.
+    let possible = if is_sealed { &clocks[..] } else { &clocks[4..] };
+    let mut rng = Rng::with_seed(imei.number());
+    rng.choice(possible).copied().filter(|_| rng.u8(..) < 64)
 }
 
 /// Datagrams that the bridge must not answer.

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use pulsegate_aws::Key;
 use pulsegate_aws::items::Item;
 use pulsegate_model::at::At;
+use pulsegate_model::codec::Flag;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::{Kind, SortKey, Uplink};
+use pulsegate_model::uplink::{Kind, Uplink};
 
-use super::expected_run::{Deviation, ExpectedRun, UplinkPosition};
+use super::expected_run::{Deviation, ExpectedRun, UplinkPosition, sort_key};
 use super::findings::{MOST_NAMED, Meters, Sizes, UnexpectedItems};
 use super::points::{self, Compared};
 use crate::Problem;
-use crate::meters::Fleet;
+use crate::meters::{Dating, Fleet};
 use crate::run::{Run, Sessions};
 
 /// The runs, and the items that belong to none of them.
@@ -37,6 +38,7 @@ impl Accounts {
     pub(super) fn open(directories: &[PathBuf]) -> Result<Self, Problem> {
         let open = |directory: &PathBuf| {
             let run = Run::read(directory)?;
+            let began = run.began().unwrap_or(run.spec.start);
             let fleet = Fleet::new(run.spec)?;
             let sessions = Sessions::read(directory, fleet.spec().devices, fleet.hours())?;
             let noted = sessions.progress.sent;
@@ -53,7 +55,7 @@ impl Accounts {
                     },
                 )));
             }
-            Ok(ExpectedRun::new(name(directory), fleet, sessions, &run.measured))
+            Ok(ExpectedRun::new(name(directory), fleet, sessions, began, &run.measured))
         };
         Ok(Self::new(directories.iter().map(open).collect::<Result<_, Problem>>()?))
     }
@@ -86,8 +88,12 @@ impl Accounts {
         }
         for (number, place) in self.known("raw", key.as_ref(), places) {
             let run = &mut self.runs[number];
-            let expected = run.uplink(place)?;
-            match altered(&expected, &uplink) {
+            let expected = run.uplink(place, uplink.at)?;
+            let is_arrival = run.sent_uplink(place)?.dating == Dating::Arrival;
+            let wrong = altered(&expected, &uplink)
+                .or_else(|| (is_arrival && !is_within(run.began, uplink.at)).then_some("not dated by its arrival"))
+                .or_else(|| expires_early(item, run.began).then_some("expires within a day"));
+            match wrong {
                 None if uplink.kind == Kind::Data => run.mark_raw(place)?,
                 None => {
                     self.strange.take(format!("raw: {} {}, of the kind {}", uplink.device, uplink.key(), uplink.kind));
@@ -135,9 +141,13 @@ impl Accounts {
         let run = &mut self.runs[number];
         let mut right = Vec::with_capacity(items.len());
         for (place, item) in items {
-            let expected = pulse::decode(&run.uplink(place)?).ok();
+            let stored = sort_key(&item.uplink).map_or(At::EPOCH, |key| key.at);
+            let expected = pulse::decode(&run.uplink(place, stored)?).ok();
             if expected.is_none_or(|expected| !same(&expected, &item)) {
                 run.note(place, Deviation::Altered("pulses: not what its bytes say".to_owned()));
+            }
+            if run.sent_uplink(place)?.clock_not_set != item.flags.contains(&Flag::ClockNotSet.into()) {
+                run.note(place, Deviation::Altered("pulses: the flag clock-not-set is wrong".to_owned()));
             }
             run.mark_pulses(place)?;
             right.push((place, item));
@@ -220,10 +230,24 @@ fn name(directory: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Parses time and sequence from the sort key of a pulse item. The meters of a run have clocks that are set.
+/// Parses time and sequence from the sort key of a pulse item.
 fn natural_key(key: &str) -> Option<(At, Option<u32>)> {
-    let key: SortKey = key.parse().ok()?;
-    (!key.unset).then_some((key.at, key.sequence))
+    let key = sort_key(key).ok()?;
+    Some((key.at, key.sequence))
+}
+
+/// True if a time is between a run's beginning and now, by clocks that may differ by a minute.
+fn is_within(began: At, time: At) -> bool {
+    const TOLERANCE: i64 = 60;
+    (began.unix() - TOLERANCE..=jiff::Timestamp::now().as_second() + TOLERANCE).contains(&time.unix())
+}
+
+/// True if the table may delete a raw item less than a day after the run's beginning. Retention counts from the arrival,
+/// so a meter's wrong clock must not shorten it.
+fn expires_early(item: &Item, began: At) -> bool {
+    const DAY: i64 = 86_400;
+    let Some(serde_dynamo::AttributeValue::N(expires)) = item.inner().get("expires_at") else { return true };
+    expires.parse::<i64>().is_ok_and(|expires| expires < began.unix() + DAY)
 }
 
 /// How a raw uplink differs from what was sent.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use fixedbitset::FixedBitSet;
 use pulsegate_aws::Key;
 use pulsegate_model::at::At;
-use pulsegate_model::device::{DeviceId, Network};
-use pulsegate_model::uplink::{Kind, Payload, TimeSource, Uplink};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Kind, Payload, SortKey, SortKeyError, Uplink};
 
 use crate::Problem;
-use crate::meters::{self, Fleet, Session};
+use crate::meters::{self, Dating, Fleet, Session};
 use crate::run::{Measured, Sessions};
 
 /// Maximum number of uplinks in a session: one bit each.
@@ -27,6 +27,8 @@ pub(super) struct ExpectedRun {
     pub(super) sessions: Sessions,
     /// True if the run has reached its end.
     pub(super) complete: bool,
+    /// When it began, in real time.
+    pub(super) began: At,
     /// Numbers of sent and acknowledged messages.
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
@@ -65,12 +67,13 @@ pub(super) struct UplinkPosition {
 }
 
 impl ExpectedRun {
-    pub(super) fn new(name: String, fleet: Fleet, sessions: Sessions, measured: &Measured) -> Self {
+    pub(super) fn new(name: String, fleet: Fleet, sessions: Sessions, began: At, measured: &Measured) -> Self {
         let stored = || Stored::none(fleet.spec().devices, fleet.hours());
         let (raw, pulses) = (stored(), stored());
         let compared = FixedBitSet::with_capacity(fleet.spec().devices as usize);
         let Measured { complete, sent, acknowledged, .. } = *measured;
-        Self { name, fleet, sessions, complete, sent, acknowledged, raw, pulses, compared, deviations: BTreeMap::new() }
+        let deviations = BTreeMap::new();
+        Self { name, fleet, sessions, complete, began, sent, acknowledged, raw, pulses, compared, deviations }
     }
 
     /// Forgets what was found.
@@ -90,21 +93,39 @@ impl ExpectedRun {
         Some(place.map(|(hour, position)| UplinkPosition { meter, hour, position }))
     }
 
+    /// True if the run can have sent the item of this key.
+    pub(super) fn has_sent(&self, key: &Key) -> bool {
+        let (Ok(device), Ok(sort)) = (key.device.parse(), sort_key(&key.uplink)) else { return false };
+        self.find(&device, sort.at, sort.sequence).flatten().is_some()
+    }
+
+    /// True if a meter has an uplink that its arrival dates, so that its key cannot be computed.
+    pub(super) fn is_dated_by_arrival(&self, meter: u32) -> bool {
+        let hours = (0..self.fleet.hours()).filter(|&hour| self.sessions.is_sent(meter, hour));
+        hours.map(|hour| self.fleet.dating_of(meter, hour)).any(|dating| dating == Dating::Arrival)
+    }
+
     /// A session, with the counter reading of its meter.
     pub(super) fn session(&self, (meter, hour): SessionId) -> Session {
         self.fleet.session(meter, hour, self.fleet.counted(meter, hour))
     }
 
-    /// An uplink as it should be stored.
-    pub(super) fn uplink(&self, place: UplinkPosition) -> Result<Uplink, Problem> {
+    /// An uplink as its meter sends it.
+    pub(super) fn sent_uplink(&self, place: UplinkPosition) -> Result<meters::Uplink, Problem> {
         let UplinkPosition { meter, hour, position } = place;
         let session = self.session((meter, hour));
-        let sent = session.uplinks.get(position).ok_or_else(|| {
+        session.uplinks.into_iter().nth(position).ok_or_else(|| {
             Problem::Wrong(format!(
                 "meter {meter} has no uplink {position} in hour {hour}; is the run of this version?"
             ))
-        })?;
-        as_sent(&self.fleet.meter(meter), sent)
+        })
+    }
+
+    /// An uplink as it should be stored, if `stored` is the time in its key.
+    pub(super) fn uplink(&self, place: UplinkPosition, stored: At) -> Result<Uplink, Problem> {
+        let sent = self.sent_uplink(place)?;
+        let uplink = as_sent(&self.fleet.meter(place.meter), &sent)?;
+        Ok(if sent.dating == Dating::Arrival { Uplink { at: stored, ..uplink } } else { uplink })
     }
 
     pub(super) fn mark_raw(&mut self, place: UplinkPosition) -> Result<(), Problem> {
@@ -152,10 +173,7 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
         device: meter.device,
         kind: Kind::Data,
         at: sent.at,
-        time_source: match meter.device.network() {
-            Network::Sigfox => TimeSource::Network,
-            Network::Nbiot => TimeSource::Device,
-        },
+        time_source: sent.dating.time_source(),
         sequence: Some(sent.sequence),
         profile: meter.profile.parse().map_err(|e| wrong(&e))?,
         payload: Payload::from_bytes(&sent.payload).map_err(|e| wrong(&e))?,
@@ -163,7 +181,13 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
     })
 }
 
-/// Key of an uplink in the pulses table.
+/// Parses a sort key of either table. That of a raw item ends with the kind.
+pub(super) fn sort_key(key: &str) -> Result<SortKey, SortKeyError> {
+    let uplink = key.match_indices('#').nth(1).map_or(key, |(end, _)| &key[..end]);
+    uplink.parse()
+}
+
+/// Key of an uplink in the pulses table. Of an uplink that its arrival dates, it has the time of the meter's clock.
 pub(crate) fn key(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Key, Problem> {
     let uplink = as_sent(meter, sent)?;
     Ok(Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() })

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use pulsegate_model::merge;
-use pulsegate_model::merge::Points;
+use pulsegate_model::merge::{Point, Points};
 use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::uplink::TimeSource;
 
 use super::expected_run::{ExpectedRun, UplinkPosition};
 use crate::meters::{Expected, consumption};
@@ -31,15 +32,20 @@ pub(super) fn compare(run: &ExpectedRun, items: Vec<(UplinkPosition, PulseItem)>
         return Compared::InPart;
     }
     let device = run.fleet.meter(meter).device;
-    let channels = match merge::merge(items.into_iter().map(|(_, item)| item)) {
+    let is_dated_by_arrival = run.is_dated_by_arrival(meter);
+    let channels = match merge::merge(once_each(items)) {
         Ok(channels) => channels,
         Err(e) => return Compared::Wrong(format!("{device}: {e}")),
     };
-    let (mut expected, mut found) = (run.fleet.expected(meter, &hours), points(&channels));
+    let (mut expected, mut found) = (run.fleet.expected(meter, &hours), points(&channels, is_dated_by_arrival));
     expected.sort_unstable();
     found.sort_unstable();
     if let Some(how) = differ(&expected, &found) {
         return Compared::Wrong(format!("{device}: {how}"));
+    }
+    if is_dated_by_arrival {
+        // Neither the order of arrivals nor their distance is that of the counts.
+        return Compared::Right;
     }
     let total = run.fleet.total(meter, &hours);
     let counted: BTreeMap<String, u64> =
@@ -51,13 +57,27 @@ pub(super) fn compare(run: &ExpectedRun, items: Vec<(UplinkPosition, PulseItem)>
     }
 }
 
-/// All points, dated and undated.
-fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>) -> Vec<Expected> {
+/// The items, but of an uplink that is stored twice only the first. The arrival dates an uplink in the clear of a wrong
+/// clock, so one that is repeated to a bridge that was restarted in between is stored again
+/// (docs/decisions/0005-whose-time-dates-an-uplink.md).
+fn once_each(items: Vec<(UplinkPosition, PulseItem)>) -> impl Iterator<Item = PulseItem> {
+    let mut items: Vec<_> = items.into_iter().map(|(place, item)| ((place.hour, place.position), item)).collect();
+    items.sort_by(|(place, item), (other, another)| (place, &item.uplink).cmp(&(other, &another.uplink)));
+    items.dedup_by_key(|(place, _)| *place);
+    items.into_iter().map(|(_, item)| item)
+}
+
+/// All points, dated and undated. Points that the arrival dated are undated here: the meter could not date them.
+fn points(channels: &BTreeMap<pulsegate_model::codec::Channel, Points>, is_dated_by_arrival: bool) -> Vec<Expected> {
+    let is_arrival = |point: &Point| is_dated_by_arrival && point.time_source == TimeSource::Network;
     let of_channel = |(channel, points): (&pulsegate_model::codec::Channel, &Points)| {
-        let point = |at, index| Expected { channel: channel.to_string(), at, index };
-        let dated = points.points.iter().map(|each| point(Some(each.at), each.index));
+        let one = |at, index, per_period| Expected { channel: channel.to_string(), at, index, per_period };
+        let point = |at, index| one(at, index, false);
+        let dated = points.points.iter().map(|each| point((!is_arrival(each)).then_some(each.at), each.index));
         let undated = points.undated.iter().flat_map(|each| &each.indexes).map(|&index| point(None, index));
-        dated.chain(undated).collect::<Vec<_>>()
+        let counted = points.counted.iter().map(|each| one(Some(each.at), each.pulses, true));
+        let counts = points.undated.iter().flat_map(|each| &each.counted).map(|&pulses| one(None, pulses, true));
+        dated.chain(undated).chain(counted).chain(counts).collect::<Vec<_>>()
     };
     channels.iter().flat_map(of_channel).collect()
 }

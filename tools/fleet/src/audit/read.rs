@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use futures_util::{TryStreamExt as _, stream};
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{Key, Lookup, MAX_KEYS, Pages, Part, Scope};
+use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
 use super::accounts::Accounts;
@@ -99,7 +100,7 @@ fn device(item: &Item) -> Cow<'_, str> {
 pub(super) async fn by_key(
     accounts: &mut Accounts,
     which: TableKind,
-    table: &impl Lookup,
+    table: &(impl Lookup + Pages),
     progress: &AuditProgress,
 ) -> Result<(), Problem> {
     for number in 0..accounts.runs.len() {
@@ -110,6 +111,13 @@ pub(super) async fn by_key(
             let mut items = Vec::with_capacity(keys.len());
             for some in keys.chunks(MAX_KEYS) {
                 items.extend(table.get(some, soon()).await?.items);
+            }
+            let devices = dated_by_arrival(&lock(&accounts).runs[number], meters);
+            for device in devices {
+                let of_device = items_of(table, device).await?;
+                let is_sent =
+                    |item: &Item| Key::of(item).is_some_and(|key| lock(&accounts).runs[number].has_sent(&key));
+                items.extend(of_device.into_iter().filter(is_sent));
             }
             progress.add(items.len());
             take(&mut lock(&accounts), which, items, number)
@@ -130,7 +138,7 @@ fn some_meters(run: &ExpectedRun) -> (Vec<u32>, usize) {
 /// Keys of everything that these meters have sent.
 fn keys(run: &ExpectedRun, which: TableKind, meters: &[u32]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
-    for &meter in meters {
+    for &meter in meters.iter().filter(|&&meter| !run.is_dated_by_arrival(meter)) {
         let known = run.fleet.meter(meter);
         for hour in (0..run.fleet.hours()).filter(|&hour| run.sessions.is_sent(meter, hour)) {
             for uplink in run.session((meter, hour)).uplinks {
@@ -141,6 +149,26 @@ fn keys(run: &ExpectedRun, which: TableKind, meters: &[u32]) -> Result<Vec<Key>,
         }
     }
     Ok(keys)
+}
+
+/// Those of these meters whose items have keys that cannot be computed.
+fn dated_by_arrival(run: &ExpectedRun, meters: &[u32]) -> Vec<DeviceId> {
+    let meters = meters.iter().filter(|&&meter| run.is_dated_by_arrival(meter));
+    meters.map(|&meter| run.fleet.meter(meter).device).collect()
+}
+
+/// All items of a device.
+async fn items_of(table: &impl Pages, device: DeviceId) -> Result<Vec<Item>, Problem> {
+    let part = Part { scope: Scope::Device(device), from: None, to: None };
+    let (mut next, mut items) = (None, Vec::new());
+    loop {
+        let page = table.page(&part, next.as_ref(), PAGE, soon()).await?;
+        items.extend(page.items);
+        next = page.next;
+        if next.is_none() {
+            return Ok(items);
+        }
+    }
 }
 
 /// Records the items that were found for one run; they are in no order.

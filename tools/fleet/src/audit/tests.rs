@@ -21,10 +21,11 @@ use super::expected_run::{ExpectedRun, as_sent};
 use super::missing::Stage;
 use super::waiting::{QueueKind, WatchedQueue};
 use super::*;
-use crate::meters::Fleet;
+use crate::meters::{Dating, Fleet};
 use crate::run::{Measured, Run, Sessions};
 use crate::spec::Spec;
 
+mod clocks;
 mod runs;
 mod single_run;
 
@@ -43,20 +44,32 @@ fn spec(start: &str) -> Spec {
     spec
 }
 
+/// When the runs began in real time: earlier than any clock on which the tests run.
+const BEGAN: &str = "2024-01-01T00:00:00Z";
+
 /// A run in which everything was acknowledged, and the uplinks that it sent.
 fn run(start: &str) -> (ExpectedRun, Vec<Sent>) {
-    let fleet = Fleet::new(spec(start)).unwrap();
+    run_of(spec(start))
+}
+
+fn run_of(spec: Spec) -> (ExpectedRun, Vec<Sent>) {
+    let fleet = Fleet::new(spec).unwrap();
     let mut sessions = Sessions::new(DEVICES, HOURS);
     let mut sent = Vec::new();
     for (meter, hour) in (0..DEVICES).flat_map(|meter| (0..HOURS).map(move |hour| (meter, hour))) {
         sessions.send(meter, hour);
         sessions.acknowledge(meter, hour);
         let session = fleet.session(meter, hour, fleet.counted(meter, hour));
-        let uplinks = session.uplinks.iter().map(|uplink| as_sent(&fleet.meter(meter), uplink).unwrap());
-        sent.extend(uplinks.map(|uplink| Sent { meter, hour, uplink }));
+        for each in session.uplinks {
+            let mut uplink = as_sent(&fleet.meter(meter), &each).unwrap();
+            if each.dating == Dating::Arrival {
+                uplink.at = at(BEGAN).checked_add(u64::from(hour) * 5).unwrap();
+            }
+            sent.push(Sent { meter, hour, uplink });
+        }
     }
     let measured = Measured { complete: true, sent: sent.len() as u64, ..Measured::default() };
-    (ExpectedRun::new("run".to_owned(), fleet, sessions, &measured), sent)
+    (ExpectedRun::new("run".to_owned(), fleet, sessions, at(BEGAN), &measured), sent)
 }
 
 /// An uplink of the fleet.
@@ -73,7 +86,8 @@ impl Sent {
     }
 
     fn raw(&self) -> Item {
-        pulsegate_aws::items::raw_item(&self.uplink, self.uplink.at, 30)
+        // Retention counts from the arrival, whatever the meter's clock shows.
+        pulsegate_aws::items::raw_item(&self.uplink, at(BEGAN), 30)
     }
 
     fn pulses(&self) -> Item {

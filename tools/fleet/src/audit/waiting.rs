@@ -13,6 +13,7 @@ use super::expected_run::{ExpectedRun, key};
 use super::progress::AuditProgress;
 use super::read::soon;
 use crate::Problem;
+use crate::meters::{Dating, Uplink};
 
 /// Pause between two checks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -97,7 +98,9 @@ fn last(runs: &[ExpectedRun]) -> Result<Vec<Key>, Problem> {
         let acknowledged = due.filter(|&(meter, hour)| run.sessions.is_acknowledged(meter, hour));
         for which in acknowledged.take(LAST / runs.len().max(1)) {
             let session = run.session(which);
-            let Some(uplink) = session.uplinks.last() else { continue };
+            // The key of an uplink that its arrival dates is unknown.
+            let is_known = |uplink: &&Uplink| uplink.dating != Dating::Arrival;
+            let Some(uplink) = session.uplinks.last().filter(is_known) else { continue };
             keys.push(key(&run.fleet.meter(which.0), uplink)?);
         }
     }

@@ -113,7 +113,7 @@ mod tests {
     /// The worked examples of `docs/nbiot-protocol.md`.
     #[test]
     fn it_hears_what_the_worked_examples_say() {
-        let acknowledged = Acknowledged { imei: "490154203237518".parse().unwrap(), counter: 7 };
+        let acknowledged = Acknowledged { imei: "490154203237518".parse().unwrap(), counter: 7, time: 0x6B00_3642 };
         let check = |datagram: &str, expected| assert_eq!(parse_answer(&hex(datagram), &key()), expected, "{datagram}");
         check(
             &format!("64 44 0007 00000007 ff {ACKNOWLEDGEMENT}"),

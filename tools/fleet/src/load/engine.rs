@@ -15,7 +15,7 @@ use super::probe::Sample;
 use super::schedule::{Clock, Due, Schedule};
 use super::stop::Stop;
 use super::timers::micros;
-use crate::meters::{Fleet, Meter, Transport, Uplink};
+use crate::meters::{Dating, Fleet, Meter, Transport, Uplink};
 use crate::{Problem, audit};
 
 const TICK: Duration = Duration::from_micros(500);
@@ -231,6 +231,9 @@ impl Engine {
         let Some((rate, samples)) = &self.parts.probe else { return };
         if u128::from(self.sampled) * 1_000_000 <= now.as_micros() * u128::from(*rate) {
             self.sampled += 1;
+            if uplink.dating == Dating::Arrival {
+                return; // nobody knows its key
+            }
             let Ok(key) = audit::key(meter, uplink) else { return };
             // The receiver lives as long as the engine.
             let _ = samples.send(Sample { key, sent: tokio::time::Instant::now() });

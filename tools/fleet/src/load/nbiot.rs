@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_load::net::{ReceiveBatch, SendBatch};
+use jiff::Timestamp;
 use pulsegate_model::device::DeviceId;
 
 use super::coap::{self, CoapAnswer};
@@ -307,8 +308,10 @@ impl Nbiot {
         }
     }
 
-    fn name(&self, Acknowledged { imei, counter }: Acknowledged) -> Option<UplinkId> {
-        Some((self.fleet.number(&DeviceId::Nbiot(imei))?, counter))
+    /// The uplink that is acknowledged; `None` if the fleet has none, or if the time would set a meter's clock wrong.
+    fn name(&self, acknowledged: Acknowledged) -> Option<UplinkId> {
+        let number = self.fleet.number(&DeviceId::Nbiot(acknowledged.imei))?;
+        acknowledged.is_of(Timestamp::now()).then_some((number, acknowledged.counter))
     }
 
     /// True if the message is of a meter without sealed acknowledgements.

@@ -95,6 +95,14 @@ pub struct Options {
     /// Maximum clock drift of an NB-IoT meter, seconds a day; 1.7 for a quartz of 20 ppm
     #[arg(long, value_name = "SECONDS", default_value_t = 1.7, help_heading = FLEET)]
     pub clock_drift: f64,
+    /// Share of NB-IoT meters whose clock shows an impossible time: a default (1970, 1980, 2000, 2004, 2021 or 2080) and the
+    /// time since the meter's start, three days ahead, or 500 days behind. Most set it by one of the first three answers
+    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
+    pub wrong_clocks: Share,
+    /// Share of NB-IoT meters with another setting than usual: Dragino's mode 1 or hex as text, Efento's period without a factor,
+    /// alone or beside a binary sensor
+    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
+    pub odd_settings: Share,
     /// Share of meters whose counter is about to roll over
     #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
     pub rollover: Share,
@@ -162,7 +170,8 @@ pub struct Options {
     pub run: Option<PathBuf>,
     /// Continue the run in this directory, with its options except those under this heading
     #[arg(long, value_name = "DIR", help_heading = RUN, conflicts_with_all = [
-        "devices", "hours", "speed_up", "start", "sigfox_share", "profile_mix", "arrival", "clock_drift", "rollover", "reset",
+        "devices", "hours", "speed_up", "start", "sigfox_share", "profile_mix", "arrival", "clock_drift", "wrong_clocks",
+        "odd_settings", "rollover", "reset",
         "seed", "loss", "duplicate", "reorder", "reorder_by", "shared_nat", "first_pause", "repetitions", "callbacks",
         "connections", "master_key_id", "run",
     ])]
@@ -216,7 +225,15 @@ mod tests {
     #[test]
     fn a_run_that_is_gone_on_with_takes_no_other_fleet() {
         assert!(parse("--resume runs/a --probe 2 --env some/env --max-rate 9 --quiet --format json").is_ok());
-        for option in ["--devices 7", "--hours 2", "--loss 5%", "--callbacks single", "--seed 2", "--run runs/b"] {
+        for option in [
+            "--devices 7",
+            "--hours 2",
+            "--loss 5%",
+            "--callbacks single",
+            "--seed 2",
+            "--run runs/b",
+            "--wrong-clocks 5%",
+        ] {
             let problem = parse(&format!("--resume runs/a {option}")).unwrap_err();
             assert!(problem.contains("cannot be used with") && problem.contains("--resume"), "{problem}");
         }

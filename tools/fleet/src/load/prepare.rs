@@ -139,6 +139,8 @@ fn spec(options: &Options, now: Timestamp) -> Result<Spec, Problem> {
         speed_up: options.speed_up,
         arrival: options.arrival,
         clock_drift: options.clock_drift,
+        wrong_clocks: options.wrong_clocks.0,
+        odd_settings: options.odd_settings.0,
         rollover_share: options.rollover.0,
         reset_share: options.reset.0,
     })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use pulsegate_model::device::Imei;
 use test_kit::sealed;
 
@@ -18,6 +19,16 @@ pub(super) struct Acknowledged {
     pub(super) imei: Imei,
     /// Counter of the uplink.
     pub(super) counter: u32,
+    /// The time by which the meter sets its clock.
+    pub(super) time: u32,
+}
+
+impl Acknowledged {
+    /// True if its time is that of now, by two clocks that may differ by an hour.
+    pub(super) fn is_of(self, now: Timestamp) -> bool {
+        const TOLERANCE: u64 = 3_600;
+        now.as_second().abs_diff(self.time.into()) <= TOLERANCE
+    }
 }
 
 impl MasterKey {
@@ -47,7 +58,8 @@ impl MasterKey {
     /// Authenticates an acknowledgement. `None` if the datagram is none, or its tag does not match this master key.
     pub(super) fn acknowledged(&self, datagram: &[u8]) -> Option<Acknowledged> {
         let (imei, counter) = self.0.acknowledged(datagram)?;
-        Some(Acknowledged { imei: Imei::from_packed(imei).ok()?, counter })
+        let time = sealed::time(datagram)?;
+        Some(Acknowledged { imei: Imei::from_packed(imei).ok()?, counter, time })
     }
 }
 
@@ -76,7 +88,7 @@ mod tests {
             "81 01 0490154203237518 00000007 6b003642 c0ffee cdea07ee31231299",
         ] {
             let datagram = hex(acknowledgement);
-            assert_eq!(key.acknowledged(&datagram), Some(Acknowledged { imei, counter: 7 }));
+            assert_eq!(key.acknowledged(&datagram), Some(Acknowledged { imei, counter: 7, time: 0x6B00_3642 }));
             for bit in 0..datagram.len() * 8 {
                 let mut forged = datagram.clone();
                 forged[bit / 8] ^= 1 << (bit % 8);
@@ -84,6 +96,19 @@ mod tests {
             }
         }
         assert_eq!(key.acknowledged(&hex(sealed)), None);
+    }
+
+    #[test]
+    fn an_acknowledgement_has_the_time_of_now() {
+        let acknowledged = Acknowledged { imei: "490154203237518".parse().unwrap(), counter: 7, time: 1_795_176_000 };
+        for (now, is_right) in [
+            ("2026-11-20T12:00:03Z", true),
+            ("2026-11-20T11:00:00Z", true),
+            ("2026-11-20T13:00:01Z", false),
+            ("2021-01-29T00:00:00Z", false),
+        ] {
+            assert_eq!(acknowledged.is_of(now.parse().unwrap()), is_right, "{now}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Complete runs against a bridge and an API on loopback.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -127,6 +128,33 @@ async fn every_meter_of_every_profile_is_heard_once_in_each_hour() {
     assert!(measured.nbiot_ack_ms.is_some() && measured.callback_ms.is_some());
     assert!(peer.heard.batches.load(Ordering::Relaxed) > 0);
     assert_eq!(measured.callbacks.keys().collect::<Vec<_>>(), [&204]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn meters_with_wrong_clocks_and_odd_settings_are_heard_with_the_times_that_they_show() {
+    let (peer, directory) = (Peer::start().await, Directory::new());
+    let odd = "--wrong-clocks 1 --odd-settings 1 --sigfox-share 0";
+    let line = format!("--devices 300 --hours 4 --speed-up 7200 {PATIENT} {odd} {EVERY_PROFILE}");
+    let run = run_line(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    check_delivered(&run, Path::new(&directory.run()), &peer);
+    let years: BTreeSet<String> = peer.heard.came().keys().map(|(_, at, _)| year(*at)).collect();
+    for year in ["1970", "1980", "2000", "2004", "2021", "2080"] {
+        assert!(years.contains(year), "{year}: {years:?}");
+    }
+}
+
+fn year(unix: i64) -> String {
+    Timestamp::from_second(unix).unwrap().strftime("%Y").to_string()
+}
+
+/// A meter would set its clock by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_with_a_wrong_time_acknowledges_nothing() {
+    let (peer, directory) = (Peer::start().await, Directory::new());
+    peer.heard.behind.store(2 * 3_600, Ordering::Relaxed);
+    let line = "--devices 20 --hours 1 --speed-up 36000 --sigfox-share 0 --first-pause 10ms --repetitions 1";
+    let run = run_line(&format!("{line} --run {}", directory.run()), &peer, Stop::default()).await.unwrap();
+    assert_eq!((run.measured.acknowledged, run.measured.given_up), (0, run.measured.sent));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,27 +8,49 @@ use super::counter::Fate;
 use super::frames::Log;
 use super::input::Input;
 use super::kinds::Kind;
+use super::setting::Setting;
 use super::{Expected, Fleet};
+
+/// The logs that a meter sends in the session of an hour.
+type Told = (u32, Vec<Log>);
 
 impl Fleet {
     /// See [`Fleet::expected`].
     pub(super) fn expected_of(&self, kind: &Kind, number: u32, hours: &[u32]) -> Vec<Expected> {
-        let logs = self.told(kind, number, hours).into_iter().flat_map(|(_, logs)| logs);
-        let points = logs.flat_map(|log| {
-            kind.channels.iter().map(move |&(channel, input)| {
-                let index = if input == Input::A { log.a } else { log.b };
-                Expected { channel: channel.to_owned(), at: Some(log.at), index }
-            })
-        });
-        let mut points: Vec<Expected> = points.collect();
-        points.sort_unstable();
-        points.dedup();
-        points
+        let per_period = self.setting(kind, number) == Setting::PulsesSinceUplink;
+        let point = |log: Log, (channel, input): (&str, Input), pulses: u32| Expected {
+            channel: channel.to_owned(),
+            at: (!log.is_undated).then_some(log.at),
+            index: match input {
+                _ if per_period => pulses.into(),
+                Input::A => log.a,
+                Input::B => log.b,
+            },
+            per_period,
+        };
+        let points = |(hour, logs): Told| {
+            // The records of a log with counts per period are no points.
+            let logs = logs.into_iter().take(if per_period { 1 } else { usize::MAX });
+            let pulses = self.pulses(number, hour);
+            logs.flat_map(move |log| kind.channels.iter().map(move |&channel| point(log, channel, pulses)))
+        };
+        let (dated, undated) = self.told_by_dating(kind, number, hours);
+        let mut dated: Vec<Expected> = dated.into_iter().flat_map(points).collect();
+        dated.sort_unstable();
+        dated.dedup();
+        // Each uplink's own, so that equal ones stay.
+        dated.extend(undated.into_iter().flat_map(points));
+        dated.sort_unstable();
+        dated
     }
 
     /// See [`Fleet::total`].
     pub(super) fn total_of(&self, kind: &Kind, number: u32, hours: &[u32]) -> BTreeMap<String, u64> {
-        let told = self.told(kind, number, hours);
+        let (told, _) = self.told_by_dating(kind, number, hours);
+        if self.setting(kind, number) == Setting::PulsesSinceUplink {
+            let pulses = told.iter().map(|&(hour, _)| u64::from(self.pulses(number, hour))).sum();
+            return kind.channels.iter().map(|&(channel, _)| (channel.to_owned(), pulses)).collect();
+        }
         let until = match self.fate(kind, number) {
             Fate::StartsAgain { after } => Some(after),
             Fate::GoesOn | Fate::RollsOver => None,
@@ -52,8 +74,19 @@ impl Fleet {
         kind.channels.iter().map(|&(channel, input)| (channel.to_owned(), total(input))).collect()
     }
 
+    /// The sessions of these hours by what dates them, the meter's clock or nothing. A session of a right clock gives no
+    /// points of logs of a wrong one.
+    fn told_by_dating(&self, kind: &Kind, number: u32, hours: &[u32]) -> (Vec<Told>, Vec<Told>) {
+        let is_wrong = |(hour, _): &Told| self.is_wrong(kind.network(), number, (*hour).into());
+        let (undated, mut dated): (Vec<_>, Vec<_>) = self.told(kind, number, hours).into_iter().partition(is_wrong);
+        for (_, logs) in &mut dated {
+            logs.retain(|log| !log.is_undated);
+        }
+        (dated, undated)
+    }
+
     /// The logs of the sessions of these hours, in order, each once, without hours in which the meter is not due.
-    fn told(&self, kind: &Kind, number: u32, hours: &[u32]) -> Vec<(u32, Vec<Log>)> {
+    fn told(&self, kind: &Kind, number: u32, hours: &[u32]) -> Vec<Told> {
         let mut hours: Vec<u32> = hours.iter().copied().filter(|&hour| self.is_due(number, hour)).collect();
         hours.sort_unstable();
         hours.dedup();
@@ -69,12 +102,13 @@ impl Fleet {
 
 /// The pulses of a channel from its first point to its last: the differences of the indexes, modulo the counter's width. A
 /// difference of half the counter's range or more is a reset, after which the index itself counts. Without a known width every
-/// decrease is a reset.
+/// decrease is a reset. Counts per period are added up.
 pub fn consumption(points: &Points) -> u64 {
     let counted = |pair: &[Point]| {
         let [from, to] = pair else { return 0 };
         let is_half = |pulses: u64| from.counter_bits.is_some_and(|bits| pulses >> (bits - 1) > 0);
         pulsegate_model::merge::difference(from, to).filter(|&pulses| !is_half(pulses)).unwrap_or(to.index)
     };
-    points.points.windows(2).map(counted).sum()
+    let per_period = points.counted.iter().map(|each| each.pulses).sum::<u64>();
+    points.points.windows(2).map(counted).sum::<u64>() + per_period
 }

@@ -19,6 +19,8 @@ pub(super) enum About {
     Restart,
     Sequence,
     Radio,
+    WrongClock,
+    Setting,
 }
 
 /// The random value of a subject, for a meter and an hour; both are zero for a value of the whole fleet.

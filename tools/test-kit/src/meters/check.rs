@@ -24,14 +24,23 @@ const SPEEDS: (f64, f64) = (0.001, 1e6);
 const FIRST_START: i64 = 1_577_923_200;
 const LAST_END: i64 = 2_145_916_800;
 
+/// 2023-01-01: from then on a clock of 2021 is more than 400 days behind, for as long as a meter has been running here.
+const FIRST_START_OF_WRONG_CLOCKS: i64 = 1_672_531_200;
+
 /// Checks a spec.
 pub(super) fn check(spec: &Spec) -> Result<(), InvalidSpec> {
     if !(1..=MOST).contains(&spec.devices) {
         return Err(wrong(format!("a fleet has 1 to {MOST} devices, not {}", spec.devices)));
     }
-    for (name, share) in [("Sigfox", spec.sigfox_share), ("rollover", spec.rollover_share), ("reset", spec.reset_share)]
-    {
-        within(&format!("the {name} share"), share, 0.0, 1.0)?;
+    let shares = [
+        ("Sigfox share", spec.sigfox_share),
+        ("rollover share", spec.rollover_share),
+        ("reset share", spec.reset_share),
+        ("share of wrong clocks", spec.wrong_clocks),
+        ("share of odd settings", spec.odd_settings),
+    ];
+    for (name, share) in shares {
+        within(&format!("the {name}"), share, 0.0, 1.0)?;
     }
     if spec.rollover_share + spec.reset_share > 1.0 {
         return Err(wrong(
@@ -48,11 +57,12 @@ pub(super) fn check(spec: &Spec) -> Result<(), InvalidSpec> {
 #[expect(clippy::cast_possible_truncation, reason = "hours have been checked")]
 fn check_time(spec: &Spec) -> Result<(), InvalidSpec> {
     let end = spec.start.unix().saturating_add((spec.hours * 3_600.0) as i64);
-    if spec.start.unix() >= FIRST_START && end < LAST_END {
+    let first_start = if spec.wrong_clocks > 0.0 { FIRST_START_OF_WRONG_CLOCKS } else { FIRST_START };
+    if spec.start.unix() >= first_start && end < LAST_END {
         return Ok(());
     }
     let time = |unix| At::from_unix(unix).unwrap_or(At::EPOCH);
-    let (first, last) = (time(FIRST_START), time(LAST_END));
+    let (first, last) = (time(first_start), time(LAST_END));
     Err(wrong(format!("a fleet lives between {first} and {last}, and this one would begin at {}", spec.start)))
 }
 

@@ -3,6 +3,8 @@
 use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, Imei};
 
+use super::setting::Setting;
+
 pub(super) mod adeunis;
 pub(super) mod dragino;
 pub(super) mod efento;
@@ -18,6 +20,9 @@ pub(super) struct Report {
     pub(super) at: At,
     /// The sequence of the first uplink.
     pub(super) sequence: u32,
+    pub(super) setting: Setting,
+    /// The pulses of input A since the last session.
+    pub(super) pulses: u32,
     /// At least one, the newest first.
     pub(super) logs: Vec<Log>,
     /// True if there is a leak.
@@ -32,6 +37,8 @@ pub(super) struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Log {
     pub(super) at: At,
+    /// True if the clock that shows this time is wrong.
+    pub(super) is_undated: bool,
     /// The count since the start, without roll-over and reset.
     pub(super) counted: i64,
     pub(super) a: u64,
@@ -41,7 +48,7 @@ pub(super) struct Log {
 impl Report {
     /// The newest log.
     fn now(&self) -> Log {
-        self.logs.first().copied().unwrap_or(Log { at: self.at, counted: 0, a: 0, b: 0 })
+        self.logs.first().copied().unwrap_or(Log { at: self.at, is_undated: false, counted: 0, a: 0, b: 0 })
     }
 }
 

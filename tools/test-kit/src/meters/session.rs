@@ -9,7 +9,8 @@ use super::frames::{Log, Report, efento};
 use super::home::{Home, SLOTS};
 use super::input::Input;
 use super::kinds::{Kind, Logs};
-use super::{Fleet, Meter, Session, Transport, Uplink};
+use super::setting::Setting;
+use super::{Dating, Fleet, Meter, Session, Transport, Uplink};
 
 /// Sigfox numbers uplinks with twelve bits.
 const SIGFOX_SEQUENCES: u64 = 1 << 12;
@@ -21,17 +22,35 @@ impl Fleet {
     pub(super) fn session_of(&self, meter: &Meter, kind: &Kind, hour: u32, counted: u64) -> Session {
         let number = meter.number;
         let report = self.report(meter, kind, hour, counted.cast_signed());
-        let mut payloads = (kind.write)(&report);
+        let mut payloads: Vec<Vec<u8>> =
+            (kind.write)(&report).into_iter().map(|frame| report.setting.sent(frame)).collect();
         for &daily in self.daily(kind, number, hour) {
             let position = payloads.len();
             payloads.push(self.write_daily(daily, &report, position, number, hour));
         }
         let uplink = |(position, payload): (usize, Vec<u8>)| {
             let sequence = self.sequence(kind, number, hour, position).unwrap_or_else(|| efento::sequence(&payload));
-            Uplink { at: self.at(kind.network(), number, hour.into(), position), sequence, payload }
+            Uplink {
+                at: self.at(kind.network(), number, hour.into(), position),
+                dating: self.dating(kind, number, hour),
+                clock_not_set: report.logs.iter().any(|log| log.is_undated),
+                sequence,
+                payload,
+            }
         };
         let due_ms = self.order.time(number, hour.into()).cast_unsigned();
         Session { due_ms, uplinks: payloads.into_iter().enumerate().map(uplink).collect() }
+    }
+
+    /// The clock that dates the uplinks of a session.
+    pub(super) fn dating(&self, kind: &Kind, number: u32, hour: u32) -> Dating {
+        let is_wrong = self.is_wrong(kind.network(), number, hour.into());
+        match kind.transport {
+            Transport::Sigfox => Dating::Network,
+            Transport::Efento if is_wrong => Dating::Arrival,
+            Transport::Sealed | Transport::SealedCoap if is_wrong => Dating::Unset,
+            Transport::Efento | Transport::Sealed | Transport::SealedCoap => Dating::Device,
+        }
     }
 
     fn report(&self, meter: &Meter, kind: &Kind, hour: u32, counted: i64) -> Report {
@@ -44,6 +63,8 @@ impl Fleet {
             device: meter.device,
             at: self.at(kind.network(), number, hour.into(), 0),
             sequence: self.sequence(kind, number, hour, 0).unwrap_or(hour),
+            setting: self.setting(kind, number),
+            pulses: self.pulses(number, hour),
             logs: self.logs(kind, number, hour, counted),
             leaks: Home::of(self.spec.seed, number).leak > 0,
             low_battery,
@@ -55,8 +76,11 @@ impl Fleet {
     /// The logs that a meter sends in a session, the newest first.
     pub(super) fn logs(&self, kind: &Kind, number: u32, hour: u32, counted: i64) -> Vec<Log> {
         let shown = self.counter(kind, number, hour, counted);
-        let log =
-            |at, counted| Log { at, counted, a: shown.index(Input::A, counted), b: shown.index(Input::B, counted) };
+        let is_undated = self.is_wrong(kind.network(), number, hour.into());
+        let log = |at, counted| {
+            let (a, b) = (shown.index(Input::A, counted), shown.index(Input::B, counted));
+            Log { at, is_undated, counted, a, b }
+        };
         let now = self.at(kind.network(), number, hour.into(), 0);
         let earlier = |seconds: i64| At::from_unix(now.unix() - seconds).unwrap_or(At::EPOCH);
         match kind.logs {
@@ -67,12 +91,19 @@ impl Fleet {
             }
             Logs::Sessions(before) => {
                 let hours = self.hours_back(kind, number, hour, counted, before);
-                hours.map(|(_, hour, counted)| log(self.at(kind.network(), number, hour, 0), counted)).collect()
+                let of_session = |(_, hour, counted)| Log {
+                    is_undated: self.is_wrong(kind.network(), number, hour),
+                    ..log(self.at(kind.network(), number, hour, 0), counted)
+                };
+                hours.map(of_session).collect()
             }
             Logs::Parts(parts) => {
                 let (slots, each) = (self.slots(number, hour.into()), SLOTS / usize::from(parts));
                 let since = |back: u8| slots.iter().rev().take(usize::from(back) * each).sum::<u32>();
-                let seconds = |back: u8| i64::from(back) * 3_600 / i64::from(parts);
+                let seconds = |back: u8| match self.setting(kind, number) {
+                    Setting::NoFactorBesideBinary => i64::from(back) * efento::PERIOD_BESIDE_BINARY,
+                    _ => i64::from(back) * 3_600 / i64::from(parts),
+                };
                 (0..parts).map(|back| log(earlier(seconds(back)), counted - i64::from(since(back)))).collect()
             }
         }
@@ -123,10 +154,28 @@ impl Fleet {
 
     pub(super) fn hour_of_key(&self, kind: &Kind, number: u32, at: At, sequence: u32) -> Option<(u32, usize)> {
         let network = kind.network();
-        let hour: u32 = self.hour_near(network, number, at).try_into().ok()?;
-        if !self.is_due(number, hour) {
-            return None;
-        }
+        let hours = self.hours_near(network, number, at).filter_map(|hour| hour.try_into().ok());
+        let of_time = hours
+            .filter(|&hour| self.is_due(number, hour))
+            .find_map(|hour| self.position_of_key(kind, number, hour, at, sequence).map(|position| (hour, position)));
+        of_time.or_else(|| self.arrived(kind, number, sequence))
+    }
+
+    /// The uplink with this sequence among those that their arrival dates. Their keys have no time of the meter's clock.
+    fn arrived(&self, kind: &Kind, number: u32, sequence: u32) -> Option<(u32, usize)> {
+        let is_arrival = |&hour: &u32| self.dating(kind, number, hour) == Dating::Arrival;
+        let (mut counted, mut next) = (0, 0);
+        (0..self.hours()).take_while(is_arrival).filter(|&hour| self.is_due(number, hour)).find_map(|hour| {
+            counted += (next..=hour).map(|hour| u64::from(self.pulses(number, hour))).sum::<u64>();
+            next = hour + 1;
+            let uplinks = self.session(number, hour, counted).uplinks;
+            let position = uplinks.iter().position(|uplink| uplink.sequence == sequence)?;
+            Some((hour, position))
+        })
+    }
+
+    fn position_of_key(&self, kind: &Kind, number: u32, hour: u32, at: At, sequence: u32) -> Option<usize> {
+        let network = kind.network();
         let is_it = |&position: &usize| {
             let of_bytes = || {
                 let session = self.session(number, hour, self.counted(number, hour));
@@ -135,6 +184,6 @@ impl Fleet {
             let expected = || self.sequence(kind, number, hour, position).or_else(of_bytes);
             self.at(network, number, hour.into(), position) == at && expected() == Some(sequence)
         };
-        (0..self.uplinks(kind, number, hour)).find(is_it).map(|position| (hour, position))
+        (0..self.uplinks(kind, number, hour)).find(is_it)
     }
 }

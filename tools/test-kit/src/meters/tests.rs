@@ -8,14 +8,15 @@ use pulsegate_model::device::Network;
 use pulsegate_model::merge::{Merge, Points};
 use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink as Stored};
+use pulsegate_model::uplink::{Kind, Payload, Radio, Uplink as Stored};
 
 use super::kinds::{self, KINDS};
-use super::{Fleet, Meter, Transport, Uplink};
+use super::{Dating, Fleet, Meter, Transport, Uplink};
 use crate::spec::{Arrival, Spec, Weighted};
 
 mod alarms;
 mod checks;
+mod clocks;
 mod formats;
 mod homes;
 mod keys;
@@ -46,9 +47,10 @@ fn any_arrival() -> impl Strategy<Value = Arrival> {
 fn any_spec(hours: f64) -> impl Strategy<Value = Spec> {
     let weights = proptest::collection::vec(1..20_u32, KINDS.len());
     let shares = (0.0..=1.0, 0.0..=1.0, 0.0..=1.0);
-    let rest = (any::<u64>(), 1..300_u32, 0.01..hours, any_arrival(), 0.0..=600.0, 1_600_000_000..1_900_000_000_i64);
-    (weights, shares, rest).prop_map(
-        |(weights, (sigfox, rollover, reset), (seed, devices, hours, arrival, drift, start))| {
+    let rest = (any::<u64>(), 1..300_u32, 0.01..hours, any_arrival(), 0.0..=600.0, 1_680_000_000..1_900_000_000_i64);
+    let odd = (prop_oneof![Just(0.0), Just(1.0)], prop_oneof![Just(0.0), 0.0..=1.0]);
+    (weights, shares, rest, odd).prop_map(
+        |(weights, (sigfox, rollover, reset), (seed, devices, hours, arrival, drift, start), (wrong, odd))| {
             let weighted = |(kind, weight): (&kinds::Kind, u32)| Weighted { profile: kind.profile.to_owned(), weight };
             Spec {
                 seed,
@@ -60,6 +62,8 @@ fn any_spec(hours: f64) -> impl Strategy<Value = Spec> {
                 speed_up: 1.0,
                 arrival,
                 clock_drift: drift,
+                wrong_clocks: wrong,
+                odd_settings: odd,
                 rollover_share: rollover / 2.0,
                 reset_share: reset / 2.0,
             }
@@ -72,6 +76,17 @@ fn uplinks(fleet: &Fleet, number: u32, hours: &[u32]) -> Vec<Uplink> {
     hours.iter().flat_map(|&hour| fleet.session(number, hour, fleet.counted(number, hour)).uplinks).collect()
 }
 
+/// A meter's uplinks of an hour, with the time that is in their keys.
+fn arrived(fleet: &Fleet, number: u32, hour: u32) -> Vec<Uplink> {
+    let session = fleet.session(number, hour, fleet.counted(number, hour));
+    let arrival = fleet.moment((session.due_ms / 1_000).cast_signed());
+    let stored = |uplink: Uplink| match uplink.dating {
+        Dating::Arrival => Uplink { at: arrival, ..uplink },
+        Dating::Network | Dating::Device | Dating::Unset => uplink,
+    };
+    session.uplinks.into_iter().map(stored).collect()
+}
+
 /// The item of the pulse table of an uplink, by the real codec.
 fn stored(meter: &Meter, uplink: &Uplink) -> PulseItem {
     let profile = pulsegate_model::profile::find(meter.device.network(), meter.profile).expect(meter.profile);
@@ -79,7 +94,7 @@ fn stored(meter: &Meter, uplink: &Uplink) -> PulseItem {
         device: meter.device,
         kind: Kind::Data,
         at: uplink.at,
-        time_source: if meter.transport == Transport::Sigfox { TimeSource::Network } else { TimeSource::Device },
+        time_source: uplink.dating.time_source(),
         sequence: Some(uplink.sequence),
         profile: profile.uplink_name(),
         payload: Payload::from_bytes(&uplink.payload).unwrap(),
@@ -91,7 +106,7 @@ fn stored(meter: &Meter, uplink: &Uplink) -> PulseItem {
 /// The points of a meter from its sessions of these hours, in random order, and some uplinks twice.
 fn points(fleet: &Fleet, number: u32, hours: &[u32], chance: u64) -> BTreeMap<Channel, Points> {
     let (meter, mut chance) = (fleet.meter(number), fastrand::Rng::with_seed(chance));
-    let mut come = uplinks(fleet, number, hours);
+    let mut come: Vec<Uplink> = hours.iter().flat_map(|&hour| arrived(fleet, number, hour)).collect();
     let again: Vec<Uplink> = come.iter().filter(|_| chance.bool()).cloned().collect();
     come.extend(again);
     chance.shuffle(&mut come);

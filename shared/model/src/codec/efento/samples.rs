@@ -113,9 +113,6 @@ pub(super) fn read(message: &Measurements, clock: ClockCheck, reading: &mut Read
     let mut paired = BTreeSet::new();
     let mut unreadable = 0;
     for (number, samples) in (1..).zip(channels).filter(|(_, samples)| !samples.is_nothing()) {
-        if samples.timestamp < 0 {
-            return Err(Undecodable::UnknownValue { field: "timestamp", value: samples.timestamp.into() });
-        }
         let channel = Channel::numbered(number);
         match Meaning::of(samples.kind) {
             Meaning::Counted => {
@@ -281,9 +278,10 @@ impl Samples {
         self.at(after)
     }
 
-    /// The time `seconds` after the first sample.
+    /// The time `seconds` after the first sample. The clock of a device is unsigned: from 2038 on its times are negative
+    /// in the schema's type. Such a time is of a clock that is not set, and no reason to reject the counts.
     fn at(&self, seconds: u64) -> Option<At> {
-        At::from_unix(i64::from(self.timestamp).checked_add_unsigned(seconds)?).ok()
+        At::from_unix(i64::from(self.timestamp.cast_unsigned()).checked_add_unsigned(seconds)?).ok()
     }
 
     /// Counts with their times. If one of these is not accepted, the clock is not set and only the order of the counts is

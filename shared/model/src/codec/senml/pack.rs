@@ -13,6 +13,9 @@ const VERSION: i128 = 10;
 /// Times from this number on are absolute, 1978 and later; smaller ones are relative to now (section 4.5.3).
 const ABSOLUTE: i128 = 1 << 28;
 
+/// The unit of counts in the registry of SenML units (RFC 8428, section 12.1).
+const COUNT: &str = "count";
+
 /// The maximum number of records. Records, names and units are limited because base fields expand a few bytes into
 /// many, and the item must stay below the 400 KB that DynamoDB accepts. A day of counts at intervals of three minutes
 /// has 480 records.
@@ -67,6 +70,13 @@ pub(super) enum Time {
     Relative(i64),
 }
 
+impl Measurement {
+    /// True if it is a pulse count.
+    pub(super) fn is_count(&self) -> bool {
+        self.unit.as_deref() == Some(COUNT) && matches!(self.value, Some(Measured::Number(_)))
+    }
+}
+
 impl Pack {
     /// The time that the pack has by the device's own clock, in seconds since 1970: its latest time. `None` if any is
     /// relative to now, which may be later.
@@ -103,11 +113,25 @@ pub(super) fn resolve(records: &[Record], names: &Names, device: DeviceId) -> Re
         let other = names.meters.iter().find(|&&meter| meter != device);
         return Err(other.map_or(SenMlError::Empty.into(), |&other| Undecodable::OtherDevice(other)));
     }
+    date_from_start(&mut measurements);
     Ok(Pack {
         base_name: names.base_name(names.meters.first().map(|_| device)).to_owned(),
         measurements,
         other_meters: names.meters.iter().filter(|&&meter| meter != device).count(),
     })
+}
+
+/// A time below 2^28 is relative to now, but nothing has been counted in the future. If a count has such a time, nobody
+/// has set the clock of the meter, and it shows the seconds since the start: as if that had been in 1970.
+fn date_from_start(measurements: &mut [Measurement]) {
+    let is_ahead = |of: &Measurement| of.is_count() && matches!(of.time, Time::Relative(1..));
+    if measurements.iter().any(is_ahead) {
+        for measurement in measurements {
+            if let Time::Relative(seconds) = measurement.time {
+                measurement.time = Time::Absolute(seconds);
+            }
+        }
+    }
 }
 
 fn check_version(version: Number, of_record: Number) -> Result<(), SenMlError> {

@@ -29,7 +29,7 @@ pub(super) fn series(
     clock: ClockCheck,
     notes: &mut Notes,
 ) -> Result<Series, SenMlError> {
-    let Sorted { timed, mut undated, ago } = sorted(channel, counts, clock)?;
+    let Sorted { timed, mut undated, ago } = sorted(counts, clock)?;
     if !timed.is_empty() && !ago.is_empty() {
         return Err(SenMlError::MixedTimes(channel.to_string()));
     }
@@ -47,7 +47,7 @@ pub(super) fn series(
     Ok(if ago.is_empty() { Series::Timed(timed) } else { Series::Ago(ago) })
 }
 
-fn sorted(channel: &Channel, counts: &Counts, clock: ClockCheck) -> Result<Sorted, SenMlError> {
+fn sorted(counts: &Counts, clock: ClockCheck) -> Result<Sorted, SenMlError> {
     let mut sorted = Sorted::default();
     for &(time, count) in counts {
         match time {
@@ -55,7 +55,6 @@ fn sorted(channel: &Channel, counts: &Counts, clock: ClockCheck) -> Result<Sorte
                 Some(at) => sorted.timed.push((at, count)),
                 None => sorted.undated.push((seconds, count)),
             },
-            Time::Relative(1..) => return Err(SenMlError::Future(channel.to_string())),
             Time::Relative(seconds) => {
                 let before = u32::try_from(seconds.unsigned_abs()).map_err(|_| SenMlError::Bounds("a time"))?;
                 sorted.ago.push((before, count));

@@ -10,15 +10,12 @@ use crate::at::At;
 use crate::clock::ClockCheck;
 use crate::codec::{Channel, Details, Flag, Mark, Reading, Value};
 
-/// The unit of counts in the registry of SenML units (RFC 8428, section 12.1).
-const COUNT: &str = "count";
-
 pub(super) fn reading(pack: &Pack, form: Form, clock: ClockCheck) -> Result<Reading, SenMlError> {
     let shown = pack.clock();
     let moment = shown.and_then(|shown| clock.time(shown));
     let mut reading = Reading { frame: "pack", clock: moment, ..Reading::default() };
     let mut notes = Notes { shown, moment, ..Notes::default() };
-    let (counts, others): (Vec<_>, Vec<_>) = pack.measurements.iter().partition(|measurement| is_count(measurement));
+    let (counts, others): (Vec<_>, Vec<_>) = pack.measurements.iter().partition(|measurement| measurement.is_count());
     if !pack.base_name.is_empty() {
         notes.add("base_name", pack.base_name.as_str());
     }
@@ -52,10 +49,6 @@ pub(super) fn reading(pack: &Pack, form: Form, clock: ClockCheck) -> Result<Read
     }
     reading.details = notes.details;
     Ok(reading)
-}
-
-fn is_count(measurement: &Measurement) -> bool {
-    measurement.unit.as_deref() == Some(COUNT) && matches!(measurement.value, Some(Measured::Number(_)))
 }
 
 /// The channel is the measurement's name. A meter with one channel only may leave it out.

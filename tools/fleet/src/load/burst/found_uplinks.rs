@@ -1,7 +1,7 @@
 //! Set of sessions whose uplink was found, each compared with what its meter sent, byte for byte.
 
 use fixedbitset::FixedBitSet;
-use pulsegate_model::uplink::{TimeSource, Uplink};
+use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, record};
 
 use super::stream::Stream;
@@ -119,8 +119,9 @@ fn session_of(uplink: &Uplink, fleet: &Fleet) -> Option<(u32, u32)> {
     let number = fleet.number(&uplink.device)?;
     let (hour, position) = fleet.hour_of(number, uplink.at, uplink.sequence)?;
     let session = fleet.session(number, hour, fleet.counted(number, hour));
-    let is_same = session.uplinks.get(position)?.payload == uplink.payload.bytes()
+    let sent = session.uplinks.get(position)?;
+    let is_same = sent.payload == uplink.payload.bytes()
         && uplink.profile.as_str() == fleet.meter(number).profile
-        && uplink.time_source == TimeSource::Device;
+        && uplink.time_source == sent.dating.time_source();
     is_same.then_some((number, hour))
 }

@@ -43,6 +43,8 @@ pub(super) struct CoapAnswer {
     pub(super) silent: AtomicBool,
     /// Every n-th datagram is not answered; 0 to answer all.
     pub(super) deaf_to: AtomicU32,
+    /// Seconds by which the clock of the answers is behind.
+    pub(super) behind: AtomicU32,
     /// If set, CoAP is answered by separate responses.
     pub(super) late: AtomicBool,
     /// Number of ACKs for separate responses.
@@ -71,8 +73,9 @@ impl CoapAnswer {
 
     /// Records a sealed datagram and returns its acknowledgement.
     fn sealed(&self, datagram: &[u8]) -> Vec<u8> {
-        const TIME: u32 = 1_795_176_000;
-        let answer = MasterKey::default().acknowledgement(datagram, TIME).expect("every datagram is sealed");
+        let now = u32::try_from(jiff::Timestamp::now().as_second()).unwrap();
+        let time = now - self.behind.load(Ordering::Relaxed);
+        let answer = MasterKey::default().acknowledgement(datagram, time).expect("every datagram is sealed");
         let word = |at: usize| u32::from_be_bytes(datagram[at..at + 4].try_into().unwrap());
         let imei = Imei::from_packed(datagram[2..10].try_into().unwrap()).unwrap();
         self.take(DeviceId::Nbiot(imei).to_string(), word(14).into(), word(10));

@@ -19,7 +19,7 @@
 //! Sources: <https://github.com/dragino/dragino-end-node-decoder>, `Datacake-Dragino_NB/`, commit e81cc58;
 //! <https://wiki.dragino.com>, manuals of CPN01-NB and SW3L-NB.
 
-use super::{Report, low32};
+use super::{Report, Setting, low32};
 
 /// The number of records behind the head, a setting of the device.
 const RECORDS: usize = 8;
@@ -28,15 +28,20 @@ const RECORDS: usize = 8;
 const SW3L: [u8; 2] = [1, 121];
 const CPN01: [u8; 2] = [0, 121];
 
-/// The modes in which counts are cumulative.
+/// The modes in which counts are cumulative, and the one in which a SW3L-NB sends the pulses since its last uplink.
 const SW3L_MODE: u8 = 0;
+const SW3L_MODE_OF_PULSES: u8 = 1;
 const CPN01_MODE: u8 = 1;
 
 /// A flow sensor's frame.
 pub(in crate::meters) fn flow_sensor(report: &Report) -> Vec<Vec<u8>> {
     let count = |pulses: u64| low32(pulses).to_be_bytes();
-    let mut own = vec![0, 0, u8::from(report.leaks), SW3L_MODE, 0, 0];
-    own.extend(count(report.now().a));
+    let (mode, counted) = match report.setting {
+        Setting::PulsesSinceUplink => (SW3L_MODE_OF_PULSES, report.pulses.into()),
+        _ => (SW3L_MODE, report.now().a),
+    };
+    let mut own = vec![0, 0, u8::from(report.leaks), mode, 0, 0];
+    own.extend(count(counted));
     let record = |pulses: u64, time: [u8; 4]| [count(pulses), time].concat();
     vec![frame(report, SW3L, &own, record)]
 }

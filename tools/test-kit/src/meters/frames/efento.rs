@@ -27,8 +27,10 @@
 use prost::Message;
 use pulsegate_model::device::DeviceId;
 
-use super::{Log, Report};
+use super::{Log, Report, Setting};
 
+/// `OK_ALARM`, a binary sensor. A sample is the seconds since `timestamp`, plus one; it is negative for "OK".
+const BINARY: i32 = 5;
 const MINOR: i32 = 24;
 const MAJOR: i32 = 25;
 
@@ -37,6 +39,9 @@ const PER_MAJOR: u64 = 100;
 
 /// Seconds. The interval between samples is this times a factor.
 const PERIOD_BASE: u32 = 60;
+
+/// The interval between samples of a logger with a binary sensor that does not send the factor, in seconds: 14 times 60.
+pub(in crate::meters) const PERIOD_BESIDE_BINARY: i64 = 840;
 
 const HOUR: u32 = 3_600;
 
@@ -80,17 +85,28 @@ pub(in crate::meters) fn measurements(report: &Report) -> Vec<Vec<u8>> {
         DeviceId::NbiotSerial(serial) => serial.number().to_be_bytes()[2..].to_vec(),
         DeviceId::Nbiot(_) | DeviceId::Sigfox(_) => vec![],
     };
+    let mut channels = vec![
+        samples(MAJOR, &logs, |index| index / PER_MAJOR * 4),
+        samples(MINOR, &logs, |index| index % PER_MAJOR * 6),
+    ];
+    // Without a factor it is 1, and 14 beside a binary sensor.
+    let (period_base, period_factor) = match report.setting {
+        Setting::NoFactor => (apart, 0),
+        Setting::NoFactorBesideBinary => {
+            let timestamp = channels[0].timestamp;
+            channels.push(Samples { kind: BINARY, timestamp, start_point: 0, offsets: vec![-1] });
+            (PERIOD_BASE, 0)
+        }
+        _ => (PERIOD_BASE, apart / PERIOD_BASE),
+    };
     let message = Measurements {
         serial,
         battery_ok: !report.low_battery,
-        period_base: PERIOD_BASE,
-        channels: vec![
-            samples(MAJOR, &logs, |index| index / PER_MAJOR * 4),
-            samples(MINOR, &logs, |index| index % PER_MAJOR * 6),
-        ],
+        period_base,
+        channels,
         next_transmission_at: u32::try_from(report.at.unix()).unwrap_or(0) + HOUR,
         signal: report.signal.into(),
-        period_factor: apart / PERIOD_BASE,
+        period_factor,
         cloud_token: report.modem.to_string(),
     };
     vec![message.encode_to_vec()]
@@ -110,7 +126,8 @@ fn samples(kind: i32, logs: &[Log], value: impl Fn(u64) -> u64) -> Samples {
     let timestamp = logs.first().map_or(0, |log| log.at.unix());
     Samples {
         kind,
-        timestamp: timestamp.try_into().unwrap_or(0),
+        // From 2038 on a time needs the sign's bit.
+        timestamp: u32::try_from(timestamp).unwrap_or(0).cast_signed(),
         start_point,
         offsets: values.into_iter().map(|value| value - start_point).collect(),
     }

@@ -1,6 +1,7 @@
 //! The frames, byte for byte, and what the codecs decode.
 
 use super::super::frames::{Log, Report};
+use super::super::setting::Setting;
 use super::*;
 
 /// A meter at 2026-11-20T12:00:00Z. A log is seconds before that, and the count then.
@@ -8,11 +9,14 @@ fn report(logs: &[(i64, i64)]) -> Report {
     let now = 1_795_176_000;
     let log = |&(before, counted): &(i64, i64)| Log {
         at: pulsegate_model::at::At::from_unix(now - before).unwrap(),
+        is_undated: false,
         counted,
         a: 1_000 + counted.cast_unsigned(),
         b: 50 + counted.cast_unsigned() / 4,
     };
     Report {
+        setting: Setting::Usual,
+        pulses: 0,
         device: "nbiot:282C02424EED".parse().unwrap(),
         modem: "490154203237518".parse().unwrap(),
         at: pulsegate_model::at::At::from_unix(now).unwrap(),
