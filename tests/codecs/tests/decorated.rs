@@ -65,16 +65,14 @@ fn decorated() -> impl Strategy<Value = (Datagram, Vec<u8>)> {
     let text = (any::<bool>(), select(vec!["", "0x", "0X"]), select(vec!["", "\"", "'"]), select(vec!["", " ", "\n"]));
     (any::<Index>(), 0..4_u8, text, blanks(), blanks(), any::<bool>()).prop_map(
         |(index, way, (upper, prefix, quote, between), before, after, mark)| {
-            let datagram = index.get(&*DATAGRAMS).clone();
+            let datagram = index.get(&DATAGRAMS).clone();
             let bytes = &datagram.bytes;
             let mark = if mark { b"\xEF\xBB\xBF".as_slice() } else { b"" };
             let around = |text: Vec<u8>| [mark, &before, &text, &after].concat();
             let decorated = match (datagram.form, way) {
-                (Form::Binary, _) => around(in_hex(bytes, upper, prefix, quote, between)),
-                (Form::Json, 0) => around(in_hex(bytes, upper, prefix, quote, between)),
+                (Form::Binary, _) | (_, 0) => around(in_hex(bytes, upper, prefix, quote, between)),
                 (Form::Json, 1) => around(json!(String::from_utf8_lossy(bytes)).to_string().into_bytes()),
                 (Form::Json, _) => around(bytes.clone()),
-                (Form::Cbor, 0) => around(in_hex(bytes, upper, prefix, quote, between)),
                 // It says that this is CBOR (RFC 8949, 3.4.6).
                 (Form::Cbor, 1) => [b"\xD9\xD9\xF7", bytes.as_slice()].concat(),
                 (Form::Cbor, _) => [bytes.as_slice(), &vec![0; after.len()]].concat(),
