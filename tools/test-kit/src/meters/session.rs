@@ -28,12 +28,14 @@ impl Fleet {
             let position = payloads.len();
             payloads.push(self.write_daily(daily, &report, position, number, hour));
         }
+        // The records of a log with counts per period are details.
+        let dated = if report.setting == Setting::PulsesSinceUplink { 1 } else { report.logs.len() };
         let uplink = |(position, payload): (usize, Vec<u8>)| {
             let sequence = self.sequence(kind, number, hour, position).unwrap_or_else(|| efento::sequence(&payload));
             Uplink {
                 at: self.at(kind.network(), number, hour.into(), position),
                 dating: self.dating(kind, number, hour),
-                clock_not_set: report.logs.iter().any(|log| log.is_undated),
+                clock_not_set: report.logs.iter().take(dated).any(|log| log.is_undated),
                 sequence,
                 payload,
             }

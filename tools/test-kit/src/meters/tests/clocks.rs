@@ -70,7 +70,8 @@ fn meters_with_right_clocks_and_meters_on_sigfox_send_the_same_bytes_in_every_fl
 fn an_item_has_the_flag_exactly_if_one_of_its_times_is_of_a_wrong_clock() {
     let mut flagged = 0;
     for profile in nbiot() {
-        let fleet = wrong(profile, 40, 12.0);
+        let spec = Spec { wrong_clocks: 1.0, odd_settings: 0.5, ..of_profile(profile, 40, 12.0) };
+        let fleet = Fleet::new(spec).unwrap();
         for (number, hour) in (0..40).flat_map(|number| (0..12).map(move |hour| (number, hour))) {
             for uplink in arrived(&fleet, number, hour) {
                 let item = stored(&fleet.meter(number), &uplink);
