@@ -68,7 +68,7 @@ pub(super) fn add(fleet: &mut Fleet, rng: &mut Rng, uplinks: usize) {
     noise(fleet, rng);
 }
 
-/// What a wrong clock shows at noon; `None` for three meters of four. It is set after half of a meter's readings.
+/// The time that a wrong clock shows at noon; `None` for three meters of four. It is set after half of a meter's readings.
 fn wrong_clock(imei: Imei, is_sealed: bool) -> Option<i64> {
     const DAY: i64 = 86_400;
     let clocks = [
