@@ -10,6 +10,7 @@ use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, record};
 use pulsegate_pipeline::config::EnvSettings;
 use pulsegate_pipeline::fakes::FakeStream;
+use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -117,6 +118,20 @@ pub fn quarantined(stream: &FakeStream) -> Vec<QuarantinedRecord> {
 fn user_records(stream: &FakeStream) -> impl Iterator<Item = Vec<u8>> {
     let records = stream.records().into_iter();
     records.flat_map(|record| aggregate::user_records(&record.data).expect("an aggregated record"))
+}
+
+/// Opens the socket of a meter that sends to this listener only.
+pub async fn connected(to: SocketAddr) -> UdpSocket {
+    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    meter.connect(to).await.unwrap();
+    meter
+}
+
+/// Receives the answer to a meter.
+pub async fn received(meter: &UdpSocket) -> Vec<u8> {
+    let mut datagram = [0; 2048];
+    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut datagram)).await.expect("an answer in time").unwrap();
+    datagram[..len].to_vec()
 }
 
 /// Builds a CoAP `POST /adeunis-pulse4-nbiot`, confirmable or not, with the token aabb.

@@ -1,14 +1,11 @@
 //! Datagrams of meters in the field at the bridge's sockets: set to another mode or payload form, or with something
 //! around their bytes. Each becomes durable under its own meter and is decoded, or is quarantined with a reason.
 
-use std::net::SocketAddr;
-
 use pulsegate_model::codec::Channel;
 use pulsegate_model::pulse::{self, ChannelCounts, PulseItem};
 use pulsegate_model::uplink::Uplink;
-use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge};
+use pulsegate_tests::bridge::{Bridge, connected, received};
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
 
 /// A frame of a Dragino SW3L-NB, also in `tests/codecs/dragino.yaml`.
 const DRAGINO: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
@@ -122,16 +119,4 @@ async fn an_efento_without_a_factor_beside_a_flooding_sensor_samples_every_14_pe
     let points: Vec<_> = item.channels[&Channel::numbered(2)].dated().collect();
     let expected = [(100_012, "12:00:00"), (100_011, "11:46:00"), (100_010, "11:32:00")];
     assert_eq!(points, expected.map(|(index, time)| (index, format!("2026-11-20T{time}Z").parse().ok())));
-}
-
-async fn connected(to: SocketAddr) -> UdpSocket {
-    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.connect(to).await.unwrap();
-    meter
-}
-
-async fn received(meter: &UdpSocket) -> Vec<u8> {
-    let mut datagram = [0; 64];
-    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut datagram)).await.expect("an answer in time").unwrap();
-    datagram[..len].to_vec()
 }

@@ -10,17 +10,10 @@ use pulsegate_model::quarantine::QuarantinedRecord;
 use pulsegate_model::uplink::TimeSource;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeStream};
 use pulsegate_pipeline::raw::RawStage;
-use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, durable, metric, quarantined, until};
+use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, connected, durable, metric, quarantined, until};
 use pulsegate_tests::events;
 use serde_json::json;
-use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout};
-
-async fn connected(to: SocketAddr) -> UdpSocket {
-    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.connect(to).await.unwrap();
-    meter
-}
 
 /// Passes the records of a stream to `raw-nbiot`. Returns the messages that it sends to quarantine.
 async fn quarantine_of(stream: &FakeStream) -> Vec<QuarantinedRecord> {

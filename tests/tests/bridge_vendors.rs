@@ -1,7 +1,6 @@
 //! Clear-text meters of several vendors at the bridge: device, time, and answer of their uplinks.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use pulsegate_model::at::At;
 use pulsegate_model::clock::ClockCheck;
@@ -9,10 +8,9 @@ use pulsegate_model::codec::{Context, Value};
 use pulsegate_model::device::Network;
 use pulsegate_model::profile;
 use pulsegate_model::uplink::{TimeSource, Uplink};
-use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, post};
+use pulsegate_tests::bridge::{Bridge, connected, post, received};
 use pulsegate_tests::document;
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
 
 /// A frame of a Dragino SW3L-NB, also in `tests/codecs/dragino.yaml`.
 const DRAGINO: &str = "f86778705021331701790c78170000010001c200015c4f6315537b00015c3163154ecb00015b0063154a1b";
@@ -127,16 +125,4 @@ async fn a_late_answer_in_coap_goes_out_once_in_the_clear_and_again_to_who_has_p
     }
     assert!(meter.try_recv(&mut [0; 64]).is_err());
     assert_eq!(bridge.stop().await.len(), 2);
-}
-
-async fn connected(to: SocketAddr) -> UdpSocket {
-    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.connect(to).await.unwrap();
-    meter
-}
-
-async fn received(meter: &UdpSocket) -> Vec<u8> {
-    let mut datagram = [0; 64];
-    let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut datagram)).await.expect("an answer in time").unwrap();
-    datagram[..len].to_vec()
 }

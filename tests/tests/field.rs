@@ -6,11 +6,10 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pulsegate_model::pulse;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
-use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, keys, metric, quarantined, until};
+use pulsegate_tests::bridge::{Bridge, connected, keys, metric, quarantined, received, until};
 use pulsegate_tests::{callback, yaml};
 use serde_json::{Value, json};
-use tokio::net::UdpSocket;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use udp_bridge::protocol::sealed::Header;
 
 /// The meter that seals payloads, and its time: 2026-11-20T12:00:00Z.
@@ -51,15 +50,12 @@ async fn outcome(case: &Value) -> (String, Vec<Value>, Vec<String>) {
         "efento" => bridge.efento,
         other => panic!("{other}"),
     };
-    let meter = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    meter.connect(listener).await.unwrap();
+    let meter = connected(listener).await;
     let (messages, mut answer) = (messages(case), Vec::new());
     for message in &messages {
         meter.send(message).await.unwrap();
         if case["answer"].is_string() {
-            let mut buffer = [0; 2048];
-            let len = timeout(ANSWER_TIMEOUT, meter.recv(&mut buffer)).await.expect("an answer in time").unwrap();
-            answer = buffer[..len].to_vec();
+            answer = received(&meter).await;
         }
     }
     until(async || metric(bridge.http, "received_total").await >= messages.len() as u64).await;
