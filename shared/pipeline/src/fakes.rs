@@ -11,12 +11,14 @@ use crate::ports::{Queue, Refused, Secret, SecretError, Stream, Watermark, Water
 
 mod downlinks;
 mod mortal;
+mod objects;
 mod queue_ends;
 mod store;
 pub mod tally;
 
 pub use downlinks::FakeDownlinks;
 pub use mortal::{Life, Mortal};
+pub use objects::FakeObjects;
 pub use queue_ends::FakeReceiveQueue;
 pub use store::FakeStore;
 

@@ -10,11 +10,13 @@
 //! - [`batch`]: opens the records of one batch; the only place with the rule for partial failures.
 //! - [`deadline`]: the time limit of a batch.
 //! - [`raw`]: the stage that stores uplinks, then publishes them; [`pulse`]: the stage that decodes them.
+//! - [`archive`]: every uplink as it came, in an object store.
 //! - [`downlink`]: queued downlinks and their outcomes.
 //! - [`quarantine`]: sends records that cannot be parsed to quarantine.
 //! - [`ports`]: traits of one to three methods for each service; their docs are the contract. `fakes` fail on purpose.
 //! - [`telemetry`]: JSON logs, and metrics to the sink that is installed at start.
 
+pub mod archive;
 pub mod batch;
 pub mod config;
 pub mod deadline;

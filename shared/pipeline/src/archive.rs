@@ -1,0 +1,32 @@
+//! The archive: every uplink as it came, in an object store. It is the system of record; everything behind it can be made
+//! again from it.
+//!
+//! ```text
+//! new/SHA256                    the uplinks of one batch, named after its content
+//! new/rest-00000001-SHA256      uplinks for which a run of `settle` had no time
+//! day/2026-11-20/2a.parquet     the uplinks of a UTC day and of a partition of the devices
+//! day/odd/00.parquet            uplinks whose own time is no date
+//! ```
+//!
+//! Each is a **set of rows**. A row is everything that an uplink says, and nothing else.
+//!
+//! - [`object`]: what the raw stage writes, before it answers.
+//! - [`settle`]: merges `new/` into the files. A swap replaces a file by a superset of exactly that file; an object is
+//!   deleted only when each of its rows is in another one. So the set of all rows never loses one, whatever crashes,
+//!   overlaps or is delivered again.
+//! - [`reader`]: the uplinks of a device between two times, settled or not.
+//! - [`row`], [`file`]: rows, and their one encoding in Parquet. [`place`]: the file of an uplink.
+//! - [`store`]: the port.
+//!
+//! Once `new/` is empty, each file is, to the byte, the encoding of the set of delivered uplinks of its day and
+//! partition: union does not depend on order, grouping or repetition.
+
+pub mod file;
+pub mod object;
+pub mod place;
+pub mod reader;
+pub mod row;
+pub mod settle;
+pub mod store;
+#[cfg(test)]
+mod tests;

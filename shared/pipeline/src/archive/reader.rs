@@ -1,0 +1,215 @@
+//! Reads the uplinks of a device between two times: settled ones from files, the others from `new/`.
+//!
+//! `new/` is listed first. A row that is acknowledged at that moment is in an object of the list or in a file already, even
+//! if the list has several pages, since rows move only towards its end (see [`object`]). If an object of the list is gone, a run has merged and deleted it meanwhile, perhaps after its file was read: the read
+//! begins anew. A file may change between its footer and its rows; the version in the request tells.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::properties::ReaderProperties;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedRowGroupReader;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Uplink, UplinkError};
+use tokio::time::Instant;
+
+use super::file::{self, FileError};
+use super::object::{self, ObjectError};
+use super::place::{Day, NEW, PartitionBits};
+use super::row::{self, Row};
+use super::store::{Get, Got, ObjectStore, Part, StoreError};
+
+/// Bytes read from the end of a file, for its footer. A file of a million rows has a footer of 42 KB.
+const FOOTER: u64 = 64 * 1024;
+
+/// Restarts of a read until it fails. Each means that a run of `settle` has deleted objects meanwhile; one every quarter
+/// of an hour is usual.
+const MAX_RESTARTS: usize = 10;
+
+/// Reads the archive.
+#[derive(Debug)]
+pub struct Archive<S> {
+    /// The store.
+    pub store: S,
+    /// The number of partitions.
+    pub bits: PartitionBits,
+}
+
+/// A read that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The store cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object cannot be read.
+    #[error("{key}: {source}")]
+    Object {
+        /// Its key.
+        key: String,
+        /// The cause.
+        source: ObjectError,
+    },
+    /// A file cannot be read.
+    #[error("{key}: {source}")]
+    File {
+        /// Its key.
+        key: String,
+        /// The cause.
+        source: FileError,
+    },
+    /// A row is not an uplink.
+    #[error("a row is not an uplink: {0}")]
+    Row(#[from] UplinkError),
+    /// The archive changed faster than it could be read.
+    #[error("the archive changed during each of {MAX_RESTARTS} attempts to read it; try again")]
+    Restless,
+}
+
+impl<S: ObjectStore> Archive<S> {
+    /// The uplinks of a device from one time to another, both included, in order, each key once.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn uplinks(
+        &self,
+        device: DeviceId,
+        from: At,
+        to: At,
+        deadline: Instant,
+    ) -> Result<Vec<Uplink>, ArchiveError> {
+        for _ in 0..MAX_RESTARTS {
+            let Some(rows) = self.attempt(device, from, to, deadline).await? else { continue };
+            return row::valid(rows).iter().map(|row| Ok(row.uplink()?)).collect();
+        }
+        Err(ArchiveError::Restless)
+    }
+
+    /// All rows of the device; `None` if the archive changed meanwhile.
+    async fn attempt(
+        &self,
+        device: DeviceId,
+        from: At,
+        to: At,
+        deadline: Instant,
+    ) -> Result<Option<BTreeSet<Row>>, ArchiveError> {
+        let names = self.list_new(deadline).await?;
+        let mut rows = BTreeSet::new();
+        for name in names {
+            let Got::Object(object) = self.store.get(Get::whole(&name), deadline).await? else { return Ok(None) };
+            let uplinks = object::decode(&name, &object.content)
+                .map_err(|source| ArchiveError::Object { key: name.clone(), source })?;
+            rows.extend(uplinks.iter().filter(|uplink| uplink.device == device).map(Row::from));
+        }
+        // An uplink whose time is no date can be of any time in the span.
+        for day in Day::between(from, to).chain([Day::Odd]) {
+            let key = self.bits.place_of(device, day).to_string();
+            match self.file_rows(&key, device, deadline).await? {
+                Some(of_file) => rows.extend(of_file),
+                None => return Ok(None),
+            }
+        }
+        rows.retain(|row| (from..=to).contains(&row.at()));
+        Ok(Some(rows))
+    }
+
+    async fn list_new(&self, deadline: Instant) -> Result<Vec<String>, StoreError> {
+        let mut names: Vec<String> = Vec::new();
+        loop {
+            let page = self.store.list(NEW, names.last().map(String::as_str), deadline).await?;
+            names.extend(page.objects.into_iter().map(|listed| listed.key));
+            if !page.truncated {
+                return Ok(names);
+            }
+        }
+    }
+
+    /// The rows of a device in a file; none if there is no such file. `None` if the file changed meanwhile.
+    async fn file_rows(
+        &self,
+        key: &str,
+        device: DeviceId,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Row>>, ArchiveError> {
+        let failed = |source: FileError| ArchiveError::File { key: key.to_owned(), source };
+        let mut last = FOOTER;
+        let (end, footer) = loop {
+            let end = match self.store.get(Get { key, part: Part::Last(last), version: None }, deadline).await? {
+                Got::Object(end) => end,
+                Got::Absent => return Ok(Some(Vec::new())),
+                Got::Changed => return Ok(None),
+            };
+            let mut reader = ParquetMetaDataReader::new();
+            match reader.try_parse_sized(&end.content, end.size) {
+                Ok(()) => break (end, reader.finish().map_err(|e| failed(e.into()))?),
+                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > last => last = needed as u64,
+                Err(error) => return Err(failed(error.into())),
+            }
+        };
+        let mut rows = Vec::new();
+        for group in file::groups_of(device, &footer) {
+            let range = range_of(&footer, group);
+            let request = Get { key, part: Part::Range(range.clone()), version: Some(&end.etag) };
+            let Got::Object(part) = self.store.get(request, deadline).await? else { return Ok(None) };
+            let part = FilePart { start: range.start, size: end.size, content: part.content };
+            let of_group = read_part(part, &footer, group).map_err(failed)?;
+            rows.extend(of_group.into_iter().filter(|row| row.device() == device));
+        }
+        Ok(Some(rows))
+    }
+}
+
+/// The bytes of a row group.
+fn range_of(footer: &ParquetMetaData, group: usize) -> Range<u64> {
+    let ranges = footer.row_group(group).columns().iter().map(ColumnChunkMetaData::byte_range);
+    let (start, end) = ranges.fold((u64::MAX, 0), |(start, end), (from, len)| (start.min(from), end.max(from + len)));
+    start..end
+}
+
+fn read_part(part: FilePart, footer: &ParquetMetaData, group: usize) -> Result<Vec<Row>, FileError> {
+    let properties = Arc::new(ReaderProperties::builder().build());
+    let of_group = footer.row_group(group);
+    let reader =
+        SerializedRowGroupReader::new(Arc::new(part), of_group, footer.page_index_for_row_group(group), properties)?;
+    file::read_group(&reader)
+}
+
+/// A part of a file, at its place.
+struct FilePart {
+    start: u64,
+    size: u64,
+    content: Bytes,
+}
+
+impl FilePart {
+    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let outside = || ParquetError::EOF(format!("byte {start} is not in the part that was read"));
+        let skip = start.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok()).ok_or_else(outside)?;
+        if skip > self.content.len() { Err(outside()) } else { Ok(self.content.slice(skip..)) }
+    }
+}
+
+impl Length for FilePart {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for FilePart {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let bytes = self.from(start)?;
+        let short = || ParquetError::EOF(format!("{length} bytes from byte {start} are not in the part that was read"));
+        if length > bytes.len() { Err(short()) } else { Ok(bytes.slice(..length)) }
+    }
+}

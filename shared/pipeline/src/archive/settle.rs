@@ -1,0 +1,162 @@
+//! Merges `new/` into the files: compare and swap, the rest put back, deletion last.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use pulsegate_model::uplink::Uplink;
+use tokio::time::Instant;
+
+use super::file::{self, FileError};
+use super::object::{self, ObjectError};
+use super::place::{NEW, PartitionBits, Place};
+use super::row::Row;
+use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
+
+/// The outcome of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// Objects of `new/` that were read.
+    pub objects: usize,
+    /// Their rows.
+    pub rows: usize,
+    /// Files that were replaced or created.
+    pub files: usize,
+    /// Files that held all rows already.
+    pub unchanged: usize,
+    /// Swaps that another run won, and that were made again.
+    pub conflicts: usize,
+    /// Rows for which the time did not suffice. They are in new objects of `new/`.
+    pub remaining: usize,
+    /// Objects that this code cannot read, and files. They stay as they are, with the rows that belong there.
+    pub unreadable: usize,
+    /// True if `new/` held more objects than a run reads.
+    pub more: bool,
+}
+
+/// Why a run ended early. What it had read is still in `new/`, or in files and in `new/`.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The store cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The rest cannot be encoded.
+    #[error("the rest cannot be encoded: {0}")]
+    Encode(#[from] std::io::Error),
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Settle<'a, S> {
+    /// The archive.
+    pub store: &'a S,
+    /// The number of partitions.
+    pub bits: &'a PartitionBits,
+    /// No file is begun after this time.
+    pub stop: Instant,
+    /// No request is made after this time. The rest is put back between the two.
+    pub deadline: Instant,
+}
+
+impl<S: ObjectStore> Settle<'_, S> {
+    /// Merges up to a page of objects.
+    ///
+    /// # Errors
+    /// [`SettleError`]. Nothing is lost: the next run begins anew.
+    pub async fn run(&self) -> Result<Settled, SettleError> {
+        let mut settled = Settled::default();
+        let (names, rows) = self.read(&mut settled).await?;
+        let mut files: BTreeMap<Place, Vec<Uplink>> = BTreeMap::new();
+        for uplink in rows {
+            files.entry(self.bits.place(&uplink)).or_default().push(uplink);
+        }
+        let mut rest = Vec::new();
+        for (place, uplinks) in files {
+            if Instant::now() < self.stop && self.merge(place, &uplinks, &mut settled).await? {
+                continue;
+            }
+            rest.extend(uplinks);
+        }
+        self.put_back(&names, &rest, &mut settled).await?;
+        // Deletion last: each row of these objects is in a file or in the rest by now.
+        let undeleted = self.store.delete(&names, self.deadline).await;
+        if !undeleted.is_empty() {
+            tracing::warn!(objects = undeleted.len(), "settled objects are not deleted yet");
+        }
+        Ok(settled)
+    }
+
+    /// Reads the objects of the first page. An object that another run has deleted meanwhile is in the files.
+    async fn read(&self, settled: &mut Settled) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
+        let page = self.store.list(NEW, None, self.deadline).await?;
+        settled.more = page.truncated;
+        let (mut names, mut uplinks) = (Vec::new(), Vec::new());
+        for listed in page.objects {
+            let Got::Object(object) = self.store.get(Get::whole(&listed.key), self.deadline).await? else { continue };
+            match object::decode(&listed.key, &object.content) {
+                Ok(of_object) => {
+                    uplinks.extend(of_object);
+                    names.push(listed.key);
+                }
+                Err(error) => {
+                    settled.unreadable += 1;
+                    report_object(&listed.key, &error);
+                }
+            }
+        }
+        (settled.objects, settled.rows) = (names.len(), uplinks.len());
+        Ok((names, uplinks))
+    }
+
+    /// Replaces a file by its union with these uplinks. Returns false if it cannot be read.
+    async fn merge(&self, place: Place, uplinks: &[Uplink], settled: &mut Settled) -> Result<bool, SettleError> {
+        let key = place.to_string();
+        loop {
+            let old = match self.store.get(Get::whole(&key), self.deadline).await? {
+                Got::Object(object) => Some(object),
+                Got::Absent | Got::Changed => None,
+            };
+            let new = match union(old.as_ref(), uplinks) {
+                Ok(new) => new,
+                Err(error) => {
+                    settled.unreadable += 1;
+                    report_file(&key, &error);
+                    return Ok(false);
+                }
+            };
+            if old.as_ref().is_some_and(|old| old.content == new) {
+                settled.unchanged += 1;
+                return Ok(true);
+            }
+            let condition = old.as_ref().map_or(Condition::Absent, |old| Condition::Version(&old.etag));
+            match self.store.put(&key, new, condition, self.deadline).await? {
+                Put::Done(_) => {
+                    settled.files += 1;
+                    return Ok(true);
+                }
+                Put::Conflict => settled.conflicts += 1,
+            }
+        }
+    }
+
+    /// Puts what is left of these objects into new ones, which are in none's way: see [`object`].
+    async fn put_back(&self, of: &[String], rest: &[Uplink], settled: &mut Settled) -> Result<(), SettleError> {
+        settled.remaining = rest.len();
+        for part in rest.chunks(object::MAX_REST) {
+            let object = object::encode_rest(of, part)?;
+            self.store.put(&object.key, object.content, Condition::Always, self.deadline).await?;
+        }
+        Ok(())
+    }
+}
+
+fn union(old: Option<&Object>, uplinks: &[Uplink]) -> Result<Bytes, FileError> {
+    file::union(old.map(|old| old.content.clone()), uplinks.iter().map(Row::from).collect())
+}
+
+fn report_object(key: &str, error: &ObjectError) {
+    tracing::error!(key, reason = %error, "an object of the archive cannot be read and stays where it is");
+}
+
+fn report_file(key: &str, error: &FileError) {
+    tracing::error!(key, reason = %error, "a file of the archive cannot be read; its new rows stay in new/");
+}
