@@ -15,6 +15,7 @@
 //! - `log`: reads a log group, with the feature `logs`.
 //! - `watermark`: the progress of a fetch.
 //! - `secret`: reads secrets.
+//! - `objects`: the archive's bucket.
 //! - `metrics`: writes CloudWatch's embedded metric format.
 //! - `cause`: the cause of a failed request, in one line.
 //! - [`resend`]: the retry loop that queue and table share.
@@ -42,6 +43,7 @@ pub mod lambda;
 #[cfg(feature = "logs")]
 mod log;
 mod metrics;
+mod objects;
 mod queue;
 mod receiver;
 pub mod resend;
@@ -58,6 +60,7 @@ pub use downlink_admin::DownlinkAdminTable;
 #[cfg(feature = "logs")]
 pub use log::LogGroup;
 pub use metrics::EmbeddedMetrics;
+pub use objects::S3Objects;
 pub use queue::{SqsQueue, send_all};
 pub use receiver::SqsReceiver;
 pub use secret::{RotatingSecret, SecretStore};
