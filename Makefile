@@ -180,7 +180,7 @@ load-tools: prerequisites
 SIMULATE :=
 
 .PHONY: simulate
-simulate: prerequisites ## run the pipeline ten thousand times in virtual time under faults; nothing may be lost
+simulate: prerequisites ## run pipeline and archive ten thousand times in virtual time under faults; nothing may be lost
 	cargo run --locked --profile simulate -p pulsegate-tests --bin simulate -- $(SIMULATE)
 
 # --- The rest

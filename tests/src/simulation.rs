@@ -21,10 +21,12 @@
 //! - [`verdict`]: checks the final state; [`expiry`]: and how long it is retained.
 //! - [`planted`]: bugs planted on purpose.
 //! - [`campaign`]: many runs.
+//! - [`archive`]: the same for the archive.
 
 use pulsegate_pipeline::fakes::tally;
 use tokio::task::LocalSet;
 
+pub mod archive;
 pub mod bridge;
 pub mod campaign;
 pub mod expiry;

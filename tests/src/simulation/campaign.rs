@@ -1,12 +1,13 @@
 //! Runs many seeds on all cores and sums up the results.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use super::faults::Fault;
+use super::faults::{self, Fault, FaultKind as _};
 use super::planted::Bug;
 use super::settings::Settings;
 use super::{Report, simulate, world};
@@ -25,7 +26,7 @@ pub struct Campaign {
 /// Results of all runs.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Occurrences of each fault, in the order of [`Fault::ALL`].
+    /// Occurrences of each fault, in the order of `Fault::ALL`.
     pub faults: Vec<u64>,
     /// Errors, by seed.
     pub failed: BTreeMap<u64, Vec<String>>,
@@ -51,24 +52,12 @@ impl Campaign {
     /// Makes the runs, and calls `progress` after each.
     pub fn run(&self, progress: impl Fn(u64, &Summary) + Sync) -> Summary {
         let settings = Settings::read();
-        let next = AtomicU64::new(self.first);
         let summary = Mutex::new(Summary { faults: vec![0; Fault::ALL.len()], ..Summary::default() });
-        let work = || {
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed - self.first >= self.seeds {
-                    return;
-                }
-                let report = try_run(seed, self.uplinks, settings, None);
-                let mut summary = world::lock(&summary);
-                summary.add(seed, report);
-                progress(seed, &summary);
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(work);
-            }
+        on_all_cores(self.first..self.first + self.seeds, |seed| {
+            let report = try_run(seed, self.uplinks, settings, None);
+            let mut summary = world::lock(&summary);
+            summary.add(seed, report);
+            progress(seed, &summary);
         });
         summary.into_inner().unwrap_or_default()
     }
@@ -77,6 +66,25 @@ impl Campaign {
     pub fn repeat_command(&self, seed: u64) -> String {
         format!("make simulate SIMULATE=\"--first {seed} --seeds 1 --uplinks {}\"", self.uplinks)
     }
+}
+
+/// Makes the runs of these seeds.
+pub(super) fn on_all_cores(seeds: Range<u64>, run: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if !seeds.contains(&seed) {
+                return;
+            }
+            run(seed);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
 }
 
 /// Returns the first of these runs that finds a bug, with its errors.
@@ -97,7 +105,7 @@ fn try_run(seed: u64, uplinks: usize, settings: Settings, bug: Option<Bug>) -> R
     catch_unwind(|| simulate(seed, uplinks, settings, bug)).map_err(|panic| world::panic_text(&*panic))
 }
 
-fn panicked(text: &str) -> Vec<String> {
+pub(super) fn panicked(text: &str) -> Vec<String> {
     vec![format!("the run panicked: {text}")]
 }
 
@@ -134,14 +142,11 @@ impl Summary {
 
     /// Returns the kinds of faults that never occurred.
     pub fn unseen(&self) -> Vec<&'static str> {
-        let counts = Fault::ALL.iter().zip(&self.faults);
-        counts.filter(|&(_, &count)| count == 0).map(|(fault, _)| fault.text()).collect()
+        faults::unseen::<Fault>(&self.faults)
     }
 
     /// Returns the faults and their counts as a table.
     pub fn table(&self) -> String {
-        let rows = Fault::ALL.iter().zip(&self.faults);
-        let rows: Vec<String> = rows.map(|(fault, count)| format!("{count:>12}  {}\n", fault.text())).collect();
-        rows.concat()
+        faults::table::<Fault>(&self.faults)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::faults::{self, Fault};
+use super::faults::{self, Fault, FaultKind};
 use super::world::World;
 
 /// Time-out of the adapters' requests. (`pulsegate_aws`)
@@ -17,28 +17,28 @@ const LATE: RangeInclusive<u64> = 3_001..=60_000;
 
 /// The connection to a service.
 #[derive(Debug)]
-pub struct Wire {
-    world: Arc<World>,
-    faults: WireFaults,
+pub struct Wire<F = Fault> {
+    world: Arc<World<F>>,
+    faults: WireFaults<F>,
     down: Range<Duration>,
 }
 
 /// Faults of a request.
 #[derive(Debug, Clone, Copy)]
-pub struct WireFaults {
+pub struct WireFaults<F = Fault> {
     /// It is rejected as a whole.
-    pub refused: Fault,
+    pub refused: F,
     /// It takes effect, but its answer is lost.
-    pub unanswered: Fault,
+    pub unanswered: F,
     /// It takes effect later, without an answer.
-    pub late: Fault,
+    pub late: F,
     /// The service is down.
-    pub down: Fault,
+    pub down: F,
 }
 
-impl Wire {
+impl<F: FaultKind> Wire<F> {
     /// Creates a connection, with a random outage.
-    pub fn new(world: &Arc<World>, faults: WireFaults) -> Self {
+    pub fn new(world: &Arc<World<F>>, faults: WireFaults<F>) -> Self {
         let down = world.draw(|rng| faults::outage(rng, world.faults.are_active()));
         Self { world: Arc::clone(world), faults, down }
     }
@@ -49,7 +49,7 @@ impl Wire {
         if !world.faults.are_active() {
             return Some(effect());
         }
-        let mut leg = Leg { world, on: Some(Fault::CallerGoneBefore) };
+        let mut leg = Leg { world, on: Some(F::CALLER_GONE_BEFORE) };
         sleep(world.span(1..=40)).await;
         if down.contains(&world.elapsed()) {
             world.faults.happened(faults.down, 1);
@@ -73,7 +73,7 @@ impl Wire {
             return None;
         }
         let answer = effect();
-        leg.on = Some(Fault::CallerGoneBetween);
+        leg.on = Some(F::CALLER_GONE_BETWEEN);
         if world.occurs(faults.unanswered) {
             sleep(ATTEMPT).await;
             leg.on = None;
@@ -86,12 +86,12 @@ impl Wire {
 }
 
 /// Phase of a request, to count the fault if its sender ends now.
-struct Leg<'a> {
-    world: &'a World,
-    on: Option<Fault>,
+struct Leg<'a, F: FaultKind> {
+    world: &'a World<F>,
+    on: Option<F>,
 }
 
-impl Drop for Leg<'_> {
+impl<F: FaultKind> Drop for Leg<'_, F> {
     fn drop(&mut self) {
         if let Some(fault) = self.on {
             self.world.faults.happened(fault, 1);

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::faults::{Fault, Faults};
+use super::faults::{Fault, FaultKind, Faults};
 
 /// The time at which a run begins, since 1970: 2027-06-08T12:00:00Z. Every message of the fleet is dated at
 /// least some days before, so that an item retained from its message's time expires too early.
@@ -19,21 +19,21 @@ const START: Duration = Duration::from_hours(503_460);
 
 /// A run. The clock is the runtime's, which is paused: when no task can run, it advances to the next timer.
 #[derive(Debug)]
-pub struct World {
+pub struct World<F = Fault> {
     rng: Mutex<Rng>,
     /// The faults, and how often each occurred.
-    pub faults: Faults,
+    pub faults: Faults<F>,
     began: Instant,
     digest: AtomicU64,
-    busy: AtomicUsize,
+    busy: Arc<AtomicUsize>,
     panics: Mutex<Vec<String>>,
 }
 
 /// Guard of a task that may still have an effect.
 #[derive(Debug)]
-pub struct Busy(Arc<World>);
+pub struct Busy(Arc<AtomicUsize>);
 
-impl World {
+impl<F: FaultKind> World<F> {
     /// Creates a run: with faults if it is `stormy`, else without. All random choices come from the seed.
     pub fn new(seed: u64, stormy: bool) -> Arc<Self> {
         let mut rng = Rng::with_seed(seed);
@@ -43,7 +43,7 @@ impl World {
             faults,
             began: Instant::now(),
             digest: AtomicU64::new(0xCBF2_9CE4_8422_2325),
-            busy: AtomicUsize::new(0),
+            busy: Arc::default(),
             panics: Mutex::default(),
         })
     }
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Draws whether a fault occurs now, and counts it if it does.
-    pub fn occurs(&self, fault: Fault) -> bool {
+    pub fn occurs(&self, fault: F) -> bool {
         let occurs = self.is_due(fault);
         if occurs {
             self.faults.happened(fault, 1);
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// Draws whether a fault is to occur. The caller counts it once it has an effect.
-    pub fn is_due(&self, fault: Fault) -> bool {
+    pub fn is_due(&self, fault: F) -> bool {
         self.draw(|rng| self.faults.is_due(fault, rng))
     }
 
@@ -104,9 +104,9 @@ impl World {
     }
 
     /// Marks the run as busy until the guard is dropped.
-    pub fn busy(self: &Arc<Self>) -> Busy {
+    pub fn busy(&self) -> Busy {
         self.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        Busy(Arc::clone(&self.busy))
     }
 
     /// Spawns a task. Nothing awaits it, so a panic in it is recorded.
@@ -116,7 +116,7 @@ impl World {
 
     /// Wraps work so that a panic in it is recorded and ends it with `None`. For a caller, a function that panics looks
     /// like one that is killed: its messages are delivered again, and the panic would be hidden.
-    pub fn watched<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = Option<F::Output>> + use<F> {
+    pub fn watched<W: Future>(self: &Arc<Self>, work: W) -> impl Future<Output = Option<W::Output>> + use<F, W> {
         let world = Arc::clone(self);
         async move {
             let ended = AssertUnwindSafe(work).catch_unwind().await;
@@ -137,7 +137,7 @@ impl World {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,65 @@
+//! The archive in virtual time, with faults in the object store and in everything that uses it.
+//!
+//! The code is the real one: objects, `Settle` and the reader. The object store is a model of S3, and so are the invocations
+//! that put batches, the overlapping runs of `settle`, and those who read meanwhile. A run depends only on its seed.
+//!
+//! # Layout
+//!
+//! - [`faults`]: the kinds of faults.
+//! - [`messages`]: the uplinks of a run.
+//! - [`objects`]: the model of S3.
+//! - [`client`]: the connection of a writer, of a run of `settle` or of a reader, which may have a planted bug.
+//! - [`activity`]: writers, runs of `settle` and readers, at once.
+//! - [`verdict`]: checks reads and the final state.
+//! - [`campaign`]: many runs.
+
+use tokio::task::LocalSet;
+
+use super::world::World;
+
+pub mod activity;
+pub mod campaign;
+pub mod client;
+pub mod faults;
+pub mod messages;
+pub mod objects;
+pub mod verdict;
+
+use activity::Activity;
+use client::Bug;
+use messages::Messages;
+
+/// Result of a seed.
+#[derive(Debug)]
+pub struct Report {
+    /// All errors; empty if there are none.
+    pub wrong: Vec<String>,
+    /// Number of distinct rows.
+    pub rows: usize,
+    /// Numbers of runs of `settle` and of reads.
+    pub made: activity::Made,
+    /// Occurrences of each fault.
+    pub faults: Vec<u64>,
+    /// Digest of the effects; two runs of one seed have the same.
+    pub digest: u64,
+}
+
+/// Makes the run of a seed.
+pub fn simulate(seed: u64, bug: Option<Bug>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|e| panic!("{e}"));
+    LocalSet::new().block_on(&runtime, async {
+        let world = World::new(seed, true);
+        let messages = world.draw(Messages::drawn);
+        let activity = Activity::new(&world, messages, bug);
+        activity.storm().await;
+        activity.calm().await;
+        Report {
+            wrong: verdict::wrong(&activity),
+            rows: activity.messages.rows().len(),
+            made: activity.made(),
+            faults: world.faults.counts(),
+            digest: world.digest(),
+        }
+    })
+}

@@ -1,0 +1,239 @@
+//! What goes on at once: batches are put and delivered again, runs of `settle` overlap, devices are read.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::object;
+use pulsegate_pipeline::archive::place::NEW;
+use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
+use pulsegate_pipeline::archive::row::Row;
+use pulsegate_pipeline::archive::settle::{Settle, SettleError};
+use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
+use tokio::time::{Instant, sleep};
+
+use super::client::{Bug, Client, Role};
+use super::faults::ArchiveFault as Fault;
+use super::messages::{self, Messages};
+use super::objects::ObjectsModel;
+use super::verdict;
+use crate::simulation::lambda::killed;
+use crate::simulation::world::World;
+
+/// Maximum number of uplinks of a batch.
+const MAX_BATCH: usize = 4;
+
+/// Maximum number of awaits before the raw stage is killed, and before a run of `settle` is.
+const AWAITS_OF_RAW: u32 = 6;
+const AWAITS_OF_SETTLE: u32 = 50;
+
+/// The time limit of a process that has enough time.
+const LONG: Duration = Duration::from_mins(5);
+
+/// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
+const SHORT: u64 = 700;
+
+/// Maximum number of runs of `settle` until `new/` is empty.
+const MAX_CALM_RUNS: usize = 200;
+
+/// Everything that uses the archive.
+#[derive(Debug)]
+pub struct Activity {
+    /// The run.
+    pub world: Arc<World<Fault>>,
+    /// What is delivered.
+    pub messages: Messages,
+    /// The bucket.
+    pub objects: ObjectsModel,
+    bug: Option<Bug>,
+    /// Positions of uplinks that are delivered until they are acknowledged and this is not lost.
+    pending: RefCell<BTreeSet<usize>>,
+    acknowledged: RefCell<BTreeSet<Row>>,
+    settling: Cell<usize>,
+    made: Cell<Made>,
+    wrong: RefCell<Vec<String>>,
+}
+
+/// How often something was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Runs of `settle` that ended.
+    pub settled: usize,
+    /// Reads that ended and were checked.
+    pub reads: usize,
+}
+
+impl Activity {
+    /// Nothing has been delivered yet.
+    pub fn new(world: &Arc<World<Fault>>, messages: Messages, bug: Option<Bug>) -> Rc<Self> {
+        Rc::new(Self {
+            world: Arc::clone(world),
+            objects: ObjectsModel::new(world),
+            bug,
+            pending: RefCell::new((0..messages.uplinks.len()).collect()),
+            acknowledged: RefCell::default(),
+            settling: Cell::default(),
+            made: Cell::default(),
+            wrong: RefCell::default(),
+            messages,
+        })
+    }
+
+    /// Delivers, settles and reads, several at once and with faults.
+    pub async fn storm(self: &Rc<Self>) {
+        for _ in 0..self.world.draw(|rng| rng.u32(4..12)) {
+            self.start(4, |this| async move { this.deliver().await });
+            self.start(3, |this| async move { this.settle().await });
+            self.start(4, |this| async move { this.read().await });
+            sleep(self.world.span(100..=8_000)).await;
+        }
+        self.world.faults.end();
+        while !self.world.is_quiet() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Delivers the rest and settles until nothing is left to do, without faults.
+    pub async fn calm(self: &Rc<Self>) {
+        while !self.pending.borrow().is_empty() {
+            self.deliver().await;
+        }
+        for _ in 0..MAX_CALM_RUNS {
+            if !self.objects.all().keys().any(|key| key.starts_with(NEW)) {
+                return;
+            }
+            self.settle().await;
+        }
+    }
+
+    /// Starts up to so many processes, at about the same time.
+    fn start<W: Future + 'static>(self: &Rc<Self>, most: u32, process: impl Fn(Rc<Self>) -> W) {
+        for _ in 0..self.world.draw(|rng| rng.u32(..=most)) {
+            let (work, delay, busy) = (process(Rc::clone(self)), self.world.span(0..=600), self.world.busy());
+            self.world.spawn(async move {
+                sleep(delay).await;
+                work.await;
+                drop(busy);
+            });
+        }
+    }
+
+    /// Delivers a batch to the raw stage.
+    async fn deliver(&self) {
+        let batch = self.world.draw(|rng| batch(rng, &self.pending.borrow()));
+        if batch.is_empty() {
+            return;
+        }
+        let uplinks: Vec<&Uplink> = batch.iter().map(|&position| &self.messages.uplinks[position]).collect();
+        let put = self.mortal(Fault::WriterKilled, AWAITS_OF_RAW, self.put(&uplinks)).await;
+        if put == Some(true) && !self.world.occurs(Fault::Redelivered) {
+            self.pending.borrow_mut().retain(|position| !batch.contains(position));
+        }
+    }
+
+    /// Puts a batch as the raw stage does. Returns whether it is acknowledged.
+    async fn put(&self, uplinks: &[&Uplink]) -> bool {
+        let acknowledge = || self.acknowledged.borrow_mut().extend(uplinks.iter().map(|&uplink| Row::from(uplink)));
+        if self.bug == Some(Bug::AcknowledgesBeforeThePut) {
+            acknowledge();
+        }
+        let object = object::encode(uplinks.iter().copied()).unwrap_or_else(|e| panic!("{e}"));
+        let store = self.client(Role::Writer);
+        let put = store.put(&object.key, object.content, Condition::Always, Instant::now() + LONG).await;
+        if put.is_ok() {
+            acknowledge();
+        }
+        put.is_ok() || self.bug == Some(Bug::AcknowledgesBeforeThePut)
+    }
+
+    async fn settle(&self) {
+        let limit = if self.world.is_due(Fault::SettleOutOfTime) { self.world.span(0..=SHORT) } else { LONG };
+        let stop = Instant::now() + limit;
+        // The rest may have no time either.
+        let deadline = stop + if self.world.coin() { LONG } else { self.world.span(0..=1_000) };
+        if self.settling.replace(self.settling.get() + 1) > 0 {
+            self.world.faults.happened(Fault::SettlesOverlap, 1);
+        }
+        let store = self.client(Role::Settle);
+        let run = Settle { store: &store, bits: &self.messages.bits, stop, deadline };
+        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run()).await;
+        self.settling.set(self.settling.get() - 1);
+        match ended {
+            None => {}
+            Some(Ok(settled)) => {
+                self.count(|made| made.settled += 1);
+                self.world.faults.happened(Fault::SettleOutOfTime, usize::from(settled.remaining > 0));
+                if settled.unreadable > 0 {
+                    self.report("settle cannot read an object or a file".to_owned());
+                }
+            }
+            Some(Err(SettleError::Store(_))) => self.world.faults.happened(Fault::SettleFailed, 1),
+            Some(Err(error)) => self.report(format!("settle: {error}")),
+        }
+    }
+
+    async fn read(&self) {
+        let (device, (from, to)) = self.world.draw(|rng| (messages::device(rng), messages::span(rng)));
+        let due: Vec<Row> = self.acknowledged.borrow().iter().filter(|row| row.device() == device).cloned().collect();
+        let archive = Archive { store: self.client(Role::Reader), bits: self.messages.bits.clone() };
+        match archive.uplinks(device, from, to, Instant::now() + LONG).await {
+            Ok(uplinks) => {
+                self.count(|made| made.reads += 1);
+                let due = due.into_iter().filter(|row| (from..=to).contains(&row.at()));
+                for wrong in verdict::wrong_read(due, &uplinks, &self.messages) {
+                    self.report(wrong);
+                }
+            }
+            Err(ArchiveError::Store(_) | ArchiveError::Restless) => self.world.faults.happened(Fault::ReadFailed, 1),
+            Err(error) => self.report(format!("a reader: {error}")),
+        }
+    }
+
+    /// Runs a process, which may be killed at any await.
+    async fn mortal<W: Future>(&self, fault: Fault, awaits: u32, work: W) -> Option<W::Output> {
+        if !self.world.is_due(fault) {
+            return Some(work.await);
+        }
+        let ended = killed(work, self.world.draw(|rng| rng.u32(..=awaits))).await;
+        self.world.faults.happened(fault, usize::from(ended.is_none()));
+        ended
+    }
+
+    fn client(&self, role: Role) -> Client {
+        Client::new(&self.world, &self.objects, role, self.bug)
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Made)) {
+        let mut made = self.made.get();
+        count(&mut made);
+        self.made.set(made);
+    }
+
+    fn report(&self, wrong: String) {
+        self.wrong.borrow_mut().push(wrong);
+    }
+
+    /// How often something was done.
+    pub fn made(&self) -> Made {
+        self.made.get()
+    }
+
+    /// The errors so far.
+    pub fn errors(&self) -> Vec<String> {
+        self.wrong.borrow().clone()
+    }
+}
+
+/// Draws a batch: some of the pending uplinks, sometimes one of them twice.
+fn batch(rng: &mut Rng, pending: &BTreeSet<usize>) -> Vec<usize> {
+    let count = rng.usize(1..=MAX_BATCH);
+    let mut batch = rng.choose_multiple(pending.iter().copied(), count);
+    if rng.u8(..5) == 0 {
+        batch.extend(batch.first().copied());
+    }
+    batch
+}

@@ -1,0 +1,192 @@
+//! The connection of one process to the bucket. It may have a planted bug: bugs are in the harness, never in the product.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use pulsegate_pipeline::archive::place::{DAY, NEW};
+use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Put, StoreError};
+use pulsegate_pipeline::ports::Refused;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::faults::ArchiveFault as Fault;
+use super::objects::{ObjectsModel, part_of};
+use crate::simulation::world::{World, lock};
+
+/// A planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The raw stage acknowledges a batch before it puts it.
+    AcknowledgesBeforeThePut,
+    /// Conditions of puts are ignored.
+    NoCompare,
+    /// `settle` deletes objects before it swaps the files.
+    DeletesFirst,
+    /// `settle` does not put back the rows for which it has no time.
+    ForgetsTheRest,
+    /// `settle` puts the rest back under the name that a batch of the same rows has.
+    NamesTheRestAsABatch,
+    /// Batches are named after one digit of their hash, and this is not checked.
+    ShortNames,
+    /// The reader reads the files before it lists the objects.
+    ReadsFilesFirst,
+    /// The reader skips an object that is gone.
+    SkipsGoneObjects,
+}
+
+/// The user of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The raw stage.
+    Writer,
+    /// A run of `settle`.
+    Settle,
+    /// A reader.
+    Reader,
+}
+
+/// The connection of one process.
+#[derive(Debug)]
+pub struct Client {
+    world: Arc<World<Fault>>,
+    objects: ObjectsModel,
+    role: Role,
+    bug: Option<Bug>,
+    /// Objects of `new/` that this process has read; for bugs.
+    read: Mutex<Vec<String>>,
+    /// The rest that this process has put back; for bugs.
+    kept: Mutex<Vec<String>>,
+    /// Files or objects that were read too early; for bugs.
+    early: Mutex<BTreeMap<String, Got>>,
+}
+
+impl Client {
+    /// Connects a process.
+    pub fn new(world: &Arc<World<Fault>>, objects: &ObjectsModel, role: Role, bug: Option<Bug>) -> Self {
+        Self {
+            world: Arc::clone(world),
+            objects: objects.clone(),
+            role,
+            bug,
+            read: Mutex::default(),
+            kept: Mutex::default(),
+            early: Mutex::default(),
+        }
+    }
+
+    fn has(&self, bug: Bug, role: Role) -> bool {
+        self.bug == Some(bug) && self.role == role
+    }
+
+    /// The key under which an object is stored.
+    fn stored<'a>(&self, key: &'a str) -> &'a str {
+        let is_short = self.bug == Some(Bug::ShortNames) && key.starts_with(NEW) && !key.contains('-');
+        if is_short { &key[..=NEW.len()] } else { key }
+    }
+
+    /// Shows names that fit the contents, so that the check of names passes.
+    fn show_long_names(&self, page: &mut Page) {
+        let all = self.objects.all();
+        for listed in page.objects.iter_mut().filter(|listed| listed.key.len() == NEW.len() + 1) {
+            listed.key = all.get(&listed.key).map_or_else(String::new, |content| batch_key(content));
+        }
+        page.objects.retain(|listed| !listed.key.is_empty());
+    }
+
+    /// Reads all objects with this prefix, to be returned later.
+    async fn read_early(&self, prefix: &str, deadline: Instant) -> Result<(), StoreError> {
+        let keys: Vec<String> = self.objects.all().into_keys().filter(|key| key.starts_with(prefix)).collect();
+        for key in keys {
+            let got = self.objects.get(Get::whole(&key), deadline).await?;
+            lock(&self.early).insert(key, got);
+        }
+        Ok(())
+    }
+
+    /// Counts that a reader begins anew.
+    fn counted(&self, got: Got, key: &str) -> Got {
+        match got {
+            Got::Absent if self.role == Role::Reader && key.starts_with(NEW) => {
+                self.world.faults.happened(Fault::ObjectGone, 1);
+            }
+            Got::Changed if self.role == Role::Reader => self.world.faults.happened(Fault::FileChanged, 1),
+            _ => {}
+        }
+        got
+    }
+}
+
+impl ObjectStore for Client {
+    async fn list(&self, prefix: &str, after: Option<&str>, deadline: Instant) -> Result<Page, StoreError> {
+        if self.has(Bug::ReadsFilesFirst, Role::Reader) && after.is_none() {
+            self.read_early(DAY, deadline).await?;
+        }
+        let mut page = self.objects.list(prefix, after, deadline).await?;
+        if self.bug == Some(Bug::ShortNames) {
+            self.show_long_names(&mut page);
+        }
+        if self.has(Bug::SkipsGoneObjects, Role::Reader) {
+            self.read_early(NEW, deadline).await?;
+            let early = lock(&self.early);
+            page.objects.retain(|listed| matches!(early.get(&listed.key), Some(Got::Object(_))));
+        }
+        Ok(page)
+    }
+
+    async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
+        let key = request.key;
+        let is_early = self.has(Bug::ReadsFilesFirst, Role::Reader) && key.starts_with(DAY)
+            || self.has(Bug::SkipsGoneObjects, Role::Reader) && key.starts_with(NEW);
+        if is_early {
+            return Ok(match lock(&self.early).get(key) {
+                Some(Got::Object(object)) => Got::Object(part_of(&object.content, &object.etag, &request.part)),
+                _ => Got::Absent,
+            });
+        }
+        let got = self.objects.get(Get { key: self.stored(key), ..request.clone() }, deadline).await?;
+        if key.starts_with(NEW) {
+            lock(&self.read).push(key.to_owned());
+        }
+        match got {
+            Got::Object(object) if self.stored(key) != key && batch_key(&object.content) != key => Ok(Got::Absent),
+            got => Ok(self.counted(got, key)),
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Condition<'_>,
+        deadline: Instant,
+    ) -> Result<Put, StoreError> {
+        let is_rest = self.role == Role::Settle && key.starts_with(NEW);
+        if self.has(Bug::DeletesFirst, Role::Settle) {
+            let read = std::mem::take(&mut *lock(&self.read));
+            self.objects.delete(&read, deadline).await;
+        }
+        if self.bug == Some(Bug::ForgetsTheRest) && is_rest {
+            return Ok(Put::Done(ETag(String::new())));
+        }
+        if self.bug == Some(Bug::NamesTheRestAsABatch) && is_rest {
+            let key = batch_key(&content);
+            lock(&self.kept).push(key.clone());
+            return self.objects.put(&key, content, condition, deadline).await;
+        }
+        let condition = if self.bug == Some(Bug::NoCompare) { Condition::Always } else { condition };
+        self.objects.put(self.stored(key), content, condition, deadline).await
+    }
+
+    async fn delete(&self, keys: &[String], deadline: Instant) -> Refused {
+        let kept = lock(&self.kept).clone();
+        let keys: Vec<String> =
+            keys.iter().filter(|key| !kept.contains(key)).map(|key| self.stored(key).to_owned()).collect();
+        self.objects.delete(&keys, deadline).await
+    }
+}
+
+/// The name of a batch's object.
+fn batch_key(content: &[u8]) -> String {
+    format!("{NEW}{}", hex::encode(Sha256::digest(content)))
+}

@@ -1,0 +1,82 @@
+//! The uplinks of a run: few devices, days and times, so that batches and files have rows in common.
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
+use pulsegate_pipeline::archive::place::PartitionBits;
+use pulsegate_pipeline::archive::row::Row;
+
+/// 2026-11-20T12:00:00Z.
+const NOON: i64 = 1_795_176_000;
+
+const DAY: i64 = 86_400;
+
+/// A day with one partition, then days with two.
+const BITS: &str = "2026-01-01=0,2026-11-21=1";
+
+const DEVICES: [&str; 4] = ["sigfox:1", "sigfox:2A", "nbiot:490154203924649", "nbiot:490154203340103"];
+
+/// The uplinks of a run.
+#[derive(Debug)]
+pub struct Messages {
+    /// The uplinks. Some have the same key and other contents.
+    pub uplinks: Vec<Uplink>,
+    /// The number of partitions.
+    pub bits: PartitionBits,
+}
+
+impl Messages {
+    /// Draws the uplinks of a run.
+    pub fn drawn(rng: &mut Rng) -> Self {
+        let count = rng.usize(6..30);
+        let uplinks = (0..count).map(|_| uplink(rng)).collect();
+        Self { uplinks, bits: BITS.parse().unwrap_or_else(|e| panic!("{e}")) }
+    }
+
+    /// The distinct rows.
+    pub fn rows(&self) -> BTreeSet<Row> {
+        self.uplinks.iter().map(Row::from).collect()
+    }
+}
+
+/// Draws a device.
+pub fn device(rng: &mut Rng) -> DeviceId {
+    let drawn = DEVICES[rng.usize(..DEVICES.len())];
+    drawn.parse().unwrap_or_else(|e| panic!("{drawn}: {e}"))
+}
+
+/// Draws a span to read: all days, a part of them, or the time of clocks that are not set.
+pub fn span(rng: &mut Rng) -> (At, At) {
+    let (from, to) = match rng.u8(..8) {
+        0 => (0, DAY),
+        1..4 => (NOON - DAY, NOON + 4 * DAY),
+        _ => {
+            let from = NOON + rng.i64(-DAY..3 * DAY);
+            (from, from + rng.i64(0..3 * DAY))
+        }
+    };
+    (at(from), at(to))
+}
+
+fn uplink(rng: &mut Rng) -> Uplink {
+    // A clock that is not set shows a time of its own, or one that others have as well.
+    let unset = rng.u8(..8) == 0;
+    let time = if unset && rng.bool() { 37 } else { NOON + rng.i64(0..3) * DAY + rng.i64(0..3) };
+    Uplink {
+        device: device(rng),
+        kind: if rng.u8(..4) == 0 { Kind::DataAdvanced } else { Kind::Data },
+        at: at(time),
+        time_source: if unset { TimeSource::Unset } else { TimeSource::Device },
+        sequence: rng.bool().then(|| rng.u32(..3)),
+        profile: "adeunis-pulse-v4".parse().unwrap_or_else(|e| panic!("{e}")),
+        payload: Payload::from_bytes(&[rng.u8(..4)]).unwrap_or_else(|e| panic!("{e}")),
+        radio: Radio::default(),
+    }
+}
+
+fn at(time: i64) -> At {
+    At::from_unix(time).unwrap_or_else(|e| panic!("{e}"))
+}

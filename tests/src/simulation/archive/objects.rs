@@ -1,0 +1,216 @@
+//! A model of S3: each request takes effect at once and as a whole, which is what S3 calls strongly consistent.
+//! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>)
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use pulsegate_pipeline::archive::store::{
+    Condition, ETag, Get, Got, Listed, MAX_LISTED, Object, ObjectStore, Page, Part, Put, StoreError,
+};
+use pulsegate_pipeline::ports::Refused;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout_at};
+
+use super::faults::ArchiveFault as Fault;
+use crate::simulation::wire::{Wire, WireFaults};
+use crate::simulation::world::{World, lock};
+
+const READS: WireFaults<Fault> = WireFaults {
+    refused: Fault::ReadThrottled,
+    unanswered: Fault::ReadUnanswered,
+    late: Fault::ReadUnanswered,
+    down: Fault::ReadWhileDown,
+};
+
+const WRITES: WireFaults<Fault> = WireFaults {
+    refused: Fault::WriteThrottled,
+    unanswered: Fault::WriteUnanswered,
+    late: Fault::WriteLate,
+    down: Fault::WriteWhileDown,
+};
+
+/// Attempts of the SDK, whose standard this is. (`pulsegate_aws::objects`)
+const ATTEMPTS: usize = 3;
+
+/// A bucket.
+#[derive(Debug, Clone)]
+pub struct ObjectsModel(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    world: Arc<World<Fault>>,
+    reads: Wire<Fault>,
+    writes: Wire<Fault>,
+    page: usize,
+    /// False: each put has an `ETag` of its own, as for objects that S3 encrypts with a key of KMS.
+    etag_of_content: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<String, (Bytes, ETag)>,
+    puts: usize,
+}
+
+impl ObjectsModel {
+    /// Creates an empty bucket, which lists pages of a few keys.
+    pub fn new(world: &Arc<World<Fault>>) -> Self {
+        Self(Arc::new(Inner {
+            world: Arc::clone(world),
+            reads: Wire::new(world, READS),
+            writes: Wire::new(world, WRITES),
+            page: world.draw(|rng| rng.usize(1..=6)),
+            etag_of_content: world.coin(),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Returns all objects.
+    pub fn all(&self) -> BTreeMap<String, Bytes> {
+        let objects = &lock(&self.0.state).objects;
+        objects.iter().map(|(key, (content, _))| (key.clone(), content.clone())).collect()
+    }
+
+    /// Makes a request as the adapter does, whose SDK repeats it.
+    async fn request<T>(
+        &self,
+        wire: &Wire<Fault>,
+        what: String,
+        deadline: Instant,
+        effect: impl Fn(&Inner) -> T + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let attempts = async {
+            for _ in 0..ATTEMPTS {
+                let (inner, effect) = (Arc::clone(&self.0), effect.clone());
+                if let Some(answer) = wire.carry(move || effect(&inner)).await {
+                    return Some(answer);
+                }
+            }
+            None
+        };
+        let answer = timeout_at(deadline, attempts).await.ok().flatten();
+        answer.ok_or_else(|| StoreError { what, source: "no answer".into() })
+    }
+}
+
+impl ObjectStore for ObjectsModel {
+    async fn list(&self, prefix: &str, after: Option<&str>, deadline: Instant) -> Result<Page, StoreError> {
+        let (of, after) = (prefix.to_owned(), after.map(ToOwned::to_owned));
+        let effect = move |inner: &Inner| inner.list(&of, after.as_deref());
+        self.request(&self.0.reads, format!("list {prefix}"), deadline, effect).await
+    }
+
+    async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
+        let Get { key, part, version } = request;
+        let (of, version) = (key.to_owned(), version.cloned());
+        let effect = move |inner: &Inner| inner.get(&of, &part, version.as_ref());
+        self.request(&self.0.reads, format!("get {key}"), deadline, effect).await
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Condition<'_>,
+        deadline: Instant,
+    ) -> Result<Put, StoreError> {
+        let of = key.to_owned();
+        let (absent, version) = match condition {
+            Condition::Always => (false, None),
+            Condition::Absent => (true, None),
+            Condition::Version(version) => (false, Some(version.clone())),
+        };
+        let effect = move |inner: &Inner| inner.put(&of, &content, absent, version.as_ref());
+        self.request(&self.0.writes, format!("put {key}"), deadline, effect).await
+    }
+
+    async fn delete(&self, keys: &[String], deadline: Instant) -> Refused {
+        assert!(keys.len() <= MAX_LISTED, "S3 rejects such a deletion");
+        if keys.is_empty() {
+            return Refused::new();
+        }
+        let of = keys.to_vec();
+        let deleted =
+            self.request(&self.0.writes, "delete".to_owned(), deadline, move |inner: &Inner| inner.delete(&of));
+        deleted.await.unwrap_or_else(|_| (0..keys.len()).collect())
+    }
+}
+
+impl Inner {
+    fn list(&self, prefix: &str, after: Option<&str>) -> Page {
+        let state = lock(&self.state);
+        let mut found = state
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after));
+        let listed = |(key, (content, etag)): (&String, &(Bytes, ETag))| Listed {
+            key: key.clone(),
+            size: content.len() as u64,
+            etag: etag.clone(),
+            modified: 0,
+        };
+        let objects = found.by_ref().take(self.page).map(listed).collect();
+        let truncated = found.next().is_some();
+        if truncated {
+            self.world.faults.happened(Fault::ListTruncated, 1);
+        }
+        Page { objects, truncated }
+    }
+
+    fn get(&self, key: &str, part: &Part, version: Option<&ETag>) -> Got {
+        let state = lock(&self.state);
+        match state.objects.get(key) {
+            None => Got::Absent,
+            Some((_, etag)) if version.is_some_and(|version| version != etag) => Got::Changed,
+            Some((content, etag)) => Got::Object(part_of(content, etag, part)),
+        }
+    }
+
+    fn put(&self, key: &str, content: &Bytes, absent: bool, version: Option<&ETag>) -> Put {
+        let conditional = absent || version.is_some();
+        if conditional && self.world.occurs(Fault::SwapInterfered) {
+            return Put::Conflict;
+        }
+        let mut state = lock(&self.state);
+        let now = state.objects.get(key);
+        if (absent && now.is_some()) || (version.is_some() && now.map(|(_, etag)| etag) != version) {
+            let is_done = now.is_some_and(|(now, _)| now == content);
+            self.world.faults.happened(if is_done { Fault::SwapRepeated } else { Fault::SwapRefused }, 1);
+            return Put::Conflict;
+        }
+        state.puts += 1;
+        let etag = if self.etag_of_content { hex::encode(Sha256::digest(content)) } else { state.puts.to_string() };
+        let etag = ETag(etag);
+        self.world.happened(key, content.len());
+        state.objects.insert(key.to_owned(), (content.clone(), etag.clone()));
+        Put::Done(etag)
+    }
+
+    fn delete(&self, keys: &[String]) -> Refused {
+        let partly = self.world.is_due(Fault::DeletionRefused);
+        let refused: Refused = (0..keys.len()).filter(|_| partly && self.world.coin()).collect();
+        if !refused.is_empty() {
+            self.world.faults.happened(Fault::DeletionRefused, 1);
+        }
+        let mut state = lock(&self.state);
+        for (_, key) in keys.iter().enumerate().filter(|(position, _)| !refused.contains(position)) {
+            self.world.happened(key, 0);
+            state.objects.remove(key);
+        }
+        refused
+    }
+}
+
+/// A part of an object.
+pub(super) fn part_of(content: &Bytes, etag: &ETag, part: &Part) -> Object {
+    let size = content.len() as u64;
+    let range = match part {
+        Part::Whole => 0..size,
+        Part::Range(range) => range.start.min(size)..range.end.min(size),
+        Part::Last(last) => size.saturating_sub(*last)..size,
+    };
+    let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    Object { content: content.slice(position(range.start)..position(range.end)), size, etag: etag.clone() }
+}

@@ -1,0 +1,79 @@
+//! The archive in virtual time, with faults in the object store and in everything that uses it: 150 runs.
+//! `make simulate` makes ten thousand.
+
+use pulsegate_tests::simulation::archive::campaign::ArchiveCampaign;
+use pulsegate_tests::simulation::archive::client::Bug;
+use pulsegate_tests::simulation::archive::simulate;
+
+const CAMPAIGN: ArchiveCampaign = ArchiveCampaign { seeds: 150, first: 0 };
+
+#[test]
+fn whatever_fails_no_read_misses_an_acknowledged_row_and_the_files_are_those_of_the_set() {
+    let summary = CAMPAIGN.run(|_, _| {});
+    for (&seed, wrong) in &summary.failed {
+        println!("seed {seed}: {wrong:#?}\nto repeat it: {}", ArchiveCampaign::repeat_command(seed));
+    }
+    println!("{:?}\n{}", summary.made, summary.table());
+    assert_eq!((summary.runs, summary.failed.len()), (CAMPAIGN.seeds, 0));
+    assert_eq!(summary.unseen(), [""; 0], "faults that never occurred");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let run = |seed| {
+        let report = simulate(seed, None);
+        (report.digest, report.faults, report.made)
+    };
+    for seed in 0..3 {
+        assert_eq!(run(seed), run(seed), "{seed}");
+    }
+    assert_ne!(run(0).0, run(1).0);
+}
+
+/// Checks that the first runs find the bug, and that an error contains this text.
+fn found(bug: Bug, says: &str) {
+    let (seed, wrong) = CAMPAIGN.first_to_find(bug).unwrap_or_else(|| panic!("{bug:?} was not found"));
+    println!("{bug:?} is found by seed {seed}: {wrong:#?}");
+    assert!(wrong.iter().any(|wrong| wrong.contains(says)), "{wrong:#?}");
+}
+
+#[test]
+fn a_raw_stage_that_acknowledges_before_the_put_is_found() {
+    found(Bug::AcknowledgesBeforeThePut, "a reader misses");
+}
+
+#[test]
+fn ignoring_the_conditions_of_puts_is_found() {
+    found(Bug::NoCompare, "at the end");
+}
+
+#[test]
+fn deleting_before_the_swap_is_found() {
+    found(Bug::DeletesFirst, "a reader misses");
+}
+
+#[test]
+fn forgetting_the_rest_is_found() {
+    found(Bug::ForgetsTheRest, "at the end");
+}
+
+/// Two overlapping runs can each delete what the other one relies on, and a reader of several pages can be overtaken.
+#[test]
+fn a_rest_with_the_name_of_a_batch_is_found() {
+    found(Bug::NamesTheRestAsABatch, "a reader misses");
+}
+
+#[test]
+fn names_that_several_batches_have_are_found() {
+    found(Bug::ShortNames, "at the end");
+}
+
+#[test]
+fn reading_the_files_before_the_list_is_found() {
+    found(Bug::ReadsFilesFirst, "a reader misses");
+}
+
+#[test]
+fn skipping_an_object_that_is_gone_is_found() {
+    found(Bug::SkipsGoneObjects, "a reader misses");
+}
