@@ -25,6 +25,9 @@ pub struct S3Objects {
 }
 
 impl S3Objects {
+    /// IAM actions of its requests. Each function is granted only those that it uses, on the prefixes that it uses.
+    pub const ACTIONS: &[&str] = &["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+
     /// The bucket with this name. The endpoint of a local cloud has no name for each bucket: `path_style` puts the bucket
     /// into the path.
     pub fn new(config: &aws_config::SdkConfig, bucket: impl Into<String>) -> Self {
