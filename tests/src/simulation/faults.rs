@@ -108,6 +108,10 @@ faults! {
         WriteUnanswered 0.04 "DynamoDB: `BatchWriteItem` succeeds, but its answer is lost",
         WriteLate 0.03 "DynamoDB: `BatchWriteItem` takes effect after its time-out",
         TableDown 0.0 "DynamoDB: a request while the table is down",
+        ObjectPutThrottled 0.03 "S3: a put is answered with 503",
+        ObjectPutUnanswered 0.05 "S3: a put succeeds, but its answer is lost",
+        ObjectPutLate 0.05 "S3: a put takes effect after its time-out",
+        BucketDown 0.0 "S3: a put while the store is down",
     }
 }
 
