@@ -14,6 +14,10 @@ use pulsegate_pipeline::downlink::{Downlink, DownlinkAdmin, DownlinkAnswer, Down
 use pulsegate_pipeline::ports::{Queue, ReceiveQueue, Received, Secret, Stream, Unfinished, Watermark, Watermarks};
 use tokio::time::Instant;
 
+mod objects;
+
+pub use objects::an_object_store_keeps_its_promises;
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }

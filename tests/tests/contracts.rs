@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use pulsegate_aws::fakes::FakeTable;
-use pulsegate_pipeline::fakes::{FakeDownlinks, FakeQueue, FakeReceiveQueue, FakeSecret, FakeStream, FakeWatermarks};
+use pulsegate_pipeline::fakes::{
+    FakeDownlinks, FakeObjects, FakeQueue, FakeReceiveQueue, FakeSecret, FakeStream, FakeWatermarks,
+};
 use pulsegate_tests::contracts;
 
 #[tokio::test]
@@ -25,6 +27,13 @@ async fn the_fake_stream_keeps_the_contract() {
     let data = async || stream.records().into_iter().map(|record| record.data).collect();
     contracts::a_stream_keeps_every_record(&stream, data).await;
     contracts::records_of_a_key_keep_their_order(&stream, data).await;
+}
+
+#[tokio::test]
+async fn the_fake_object_store_keeps_the_contract() {
+    for page in [7, 1_000] {
+        contracts::an_object_store_keeps_its_promises(&FakeObjects::of_pages(page)).await;
+    }
 }
 
 #[tokio::test]
