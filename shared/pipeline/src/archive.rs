@@ -15,6 +15,7 @@
 //!   deleted only when each of its rows is in another one. So the set of all rows never loses one, whatever crashes,
 //!   overlaps or is delivered again.
 //! - [`reader`]: the uplinks of a device between two times, settled or not.
+//! - [`scan`]: the uplinks of all devices, file by file.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet. [`place`]: the file of an uplink.
 //! - [`store`]: the port.
 //!
@@ -26,6 +27,7 @@ pub mod object;
 pub mod place;
 pub mod reader;
 pub mod row;
+pub mod scan;
 pub mod settle;
 pub mod store;
 #[cfg(test)]
