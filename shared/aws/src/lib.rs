@@ -12,6 +12,7 @@
 //! - `table`, `queue`, `stream`: batch writes.
 //! - `downlink`, `downlink_admin`: the downlinks table, for the function that answers devices and for operators.
 //! - `receiver`, `table_reader`: reads from queues and tables, for operators' tools.
+//! - `pulse_reader`: reads the pulse items of a device.
 //! - `log`: reads a log group, with the feature `logs`.
 //! - `watermark`: the progress of a fetch.
 //! - `secret`: reads secrets.
@@ -44,6 +45,7 @@ pub mod lambda;
 mod log;
 mod metrics;
 mod objects;
+mod pulse_reader;
 mod queue;
 mod receiver;
 pub mod resend;
@@ -61,6 +63,7 @@ pub use downlink_admin::DownlinkAdminTable;
 pub use log::LogGroup;
 pub use metrics::EmbeddedMetrics;
 pub use objects::S3Objects;
+pub use pulse_reader::PulseTableReader;
 pub use queue::{SqsQueue, send_all};
 pub use receiver::SqsReceiver;
 pub use secret::{RotatingSecret, SecretStore};

@@ -15,17 +15,21 @@
 //!   deleted only when each of its rows is in another one. So the set of all rows never loses one, whatever crashes,
 //!   overlaps or is delivered again.
 //! - [`reader`]: the uplinks of a device between two times, settled or not.
+//! - [`decoded`]: their pulse items, by today's codecs.
+//! - [`scan`]: the uplinks of all devices, file by file.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet. [`place`]: the file of an uplink.
 //! - [`store`]: the port.
 //!
 //! Once `new/` is empty, each file is, to the byte, the encoding of the set of delivered uplinks of its day and
 //! partition: union does not depend on order, grouping or repetition.
 
+pub mod decoded;
 pub mod file;
 pub mod object;
 pub mod place;
 pub mod reader;
 pub mod row;
+pub mod scan;
 pub mod settle;
 pub mod store;
 #[cfg(test)]

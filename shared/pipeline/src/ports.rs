@@ -11,6 +11,7 @@ use std::future::Future;
 
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
@@ -53,6 +54,22 @@ pub trait PulseStore {
     /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no
     /// request if there are none.
     fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> impl Future<Output = Refused> + Send;
+}
+
+/// Reads pulse items: from where they are stored, or decoded from the uplinks of the archive.
+pub trait PulseReader {
+    /// The pulse items of a device from one time to another, both included, sorted by their key `uplink`, each key once.
+    /// The times are those of the keys. An uplink that no codec reads has no item.
+    ///
+    /// # Errors
+    /// [`ReadError`] if they cannot be read before the deadline.
+    fn items(
+        &self,
+        device: DeviceId,
+        from: At,
+        to: At,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Vec<PulseItem>, ReadError>> + Send;
 }
 
 /// A store of device events, under their source and key. It keeps an event for its retention from the arrival.

@@ -30,7 +30,7 @@ const FOOTER: u64 = 64 * 1024;
 
 /// Restarts of a read until it fails. Each means that a run of `settle` has deleted objects meanwhile; one every quarter
 /// of an hour is usual.
-const MAX_RESTARTS: usize = 10;
+pub(super) const MAX_RESTARTS: usize = 10;
 
 /// Reads the archive.
 #[derive(Debug)]
@@ -98,14 +98,9 @@ impl<S: ObjectStore> Archive<S> {
         to: At,
         deadline: Instant,
     ) -> Result<Option<BTreeSet<Row>>, ArchiveError> {
-        let names = self.list_new(deadline).await?;
-        let mut rows = BTreeSet::new();
-        for name in names {
-            let Got::Object(object) = self.store.get(Get::whole(&name), deadline).await? else { return Ok(None) };
-            let uplinks = object::decode(&name, &object.content)
-                .map_err(|source| ArchiveError::Object { key: name.clone(), source })?;
-            rows.extend(uplinks.iter().filter(|uplink| uplink.device == device).map(Row::from));
-        }
+        let of_device = |uplink: &Uplink| uplink.device == device;
+        let Some(new) = self.read_new(of_device, deadline).await? else { return Ok(None) };
+        let mut rows: BTreeSet<Row> = new.iter().map(Row::from).collect();
         // An uplink whose time is no date can be of any time in the span.
         for day in Day::between(from, to).chain([Day::Odd]) {
             let key = self.bits.place_of(device, day).to_string();
@@ -116,6 +111,22 @@ impl<S: ObjectStore> Archive<S> {
         }
         rows.retain(|row| (from..=to).contains(&row.at()));
         Ok(Some(rows))
+    }
+
+    /// The uplinks of `new/` to keep; `None` if an object of the list is gone.
+    pub(super) async fn read_new(
+        &self,
+        keep: impl Fn(&Uplink) -> bool,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Uplink>>, ArchiveError> {
+        let mut kept = Vec::new();
+        for name in self.list_new(deadline).await? {
+            let Got::Object(object) = self.store.get(Get::whole(&name), deadline).await? else { return Ok(None) };
+            let uplinks = object::decode(&name, &object.content)
+                .map_err(|source| ArchiveError::Object { key: name.clone(), source })?;
+            kept.extend(uplinks.into_iter().filter(&keep));
+        }
+        Ok(Some(kept))
     }
 
     async fn list_new(&self, deadline: Instant) -> Result<Vec<String>, StoreError> {
