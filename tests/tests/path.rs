@@ -41,9 +41,12 @@ fn published(stage: &FakeRawStage) -> Vec<String> {
     stage.pulse.as_ref().unwrap().sent()
 }
 
-/// Returns the keys of the archived uplinks.
+/// Returns the sorted keys of the archived uplinks.
 fn archived_keys(stage: &FakeRawStage) -> Vec<String> {
-    archived(&stage.raw.store).iter().map(|uplink| format!("{}#{}", uplink.key(), uplink.kind)).collect()
+    let uplinks = archived(&stage.raw.store);
+    let mut keys: Vec<String> = uplinks.iter().map(|uplink| format!("{}#{}", uplink.key(), uplink.kind)).collect();
+    keys.sort();
+    keys
 }
 
 fn pulse_stage() -> PulseStage<PulseTable<FakeTable>, FakeQueue> {

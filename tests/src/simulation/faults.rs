@@ -68,7 +68,7 @@ faults! {
         DatagramRepeated 0.03 "UDP: a datagram arrives twice",
         DatagramDelayed 0.05 "UDP: a datagram arrives late",
         AcknowledgementLost 0.05 "UDP: an acknowledgement is lost",
-        BridgeKilled 0.005 "bridge: killed while it holds readings",
+        BridgeKilled 0.02 "bridge: killed while it holds readings",
         BridgeGaveBack 0.0 "bridge: a reading is not acknowledged, because its put failed",
         InvocationThrottled 0.02 "Lambda: no capacity for an invocation",
         InvocationKilled 0.05 "Lambda: killed at an await",

@@ -168,7 +168,7 @@ impl Expected {
         self.raw.entry(raw_key).or_default().insert(Row::from(&uplink));
         if reading.decodable {
             let item = pulse::decode(&uplink).unwrap_or_else(|e| panic!("{e}"));
-            let item = pulsegate_aws::items::pulse_item(&item);
+            let item = pulsegate_aws::items::expiring_pulse_item(&item, uplink.at, RETENTION_DAYS);
             pulses.insert((device, key), Arc::new(item));
         } else {
             self.quarantined.insert(owner(&device, &key));
