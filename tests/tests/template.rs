@@ -52,7 +52,6 @@ fn functions() -> BTreeMap<&'static str, Function> {
         ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
         ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
         ("Settle", Function { krate: "settle", settings: settings(settle::Config::from_settings) }),
-        ("Derive", Function { krate: "derive", settings: settings(derive::Config::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
     ])
