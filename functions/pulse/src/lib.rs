@@ -14,6 +14,8 @@ use tokio::time::Instant;
 pub struct Config {
     /// `PULSE_TABLE`.
     pub table: String,
+    /// `PULSE_RETENTION_DAYS`: the table keeps an item for so many days after its arrival; for ever if 0 or absent.
+    pub retention_days: u32,
     /// `QUARANTINE_QUEUE_URL`.
     pub quarantine_queue: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`, set by Lambda: distinguishes the networks in the metrics.
@@ -27,10 +29,16 @@ impl Config {
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         let table = settings.required("PULSE_TABLE");
+        let retention_days = settings.optional("PULSE_RETENTION_DAYS");
         let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
         let function_name = settings.required("AWS_LAMBDA_FUNCTION_NAME");
         settings.complete()?;
-        Ok(Self { table: table?, quarantine_queue: quarantine_queue?, function_name: function_name? })
+        Ok(Self {
+            table: table?,
+            retention_days: retention_days?.unwrap_or_default(),
+            quarantine_queue: quarantine_queue?,
+            function_name: function_name?,
+        })
     }
 }
 
@@ -58,11 +66,12 @@ mod tests {
     use pulsegate_model::envelope;
     use pulsegate_model::pulse::PulseItem;
     use pulsegate_pipeline::fakes::{FakeQueue, FakeStore, tally};
+    use pulsegate_pipeline::ports::Arrived;
     use serde_json::{Value, json};
 
     use super::*;
 
-    type Store = FakeStore<PulseItem>;
+    type Store = FakeStore<Arrived<PulseItem>>;
     type Stage = PulseStage<Store, FakeQueue>;
 
     const DATA: &str = "46800000009f00000002";

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
     let stage = PulseStage {
-        pulses: PulseTable { table: DynamoTable::new(&sdk, config.table) },
+        pulses: PulseTable { table: DynamoTable::new(&sdk, config.table), retention_days: config.retention_days },
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
     };
     let (stage, name) = (&stage, config.function_name.as_str());

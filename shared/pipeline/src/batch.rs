@@ -166,6 +166,11 @@ impl<T> Pieces<T> {
         self.values.is_empty()
     }
 
+    /// The same pieces, with another value for each.
+    pub fn map<U>(self, value: impl FnMut(T) -> U) -> Pieces<U> {
+        Pieces { values: self.values.into_iter().map(value).collect(), records: self.records }
+    }
+
     /// Returns the records that contain the values at these positions.
     pub fn records_of(&self, positions: &Refused) -> Failed {
         positions.iter().map(|&position| self.records[position]).collect()

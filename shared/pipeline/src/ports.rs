@@ -42,19 +42,18 @@ pub struct Arrived<T> {
     pub arrived: At,
 }
 
-/// A store of raw uplinks, under their natural key and kind. It keeps an uplink for its retention from the arrival,
-/// whatever time the uplink itself has.
+/// A store of uplinks with their bytes as received: a set, which keeps every uplink that differs in any part.
 pub trait RawStore {
-    /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no
-    /// request if there are none.
-    fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    /// Adds every uplink. Makes no request if there are none.
+    fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// A store of pulse items, under their natural key.
+/// A store of pulse items, under their natural key. It keeps an item for its retention from the arrival, whatever time
+/// the item itself has.
 pub trait PulseStore {
     /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no
     /// request if there are none.
-    fn put(&self, items: &[PulseItem], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// Reads pulse items: from where they are stored, or decoded from the uplinks of the archive.

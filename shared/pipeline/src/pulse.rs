@@ -36,10 +36,10 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
         let received = uplinks.len() + unreadable.len();
 
         let mut items = Pieces::default();
-        for (record, Arrived { value: uplink, .. }) in uplinks {
+        for (record, Arrived { value: uplink, arrived }) in uplinks {
             match pulse::decode(&uplink) {
-                Ok(item) => items.push(record, item),
-                Err(reason) => unreadable.push(record, undecodable(&uplink, &reason)),
+                Ok(value) => items.push(record, Arrived { value, arrived }),
+                Err(reason) => unreadable.push(record, undecodable(STAGE, &uplink, &reason)),
             }
         }
         let (unstored, unquarantined) = tokio::join!(
@@ -48,7 +48,7 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
         );
 
         telemetry::emit_unset_clocks(
-            items.values.iter().filter(|item| item.flags.contains(&Flag::ClockNotSet.into())).count(),
+            items.values.iter().filter(|item| item.value.flags.contains(&Flag::ClockNotSet.into())).count(),
         );
         let mut failed = items.records_of(&unstored);
         failed.extend(unreadable.records_of(&unquarantined));
@@ -64,6 +64,6 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
 }
 
 /// Builds the quarantine record of one uplink. Its content can be sent to this stage again unchanged.
-fn undecodable(uplink: &Uplink, reason: &PulseError) -> Quarantined {
-    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
+pub(crate) fn undecodable(stage: &'static str, uplink: &Uplink, reason: &PulseError) -> Quarantined {
+    Quarantined::new(stage, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
 }

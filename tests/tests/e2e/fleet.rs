@@ -15,7 +15,7 @@ const RUN_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Maximum number of resumed runs. With faults, and on a busy machine, messages may be given up after all repetitions;
 /// a resumed run sends them again, as in docs/fleet.md.
-const MAX_RESUMED: usize = 3;
+pub const MAX_RESUMED: usize = 3;
 
 /// Interval at which the progress of the run is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -36,7 +36,8 @@ const FLEET: [&str; 7] = [
 const BAD_DAY: [&str; 6] =
     ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h", "--wrong-clocks=40%", "--odd-settings=20%"];
 
-fn fleet(command: &str, stack: &Path) -> Command {
+/// Prepares a command of the fleet against the stack in a directory.
+pub fn fleet(command: &str, stack: &Path) -> Command {
     // The binary is beside the folder `deps`, which holds this test.
     let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let mut fleet = Command::new(deps.with_file_name("fleet"));
@@ -69,13 +70,15 @@ async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
     }
 }
 
-fn kill_bridge(stack: &Path) {
+/// Kills the bridge with the datagrams it holds, and starts it again.
+pub fn kill_bridge(stack: &Path) {
     let mut python = Command::new("python3");
     python.arg(repository("tools/local.py")).arg("kill-bridge").arg("--dir").arg(stack);
     assert!(python.status().unwrap().success());
 }
 
-async fn output(child: Child) -> Output {
+/// Waits for the end of a command, and prints its output.
+pub async fn output(child: Child) -> Output {
     let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
     println!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     output

@@ -4,6 +4,7 @@
 //!
 //! - [`options`]: the command line and its help.
 //! - [`downlinks`]: queues downlinks, and shows their states.
+//! - [`uplinks`]: shows the uplinks of a device.
 //! - [`callbacks`]: prints the callbacks to create at Sigfox.
 //! - [`redrive`]: sends quarantined records again.
 //! - [`redecode`]: decodes history again.
@@ -24,6 +25,7 @@ pub mod progress;
 pub mod redecode;
 pub mod redrive;
 pub mod stop;
+pub mod uplinks;
 
 /// The output of a command, and the problem that left it incomplete.
 #[derive(Debug)]

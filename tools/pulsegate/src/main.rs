@@ -1,13 +1,21 @@
 //! Entry point: parses the command line and runs the command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
-use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, RedriveOptions};
+use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions};
 use pulsegate::stop::Stop;
-use pulsegate::{CommandOutput, Problem, callbacks, downlinks, print, redecode, redrive};
+use pulsegate::{CommandOutput, Problem, callbacks, downlinks, print, redecode, redrive, uplinks};
 use pulsegate_aws as aws;
-use pulsegate_aws::{DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, SdkConfig, SqsQueue, SqsReceiver};
+use pulsegate_aws::{
+    DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue, SqsReceiver,
+};
+use pulsegate_pipeline::archive::place::PartitionBits;
+use pulsegate_pipeline::archive::reader::Archive;
+
+/// Time of a request until the first byte of the answer. A local stand-in for S3 may take long.
+const S3_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -36,6 +44,7 @@ async fn run(options: Options) -> Result<CommandOutput, Problem> {
             let admin = DownlinkAdminTable::new(&sdk, table);
             downlinks::run(&admin, options, downlinks::now()?).await.map(CommandOutput::from)
         }
+        Command::Uplinks(options) => uplinks(&options).await,
         Command::Callbacks(options) => callbacks::run(&options).map(CommandOutput::from),
         Command::Redrive(options) => redrive(options).await,
         Command::Redecode(options) => redecode(&options).await,
@@ -50,6 +59,16 @@ async fn connected<T>(settings: Result<T, Problem>) -> Result<(SdkConfig, T), Pr
         Err(problem) => return Err(problem),
     };
     Ok(aws::connected(settings).await?)
+}
+
+async fn uplinks(options: &UplinksOptions) -> Result<CommandOutput, Problem> {
+    let order = uplinks::Order::of(options, downlinks::now()?)?;
+    let (sdk, (bucket, bits)) = connected(options.archive.archive().map_err(Problem::from)).await?;
+    uplinks::run(&archive(&sdk, bucket, bits), &order).await
+}
+
+fn archive(sdk: &SdkConfig, bucket: String, bits: PartitionBits) -> Archive<S3Objects> {
+    Archive { store: S3Objects::new(&aws::patient(sdk, S3_TIMEOUT), bucket), bits }
 }
 
 async fn redrive(options: RedriveOptions) -> Result<CommandOutput, Problem> {

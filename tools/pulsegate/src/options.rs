@@ -13,17 +13,22 @@ use pulsegate_pipeline::sigfox::CallbackKind;
 use crate::Problem;
 
 mod address;
+mod archive;
 mod redecode;
 mod redrive;
+mod uplinks;
 
 use address::Resource;
+pub use archive::ArchiveOptions;
 pub use redecode::RedecodeOptions;
 pub use redrive::{DestinationOptions, RedriveAddresses, RedriveCommand, RedriveOptions, SelectionOptions, Send};
+pub use uplinks::{UplinksFormat, UplinksOptions};
 
 const EXAMPLES: &str = "\
 Examples:
   pulsegate downlinks queue 1A2345 00000000000000ff --name open-valve --valid-for 7d
   pulsegate downlinks list --state refused,expired
+  pulsegate uplinks 1A2345 --from 2026-11-20T00:00:00Z --format csv
   pulsegate callbacks print --profile adeunis-pulse-v4 --url https://API-ID.execute-api.REGION.amazonaws.com
   pulsegate redrive send --stage pulse --reason 'frame code 0x30' --dry-run
   pulsegate redecode --from 2026-11-01T00:00:00Z --state redecode.state --write
@@ -49,6 +54,10 @@ pub enum Command {
     ///
     /// Set region, credentials and endpoint as for any program with the AWS SDK (`AWS_REGION` and so on).
     Downlinks(DownlinkOptions),
+    /// Show the uplinks of a device, as they came and decoded
+    ///
+    /// Reads the archive, and decodes with the codecs of this program.
+    Uplinks(UplinksOptions),
     /// Print the callbacks to create at Sigfox
     Callbacks(CallbackOptions),
     /// Send quarantined records again, after a fix

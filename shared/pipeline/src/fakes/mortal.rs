@@ -63,13 +63,13 @@ impl<P: Queue + Sync> Queue for Mortal<'_, P> {
 }
 
 impl<P: RawStore + Sync> RawStore for Mortal<'_, P> {
-    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
+    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
         self.call(self.port.put(uplinks, deadline)).await
     }
 }
 
 impl<P: PulseStore + Sync> PulseStore for Mortal<'_, P> {
-    async fn put(&self, items: &[PulseItem], deadline: Instant) -> Refused {
+    async fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> Refused {
         self.call(self.port.put(items, deadline)).await
     }
 }
