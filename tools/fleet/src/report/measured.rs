@@ -121,7 +121,7 @@ fn fill_functions(
     Ok(())
 }
 
-/// Sizes of items, and of the same uplinks in messages of queues.
+/// Sizes of pulse items, and of the same uplinks in messages of queues.
 fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     let audits = || runs.iter().filter_map(|run| run.audit.as_ref());
     let of = |network: &str| {
@@ -134,15 +134,13 @@ fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     let (sigfox, nbiot) = (of("sigfox"), of("nbiot"));
     let each = |sum: u64, count: u64, or: f64| if count > 0 && sum > 0 { float(sum) / float(count) } else { or };
     // One comma per uplink separates the uplinks of a message.
-    let message = |sizes: &Sizes, or| each(sizes.message_bytes + sizes.raw.items, sizes.raw.items, or);
+    let message = |sizes: &Sizes, or| each(sizes.message_bytes + sizes.uplinks, sizes.uplinks, or);
     all.queues.raw_sigfox.uplink_bytes = message(&sigfox, all.queues.raw_sigfox.uplink_bytes);
     all.queues.pulse_sigfox.uplink_bytes = message(&sigfox, all.queues.pulse_sigfox.uplink_bytes);
     all.queues.pulse_nbiot.uplink_bytes = message(&nbiot, all.queues.pulse_nbiot.uplink_bytes);
     let mut both = sigfox;
     both.add(&nbiot);
     let tables = &mut all.tables;
-    tables.raw_bytes = each(both.raw.bytes, both.raw.items, tables.raw_bytes);
-    tables.raw_units = each(both.raw.units, both.raw.items, tables.raw_units);
     tables.pulse_bytes = each(both.pulses.bytes, both.pulses.items, tables.pulse_bytes);
     tables.pulse_units = each(both.pulses.units, both.pulses.items, tables.pulse_units);
 }
