@@ -259,14 +259,16 @@ fn every_alarm_on_settle_is_on_a_counter_that_it_writes() {
 }
 
 #[test]
-fn athenas_table_of_uplinks_has_the_columns_of_the_archives_files() {
+fn athenas_tables_have_the_columns_of_the_files() {
     let template = Template::with(&[("AthenaDatabase", "pulsegate")]);
-    let columns = |table: &str| -> Vec<String> {
+    for (table, name, file) in
+        [("AthenaUplinks", "uplink", "archive/file.rs"), ("AthenaPoints", "point", "archive/points/file.rs")]
+    {
         let columns = &template.resource(table)["Properties"]["TableInput"]["StorageDescriptor"]["Columns"];
-        list(columns).into_iter().map(|column| column["Name"].as_str().unwrap().to_owned()).collect()
-    };
-    let source = read("shared/pipeline/src/archive/file.rs");
-    let schema = source.split_once("\"message uplink {").unwrap().1.split_once('}').unwrap().0;
-    let names = schema.split(';').filter_map(|column| column.split_whitespace().nth(2));
-    assert_eq!(columns("AthenaUplinks"), names.collect::<Vec<_>>());
+        let columns: Vec<&str> = list(columns).into_iter().map(|column| column["Name"].as_str().unwrap()).collect();
+        let source = read(&format!("shared/pipeline/src/{file}"));
+        let schema = source.split_once(&format!("\"message {name} {{")).unwrap().1.split_once('}').unwrap().0;
+        let names: Vec<&str> = schema.split(';').filter_map(|column| column.split_whitespace().nth(2)).collect();
+        assert_eq!(columns, names, "{table}");
+    }
 }

@@ -9,7 +9,7 @@ use pulsegate_pipeline::archive::file::FileRows;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_pipeline::archive::store::{Get, Got, ObjectStore as _};
+use pulsegate_pipeline::archive::store::{Condition, Get, Got, MAX_LISTED, ObjectStore as _};
 use pulsegate_tests::stack::Stack;
 use pulsegate_tests::{contracts, events, repository};
 use serde_json::json;
@@ -79,6 +79,14 @@ impl Cloud {
 
 pub async fn the_archives_bucket_keeps_the_contract(cloud: Cloud) {
     contracts::an_object_store_keeps_its_promises(&cloud.archive()).await;
+    // More than a request of S3 takes.
+    let keys: Vec<String> = (0..=MAX_LISTED).map(|n| format!("contract/{n}")).collect();
+    let archive = cloud.archive();
+    for key in [&keys[0], &keys[MAX_LISTED]] {
+        archive.put(key, "x".into(), Condition::Absent, soon()).await.unwrap();
+    }
+    assert!(archive.delete(&keys, soon()).await.is_empty());
+    assert!(cloud.keys("contract/").await.is_empty());
 }
 
 pub async fn the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost(cloud: Cloud) {
