@@ -69,7 +69,7 @@ pub use queue::{SqsQueue, send_all};
 pub use receiver::SqsReceiver;
 pub use secret::{RotatingSecret, SecretStore};
 pub use stream::KinesisStream;
-pub use table::{DynamoTable, EventTable, PulseTable, RawTable, Table, put_all};
+pub use table::{DynamoTable, EventTable, PulseTable, Table, put_all};
 pub use table_reader::{DynamoReader, Found, Key, Lookup, MAX_KEYS, Page, Pages, Part, Scope};
 pub use watermark::DynamoWatermarks;
 

@@ -42,7 +42,7 @@ impl ObjectStore for S3Objects {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
         let request = request.set_start_after(after.map(ToOwned::to_owned));
         let request = request.max_keys(i32::try_from(MAX_LISTED).unwrap_or(i32::MAX));
-        let answer = timeout_at(deadline, request.send()).await.map_err(|e| failed(e.into()))?;
+        let answer = timeout_at(deadline, Box::pin(request.send())).await.map_err(|e| failed(e.into()))?;
         let answer = answer.map_err(|e| failed(e.into()))?;
         let listed = |object: aws_sdk_s3::types::Object| {
             Some(Listed {
@@ -60,8 +60,9 @@ impl ObjectStore for S3Objects {
         let failed = |source| StoreError { what: format!("get {}", request.key), source };
         let get = self.client.get_object().bucket(&self.bucket).key(request.key).set_range(range(&request.part));
         let get = get.set_if_match(request.version.map(|version| version.0.clone()));
+        // Boxed, as everywhere here: the SDK's futures are nested so deeply that callers would not compile.
         let read = async {
-            match get.send().await {
+            match Box::pin(get.send()).await {
                 Ok(answer) => read(answer).await.map(Got::Object),
                 Err(e) => match status(&e) {
                     Some(404) => Ok(Got::Absent),
@@ -87,7 +88,7 @@ impl ObjectStore for S3Objects {
             Condition::Absent => put.if_none_match("*"),
             Condition::Version(version) => put.if_match(&version.0),
         };
-        match timeout_at(deadline, put.send()).await.map_err(|e| failed(e.into()))? {
+        match timeout_at(deadline, Box::pin(put.send())).await.map_err(|e| failed(e.into()))? {
             Ok(answer) => Ok(Put::Done(ETag(answer.e_tag.unwrap_or_default()))),
             // 404: the object is gone. 409: another write of this object was under way.
             Err(e) if condition != Condition::Always && matches!(status(&e), Some(404 | 409 | 412)) => {
@@ -119,7 +120,7 @@ impl S3Objects {
             return all();
         };
         let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
-        match timeout_at(deadline, request.send()).await {
+        match timeout_at(deadline, Box::pin(request.send())).await {
             Ok(Ok(answer)) => {
                 let failed = |error: &aws_sdk_s3::types::Error| keys.iter().position(|key| error.key() == Some(key));
                 answer.errors().iter().filter_map(failed).collect()

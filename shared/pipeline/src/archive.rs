@@ -11,7 +11,7 @@
 //!
 //! Each but the last is a **set of rows**. A row is everything that an uplink says, and nothing else.
 //!
-//! - [`object`]: what the raw stage writes, before it answers.
+//! - [`writer`], [`object`]: what the raw stage writes, before it answers.
 //! - [`settle`]: merges `new/` into the files. A swap replaces a file by a superset of exactly that file; an object is
 //!   deleted only when each of its rows is in another one. So the set of all rows never loses one, whatever crashes,
 //!   overlaps or is delivered again.
@@ -35,3 +35,4 @@ pub mod store;
 mod tests;
 pub mod tombstones;
 pub mod versions;
+pub mod writer;

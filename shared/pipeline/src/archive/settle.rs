@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use pulsegate_model::uplink::Uplink;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::file::{self, FileError};
@@ -12,15 +13,17 @@ use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;
 use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
 use super::tombstones::Tombstones;
+use crate::telemetry::is_zero;
 
 /// The outcome of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Settled {
     /// Objects of `new/` that were read.
     pub objects: usize,
     /// Their rows, without those of erased devices.
     pub rows: usize,
-    /// Rows of erased devices, which are dropped.
+    /// Rows of erased devices, which are dropped. A metric without values costs nothing.
+    #[serde(skip_serializing_if = "is_zero")]
     pub erased: usize,
     /// Files that were replaced or created.
     pub files: usize,
@@ -34,6 +37,8 @@ pub struct Settled {
     pub unreadable: usize,
     /// True if `new/` held more objects than a run reads.
     pub more: bool,
+    /// When the oldest object of `new/` was written, in seconds since 1970; `None` if there was no object.
+    pub oldest: Option<i64>,
 }
 
 /// Why a run ended early. What it had read is still in `new/`, or in files and in `new/`.
@@ -58,6 +63,25 @@ pub struct Settle<'a, S> {
     pub stop: Instant,
     /// No request is made after this time. The rest is put back between the two.
     pub deadline: Instant,
+}
+
+impl Settled {
+    /// The outcome of this run and a later one together.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            objects: self.objects + later.objects,
+            rows: self.rows + later.rows,
+            erased: self.erased + later.erased,
+            files: self.files + later.files,
+            unchanged: self.unchanged + later.unchanged,
+            conflicts: self.conflicts + later.conflicts,
+            remaining: later.remaining,
+            unreadable: self.unreadable.max(later.unreadable),
+            more: later.more,
+            oldest: [self.oldest, later.oldest].into_iter().flatten().min(),
+        }
+    }
 }
 
 impl<S: ObjectStore> Settle<'_, S> {
@@ -98,6 +122,7 @@ impl<S: ObjectStore> Settle<'_, S> {
     ) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
         let page = self.store.list(NEW, None, self.deadline).await?;
         settled.more = page.truncated;
+        settled.oldest = page.objects.iter().map(|listed| listed.modified).min();
         let (mut names, mut uplinks) = (Vec::new(), Vec::new());
         for listed in page.objects {
             let Got::Object(object) = self.store.get(Get::whole(&listed.key), self.deadline).await? else { continue };

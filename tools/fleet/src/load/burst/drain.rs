@@ -40,7 +40,7 @@ pub(super) struct DrainProgress {
     pub(super) invocations: AtomicU64,
 }
 
-type Stage = RawStage<pulsegate_aws::RawTable<RawTable>, pulsegate_aws::EventTable<RawTable>, NullQueue>;
+type Stage = RawStage<RawTable, pulsegate_aws::EventTable<RawTable>, NullQueue>;
 
 /// Parts of a drain.
 pub(super) struct Setup {
@@ -56,9 +56,8 @@ pub(super) fn start(setup: Setup) -> JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let Setup { stream, fleet, capacity, contents, progress } = setup;
-        let table = RawTable::new(fleet, capacity, contents);
-        let raw = pulsegate_aws::RawTable { table, retention_days: 400 };
-        let stage = Stage { raw, events: None, pulse: NullQueue, quarantine: NullQueue };
+        let raw = RawTable::new(fleet, capacity, contents);
+        let stage = Stage { raw, events: None, pulse: Some(NullQueue), quarantine: NullQueue };
         let shards = (0..stream.shards()).map(|shard| empty(&stream, shard, &stage, &progress));
         runtime.block_on(join_all(shards)).into_iter().collect()
     })
@@ -99,7 +98,7 @@ async fn gather(stream: &Stream, shard: usize, next: usize) -> bool {
 async fn invoke(next: usize, batch: &[Record], stage: &Stage) -> io::Result<KinesisEventResponse> {
     let records = pulsegate_aws::lambda::from_kinesis(event(next, batch)).map_err(io::Error::other)?;
     let outcome = stage.run("raw-nbiot", &records, Instant::now() + TIMEOUT).await;
-    lock(&stage.raw.table.contents().items).unreadable += outcome.counts.quarantined as u64;
+    lock(&stage.raw.contents().items).unreadable += outcome.counts.quarantined as u64;
     Ok(pulsegate_aws::lambda::kinesis_response(&records, &outcome.failed))
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use pulsegate_aws::Table;
 use pulsegate_aws::items::{Item, item_size};
-use pulsegate_pipeline::ports::{Queue, Refused};
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::ports::{Queue, RawStore, Refused};
 use tokio::time::{Instant, sleep_until};
 
 use super::found_uplinks::FoundUplinks;
@@ -100,6 +101,13 @@ impl Table for RawTable {
             self.contents.units.fetch_add(units as u64, Ordering::Relaxed);
         }
         Refused::new()
+    }
+}
+
+impl RawStore for RawTable {
+    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
+        let item = |uplink: &Uplink| pulsegate_aws::items::raw_item(uplink, uplink.at, 400);
+        Table::put(self, &uplinks.iter().map(item).collect::<Vec<_>>(), deadline).await
     }
 }
 
