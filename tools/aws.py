@@ -60,6 +60,7 @@ def addresses_of(cloud):
         "RAW_DEAD_LETTERS_URL": outputs["RawDeadLettersUrl"],
         "PULSE_SIGFOX_DEAD_LETTERS_URL": outputs["PulseSigfoxDeadLettersUrl"],
         "PULSE_NBIOT_DEAD_LETTERS_URL": outputs["PulseNbiotDeadLettersUrl"],
+        "UNDELIVERED_BUCKET": outputs["UndeliveredBucket"],
     }
 
 

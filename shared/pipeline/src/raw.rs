@@ -144,8 +144,10 @@ mod tests {
     use pulsegate_model::uplink::testing::any_uplink;
 
     use super::*;
+    use crate::archive::tombstones::{ERASED, Tombstones};
+    use crate::archive::writer::ArchiveWriter;
     use crate::batch::Failed;
-    use crate::fakes::{FakeQueue, FakeStore};
+    use crate::fakes::{FakeObjects, FakeQueue, FakeStore};
 
     type Stage = RawStage<FakeStore<Uplink>, FakeStore<Arrived<DeviceEvent>>, FakeQueue>;
 
@@ -247,6 +249,31 @@ mod tests {
     async fn what_cannot_be_quarantined_comes_back() {
         let stage = RawStage { quarantine: FakeQueue::down(), ..stage() };
         assert_eq!(run(&stage, &ten()).await.failed, Failed::from([BAD]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_of_an_erased_device_is_dropped_and_counted() {
+        let store = FakeObjects::default();
+        Tombstones::bury(&store, "sigfox:2".parse().unwrap(), At::EPOCH, Instant::now()).await.unwrap();
+        let Stage { events, pulse, quarantine, .. } = stage();
+        let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
+        let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;
+        assert_eq!(outcome.failed, Failed::new());
+        let counts = OutcomeCounts { received: 10, stored: 8, quarantined: 1, erased: 1, ..OutcomeCounts::default() };
+        assert_eq!(outcome.counts, counts);
+        let sent = stage.pulse.unwrap().sent();
+        assert!(sent.len() == 1 && !sent[0].contains(r#""sigfox:2""#));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_stored_while_the_erased_devices_are_not_known() {
+        let store = FakeObjects::default();
+        store.set(ERASED, "noise");
+        let Stage { events, pulse, quarantine, .. } = stage();
+        let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
+        let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;
+        assert_eq!((outcome.failed.len(), outcome.counts.given_back, outcome.counts.stored), (10, 10, 0));
+        assert_eq!((stage.raw.store.keys("new/").len(), stage.quarantine.sent().len()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
