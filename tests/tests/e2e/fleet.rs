@@ -52,6 +52,11 @@ fn measured(run: &Path) -> Option<Value> {
     serde_json::from_slice::<Value>(&text).ok().map(|mut run| run["measured"].take())
 }
 
+/// Reads the result of the last audit.
+fn audited(run: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(run.join("audit.json")).unwrap()).unwrap()
+}
+
 fn count(measured: &Value, name: &str) -> u64 {
     measured[name].as_u64().unwrap_or_else(|| panic!("{name} of {measured}"))
 }
@@ -114,6 +119,20 @@ pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) 
     for fault in ["lost", "duplicated", "reordered"] {
         assert!(count(&measured, fault) > 0, "{fault}");
     }
-    let audit = fleet("audit", &stack).arg(&run).arg("--wait=2m").spawn().unwrap();
-    assert!(output(audit).await.status.success());
+    // As it is, and as if the stack had no pulses table.
+    let archive_only = stack.join("archive-only");
+    std::fs::create_dir_all(&archive_only).unwrap();
+    let env = std::fs::read_to_string(stack.join("env")).unwrap();
+    let without: String = env.lines().filter(|line| !line.contains("PULSE_")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(archive_only.join("env"), without).unwrap();
+    for (stack, options, has_table) in [(&stack, "--list=20", true), (&archive_only, "--by-key", false)] {
+        let audit = fleet("audit", stack).arg(&run).args(["--wait=2m", options]).spawn().unwrap();
+        assert!(output(audit).await.status.success(), "with a pulses table: {has_table}");
+        let sources = &audited(&run)["sources"];
+        assert_eq!(sources["pulses_table"], has_table);
+        assert!(
+            count(sources, "objects") + count(sources, "files") > 0 && count(sources, "rows") >= 300 * 6,
+            "{sources}"
+        );
+    }
 }

@@ -5,12 +5,13 @@ use cost::measurement::{self, Measurement};
 use super::document::cpu_per_million;
 use super::fit::Sums;
 use super::invocations::{Functions, RUNTIME_MS};
+use super::record::PULSE_FUNCTIONS;
 use super::recorded::Recorded;
 use crate::Problem;
 use crate::audit::Sizes;
 use crate::run::Volume;
 
-/// Memory of each function in the template, MB. A test compares both.
+/// Memory of each of these functions in the template, MB: its default. A test compares both.
 pub(super) const MEMORY_MB: f64 = 256.0;
 
 /// Measurements of recorded runs: batch sizes are those of the run with the highest rate; times and sizes are from all
@@ -32,7 +33,9 @@ pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
     }
     let mut all = Measurement::built_in()?;
     let mut not = Vec::new();
-    fill_functions(&mut all, &recorded, fastest, functions)?;
+    if !fill_functions(&mut all, &recorded, fastest, functions)? {
+        not.push("the functions behind the pulse queues");
+    }
     fill_sizes(&mut all, &recorded);
     if !fill_traffic(&mut all, fastest) {
         not.push("bytes of datagrams, acknowledgements, callbacks and answers");
@@ -85,12 +88,14 @@ fn of_run(run: &Recorded) -> measurement::Recorded {
     }
 }
 
+/// Sets the functions. `false` if those behind the pulse queues are unknown: the stack has no pulses table.
 fn fill_functions(
     all: &mut Measurement,
     runs: &[&Recorded],
     run: &Recorded,
     fastest: &Functions,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
+    let mut is_whole = true;
     let functions = &mut all.functions;
     for (name, to) in [
         ("sigfox-callback", &mut functions.sigfox_callback),
@@ -104,6 +109,10 @@ fn fill_functions(
         of_runs.for_each(|function| sums.add(&function.billed_sums));
         let of_fastest = fastest.functions.get(name).filter(|function| function.uplinks > 0);
         let (Some(function), Some(line)) = (of_fastest, sums.line()) else {
+            if PULSE_FUNCTIONS.contains(&name) && !fastest.functions.contains_key(name) {
+                is_whole = false;
+                continue;
+            }
             return Err(Problem::Wrong(format!(
                 "the run with the highest rate has no invocation of {name}: record one of both networks"
             )));
@@ -118,7 +127,7 @@ fn fill_functions(
             log_bytes: function.log_bytes,
         };
     }
-    Ok(())
+    Ok(is_whole)
 }
 
 /// Sizes of pulse items, and of the same uplinks in messages of queues.

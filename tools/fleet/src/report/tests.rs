@@ -10,7 +10,7 @@ use pulsegate_pipeline::ports::{Log, LogLine, ReadError};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::record::{FUNCTIONS, record};
+use super::record::{FUNCTIONS, PULSE_FUNCTIONS, record};
 use super::*;
 use crate::audit::{Audit, NetworkCounts, Size, Sizes, Sources};
 use crate::print::Format;
@@ -110,7 +110,7 @@ fn functions(devices: u32) -> Functions {
         }
     };
     Functions {
-        functions: FUNCTIONS.iter().map(|name| ((*name).to_owned(), each(0.1))).collect(),
+        functions: FUNCTIONS.iter().chain(&PULSE_FUNCTIONS).map(|name| ((*name).to_owned(), each(0.1))).collect(),
         metrics: ["a received", "a stored", "b received"].map(str::to_owned).into(),
         bridge_log_bytes_per_minute: Some(1_500.0),
         ..Functions::default()

@@ -136,6 +136,18 @@ async fn a_measurement_of_which_a_part_was_not_measured_is_provisional_and_says_
 }
 
 #[tokio::test]
+async fn a_measurement_of_a_stack_without_a_pulses_table_says_so() {
+    let scratch = Scratch::new("archive-only");
+    let recorded = scratch.recorded("run", 1_000);
+    let mut without = functions(1_000);
+    without.functions.retain(|name, _| !PULSE_FUNCTIONS.contains(&name.as_str()));
+    without.write(&recorded).unwrap();
+    let measured = measured::measurement(&Recorded::read_all(&[recorded]).unwrap()).unwrap();
+    assert!(measured.source.contains("the functions behind the pulse queues"), "{measured:?}");
+    assert_eq!(measured.functions.pulse_nbiot, Measurement::built_in().unwrap().functions.pulse_nbiot);
+}
+
+#[tokio::test]
 async fn measurements_of_runs_of_which_nothing_is_recorded_are_refused() {
     let scratch = Scratch::new("refused");
     let bare = scratch.run("bare", 1_000);
