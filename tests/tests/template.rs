@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::{
-    DownlinkAdminTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
-    S3Objects, SecretStore, SqsQueue, SqsReceiver,
+    DownlinkAdminTable, DownlinkTable, DynamoDeviceItems, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream,
+    RotatingSecret, S3Objects, SecretStore, SqsQueue, SqsReceiver,
 };
 use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
 use pulsegate_tests::template::{Template, list, target};
@@ -125,7 +125,7 @@ fn a_function_without_settings_names_all_that_it_lacks() {
         ("sigfox-recovery", sigfox_recovery::Config::from_settings(&none()).err(), 8),
         ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 4),
         ("raw-nbiot", RawConfig::from_settings(&none()).err(), 2),
-        ("pulse", pulse::Config::from_settings(&none()).err(), 3),
+        ("pulse", pulse::Config::from_settings(&none()).err(), 4),
         ("settle", settle::Config::from_settings(&none()).err(), 1),
     ] {
         let error = error.unwrap().to_string();
@@ -228,6 +228,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
         ("downlink_admin", DownlinkAdminTable::ACTIONS),
+        ("device_items", DynamoDeviceItems::ACTIONS),
         ("receiver", &of_inbox),
         ("table_reader", DynamoReader::ACTIONS),
         ("objects", S3Objects::ACTIONS),

@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 
 use pulsegate_pipeline::archive::place::{DAY, NEW};
+use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::settle::Settled;
+use pulsegate_pipeline::archive::tombstones::ERASED;
 use pulsegate_tests::read;
 use pulsegate_tests::template::{Template, list, target};
 use serde_json::{Value, json};
-
-/// The prefix of derived points.
-const POINTS: &str = "points/";
-/// The object that lists erased devices.
-const ERASED: &str = "erased";
 
 /// Sides of every condition.
 const CHOICES: [(&str, &str); 11] = [
@@ -105,10 +102,11 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
     let absent_objects_are_404 =
         |keys: &[String]| keys.iter().map(|key| ("s3:ListBucket", key.clone())).collect::<Vec<_>>();
     let read = |keys: &[String]| keys.iter().map(|key| ("s3:GetObject", key.clone())).collect::<Vec<_>>();
-    let raw = || {
+    let pulse = || {
         let erased = [ERASED.to_owned()];
-        [vec![("s3:PutObject", below(NEW))], read(&erased), absent_objects_are_404(&erased)].concat()
+        [read(&erased), absent_objects_are_404(&erased)].concat()
     };
+    let raw = || [vec![("s3:PutObject", below(NEW))], pulse()].concat();
     let settle = || {
         let keys = [below(NEW), below(DAY), ERASED.to_owned()];
         let write = vec![
@@ -127,6 +125,8 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
         ("RawNbiot", raw()),
         ("Settle", settle()),
         ("Derive", derive()),
+        ("PulseSigfox", pulse()),
+        ("PulseNbiot", pulse()),
         ("SigfoxCallback", vec![]),
     ] {
         let needed = needed.into_iter().map(|(action, keys)| (action.to_owned(), keys));
@@ -141,7 +141,10 @@ fn the_key_is_granted_to_the_archives_functions_and_only_if_there_is_one() {
         let of_key = |function: &&str| {
             let statements = template.statements(&template.resource(function)["Properties"]).into_iter();
             statements.filter(|statement| statement["Sid"] == "Key").any(|statement| {
-                assert_eq!(statement["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey"]));
+                let reads_only = function.starts_with("Pulse");
+                let needed =
+                    if reads_only { json!("kms:Decrypt") } else { json!(["kms:Decrypt", "kms:GenerateDataKey"]) };
+                assert_eq!(statement["Action"], needed, "{function}");
                 target(&statement["Resource"]) == "ArchiveKeyArn"
             })
         };
@@ -150,7 +153,8 @@ fn the_key_is_granted_to_the_archives_functions_and_only_if_there_is_one() {
     };
     let key = ("ArchiveKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1");
     assert_eq!(granted(&[]), BTreeSet::new());
-    assert_eq!(granted(&[key]), ["Derive", "RawNbiot", "RawSigfox", "Settle"].map(ToOwned::to_owned).into());
+    let all = ["Derive", "PulseNbiot", "PulseSigfox", "RawNbiot", "RawSigfox", "Settle"];
+    assert_eq!(granted(&[key]), all.map(ToOwned::to_owned).into());
 }
 
 #[test]
