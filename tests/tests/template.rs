@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::{
-    DownlinkAdminTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
-    S3Objects, SecretStore, SqsQueue, SqsReceiver,
+    DownlinkAdminTable, DownlinkTable, DynamoDeviceItems, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream,
+    RotatingSecret, S3Objects, SecretStore, SqsQueue, SqsReceiver,
 };
 use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
 use pulsegate_tests::template::{Template, list, target};
@@ -230,6 +230,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
         ("downlink_admin", DownlinkAdminTable::ACTIONS),
+        ("device_items", DynamoDeviceItems::ACTIONS),
         ("receiver", &of_inbox),
         ("table_reader", DynamoReader::ACTIONS),
         ("objects", S3Objects::ACTIONS),

@@ -28,15 +28,13 @@ use tokio::time::Instant;
 use super::file;
 use super::object;
 use super::place::{self, DAY, NEW};
+use super::points::POINTS;
 use super::store::{Condition, Get, Got, Part, Put, StoreError};
 #[cfg(doc)]
 use super::tombstones::Tombstones;
 use super::versions::{ListedVersion, Version, VersionedStore};
 
 mod devices;
-
-/// The prefix of the points that `derive` makes.
-const POINTS: &str = "points/";
 
 /// The longest that an invocation of a function can last.
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>)

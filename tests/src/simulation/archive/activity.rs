@@ -42,9 +42,6 @@ const LONG: Duration = Duration::from_mins(5);
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
 const SHORT: u64 = 700;
 
-/// Number of replays of all messages while a device is erased. They take longer than the erasure.
-const MAX_REPLAYS: usize = 60;
-
 /// Maximum number of runs of `settle` until `new/` is empty.
 const MAX_CALM_RUNS: usize = 200;
 
@@ -90,15 +87,15 @@ pub struct Made {
 }
 
 impl Activity {
-    /// Nothing has been delivered yet.
-    pub fn new(world: &Arc<World<Fault>>, messages: Messages, bug: Option<Bug>) -> Rc<Self> {
+    /// Nothing has been delivered yet. Erases a device if one is given.
+    pub fn new(world: &Arc<World<Fault>>, messages: Messages, erasing: Option<DeviceId>, bug: Option<Bug>) -> Rc<Self> {
         Rc::new(Self {
             world: Arc::clone(world),
             objects: ObjectsModel::new(world),
             bug,
             pending: RefCell::new((0..messages.uplinks.len()).collect()),
             acknowledged: RefCell::default(),
-            erasing: erasing(world, bug),
+            erasing,
             erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
             made: Cell::default(),
@@ -283,12 +280,14 @@ impl Activity {
     /// Erases the device as an operator does, while its messages are replayed: searches again when no invocation can
     /// run any more that began before the tombstone.
     async fn erase_at_last(self: &Rc<Self>) {
+        let is_erased = Cell::new(false);
         let replay = async {
-            for _ in 0..MAX_REPLAYS {
-                let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
+            let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
+            while !is_erased.get() {
                 self.put(&all).await;
-                sleep(self.world.span(1_000..=60_000)).await;
+                sleep(self.world.span(500..=10_000)).await;
             }
+            self.put(&all).await;
         };
         let erase = async {
             let ended = async {
@@ -300,6 +299,7 @@ impl Activity {
             if let Err(error) = ended.await {
                 self.report(format!("erase: {error}"));
             }
+            is_erased.set(true);
         };
         tokio::join!(replay, erase);
     }
@@ -337,13 +337,6 @@ impl Activity {
     pub fn errors(&self) -> Vec<String> {
         self.wrong.borrow().clone()
     }
-}
-
-/// Draws the device to erase, in every second run; in each if the bug shows only then, and in none if it shows otherwise.
-fn erasing(world: &World<Fault>, bug: Option<Bug>) -> Option<DeviceId> {
-    let is_due = world.coin();
-    let device = world.draw(messages::device);
-    bug.map_or(is_due, Bug::is_of_erasure).then_some(device)
 }
 
 /// Draws a batch: some of the pending uplinks, sometimes one of them twice.
