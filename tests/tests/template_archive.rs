@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::settle::Settled;
-use pulsegate_pipeline::archive::tombstones::ERASED;
+use pulsegate_pipeline::tombstones::ERASED;
 use pulsegate_tests::read;
 use pulsegate_tests::template::{Template, list, target};
 use serde_json::{Value, json};

@@ -16,7 +16,8 @@ use super::place::{DAY, Day, Place};
 use super::reader::{Archive, ArchiveError, MAX_RESTARTS};
 use super::row::Row;
 use super::store::{Get, Got, ObjectStore, StoreError};
-use super::tombstones::Tombstones;
+use super::tombstones;
+use crate::tombstones::Tombstones;
 
 /// The beginning of a scan: its places, and the rows of `new/`, which stay in memory. There are a quarter of an hour's of
 /// these, and more if `settle` stands still.
@@ -41,7 +42,7 @@ impl<S: ObjectStore> Archive<S> {
     /// [`ArchiveError`].
     pub async fn scan(&self, from: At, to: At, deadline: Instant) -> Result<Scan<'_, S>, ArchiveError> {
         let mut new: BTreeMap<Place, BTreeSet<Row>> = BTreeMap::new();
-        let tombstones = Tombstones::load(&self.store, deadline).await?;
+        let tombstones = tombstones::load(&self.store, deadline).await?;
         for uplink in self.new_in_span(from, to, deadline).await? {
             new.entry(self.bits.place(&uplink)).or_default().insert(Row::from(&uplink));
         }

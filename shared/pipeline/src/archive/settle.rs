@@ -12,8 +12,9 @@ use super::object::{self, ObjectError};
 use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;
 use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
-use super::tombstones::Tombstones;
+use super::tombstones;
 use crate::telemetry::is_zero;
+use crate::tombstones::Tombstones;
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -91,7 +92,7 @@ impl<S: ObjectStore> Settle<'_, S> {
     /// [`SettleError`]. Nothing is lost: the next run begins anew.
     pub async fn run(&self) -> Result<Settled, SettleError> {
         let mut settled = Settled::default();
-        let tombstones = Tombstones::load(self.store, self.deadline).await?;
+        let tombstones = tombstones::load(self.store, self.deadline).await?;
         let (names, rows) = self.read(&tombstones, &mut settled).await?;
         let mut files: BTreeMap<Place, Vec<Uplink>> = BTreeMap::new();
         for uplink in rows {

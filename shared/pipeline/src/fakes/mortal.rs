@@ -11,11 +11,10 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use crate::archive::store::StoreError;
-use crate::archive::tombstones::Tombstones;
 use crate::ports::{
     Arrived, EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream,
 };
+use crate::tombstones::Tombstones;
 
 /// The number of steps until the process is killed. Clones share it.
 #[derive(Debug, Clone)]
@@ -69,7 +68,7 @@ impl<P: RawStore + Sync> RawStore for Mortal<'_, P> {
         self.call(self.port.put(uplinks, deadline)).await
     }
 
-    async fn erased(&self, deadline: Instant) -> Result<Tombstones, StoreError> {
+    async fn erased(&self, deadline: Instant) -> Result<Tombstones, ReadError> {
         self.call(self.port.erased(deadline)).await
     }
 }

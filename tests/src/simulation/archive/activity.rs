@@ -17,7 +17,7 @@ use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::archive::settle::{Settle, SettleError};
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
-use pulsegate_pipeline::archive::tombstones::Tombstones;
+use pulsegate_pipeline::archive::tombstones;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Bug, Client, Role};
@@ -172,7 +172,7 @@ impl Activity {
             acknowledge(uplinks);
         }
         let store = self.client(Role::Writer);
-        let Ok(tombstones) = Tombstones::load(&store, Instant::now() + LONG).await else { return false };
+        let Ok(tombstones) = tombstones::load(&store, Instant::now() + LONG).await else { return false };
         let (erased, uplinks): (Vec<&Uplink>, Vec<&Uplink>) =
             uplinks.iter().partition(|uplink| tombstones.contains(uplink.device));
         self.world.faults.happened(Fault::ErasedDropped, erased.len());
@@ -256,7 +256,7 @@ impl Activity {
         if self.erasure.get() == Erasure::None {
             self.erasure.set(Erasure::Begun);
         }
-        Tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
+        tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
         self.erasure.set(Erasure::Buried);
         Ok(())
     }
