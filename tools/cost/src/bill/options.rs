@@ -69,6 +69,7 @@ const NOT_WITH_STUDY: [&str; 26] = [
 /// The command line of `cost bill`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// Numbers of meters, comma-separated; k and M stand for thousands and millions
     #[arg(long, value_delimiter = ',', value_parser = devices, default_value = "180k,360k,3.6M", help_heading = "Fleet")]

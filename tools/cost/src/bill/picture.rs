@@ -27,8 +27,9 @@ pub fn chart(options: &Options, designs: &[Design], inputs: &Inputs) -> Result<C
     for design in designs {
         let bills = SIZES.iter().map(|n| design.bill(&options.load(*n), inputs)).collect::<Result<Vec<_>, _>>()?;
         let rate = options.euro.filter(|_| is_rented(design)).unwrap_or(Decimal::ONE);
-        if let Design::Ours(name, _) = design {
-            lines.push(Line { name: name.clone(), points: points(&bills, rate, Bill::total) });
+        if let Design::Ours(name, setup) = design {
+            let name = format!("{name}: {}", setup.store.title());
+            lines.push(Line { name, points: points(&bills, rate, Bill::total) });
         }
         if is_bare(design) {
             let bare = points(&bills, rate, Bill::without_database);

@@ -127,6 +127,15 @@ impl Store {
         }
     }
 
+    /// A title for charts.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Archive => "archive only",
+            Self::Pulses => "archive, and pulses in a table",
+            Self::Tables => "two tables",
+        }
+    }
+
     /// True if uplinks are in the archive.
     pub fn has_archive(self) -> bool {
         self != Self::Tables
