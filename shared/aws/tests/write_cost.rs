@@ -99,7 +99,9 @@ fn of_both(uplink: &Uplink) -> Item {
 /// Returns the bytes of the uplinks' records before compression.
 fn records(uplinks: &[Uplink]) -> usize {
     let mut bytes = Vec::new();
-    uplinks.iter().for_each(|uplink| record::encode(uplink, &mut bytes));
+    for uplink in uplinks {
+        record::encode(uplink, &mut bytes);
+    }
     bytes.len()
 }
 

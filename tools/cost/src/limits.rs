@@ -62,12 +62,15 @@ pub const UDP_IDLE: Decimal = dec!(120);
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 pub const ITEM_OVERHEAD: Decimal = dec!(100);
 
-/// Objects that one request lists, and that a run of `settle` merges
+/// Objects that one request lists, and that `settle` merges in a pass
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
 pub const LISTED: Decimal = dec!(1000);
 
 /// Planned rows of a file of `day/`: 56,250 hourly meters. A larger file is longer in memory when `settle` merges it.
 pub const FILE_ROWS: Decimal = dec!(1_350_000);
+
+/// Rows of a row group of a file (`pulsegate_pipeline::archive::file`).
+pub const ROW_GROUP: Decimal = dec!(32_768);
 
 /// Most bits of a partition (`pulsegate_pipeline::archive::place`).
 pub const MAX_BITS: u32 = 10;

@@ -10,9 +10,9 @@ use crate::Error;
 use crate::bill::pulsegate::archive::Work;
 use crate::bill::pulsegate::flow::Flow;
 use crate::bill::pulsegate::setup::{Setup, Store};
-use crate::limits::QUERY_BYTES;
+use crate::limits::{QUERY_BYTES, ROW_GROUP};
 use crate::measurement::Measurement;
-use crate::money::rounded;
+use crate::money::{rounded, whole};
 use crate::options::{Sending, devices};
 use crate::prices::{FreeTiers, Prices};
 use crate::print::{self, Format, Table};
@@ -115,17 +115,19 @@ fn reads(work: &Work, devices: &Decimal, of: &Measurement) -> Vec<Read> {
         vec![("s3-put", Decimal::ONE), ("s3-get", waiting + GETS * (days + Decimal::ONE))]
     };
     let partitions = Decimal::from(1_u64 << work.bits);
+    let groups = whole(work.day_rows / partitions / ROW_GROUP);
     let points = of.archive.points_row_bytes.decimal();
     let athena = |days: Decimal| {
         let scanned = (work.day_rows * days * points).max(QUERY_BYTES);
         vec![("athena-tb", scanned / TB), ("s3-put", days), ("s3-get", GETS * partitions * days)]
     };
     let all_months = meter(MONTH).into_iter().map(|(id, quantity)| (id, quantity * devices)).collect();
-    let anew = |row_us: Decimal| {
+    let anew = |row_us: Decimal, gets: Decimal| {
         let request_ms = of.archive.request_ms.decimal();
-        let seconds = work.rows * row_us / dec!(1_000_000) + dec!(2) * work.files * request_ms / dec!(1000);
+        let waiting = (gets + Decimal::ONE) * work.files * request_ms / dec!(1000);
+        let seconds = work.rows * row_us / dec!(1_000_000) + waiting;
         let gb = of.archive.memory_mb.decimal() / dec!(1024);
-        vec![("lambda-gb-second-x86", seconds * gb), ("s3-get", work.files), ("s3-put", work.files)]
+        vec![("lambda-gb-second-x86", seconds * gb), ("s3-get", work.files * gets), ("s3-put", work.files)]
     };
     let one_file = work.files / partitions;
     let read = |what, formula, bought| Read { what, formula, bought };
@@ -138,13 +140,13 @@ fn reads(work: &Work, devices: &Decimal, of: &Measurement) -> Vec<Read> {
         read("a month of all points, Athena", "30 * a day", athena(MONTH)),
         read(
             "all points made anew (derive)",
-            "rows * derive_row_us * GB + GET and PUT of each file",
-            anew(of.archive.derive_row_us.decimal()),
+            "rows * derive_row_us + request_ms * (footer, row groups and PUT of each file), in GB-seconds",
+            anew(of.archive.derive_row_us.decimal(), Decimal::ONE + groups),
         ),
         read(
             "all uplinks read and written again (a new number of partitions)",
-            "rows * settle_row_us * GB + GET and PUT of each file",
-            anew(of.archive.settle_row_us.decimal()),
+            "rows * settle_row_us + request_ms * (GET and PUT of each file), in GB-seconds",
+            anew(of.archive.settle_row_us.decimal(), Decimal::ONE),
         ),
         read("a meter erased", "GET and PUT of its file of each day, in day/ and points/", {
             vec![("s3-get", dec!(2) * one_file), ("s3-put", dec!(2) * one_file)]

@@ -2,7 +2,7 @@
 
 use rust_decimal::{Decimal, dec};
 
-/// Maximum messages of an invocation behind a queue (`BatchSize`), with a table of pulses.
+/// Maximum messages of an invocation of a pulse stage (`BatchSize`).
 pub const QUEUE_BATCH: Decimal = dec!(50);
 
 /// Seconds for which Lambda collects them (`MaximumBatchingWindowInSeconds`), with a table of pulses.
@@ -14,8 +14,8 @@ pub const STREAM_BATCH: Decimal = dec!(50);
 /// Seconds for which Lambda collects them (`MaximumBatchingWindowInSeconds`), with a table of pulses.
 pub const STREAM_WINDOW: Decimal = dec!(1);
 
-/// Maximum messages or records of an invocation of a raw stage without a table of pulses: Lambda's maximum, so that the
-/// window or the maximum length of an event ends a batch.
+/// Maximum messages of an invocation of `raw-sigfox`, and records of `raw-nbiot` without a table of pulses: Lambda's maximum, so
+/// that the window or the maximum length of an event ends a batch.
 pub const ARCHIVE_BATCH: Decimal = dec!(10_000);
 
 /// Seconds for which Lambda collects them without a table of pulses (`BatchingWindowSeconds`).
@@ -53,8 +53,8 @@ pub const SECRETS: Decimal = dec!(2);
 /// Alarms of the bridge: three of its own, and two for each of its two scaling policies.
 pub const BRIDGE_ALARMS: Decimal = dec!(7);
 
-/// Alarms of the archive: an old object in `new/`, objects that cannot be read, and runs that fail.
-pub const ARCHIVE_ALARMS: Decimal = dec!(3);
+/// Alarms of the archive: `settle` stands still, fails, or touches many files; an object cannot be read; `derive` fails.
+pub const ARCHIVE_ALARMS: Decimal = dec!(5);
 
 /// Addresses of the load balancer: one for each zone. Each task has one in addition.
 pub const BALANCER_ADDRESSES: Decimal = dec!(2);

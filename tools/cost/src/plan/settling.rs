@@ -6,7 +6,7 @@ use super::options::{Options, SETTLE_CHOICES};
 use super::requirements::full_batch;
 use crate::bill::pulsegate::archive::Work;
 use crate::bill::pulsegate::flow::Flow;
-use crate::limits::{LISTED, MAX_BITS};
+use crate::limits::MAX_BITS;
 use crate::load::{Arrival, Load};
 use crate::measurement::Measurement;
 use crate::money::{rounded, whole};
@@ -29,6 +29,8 @@ pub struct Settling {
     pub minutes: u32,
     /// Objects of a run.
     pub objects: Decimal,
+    /// Passes over the day's files, one for each list of objects.
+    pub passes: Decimal,
     /// Seconds of the mean run, and of the last one of a day.
     pub seconds: (Decimal, Decimal),
     /// MB of the largest run.
@@ -44,21 +46,23 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// The longest of [`SETTLE_CHOICES`] with which a run lists all objects and has the memory for their rows; if there is
-    /// none, the shortest.
+    /// The longest of [`SETTLE_CHOICES`] with which a run has the memory for its rows, and the time if fewer passes help; the
+    /// default if there is none.
     ///
     /// `rate` is the number of uplinks a second that the raw stages process in a burst.
     pub fn of(options: &Options, load: &Load, rate: Decimal, of: &Measurement) -> Self {
         let each = |minutes| Self::with(minutes, options, load, rate, of);
-        let fits = |one: &Self| one.objects <= LISTED * PLANNED && one.memory <= one.memory_size * PLANNED;
-        let shortest = each(SETTLE_CHOICES[SETTLE_CHOICES.len() - 1]);
-        SETTLE_CHOICES.into_iter().map(each).find(fits).unwrap_or(shortest)
+        let in_time = |one: &Self| one.passes == Decimal::ONE || one.seconds.1 <= RUN_SECONDS * PLANNED;
+        let fits = |one: &Self| in_time(one) && one.memory <= one.memory_size * PLANNED;
+        SETTLE_CHOICES.into_iter().map(each).find(fits).unwrap_or_else(|| each(SETTLE_MINUTES))
     }
 
     fn with(minutes: u32, options: &Options, load: &Load, rate: Decimal, of: &Measurement) -> Self {
         let (setup, archive) = (options.setup(minutes), &of.archive);
         let work = Work::of(&setup, load, &Flow::of(&setup, load, of), archive);
-        let rest_of_day = (work.day_rows - work.settle.rows).max(Decimal::ZERO);
+        let passes = work.settle.lists;
+        // The mean run merges half of the day's rows in each pass.
+        let rest_of_day = work.day_rows / dec!(2) * passes;
         let last = work.settle.seconds + rest_of_day * archive.settle_row_us.decimal() / dec!(1_000_000);
         let file_rows = work.day_rows / Decimal::from(1_u64 << work.bits);
         let minutes_of = Decimal::from(minutes);
@@ -69,14 +73,15 @@ impl Settling {
         };
         // A burst makes batches longer, and then more of them.
         let objects = work.objects / work.settle.runs + (rows - mean) / full_batch(of.queues.raw_sigfox.uplink_bytes);
-        let memory =
-            file_rows * archive.settle_file_row_memory.decimal() + rows * archive.settle_new_row_memory.decimal();
+        let memory = file_rows * archive.settle_file_row_memory.decimal()
+            + rows / passes * archive.settle_new_row_memory.decimal();
         let in_time = RUN_SECONDS * PLANNED * dec!(1_000_000) / archive.settle_row_us.decimal();
         Self {
             bits: work.bits,
             file_rows,
             minutes,
             objects,
+            passes,
             seconds: (work.settle.seconds, last),
             memory: memory / MB,
             memory_size: archive.memory_mb.decimal(),
@@ -121,15 +126,17 @@ impl Settling {
                 rounded(self.memory_size, 0)
             ));
         }
-        if self.objects > LISTED * PLANNED {
+        if self.passes > Decimal::ONE {
             notes.push(format!(
-                "{} objects come between two runs of settle, and a run merges {LISTED}: use larger batches (BatchingWindowSeconds)",
-                rounded(self.objects, 0)
+                "{} objects come between two runs of settle, which take {} passes over the day's files: longer batches \
+                 (BatchingWindowSeconds) make fewer and cost less",
+                rounded(self.objects, 0),
+                self.passes
             ));
         }
         if self.minutes < SETTLE_MINUTES {
             notes.push(format!(
-                "SettleSchedule is {} instead of rate({SETTLE_MINUTES} minutes), because of the objects or rows that come meanwhile; \
+                "SettleSchedule is {} instead of rate({SETTLE_MINUTES} minutes), because of the memory or the time for what comes meanwhile; \
                  each run merges the whole day's files, so settle costs about {} times as much",
                 self.schedule(),
                 rounded(Decimal::from(SETTLE_MINUTES) / Decimal::from(self.minutes), 1).normalize()
@@ -140,7 +147,7 @@ impl Settling {
         }
         if self.derive_schedule().is_some() {
             notes.push(format!(
-                "derive takes {} s for a day, of {RUN_SECONDS}; it continues in its next run, so it runs several times a night",
+                "derive takes {} s a night, of {RUN_SECONDS}; it continues in its next run, so it runs several times a night",
                 rounded(self.derive, 0)
             ));
         }
@@ -150,19 +157,20 @@ impl Settling {
     /// The archive's numbers, as rows of a table.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let of = |value: Decimal, of: Decimal| format!("{} of {}", rounded(value, 0), rounded(of, 0));
-        let month = |value: Decimal| rounded(value, 0).to_string();
+        let whole = |value: Decimal| rounded(value, 0).to_string();
         vec![
             ("partitions", (1_u64 << self.bits).to_string()),
-            ("rows of a file of a whole day", month(self.file_rows)),
-            ("objects between two runs of settle", of(self.objects, LISTED)),
+            ("rows of a file of a whole day", whole(self.file_rows)),
+            ("objects between two runs of settle", whole(self.objects)),
+            ("passes of settle over the day's files", self.passes.to_string()),
             ("seconds of settle, mean", of(self.seconds.0, RUN_SECONDS)),
             ("seconds of settle, last run of a day", of(self.seconds.1, RUN_SECONDS)),
             ("MB of settle", of(self.memory, self.memory_size)),
-            ("PUTs of raw stages a month", month(self.puts.0)),
-            ("PUTs of settle a month", month(self.puts.1)),
+            ("PUTs of raw stages a month", whole(self.puts.0)),
+            ("PUTs of settle a month", whole(self.puts.1)),
             ("seconds of derive", of(self.derive, RUN_SECONDS)),
             ("runs of derive a month", rounded(DERIVE_RUNS, 1).to_string()),
-            ("meters up to which settle merges a day in time", month(self.most)),
+            ("meters up to which settle merges a day in time", whole(self.most)),
         ]
     }
 }

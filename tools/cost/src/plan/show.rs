@@ -36,10 +36,14 @@ pub fn overrides(options: &Options, requirements: &Requirements) -> Vec<(&'stati
     let settling = &requirements.settling;
     let bits = format!("{} rows in a file of a whole day", rounded(settling.file_rows, 0));
     set("PartitionBits", format!("{}={}", options.from_day, settling.bits), bits);
-    let objects = format!("{} objects between two runs, of which a run merges 1000", rounded(settling.objects, 0));
-    set("SettleSchedule", settling.schedule(), objects);
+    let last = format!(
+        "the last run of a day takes {} s and {} MB",
+        rounded(settling.seconds.1, 0),
+        rounded(settling.memory, 0)
+    );
+    set("SettleSchedule", settling.schedule(), last);
     if let Some(schedule) = settling.derive_schedule() {
-        set("DeriveSchedule", schedule.to_owned(), "a run does not derive a whole day".to_owned());
+        set("DeriveSchedule", schedule.to_owned(), "a run has hardly the time for a night's files".to_owned());
     }
     let stream = format!(
         "{} MB and {} records a second at most",

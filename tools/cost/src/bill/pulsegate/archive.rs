@@ -13,7 +13,7 @@ use super::setup::Setup;
 use super::tables::MONTH_DAYS;
 use crate::aws::GIB;
 use crate::bill::monthly::Item;
-use crate::limits::{FILE_ROWS, LISTED, MAX_BITS};
+use crate::limits::{FILE_ROWS, LISTED, MAX_BITS, ROW_GROUP};
 use crate::load::Load;
 use crate::measurement::archive::{Archive, Value};
 use crate::money::whole;
@@ -22,7 +22,7 @@ use crate::template::{DERIVE_RUNS, NEWEST_VERSION_DAYS, NEWEST_VERSIONS, VERSION
 /// Minutes of a day.
 const DAY: Decimal = dec!(1440);
 
-/// Runs of `settle` for the objects of an interval that are still calculated. No fleet has as many, but numbers of a file may,
+/// Passes of a run of `settle` that are still calculated. No fleet has as many, but numbers of a file may,
 /// and would overflow.
 const MAX_PASSES: Decimal = dec!(1000);
 
@@ -56,7 +56,7 @@ pub struct Run {
     pub puts: Decimal,
     /// Objects, files and their metadata that a run reads.
     pub gets: Decimal,
-    /// Lists of a run.
+    /// Lists of a run; one of `settle` makes a pass over the day's files for each.
     pub lists: Decimal,
     /// Seconds of a run.
     pub seconds: Decimal,
@@ -150,8 +150,8 @@ fn settle(setup: &Setup, day_rows: Decimal, partitions: Decimal, objects: Decima
     let runs = runs_a_day * MONTH_DAYS;
     let new = day_rows / runs_a_day;
     let objects = objects / runs;
-    // A run merges as many objects as a list has; more take further runs over the same files.
-    let passes = (objects / LISTED).clamp(Decimal::ONE, MAX_PASSES);
+    // A pass merges as many objects as a list has; more take further passes over the same files.
+    let passes = whole(objects / LISTED).clamp(Decimal::ONE, MAX_PASSES);
     let days = Decimal::ONE / dec!(2) + of.settle_older_days.decimal();
     let files = partitions.min(new) * (Decimal::ONE + of.settle_older_days.decimal()) * passes;
     let rows = day_rows * days * passes + new;
@@ -171,13 +171,16 @@ fn derive(day_rows: Decimal, partitions: Decimal, files: Decimal, of: &Archive) 
     let rows = day_rows * of.derive_days.decimal();
     // Both folders, each file of `day/` has one of `points/`.
     let lists = dec!(2) * whole(files / LISTED);
+    // A file is read group by group: its footer, and each row group.
+    let groups = whole(day_rows / partitions / ROW_GROUP);
+    let gets = made * (Decimal::ONE + groups);
     let checks = files * of.derive_checks_per_file.decimal();
-    let waiting = (dec!(2) * made + lists) * of.request_ms.decimal() + checks * of.derive_check_ms.decimal();
+    let waiting = (gets + made + lists) * of.request_ms.decimal() + checks * of.derive_check_ms.decimal();
     Run {
         runs: DERIVE_RUNS,
         rows,
         puts: made,
-        gets: made + checks,
+        gets: gets + checks,
         lists,
         seconds: seconds(rows, &of.derive_row_us, waiting),
     }

@@ -154,7 +154,8 @@ impl Flow {
         }
         let (in_a_message, rate) = (uplinks / messages, uplinks / SECONDS);
         let message = EVENT_OVERHEAD + in_a_message * measured(stage.queue.uplink_bytes);
-        let (held_messages, window) = batch(setup, (QUEUE_BATCH, QUEUE_WINDOW), message);
+        let full = if setup.store.has_archive() && function == "raw-sigfox" { ARCHIVE_BATCH } else { QUEUE_BATCH };
+        let (held_messages, window) = batch(setup, (full, QUEUE_WINDOW), message);
         let most = in_a_message * held_messages;
         let held = match batching(setup) {
             Batching::Measured => batch_size(stage.function, most).at(rate),
@@ -170,13 +171,11 @@ impl Flow {
     }
 }
 
-/// Maximum messages or records of a batch and its window in seconds: `short` with a table of pulses, and otherwise as many
-/// as an event holds of `bytes` each.
+/// Maximum messages or records of a batch, of which an event holds those of `bytes` each, and its window in seconds. `short`
+/// are those with a table of pulses.
 fn batch(setup: &Setup, short: (Decimal, Decimal), bytes: Decimal) -> (Decimal, Decimal) {
-    match setup.store {
-        Store::Archive => (ARCHIVE_BATCH.min((EVENT_BYTES / bytes).floor()).max(Decimal::ONE), ARCHIVE_WINDOW),
-        Store::Pulses | Store::Tables => short,
-    }
+    let (batch, window) = if setup.store == Store::Archive { (ARCHIVE_BATCH, ARCHIVE_WINDOW) } else { short };
+    if batch == ARCHIVE_BATCH { (batch.min((EVENT_BYTES / bytes).floor()).max(Decimal::ONE), window) } else { short }
 }
 
 /// Batches were measured with the windows of a table of pulses.
