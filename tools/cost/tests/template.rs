@@ -265,47 +265,6 @@ fn a_schedule_with_spaces_is_quoted_for_sam() {
 }
 
 #[test]
-fn files_of_a_day_have_up_to_1_35_million_rows() {
-    let measured = Measurement::built_in().unwrap();
-    let bits = |devices: &str| {
-        let options = options(&[&format!("--devices={devices}")[..], "--store=archive"]);
-        Requirements::of(&options, &measured).unwrap().settling.bits
-    };
-    let cases = [("1k", 0), ("56250", 0), ("56251", 1), ("180k", 2), ("3.6M", 6), ("36M", 10), ("360M", 10)];
-    for (devices, expected) in cases {
-        assert_eq!(bits(devices), expected, "{devices}");
-    }
-}
-
-#[test]
-fn a_fleet_whose_day_a_run_cannot_merge_is_told_how_many_stacks_it_needs() {
-    let measured = Measurement::built_in().unwrap();
-    let notes = |devices: u64| {
-        let options = options(&[&format!("--devices={devices}")[..], "--store=archive"]);
-        let needs = Requirements::of(&options, &measured).unwrap();
-        (needs.settling.most, needs.notes.join("; "))
-    };
-    let most: u64 = notes(1000).0.floor().try_into().unwrap();
-    let split = "stacks, each with its own bucket";
-    // Requests and new rows take some of the time as well.
-    let (few, many) = (notes(most * 8 / 10).1, notes(most * 21 / 10).1);
-    assert!(!few.contains(split), "{few}");
-    assert!(many.contains(&format!("Split the fleet over 3 {split}")), "{many}");
-}
-
-#[test]
-fn settle_runs_oftener_if_its_memory_does_not_suffice_and_says_if_it_takes_several_passes() {
-    let measured = Measurement::built_in().unwrap();
-    let needs = |arguments: &[&str]| Requirements::of(&options(arguments), &measured).unwrap();
-    let few = needs(&["--devices=3.6M", "--store=archive"]);
-    assert_eq!((few.settling.minutes, few.settling.passes), (deployed::SETTLE_MINUTES, Decimal::ONE));
-    assert!(needs(&["--devices=12M", "--store=archive"]).settling.minutes < deployed::SETTLE_MINUTES);
-    // Short windows make many objects.
-    let many = needs(&["--devices=3.6M", "--store=pulses"]);
-    assert!(many.settling.passes > Decimal::ONE && many.notes.join("; ").contains("passes over the day's files"));
-}
-
-#[test]
 fn batches_that_would_be_too_long_ask_for_more_device_types() {
     let measured = Measurement::built_in().unwrap();
     let notes = |types: &str| {

@@ -3,7 +3,8 @@
 //! With `r` rows a day, files of `2^bits` partitions, and `s` runs of `settle` a day:
 //!
 //! - a run reads and writes today's files, which hold `r / 2` rows on average, and the new rows: `r / s`;
-//! - a run takes `rows * settle_row_us + requests * request_ms`;
+//! - it does so in several passes if there are more objects than a list has;
+//! - it takes `rows * settle_row_us + requests * request_ms`;
 //! - older versions are `s * r / 2 * day_row_bytes` for a day and a half, and the newest four of each file for 35 days.
 
 use rust_decimal::{Decimal, dec};
