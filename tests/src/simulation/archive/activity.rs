@@ -285,7 +285,7 @@ impl Activity {
             let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
             while !is_erased.get() {
                 self.put(&all).await;
-                sleep(self.world.span(500..=10_000)).await;
+                sleep(self.world.span(2_000..=20_000)).await;
             }
             self.put(&all).await;
         };
@@ -294,6 +294,9 @@ impl Activity {
                 self.bury_and_search().await?;
                 sleep(MAX_INVOCATION).await;
                 self.search().await?;
+                if self.bug == Some(Bug::TombstoneLast) {
+                    sleep(self.world.span(1_000..=20_000)).await;
+                }
                 self.bury().await
             };
             if let Err(error) = ended.await {
