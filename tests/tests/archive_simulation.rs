@@ -77,3 +77,13 @@ fn reading_the_files_before_the_list_is_found() {
 fn skipping_an_object_that_is_gone_is_found() {
     found(Bug::SkipsGoneObjects, "a reader misses");
 }
+
+#[test]
+fn claiming_a_version_of_a_source_that_was_not_read_is_found() {
+    found(Bug::ClaimsWhatItHasNotRead, "has other points");
+}
+
+#[test]
+fn reading_the_rows_of_another_version_than_the_footer_is_found() {
+    found(Bug::MixesVersions, "derive cannot read a source");
+}

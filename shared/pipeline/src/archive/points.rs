@@ -163,8 +163,8 @@ impl<S: ObjectStore> Derive<'_, S> {
         Ok(false)
     }
 
-    /// Writes a points file, unless another run has replaced it since this one listed it. So a file never goes back to older
-    /// sources, except those of a slower run that began later; the next run heals that.
+    /// Writes a points file, unless another run has written it since this one listed it. A run reads sources after it has
+    /// listed points, so a file never goes back to older sources.
     async fn put(
         &self,
         place: Place,

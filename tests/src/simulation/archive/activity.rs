@@ -1,4 +1,4 @@
-//! What goes on at once: batches are put and delivered again, runs of `settle` overlap, devices are read.
+//! What goes on at once: batches are put and delivered again, runs of `settle` and of `derive` overlap, devices are read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use fastrand::Rng;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::NEW;
+use pulsegate_pipeline::archive::points::{Derive, decoder};
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::archive::settle::{Settle, SettleError};
@@ -31,11 +32,17 @@ const MAX_BATCH: usize = 4;
 const AWAITS_OF_RAW: u32 = 6;
 const AWAITS_OF_SETTLE: u32 = 50;
 
+/// The same before a run of `derive` is, which makes a few requests for each file.
+const AWAITS_OF_DERIVE: u32 = 150;
+
 /// The time limit of a process that has enough time.
 const LONG: Duration = Duration::from_mins(5);
 
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
 const SHORT: u64 = 700;
+
+/// The same for `derive`, which reads more.
+const SHORT_DERIVE: u64 = 4_000;
 
 /// Maximum number of runs of `settle` until `new/` is empty.
 const MAX_CALM_RUNS: usize = 200;
@@ -54,6 +61,7 @@ pub struct Activity {
     pending: RefCell<BTreeSet<usize>>,
     acknowledged: RefCell<BTreeSet<Row>>,
     settling: Cell<usize>,
+    deriving: Cell<usize>,
     made: Cell<Made>,
     wrong: RefCell<Vec<String>>,
 }
@@ -63,6 +71,10 @@ pub struct Activity {
 pub struct Made {
     /// Runs of `settle` that ended.
     pub settled: usize,
+    /// Runs of `derive` that ended.
+    pub derived: usize,
+    /// Points files that they wrote.
+    pub points_files: usize,
     /// Reads that ended and were checked.
     pub reads: usize,
 }
@@ -77,17 +89,19 @@ impl Activity {
             pending: RefCell::new((0..messages.uplinks.len()).collect()),
             acknowledged: RefCell::default(),
             settling: Cell::default(),
+            deriving: Cell::default(),
             made: Cell::default(),
             wrong: RefCell::default(),
             messages,
         })
     }
 
-    /// Delivers, settles and reads, several at once and with faults.
+    /// Delivers, settles, derives and reads, several at once and with faults.
     pub async fn storm(self: &Rc<Self>) {
         for _ in 0..self.world.draw(|rng| rng.u32(4..12)) {
             self.start(4, |this| async move { this.deliver().await });
             self.start(3, |this| async move { this.settle().await });
+            self.start(2, |this| async move { this.derive().await });
             self.start(4, |this| async move { this.read().await });
             sleep(self.world.span(100..=8_000)).await;
         }
@@ -97,16 +111,22 @@ impl Activity {
         }
     }
 
-    /// Delivers the rest and settles until nothing is left to do, without faults.
+    /// Delivers the rest, settles until nothing is left to do, and derives, without faults.
     pub async fn calm(self: &Rc<Self>) {
         while !self.pending.borrow().is_empty() {
             self.deliver().await;
         }
         for _ in 0..MAX_CALM_RUNS {
             if !self.objects.all().keys().any(|key| key.starts_with(NEW)) {
-                return;
+                break;
             }
             self.settle().await;
+        }
+        self.derive().await;
+        let before = self.objects.versions();
+        self.derive().await;
+        if self.objects.versions() != before {
+            self.report("a second run of derive writes something, although nothing changed".to_owned());
         }
     }
 
@@ -173,6 +193,33 @@ impl Activity {
             }
             Some(Err(SettleError::Store(_))) => self.world.faults.happened(Fault::SettleFailed, 1),
             Some(Err(error)) => self.report(format!("settle: {error}")),
+        }
+    }
+
+    async fn derive(&self) {
+        let limit = if self.world.is_due(Fault::DeriveOutOfTime) { self.world.span(0..=SHORT_DERIVE) } else { LONG };
+        let stop = Instant::now() + limit;
+        if self.deriving.replace(self.deriving.get() + 1) > 0 {
+            self.world.faults.happened(Fault::DerivesOverlap, 1);
+        }
+        let store = self.client(Role::Derive);
+        let run = Derive { store: &store, bits: &self.messages.bits, decoder, stop, deadline: stop + LONG };
+        let ended = self.mortal(Fault::DeriveKilled, AWAITS_OF_DERIVE, run.run()).await;
+        self.deriving.set(self.deriving.get() - 1);
+        match ended {
+            None => {}
+            Some(Ok(derived)) => {
+                self.count(|made| {
+                    made.derived += 1;
+                    made.points_files += derived.files;
+                });
+                self.world.faults.happened(Fault::DeriveOutOfTime, usize::from(derived.remaining > 0));
+                self.world.faults.happened(Fault::DeriveOutrun, derived.conflicts);
+                if derived.unreadable > 0 {
+                    self.report("derive cannot read a source".to_owned());
+                }
+            }
+            Some(Err(_)) => self.world.faults.happened(Fault::DeriveFailed, 1),
         }
     }
 

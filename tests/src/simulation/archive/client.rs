@@ -33,6 +33,10 @@ pub enum Bug {
     ReadsFilesFirst,
     /// The reader skips an object that is gone.
     SkipsGoneObjects,
+    /// `derive` claims the newest version of a source, but has read the one before.
+    ClaimsWhatItHasNotRead,
+    /// `derive` reads the rows of a source at whatever version it is, not at that of the footer.
+    MixesVersions,
 }
 
 /// The user of a connection.
@@ -42,6 +46,8 @@ pub enum Role {
     Writer,
     /// A run of `settle`.
     Settle,
+    /// A run of `derive`.
+    Derive,
     /// A reader.
     Reader,
 }
@@ -104,9 +110,22 @@ impl Client {
         Ok(())
     }
 
+    /// Gets a source of points, with the planted bug if there is one.
+    async fn get_source(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
+        let version = request.version.filter(|_| !self.has(Bug::MixesVersions, Role::Derive));
+        let got = self.objects.get(Get { version, ..request.clone() }, deadline).await?;
+        match (got, self.objects.replaced(request.key)) {
+            (Got::Object(now), Some(before)) if self.has(Bug::ClaimsWhatItHasNotRead, Role::Derive) => {
+                Ok(Got::Object(part_of(&before, &now.etag, &request.part)))
+            }
+            (got, _) => Ok(self.counted(got, request.key)),
+        }
+    }
+
     /// Counts that a reader begins anew.
     fn counted(&self, got: Got, key: &str) -> Got {
         match got {
+            Got::Changed if self.role == Role::Derive => self.world.faults.happened(Fault::SourceChanged, 1),
             Got::Absent if self.role == Role::Reader && key.starts_with(NEW) => {
                 self.world.faults.happened(Fault::ObjectGone, 1);
             }
@@ -136,6 +155,9 @@ impl ObjectStore for Client {
 
     async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
         let key = request.key;
+        if self.role == Role::Derive && key.starts_with(DAY) {
+            return self.get_source(request, deadline).await;
+        }
         let is_early = self.has(Bug::ReadsFilesFirst, Role::Reader) && key.starts_with(DAY)
             || self.has(Bug::SkipsGoneObjects, Role::Reader) && key.starts_with(NEW);
         if is_early {

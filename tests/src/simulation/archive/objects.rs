@@ -51,6 +51,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, (Bytes, ETag)>,
+    /// The content of replaced objects before.
+    replaced: BTreeMap<String, Bytes>,
     puts: usize,
 }
 
@@ -71,6 +73,17 @@ impl ObjectsModel {
     pub fn all(&self) -> BTreeMap<String, Bytes> {
         let objects = &lock(&self.0.state).objects;
         objects.iter().map(|(key, (content, _))| (key.clone(), content.clone())).collect()
+    }
+
+    /// Returns the versions of all objects.
+    pub fn versions(&self) -> BTreeMap<String, ETag> {
+        let objects = &lock(&self.0.state).objects;
+        objects.iter().map(|(key, (_, etag))| (key.clone(), etag.clone())).collect()
+    }
+
+    /// Returns the content that an object had before it was replaced.
+    pub(super) fn replaced(&self, key: &str) -> Option<Bytes> {
+        lock(&self.0.state).replaced.get(key).cloned()
     }
 
     /// Makes a request as the adapter does, whose SDK repeats it.
@@ -184,7 +197,8 @@ impl Inner {
         let etag = if self.etag_of_content { hex::encode(Sha256::digest(content)) } else { state.puts.to_string() };
         let etag = ETag(etag);
         self.world.happened(key, content.len());
-        state.objects.insert(key.to_owned(), (content.clone(), etag.clone()));
+        let before = state.objects.insert(key.to_owned(), (content.clone(), etag.clone()));
+        state.replaced.extend(before.map(|(before, _)| (key.to_owned(), before)));
         Put::Done(etag)
     }
 

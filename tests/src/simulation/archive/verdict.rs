@@ -6,10 +6,12 @@ use bytes::Bytes;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::archive::file;
 use pulsegate_pipeline::archive::place::Place;
+use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::row::Row;
 
 use super::activity::Activity;
 use super::messages::Messages;
+use super::points;
 
 /// Maximum number of reported errors of one kind.
 const MAX_REPORTED: usize = 3;
@@ -18,7 +20,9 @@ const MAX_REPORTED: usize = 3;
 pub fn wrong(activity: &Activity) -> Vec<String> {
     let mut wrong: Vec<String> = activity.errors().into_iter().take(MAX_REPORTED).collect();
     wrong.extend(activity.world.panics().iter().take(MAX_REPORTED).map(|panic| format!("a panic: {panic}")));
-    let (expected, found) = (expected(&activity.messages), activity.objects.all());
+    wrong.extend(points::wrong(activity).into_iter().take(MAX_REPORTED));
+    let (expected, mut found) = (expected(&activity.messages), activity.objects.all());
+    found.retain(|key, _| !key.starts_with(POINTS));
     let missing = expected.keys().filter(|key| !found.contains_key(*key));
     wrong.extend(missing.take(MAX_REPORTED).map(|key| format!("at the end, {key} is missing")));
     let more = found.keys().filter(|key| !expected.contains_key(*key));
