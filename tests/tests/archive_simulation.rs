@@ -87,3 +87,24 @@ fn claiming_a_version_of_a_source_that_was_not_read_is_found() {
 fn reading_the_rows_of_another_version_than_the_footer_is_found() {
     found(Bug::MixesVersions, "derive cannot read a source");
 }
+
+/// Messages that arrive between the last search and the tombstone stay.
+#[test]
+fn a_tombstone_after_the_search_is_found() {
+    found(Bug::TombstoneLast, "the erased device");
+}
+
+#[test]
+fn deleting_an_object_before_its_rest_is_put_is_found() {
+    found(Bug::EraseDeletesFirst, "a reader misses");
+}
+
+#[test]
+fn forgetting_older_versions_is_found() {
+    found(Bug::KeepsOlderVersions, "the erased device");
+}
+
+#[test]
+fn a_raw_stage_that_does_not_read_the_tombstones_is_found() {
+    found(Bug::RawIgnoresTombstones, "the erased device");
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulsegate_aws::fakes::FakeTable;
-use pulsegate_aws::{PulseTable, PulseTableReader};
-use pulsegate_model::pulse::{self, PulseItem};
+use pulsegate_aws::{PulseTableReader, items};
+use pulsegate_model::pulse;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::reader::Archive;
 use pulsegate_pipeline::archive::settle::Settle;
@@ -14,7 +14,6 @@ use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
 use pulsegate_pipeline::fakes::{
     FakeDownlinks, FakeObjects, FakeQueue, FakeReceiveQueue, FakeSecret, FakeStream, FakeWatermarks,
 };
-use pulsegate_pipeline::ports::PulseStore as _;
 use pulsegate_tests::contracts;
 use tokio::time::Instant;
 
@@ -36,6 +35,13 @@ async fn the_fake_stream_keeps_the_contract() {
     let data = async || stream.records().into_iter().map(|record| record.data).collect();
     contracts::a_stream_keeps_every_record(&stream, data).await;
     contracts::records_of_a_key_keep_their_order(&stream, data).await;
+}
+
+#[tokio::test]
+async fn the_fake_object_store_keeps_the_contract() {
+    for page in [7, 1_000] {
+        contracts::an_object_store_keeps_its_promises(&FakeObjects::of_pages(page)).await;
+    }
 }
 
 #[tokio::test]
@@ -74,10 +80,9 @@ async fn the_fake_table_is_read_as_the_contract_says() {
 async fn the_archive_and_the_pulses_table_are_read_alike() {
     let uplinks = contracts::uplinks_to_read();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let table = PulseTable { table: FakeTable::default() };
-    let items: Vec<PulseItem> = uplinks.iter().filter_map(|uplink| pulse::decode(uplink).ok()).collect();
-    assert!(table.put(&items, deadline).await.is_empty());
-    contracts::a_reader_has_the_items_of_a_device_and_a_span(&PulseTableReader { table: table.table }).await;
+    let items = uplinks.iter().filter_map(|uplink| pulse::decode(uplink).ok());
+    let table = FakeTable::of(items.map(|item| items::pulse_item(&item)));
+    contracts::a_reader_has_the_items_of_a_device_and_a_span(&PulseTableReader { table }).await;
 
     let archive = Archive { store: FakeObjects::of_pages(2), bits: "2026-11-20=3".parse().unwrap() };
     let (settled, new) = uplinks.split_at(uplinks.len() / 2);

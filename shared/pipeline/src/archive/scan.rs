@@ -11,7 +11,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use super::file::{FileError, FileRows};
+use super::file::FileRows;
 use super::place::{DAY, Day, Place};
 use super::reader::{Archive, ArchiveError, MAX_RESTARTS};
 use super::row::Row;
@@ -140,8 +140,7 @@ impl PlaceUplinks {
     /// [`ArchiveError`].
     pub fn next_uplink(&mut self) -> Result<Option<Uplink>, ArchiveError> {
         loop {
-            let row = self.next_row().map_err(|source| ArchiveError::File { key: self.key.clone(), source })?;
-            let before = match row {
+            let before = match self.next_row()? {
                 Some(row) if !(self.span.0..=self.span.1).contains(&row.at()) => continue,
                 // Of rows with one key the last is valid, as in [`super::row::valid`].
                 Some(row) if self.held.as_ref().is_some_and(|held| held.key() == row.key()) => {
@@ -157,15 +156,23 @@ impl PlaceUplinks {
         }
     }
 
-    /// The next row of the file or of `new/`, whichever is less.
-    fn next_row(&mut self) -> Result<Option<Row>, FileError> {
+    /// The next row of the file or of `new/`, whichever is less: each distinct row once, of whatever time, and valid or
+    /// not. For an audit of all that is stored; `None` after the last.
+    ///
+    /// # Errors
+    /// [`ArchiveError::File`].
+    pub fn next_row(&mut self) -> Result<Option<Row>, ArchiveError> {
         if let (None, Some(file)) = (&self.of_file, &mut self.file) {
-            self.of_file = file.next_row()?;
+            let failed = |source| ArchiveError::File { key: self.key.clone(), source };
+            self.of_file = file.next_row().map_err(failed)?;
         }
-        Ok(match &self.of_file {
-            Some(of_file) => self.new.next_if(|new| new < of_file).or_else(|| self.of_file.take()),
-            None => self.new.next(),
-        })
+        let Some(of_file) = &self.of_file else { return Ok(self.new.next()) };
+        if let Some(new) = self.new.next_if(|new| new < of_file) {
+            return Ok(Some(new));
+        }
+        // Not settled yet, or settled and not deleted yet.
+        self.new.next_if_eq(of_file);
+        Ok(self.of_file.take())
     }
 }
 

@@ -12,7 +12,6 @@ use pulsegate_pipeline::archive::points::{POINTS, key_of};
 use pulsegate_pipeline::archive::row::{self, Row};
 
 use super::activity::Activity;
-use super::messages::Messages;
 
 /// The points of each file, as far as they depend on counts and not on codecs.
 type Files = BTreeMap<String, BTreeSet<Point>>;
@@ -38,16 +37,18 @@ pub(super) fn wrong(activity: &Activity) -> Vec<String> {
             found.insert(key, rows.iter().map(point).collect());
         }
     }
-    let expected = expected(&activity.messages);
+    let expected = expected(activity);
     let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let other = keys.into_iter().filter(|key| expected.get(*key) != found.get(*key));
     wrong.extend(other.map(|key| format!("at the end, {key} has other points")));
     wrong
 }
 
-fn expected(messages: &Messages) -> Files {
+fn expected(activity: &Activity) -> Files {
+    let messages = &activity.messages;
     let mut devices: BTreeMap<DeviceId, Vec<Row>> = BTreeMap::new();
-    let dated = messages.uplinks.iter().filter(|uplink| Day::of(uplink) != Day::Odd);
+    let kept = messages.uplinks.iter().filter(|uplink| activity.erasing != Some(uplink.device));
+    let dated = kept.filter(|uplink| Day::of(uplink) != Day::Odd);
     for row in dated.map(Row::from).collect::<BTreeSet<_>>() {
         devices.entry(row.device()).or_default().push(row);
     }
