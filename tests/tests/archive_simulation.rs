@@ -81,6 +81,16 @@ fn skipping_an_object_that_is_gone_is_found() {
     found(Bug::SkipsGoneObjects, "a reader misses");
 }
 
+#[test]
+fn claiming_a_version_of_a_source_that_was_not_read_is_found() {
+    found(Bug::ClaimsWhatItHasNotRead, "has other points");
+}
+
+#[test]
+fn reading_the_rows_of_another_version_than_the_footer_is_found() {
+    found(Bug::MixesVersions, "derive cannot read a source");
+}
+
 /// Messages that arrive between the last search and the tombstone stay.
 #[test]
 fn a_tombstone_after_the_search_is_found() {
