@@ -115,7 +115,7 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
         [write, read(&keys), absent_objects_are_404(&keys)].concat()
     };
     let derive = || {
-        let keys = [below(DAY), below(POINTS)];
+        let keys = [below(DAY), below(POINTS), ERASED.to_owned()];
         [vec![("s3:PutObject", below(POINTS))], read(&keys), absent_objects_are_404(&keys)].concat()
     };
     for (function, needed) in [
