@@ -22,6 +22,8 @@ use super::store::{Condition, Get, Got, ObjectStore, Page, Put, StoreError};
 use crate::fakes::FakeObjects;
 use crate::ports::Refused;
 
+mod golden;
+
 fn bits() -> PartitionBits {
     "1970-01-01=0,2030-01-01=2".parse().unwrap()
 }
