@@ -12,7 +12,7 @@ use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::NEW;
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_pipeline::archive::settle::{Settle, SettleError};
+use pulsegate_pipeline::archive::settle::{MAX_MEMORY, Settle, SettleError};
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
 use tokio::time::{Instant, sleep};
 
@@ -35,7 +35,7 @@ const AWAITS_OF_SETTLE: u32 = 50;
 const LONG: Duration = Duration::from_mins(5);
 
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
-const SHORT: u64 = 700;
+const SHORT: u64 = 250;
 
 /// Maximum number of runs of `settle` until `new/` is empty.
 const MAX_CALM_RUNS: usize = 200;
@@ -160,13 +160,16 @@ impl Activity {
         }
         let store = self.client(Role::Settle);
         let run = Settle { store: &store, bits: &self.messages.bits, stop, deadline };
-        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run()).await;
+        // One object uses it up.
+        let memory = if self.world.is_due(Fault::SettleBounded) { 0 } else { MAX_MEMORY };
+        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run_within(memory)).await;
         self.settling.set(self.settling.get() - 1);
         match ended {
             None => {}
             Some(Ok(settled)) => {
                 self.count(|made| made.settled += 1);
                 self.world.faults.happened(Fault::SettleOutOfTime, usize::from(settled.remaining > 0));
+                self.world.faults.happened(Fault::SettleBounded, usize::from(settled.more && memory == 0));
                 if settled.unreadable > 0 {
                     self.report("settle cannot read an object or a file".to_owned());
                 }

@@ -22,6 +22,7 @@ crate::simulation::faults::faults! {
         SettleKilled 0.2 "settle: killed at an await",
         SettleFailed 0.0 "settle: ends early, because a request failed",
         SettleOutOfTime 0.4 "settle: has no time left, and puts the rest back",
+        SettleBounded 0.2 "settle: stops reading, because its memory is used",
         SettlesOverlap 0.0 "settle: two runs at once",
         ObjectGone 0.0 "reader: an object of the list is gone, and it begins anew",
         FileChanged 0.0 "reader: a file changed between its footer and its rows, and it begins anew",
