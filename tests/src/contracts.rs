@@ -1,18 +1,25 @@
 //! Contract tests of the ports. They run with the fakes and with the real adapters, so that no fake promises more than
 //! AWS keeps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{Key, Lookup, Pages, Part, Scope, Table};
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::at::At;
+use pulsegate_model::pulse::{self, PulseItem};
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::downlink;
 use pulsegate_pipeline::downlink::{Downlink, DownlinkAdmin, DownlinkAnswer, DownlinkOutcome, Entry, Timeliness};
-use pulsegate_pipeline::ports::{Queue, ReceiveQueue, Received, Secret, Stream, Unfinished, Watermark, Watermarks};
+use pulsegate_pipeline::ports::{
+    PulseReader, Queue, ReceiveQueue, Received, Secret, Stream, Unfinished, Watermark, Watermarks,
+};
 use tokio::time::Instant;
+
+mod objects;
+
+pub use objects::an_object_store_keeps_its_promises;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
@@ -134,6 +141,62 @@ pub async fn a_table_is_read_in_parts_and_by_keys(table: &impl Table, pages: &im
     let found = lookup.get(&asked, soon()).await.unwrap();
     assert_eq!(found.items.len(), keys.len());
     assert_eq!(found.items.iter().filter_map(Key::of).collect::<BTreeSet<_>>(), keys);
+}
+
+/// Uplinks of two devices over three days: in two kinds, with a clock that is not set, and one that no codec reads.
+pub fn uplinks_to_read() -> Vec<Uplink> {
+    let uplink = |device: &str, at: &str, sequence: Option<u32>, more: serde_json::Value| -> Uplink {
+        let mut uplink = serde_json::json!({
+            "device": device, "at": at, "sequence": sequence, "kind": "data", "time_source": "network",
+            "profile": "adeunis-pulse-v4", "payload": "46800000009f00000002",
+        });
+        uplink.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(uplink).unwrap()
+    };
+    let nothing = || serde_json::json!({});
+    vec![
+        uplink("sigfox:1", "2026-11-19T23:59:59Z", Some(7), nothing()),
+        uplink("sigfox:1", "2026-11-20T00:00:00Z", None, nothing()),
+        uplink("sigfox:1", "2026-11-20T00:00:00Z", Some(8), nothing()),
+        uplink("sigfox:1", "2026-11-20T00:00:00Z", Some(8), serde_json::json!({"kind": "data-advanced"})),
+        uplink("sigfox:1", "2026-11-20T00:00:00Z", Some(8), serde_json::json!({"time_source": "unset"})),
+        uplink("sigfox:1", "2026-11-20T12:00:00Z", Some(99_999), nothing()),
+        uplink("sigfox:1", "2026-11-20T12:00:00Z", Some(100_000), nothing()),
+        uplink("sigfox:1", "2026-11-20T13:00:00Z", Some(10), serde_json::json!({"payload": "ff"})),
+        uplink("sigfox:1", "2026-11-20T23:59:59Z", Some(11), serde_json::json!({"payload": "46800000019f00000003"})),
+        uplink("sigfox:1", "2026-11-21T00:00:00Z", Some(12), nothing()),
+        uplink("sigfox:1", "1970-01-01T00:00:37Z", Some(13), serde_json::json!({"time_source": "unset"})),
+        uplink("sigfox:10", "2026-11-20T12:00:00Z", Some(1), nothing()),
+    ]
+}
+
+/// A reader returns the items of a device and a span, both ends included, each key once and sorted. `reader` has the
+/// [`uplinks_to_read`].
+pub async fn a_reader_has_the_items_of_a_device_and_a_span(reader: &impl PulseReader) {
+    let at = |text: &str| -> At { text.parse().unwrap() };
+    let spans = [
+        (At::EPOCH, At::MAX),
+        (at("2026-11-20T00:00:00Z"), at("2026-11-20T23:59:59Z")),
+        (at("2026-11-20T00:00:01Z"), at("2026-11-20T12:00:00Z")),
+        (at("2026-11-20T12:00:00Z"), at("2026-11-21T00:00:00Z")),
+        (at("2026-11-20T12:00:01Z"), at("2026-11-20T23:59:58Z")),
+        (At::EPOCH, at("2026-11-19T23:59:58Z")),
+        (At::MAX, At::MAX),
+        (At::MAX, At::EPOCH),
+    ];
+    let mut found = 0;
+    for device in ["sigfox:1", "sigfox:10", "sigfox:2"].map(|id| id.parse().unwrap()) {
+        for (from, to) in spans {
+            let uplinks = uplinks_to_read().into_iter();
+            let uplinks = uplinks.filter(|uplink| uplink.device == device && (from..=to).contains(&uplink.at));
+            let items = uplinks.filter_map(|uplink| pulse::decode(&uplink).ok());
+            let expected: BTreeMap<String, PulseItem> = items.map(|item| (item.uplink.clone(), item)).collect();
+            found += expected.len();
+            let items = reader.items(device, from, to, soon()).await.unwrap();
+            assert_eq!(items, expected.into_values().collect::<Vec<_>>(), "{device} {from} {to}");
+        }
+    }
+    assert!(found > 25, "{found}");
 }
 
 /// A stream stores every record that was put. `all` reads the data of the stream's records.

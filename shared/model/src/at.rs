@@ -30,6 +30,9 @@ impl At {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
+    /// The last time.
+    pub const MAX: Self = Self(MAX_SECONDS);
+
     /// From seconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors

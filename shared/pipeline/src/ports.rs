@@ -7,15 +7,19 @@
 //! so every write must be idempotent.
 
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::future::{Future, ready};
 
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::archive::store::StoreError;
+use crate::archive::tombstones::Tombstones;
 
 mod observe;
 mod receive;
@@ -41,19 +45,40 @@ pub struct Arrived<T> {
     pub arrived: At,
 }
 
-/// A store of raw uplinks, under their natural key and kind. It keeps an uplink for its retention from the arrival,
-/// whatever time the uplink itself has.
+/// A store of uplinks with their bytes as received: a set, which keeps every uplink that differs in any part.
 pub trait RawStore {
-    /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no
-    /// request if there are none.
-    fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    /// Adds every uplink. Makes no request if there are none.
+    fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
+
+    /// Returns the erased devices, of which nothing must be stored any more. A store from which nobody erases has none.
+    fn erased(&self, deadline: Instant) -> impl Future<Output = Result<Tombstones, StoreError>> + Send {
+        let _ = deadline;
+        ready(Ok(Tombstones::default()))
+    }
 }
 
-/// A store of pulse items, under their natural key.
+/// A store of pulse items, under their natural key. It keeps an item for its retention from the arrival, whatever time
+/// the item itself has.
 pub trait PulseStore {
     /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no
     /// request if there are none.
-    fn put(&self, items: &[PulseItem], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> impl Future<Output = Refused> + Send;
+}
+
+/// Reads pulse items: from where they are stored, or decoded from the uplinks of the archive.
+pub trait PulseReader {
+    /// The pulse items of a device from one time to another, both included, sorted by their key `uplink`, each key once.
+    /// The times are those of the keys. An uplink that no codec reads has no item.
+    ///
+    /// # Errors
+    /// [`ReadError`] if they cannot be read before the deadline.
+    fn items(
+        &self,
+        device: DeviceId,
+        from: At,
+        to: At,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Vec<PulseItem>, ReadError>> + Send;
 }
 
 /// A store of device events, under their source and key. It keeps an event for its retention from the arrival.

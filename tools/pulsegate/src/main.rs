@@ -1,13 +1,24 @@
 //! Entry point: parses the command line and runs the command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
-use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, RedriveOptions};
+use pulsegate::options::{
+    Command, EraseOptions, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions,
+};
 use pulsegate::stop::Stop;
-use pulsegate::{CommandOutput, Problem, callbacks, downlinks, print, redecode, redrive};
+use pulsegate::{CommandOutput, Problem, callbacks, downlinks, erase, print, redecode, redrive, uplinks};
 use pulsegate_aws as aws;
-use pulsegate_aws::{DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, SdkConfig, SqsQueue, SqsReceiver};
+use pulsegate_aws::{
+    DownlinkAdminTable, DynamoDeviceItems, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue,
+    SqsReceiver,
+};
+use pulsegate_pipeline::archive::place::PartitionBits;
+use pulsegate_pipeline::archive::reader::Archive;
+
+/// Time of a request until the first byte of the answer. A local stand-in for S3 may take long.
+const S3_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -36,9 +47,11 @@ async fn run(options: Options) -> Result<CommandOutput, Problem> {
             let admin = DownlinkAdminTable::new(&sdk, table);
             downlinks::run(&admin, options, downlinks::now()?).await.map(CommandOutput::from)
         }
+        Command::Uplinks(options) => uplinks(&options).await,
         Command::Callbacks(options) => callbacks::run(&options).map(CommandOutput::from),
         Command::Redrive(options) => redrive(options).await,
         Command::Redecode(options) => redecode(&options).await,
+        Command::Erase(options) => erase(&options).await,
     }
 }
 
@@ -50,6 +63,16 @@ async fn connected<T>(settings: Result<T, Problem>) -> Result<(SdkConfig, T), Pr
         Err(problem) => return Err(problem),
     };
     Ok(aws::connected(settings).await?)
+}
+
+async fn uplinks(options: &UplinksOptions) -> Result<CommandOutput, Problem> {
+    let order = uplinks::Order::of(options, downlinks::now()?)?;
+    let (sdk, (bucket, bits)) = connected(options.archive.archive().map_err(Problem::from)).await?;
+    uplinks::run(&archive(&sdk, bucket, bits), &order).await
+}
+
+fn archive(sdk: &SdkConfig, bucket: String, bits: PartitionBits) -> Archive<S3Objects> {
+    Archive { store: S3Objects::new(&aws::patient(sdk, S3_TIMEOUT), bucket), bits }
 }
 
 async fn redrive(options: RedriveOptions) -> Result<CommandOutput, Problem> {
@@ -84,6 +107,25 @@ async fn redecode(options: &RedecodeOptions) -> Result<CommandOutput, Problem> {
         out: DynamoTable::new(&sdk, &order.question.pulse_table),
     };
     redecode::run(&tables, &order, &stop()).await
+}
+
+async fn erase(options: &EraseOptions) -> Result<CommandOutput, Problem> {
+    let order = erase::Order::of(options, downlinks::now()?);
+    let (sdk, at) = connected(options.addresses()).await?;
+    // A file of a day takes longer than the requests of functions may.
+    let bucket = |name: &str| S3Objects::new(&aws::patient(&sdk, erase::REQUEST_TIMEOUT), name);
+    let queue = |(name, url): &(&'static str, String)| erase::QueueEnds {
+        name,
+        inbox: SqsReceiver::new(&sdk, url),
+        again: SqsQueue::new(&sdk, url.clone()),
+    };
+    let places = erase::Places {
+        archive: bucket(&at.archive),
+        undelivered: bucket(&at.undelivered),
+        tables: at.tables.iter().map(|(name, table, key)| (*name, DynamoDeviceItems::new(&sdk, table, key))).collect(),
+        queues: at.queues.iter().map(queue).collect(),
+    };
+    Ok(erase::run(&places, &order, &stop()).await)
 }
 
 fn stop() -> Stop {

@@ -7,12 +7,13 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 /// Settings with which every command finds what it needs, but no AWS.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("AWS_REGION", "eu-west-1"),
     ("AWS_ACCESS_KEY_ID", "id"),
     ("AWS_SECRET_ACCESS_KEY", "key"),
     ("DOWNLINK_TABLE", "downlinks"),
-    ("RAW_TABLE", "raw"),
+    ("ARCHIVE_BUCKET", "archive"),
+    ("PARTITION_BITS", ""),
     ("PULSE_TABLE", "pulses"),
     ("QUARANTINE_QUEUE_URL", "http://127.0.0.1:1/000000000000/quarantine"),
     ("RAW_QUEUE_URL", "http://127.0.0.1:1/000000000000/raw"),
@@ -86,7 +87,7 @@ fn a_secret_in_place_of_its_variable_is_not_repeated() {
 fn a_command_without_settings_names_all_that_it_lacks() {
     let all =
         ["QUARANTINE_QUEUE_URL", "RAW_QUEUE_URL", "PULSE_SIGFOX_QUEUE_URL", "PULSE_NBIOT_QUEUE_URL", "RAW_STREAM"];
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 10] = [
         ("downlinks list", &["DOWNLINK_TABLE"]),
         ("downlinks queue 1A2345 0102030405060708", &["DOWNLINK_TABLE"]),
         ("downlinks cancel 1A2345 5#2026-11-20T10:00:00Z#a", &["DOWNLINK_TABLE"]),
@@ -94,8 +95,9 @@ fn a_command_without_settings_names_all_that_it_lacks() {
         ("redrive list", &["QUARANTINE_QUEUE_URL"]),
         ("redrive send --all", &all),
         ("redrive send", &all),
-        ("redecode --all", &["RAW_TABLE", "PULSE_TABLE"]),
-        ("redecode", &["RAW_TABLE", "PULSE_TABLE"]),
+        ("redecode --all", &["ARCHIVE_BUCKET", "PARTITION_BITS", "PULSE_TABLE"]),
+        ("redecode", &["ARCHIVE_BUCKET", "PARTITION_BITS", "PULSE_TABLE"]),
+        ("uplinks 1A2345", &["ARCHIVE_BUCKET", "PARTITION_BITS"]),
     ];
     for (line, variables) in cases {
         let message = refused(line, &[]);
@@ -122,7 +124,9 @@ fn an_address_of_another_form_is_refused_with_the_output_to_give() {
     for (line, output) in [
         ("downlinks list --table arn:aws:dynamodb:eu-west-1:1:table/downlinks", "DownlinkTable"),
         ("downlinks list --table DownlinkTable", "DownlinkTable"),
-        ("redecode --all --raw-table https://dynamodb.eu-west-1.amazonaws.com", "RawTable"),
+        ("redecode --all --archive-bucket https://s3.eu-west-1.amazonaws.com", "ArchiveBucketName"),
+        ("uplinks 1A2345 --archive-bucket arn:aws:s3:::archive", "ArchiveBucketName"),
+        ("uplinks 1A2345 --archive-bucket ArchiveBucketName", "ArchiveBucketName"),
         ("redecode --all --pulse-table {table}", "PulseTable"),
         ("redrive list --quarantine-queue arn:aws:sqs:eu-west-1:1:quarantine", "QuarantineQueueUrl"),
         ("redrive list --quarantine-queue pulsegate-Quarantine", "QuarantineQueueUrl"),
@@ -132,11 +136,23 @@ fn an_address_of_another_form_is_refused_with_the_output_to_give() {
         let message = refused(line, &SETTINGS);
         assert!(message.contains(&format!("give the stack's output {output}")), "{line}: {message}");
     }
+    let message = refused("uplinks 1A2345 --partition-bits 6", &SETTINGS);
+    assert!(message.contains("2026-01-01=0,2027-03-01=6") && message.contains("output PartitionBits"), "{message}");
 }
 
 #[test]
 fn an_invalid_command_line_is_exit_code_2() {
-    for line in ["", "downlinks", "redrive send --all --limit x", "callbacks print --profile adeunis-pulse-v4"] {
+    for line in [
+        "",
+        "downlinks",
+        "redrive send --all --limit x",
+        "callbacks print --profile adeunis-pulse-v4",
+        "uplinks",
+        "uplinks XYZ",
+        "uplinks lora:1",
+        "uplinks 1A2345 --format xml",
+        "uplinks 1A2345 --points --limit 3",
+    ] {
         assert_eq!(run(line, &[]).status.code(), Some(2), "{line}");
     }
 }
@@ -162,11 +178,59 @@ fn denying() -> String {
     address
 }
 
+/// A stand-in for S3 that answers so to lists, and has no objects.
+fn listing(status: &'static str, body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).unwrap_or_default();
+            let is_list = String::from_utf8_lossy(&head[..read]).contains("list-type=2");
+            let (status, body) = if is_list { (status, body) } else { ("404 Not Found", "") };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {}", body.len());
+            let _ = stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n{body}").as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_bucket_that_is_denied_or_missing_is_told_in_one_line_with_its_cause() {
+    const DENIED: &str = "<Error><Code>AccessDenied</Code><Message>User: me is not authorized</Message></Error>";
+    const MISSING: &str = "<Error><Code>NoSuchBucket</Code><Message>The bucket does not exist</Message></Error>";
+    for (status, body, parts) in [
+        ("403 Forbidden", DENIED, ["AccessDenied", "User: me is not authorized"]),
+        ("404 Not Found", MISSING, ["NoSuchBucket", "The bucket does not exist"]),
+    ] {
+        let endpoint = listing(status, body);
+        let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
+        for line in ["uplinks 1A2345", "redecode --all", "redecode --device 1A2345"] {
+            let message = failed(line, &settings);
+            assert!(parts.iter().all(|part| message.contains(part)), "{line}: {message}");
+        }
+    }
+}
+
+#[test]
+fn no_uplinks_are_no_failure() {
+    const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let endpoint = listing("200 OK", EMPTY);
+    let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
+    let output = run("uplinks nbiot:490154203237518 --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z", &settings);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{message}");
+    let expected =
+        "pulsegate: no uplinks of nbiot:490154203237518 between 2026-11-20T00:00:00Z and 2026-11-21T00:00:00Z\n";
+    assert_eq!(message, expected);
+}
+
 #[test]
 fn denied_access_is_told_in_one_line_with_its_cause() {
     let endpoint = denying();
     let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
-    for line in ["downlinks list", "downlinks queue 1A2345 0102030405060708", "redrive list", "redecode --all"] {
+    for line in ["downlinks list", "downlinks queue 1A2345 0102030405060708", "redrive list"] {
         let message = failed(line, &settings);
         assert!(message.contains("AccessDeniedException: User: me is not authorized"), "{line}: {message}");
     }

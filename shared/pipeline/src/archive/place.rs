@@ -87,6 +87,17 @@ impl PartitionBits {
         Place { day, partition: first.checked_shr(16 - u32::from(bits)).unwrap_or(0), bits }
     }
 
+    /// The place whose file has this key; `None` if it is not the key of a file.
+    pub fn place_named(&self, key: &str) -> Option<Place> {
+        let (day, file) = key.strip_prefix(DAY)?.split_once('/')?;
+        let day = match day {
+            "odd" => Day::Odd,
+            date => Some(Day::at(format!("{date}T00:00:00Z").parse().ok()?)).filter(|day| *day != Day::Odd)?,
+        };
+        let partition = u16::from_str_radix(file.strip_suffix(".parquet")?, 16).ok()?;
+        Some(Place { day, partition, bits: self.bits(day) }).filter(|place| place.to_string() == key)
+    }
+
     /// The number of bits on a day.
     pub fn bits(&self, day: Day) -> u8 {
         match day {
@@ -133,10 +144,23 @@ impl fmt::Display for Day {
     }
 }
 
+/// The names that the files of a device can have, with any number of partitions.
+pub fn names_of(device: DeviceId) -> impl Iterator<Item = String> {
+    let of = move |bits| PartitionBits(BTreeMap::from([(0, bits)])).place_of(device, Day::Date(DATES.start)).name();
+    (0..=MAX_BITS).map(of)
+}
+
+impl Place {
+    /// The last part of the file's key.
+    fn name(self) -> String {
+        format!("{:02x}.parquet", self.partition)
+    }
+}
+
 /// The key of the file.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{DAY}{}/{:02x}.parquet", self.day, self.partition)
+        write!(f, "{DAY}{}/{}", self.day, self.name())
     }
 }
 
@@ -157,6 +181,21 @@ mod tests {
         assert_eq!("".parse(), Ok(PartitionBits::default()));
         for text in ["2026-01-01", "2026-01-01=11", "2026-13-01=1", "x=1", "2026-01-01=1,2026-01-01=2"] {
             assert!(text.parse::<PartitionBits>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_found_again_by_the_key_of_its_file() {
+        let bits = bits("2026-01-01=10");
+        let device: DeviceId = "sigfox:1A2345".parse().unwrap();
+        for day in [Day::Odd, Day::at("2025-12-31T00:00:00Z".parse().unwrap()), Day::Date(20_777)] {
+            let place = bits.place_of(device, day);
+            assert_eq!(bits.place_named(&place.to_string()), Some(place));
+        }
+        for key in
+            ["day/odd/0.parquet", "day/2026-11-20/00", "day/1970-01-01/00.parquet", "day/2026-11-20/a/00.parquet"]
+        {
+            assert_eq!(bits.place_named(key), None, "{key}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use pulsegate_model::uplink::Uplink;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::file::{self, FileError};
@@ -12,6 +13,8 @@ use super::object::{self, ObjectError};
 use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;
 use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
+use super::tombstones::Tombstones;
+use crate::telemetry::is_zero;
 
 /// Objects that are read at once. A GET takes tens of milliseconds, so a thousand of them one after another would take most
 /// of a minute.
@@ -26,12 +29,15 @@ pub const MAX_MEMORY: usize = 400_000_000;
 const UPLINK_MEMORY: usize = 300;
 
 /// The outcome of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Settled {
     /// Objects of `new/` that were read.
     pub objects: usize,
-    /// Their rows.
+    /// Their rows, without those of erased devices.
     pub rows: usize,
+    /// Rows of erased devices, which are dropped. A metric without values costs nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased: usize,
     /// Files that were replaced or created.
     pub files: usize,
     /// Files that held all rows already.
@@ -44,6 +50,8 @@ pub struct Settled {
     pub unreadable: usize,
     /// True if `new/` held more than a run reads. The caller may begin another run at once.
     pub more: bool,
+    /// When the oldest object of `new/` was written, in seconds since 1970; `None` if there was no object.
+    pub oldest: Option<i64>,
 }
 
 /// Why a run ended early. What it had read is still in `new/`, or in files and in `new/`.
@@ -70,6 +78,25 @@ pub struct Settle<'a, S> {
     pub deadline: Instant,
 }
 
+impl Settled {
+    /// The outcome of this run and a later one together.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            objects: self.objects + later.objects,
+            rows: self.rows + later.rows,
+            erased: self.erased + later.erased,
+            files: self.files + later.files,
+            unchanged: self.unchanged + later.unchanged,
+            conflicts: self.conflicts + later.conflicts,
+            remaining: later.remaining,
+            unreadable: self.unreadable.max(later.unreadable),
+            more: later.more,
+            oldest: [self.oldest, later.oldest].into_iter().flatten().min(),
+        }
+    }
+}
+
 impl<S: ObjectStore> Settle<'_, S> {
     /// Merges up to a page of objects, and up to [`MAX_MEMORY`].
     ///
@@ -85,7 +112,8 @@ impl<S: ObjectStore> Settle<'_, S> {
     /// As of [`Self::run`].
     pub async fn run_within(&self, memory: usize) -> Result<Settled, SettleError> {
         let mut settled = Settled::default();
-        let (names, rows) = self.read(memory, &mut settled).await?;
+        let tombstones = Tombstones::load(self.store, self.deadline).await?;
+        let (names, rows) = self.read(memory, &tombstones, &mut settled).await?;
         let mut files: BTreeMap<Place, Vec<Uplink>> = BTreeMap::new();
         for uplink in rows {
             files.entry(self.bits.place(&uplink)).or_default().push(uplink);
@@ -107,9 +135,16 @@ impl<S: ObjectStore> Settle<'_, S> {
     }
 
     /// Reads objects of the first page, in its order. An object that another run has deleted meanwhile is in the files.
-    async fn read(&self, memory: usize, settled: &mut Settled) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
+    /// Drops the rows of erased devices.
+    async fn read(
+        &self,
+        memory: usize,
+        tombstones: &Tombstones,
+        settled: &mut Settled,
+    ) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
         let page = self.store.list(NEW, None, self.deadline).await?;
         settled.more = page.truncated;
+        settled.oldest = page.objects.iter().map(|listed| listed.modified).min();
         let reads = page.objects.into_iter().map(|listed| self.object(listed.key));
         let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
         let (mut names, mut uplinks, mut taken) = (Vec::new(), Vec::new(), 0);
@@ -131,7 +166,9 @@ impl<S: ObjectStore> Settle<'_, S> {
                 }
             }
         }
-        (settled.objects, settled.rows) = (names.len(), uplinks.len());
+        let all = uplinks.len();
+        uplinks.retain(|uplink: &Uplink| !tombstones.contains(uplink.device));
+        (settled.objects, settled.rows, settled.erased) = (names.len(), uplinks.len(), all - uplinks.len());
         Ok((names, uplinks))
     }
 

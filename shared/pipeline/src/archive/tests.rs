@@ -29,7 +29,7 @@ fn bits() -> PartitionBits {
 }
 
 /// Some devices within some days, so that files have several rows.
-fn crowded() -> impl Strategy<Value = Uplink> {
+pub(super) fn crowded() -> impl Strategy<Value = Uplink> {
     let sources = prop_oneof![3 => Just(TimeSource::Network), 1 => Just(TimeSource::Unset)];
     (any_uplink(), 0..6_u32, 0..200_000_i64, any::<bool>(), proptest::option::of(0..3_u32), sources).prop_map(
         |(uplink, device, after, late, sequence, time_source)| Uplink {
@@ -42,11 +42,11 @@ fn crowded() -> impl Strategy<Value = Uplink> {
     )
 }
 
-fn soon() -> Instant {
+pub(super) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-async fn put(store: &FakeObjects, uplinks: &[Uplink]) {
+pub(super) async fn put(store: &FakeObjects, uplinks: &[Uplink]) {
     let object = object::encode(uplinks).unwrap();
     store.put(&object.key, object.content, Condition::Always, soon()).await.unwrap();
 }
@@ -64,7 +64,7 @@ fn expected(uplinks: &[Uplink], bits: &PartitionBits) -> BTreeMap<String, Bytes>
     files.into_iter().map(|(place, rows)| (place.to_string(), file::union(None, rows).unwrap())).collect()
 }
 
-fn block<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(future)
 }
