@@ -23,6 +23,10 @@ help: ## list the targets
 
 # --- The local cloud
 
+# Parameters of the template for `demo` and `up`. For example: make up PARAMETERS="PulseTable=false"
+PARAMETERS :=
+GIVEN = $(addprefix --parameter ,$(PARAMETERS))
+
 .PHONY: tools test-clients build demo up down
 tools: prerequisites ## install the pinned tools into .local/tools
 	@$(LOCAL) tools
@@ -34,10 +38,10 @@ build: prerequisites ## build the functions, the bridge and the operator's tool 
 	@$(LOCAL) build
 
 demo: prerequisites ## send messages of real meters to a local cloud and show their pulses
-	@$(LOCAL) demo
+	@$(LOCAL) demo $(GIVEN)
 
 up: prerequisites ## start everything and leave it running (addresses: .local/env)
-	@$(LOCAL) up
+	@$(LOCAL) up $(GIVEN)
 
 down: ## end what `make up` started
 	@$(LOCAL) down

@@ -1,6 +1,7 @@
 """Clients of the local cloud's AWS APIs, and what they say about the deployed stack."""
 
 import contextlib
+import json
 import platform
 
 from steps import Problem
@@ -32,6 +33,17 @@ def client(service, cloud):
     )
 
 
+# Addresses of what a stack has only with certain parameters, each with the stack's output.
+OPTIONAL = {
+    "DERIVE": "DeriveName",
+    "PULSE_TABLE": "PulseTable",
+    "PULSE_SIGFOX_QUEUE_URL": "PulseSigfoxQueueUrl",
+    "PULSE_NBIOT_QUEUE_URL": "PulseNbiotQueueUrl",
+    "PULSE_SIGFOX_DEAD_LETTERS_URL": "PulseSigfoxDeadLettersUrl",
+    "PULSE_NBIOT_DEAD_LETTERS_URL": "PulseNbiotDeadLettersUrl",
+}
+
+
 def outputs_of(cloud):
     description = client("cloudformation", cloud).describe_stacks(StackName=STACK)
     return {each["OutputKey"]: each["OutputValue"] for each in description["Stacks"][0]["Outputs"]}
@@ -40,7 +52,7 @@ def outputs_of(cloud):
 def addresses_of(cloud):
     outputs = outputs_of(cloud)
     secrets = client("secretsmanager", cloud)
-    return {
+    addresses = {
         "AWS_ENDPOINT_URL": cloud,
         **{key: FIXED[key] for key in FIXED if key.startswith("AWS_")},
         # The API by its path, since not every machine resolves <api>.execute-api.localhost.
@@ -48,19 +60,18 @@ def addresses_of(cloud):
         "CALLBACK_SECRET": secrets.get_secret_value(SecretId=outputs["CallbackSecretId"])["SecretString"],
         "MASTER_KEYS_SECRET_ID": outputs["BridgeMasterKeysId"],
         "STACK": STACK,  # log groups are named after it
-        "RAW_TABLE": outputs["RawTable"],
-        "PULSE_TABLE": outputs["PulseTable"],
+        "ARCHIVE_BUCKET": outputs["ArchiveBucketName"],
+        "PARTITION_BITS": outputs["PartitionBits"],
+        "SETTLE": outputs["SettleName"],
         "DOWNLINK_TABLE": outputs["DownlinkTable"],
         "EVENTS_TABLE": outputs["EventsTable"],
         "RAW_STREAM": outputs["RawStreamName"],
         "RAW_QUEUE_URL": outputs["RawQueueUrl"],
-        "PULSE_SIGFOX_QUEUE_URL": outputs["PulseSigfoxQueueUrl"],
-        "PULSE_NBIOT_QUEUE_URL": outputs["PulseNbiotQueueUrl"],
         "QUARANTINE_QUEUE_URL": outputs["QuarantineQueueUrl"],
         "RAW_DEAD_LETTERS_URL": outputs["RawDeadLettersUrl"],
-        "PULSE_SIGFOX_DEAD_LETTERS_URL": outputs["PulseSigfoxDeadLettersUrl"],
-        "PULSE_NBIOT_DEAD_LETTERS_URL": outputs["PulseNbiotDeadLettersUrl"],
+        "UNDELIVERED_BUCKET": outputs["UndeliveredBucket"],
     }
+    return addresses | {name: outputs[key] for name, key in OPTIONAL.items() if key in outputs}
 
 
 def configuration_of(name, cloud):
@@ -74,14 +85,30 @@ def configuration_of(name, cloud):
     return client("lambda", cloud).get_function_configuration(FunctionName=function)
 
 
-def repair_concurrency(cloud):
-    """Sets each maximum concurrency again, as a number: MiniStack keeps one that is a parameter as text and cannot compare it."""
+def deployed_functions(cloud):
+    """The names in the template of the stack's functions."""
+    pages = client("cloudformation", cloud).get_paginator("list_stack_resources").paginate(StackName=STACK)
+    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    return [each["LogicalResourceId"] for each in resources if each["ResourceType"] == "AWS::Lambda::Function"]
+
+
+def call_function(name, cloud, event=None):
+    """The answer of a deployed function; raises a Problem if it fails."""
+    answer = client("lambda", cloud).invoke(FunctionName=name, Payload=json.dumps(event or {}))
+    payload = answer["Payload"].read().decode(errors="replace")
+    if "FunctionError" in answer:
+        raise Problem(f"{name} failed: {payload[:500]}")
+    return json.loads(payload)
+
+
+def repair_mappings(cloud):
+    """Sets numbers of mappings again: MiniStack keeps those that are parameters as text and cannot compare them."""
     functions = client("lambda", cloud)
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        repaired = {"MaximumBatchingWindowInSeconds": int(mapping["MaximumBatchingWindowInSeconds"])}
         if limit := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
-            functions.update_event_source_mapping(
-                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(limit)}
-            )
+            repaired["ScalingConfig"] = {"MaximumConcurrency": int(limit)}
+        functions.update_event_source_mapping(UUID=mapping["UUID"], **repaired)
 
 
 def save_function_logs(cloud, path):

@@ -1,38 +1,92 @@
-"""Runs the local cloud: MiniStack, changed to batch a stream's records as Lambda does. Its Python is that of .local/tools/cloud.
+"""Runs the local cloud: MiniStack, changed to batch messages and records as Lambda does. Its Python is that of .local/tools/cloud.
 
-Lambda reads each shard with one poller, which invokes the function after MaximumBatchingWindowInSeconds, or as soon as BatchSize records
-have arrived (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html). MiniStack invokes the function for every few
-records at once; costs measured with so many small invocations would be wrong. Queues are unchanged: Lambda reads each with several pollers,
-and AWS does not document how their windows divide the messages.
+Lambda invokes a function when MaximumBatchingWindowInSeconds is over, when BatchSize records have arrived, or before the event exceeds 6 MB
+(https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html). MiniStack knows neither windows nor the limit, and takes ten
+messages of a queue at most; costs measured with so many small invocations would be wrong.
+
+- A shard has one poller, which waits for the window after each batch.
+- A queue has several pollers, and AWS does not document how their windows divide the messages. Here one window is for all of them. Windows
+  of up to SHORT_WINDOW seconds are not waited for, so that tests and people need not wait either.
 """
 
 import sys
 import time
 
 from ministack.app import main
-from ministack.services import lambda_svc
+from ministack.services import kinesis, lambda_svc, sqs
+
+SHORT_WINDOW = 5
+# Of messages or records: the event has other fields, and quotes take two bytes each.
+BATCH_BYTES = 4_400_000
 
 # The names with an underscore are private to the pinned version (tools/requirements-cloud.txt); check them when that changes.
 poll = lambda_svc._poll_kinesis
+receive_ten = sqs._receive_messages_for_esm
+run_batch = lambda_svc._run_sqs_batch
+
+
+# --- Queues
+
+
+def receive_batch(queue_url, limit):
+    batch, size = [], 0
+    while len(batch) < limit and size < BATCH_BYTES:
+        messages = receive_ten(queue_url, limit - len(batch))
+        if not messages:
+            break
+        batch += messages
+        size += sum(len(message["body"]) for message in messages)
+    return batch
+
+
+def run_in_window(mapping, function, event, batch, *queue):
+    window = mapping.get("MaximumBatchingWindowInSeconds") or 0
+    size = sum(len(message["body"]) for message in batch)
+    is_waiting = window > SHORT_WINDOW and len(batch) < mapping["BatchSize"] and size < BATCH_BYTES
+    # No other batch begins meanwhile. A successful run ends the wait, so it begins again.
+    if is_waiting:
+        wait(mapping["UUID"], window)
+    run_batch(mapping, function, event, batch, *queue)
+    if is_waiting:
+        wait(mapping["UUID"], window)
+
+
+# --- Streams
 
 
 def poll_in_windows():
-    before = positions()
-    invoked = poll()
-    after = positions()
+    limits = {mapping["UUID"]: mapping["BatchSize"] for _, mapping in of_streams()}
     for scope, mapping in of_streams():
-        window, batch = mapping.get("MaximumBatchingWindowInSeconds") or 0, mapping.get("BatchSize", 100)
-        then, now = before.get(mapping["UUID"], {}), after.get(mapping["UUID"], {})
-        # After a full batch the poller continues at once. One that waits already, e.g. after a failure, keeps its time.
-        is_full = any(at - then.get(shard, 0) >= batch for shard, at in now.items())
-        if window and not is_full:
-            scoped(scope, lambda: wait(mapping["UUID"], window))
+        mapping["BatchSize"] = scoped(scope, lambda: records_that_fit(mapping))
+    try:
+        before = positions()
+        invoked = poll()
+        after = positions()
+        for scope, mapping in of_streams():
+            window = mapping.get("MaximumBatchingWindowInSeconds") or 0
+            then, now = before.get(mapping["UUID"], {}), after.get(mapping["UUID"], {})
+            # After a full batch the poller continues at once. One that waits already, e.g. after a failure, keeps its time.
+            is_full = any(at - then.get(shard, 0) >= mapping["BatchSize"] for shard, at in now.items())
+            if window and not is_full:
+                scoped(scope, lambda: wait(mapping["UUID"], window))
+    finally:
+        for _, mapping in of_streams():
+            mapping["BatchSize"] = limits.get(mapping["UUID"], mapping["BatchSize"])
     return invoked
 
 
-def wait(mapping, seconds):
-    if lambda_svc._esm_backoff_until.get(mapping, 0) <= time.time():
-        lambda_svc._esm_backoff_until[mapping] = time.time() + seconds
+def records_that_fit(mapping):
+    """The batch size, or the least number of a shard's next records that fill an event."""
+    limit = mapping["BatchSize"]
+    stream = kinesis._streams.get(mapping["EventSourceArn"].rsplit("/", 1)[1])
+    for shard, position in lambda_svc._kinesis_positions.get(mapping["UUID"], {}).items():
+        size = 0
+        for n, record in enumerate(stream["shards"][shard]["records"][position : position + limit], start=1):
+            size += len(record["Data"])  # Base64, as in the event
+            if size >= BATCH_BYTES:
+                limit = n
+                break
+    return limit
 
 
 def positions():
@@ -59,6 +113,16 @@ def scoped(scope, call):
         lambda_svc._request_region.reset(tokens[1])
 
 
+# --- Both
+
+
+def wait(mapping, seconds):
+    if lambda_svc._esm_backoff_until.get(mapping, 0) <= time.time():
+        lambda_svc._esm_backoff_until[mapping] = time.time() + seconds
+
+
 if __name__ == "__main__":
     lambda_svc._poll_kinesis = poll_in_windows
+    sqs._receive_messages_for_esm = receive_batch
+    lambda_svc._run_sqs_batch = run_in_window
     sys.exit(main())

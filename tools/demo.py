@@ -1,4 +1,4 @@
-"""The demo: sends the messages of tools/demo.json to a stack and shows the pulses that result.
+"""The demo: sends the messages of tools/demo.json to a stack and shows the pulses that result, from the table of pulses and from the archive.
 
 tools/local.py calls it, and starts and stops the stack around it.
 """
@@ -6,38 +6,62 @@ tools/local.py calls it, and starts and stops the stack around it.
 import datetime
 import hmac
 import json
+import os
 import socket
 import struct
+import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import boto3  # in the Python of .local/tools/sam, which local.py runs in
 
-from aws import client
+from aws import call_function, client
+from build import TOOLS, local_program
 from steps import Problem, progress, say, step
 
-PULSES_TIMEOUT = 60  # seconds; the first call of each function takes longest
+# Seconds. The first call of each function takes longest; without the table of pulses, uplinks are collected for a minute.
+PULSES_TIMEOUT = 150
 RECORDED = datetime.date(2026, 11, 20)  # the day of the messages' times
+QUERY = """
+    SELECT device, channel, count(*) AS points, min(value) AS first, max(value) AS last, max("at") AS latest
+    FROM '{files}' WHERE kind = 'index' GROUP BY device, channel ORDER BY device, channel
+"""
 ACKNOWLEDGED = 13  # bytes at the start of a datagram that the bridge returns once the datagram is durable
 
 
 def show(addresses, path):
-    """Raises a Problem unless every expected point is in the table, and nothing in quarantine or a dead-letter queue."""
+    """Raises a Problem unless every expected point is in table and archive, and nothing in quarantine or a dead-letter queue."""
     demo = json.loads(path.read_text())
     move_clocks(demo, (datetime.datetime.now(datetime.timezone.utc).date() - RECORDED).total_seconds())
-    cloud = addresses["AWS_ENDPOINT_URL"]
-    table = boto3.resource("dynamodb", endpoint_url=cloud).Table(addresses["PULSE_TABLE"])
-    queues = client("sqs", cloud)
+    queues = client("sqs", addresses["AWS_ENDPOINT_URL"])
+    expected, from_archive = demo["expected"], lambda: points_of(archive_items(addresses, demo["expected"]))
+    from_table = lambda: points_of(table_items(addresses))
 
     with step(f"send {len(demo['messages'])} messages"):
         for message in demo["messages"]:
             SEND[message["network"]](addresses, message)
 
-    points = wait_for(demo["expected"], table, queues, addresses)
+    has_table = "PULSE_TABLE" in addresses
+    points = wait_for(expected, from_table if has_table else from_archive, queues, addresses)
     print_table(points)
-    say(f"all {len(demo['expected'])} expected points are in the table; quarantine and dead-letter queues are empty")
+    place = "table" if has_table else "archive"
+    say(f"all {len(expected)} expected points are in the {place}; quarantine and dead-letter queues are empty")
+
+    with step("settle the archive"):
+        files = settle(addresses)
+    with step("decode the archive"):
+        missing = missing_of(expected, from_archive())
+    if missing:
+        raise Problem(f"these points are not in the archive:\n{listed(missing)}\nsee {addresses['LOGS']}")
+    say(f"the archive has the same points, in {len(files)} files: {', '.join(files)}")
+    if "DERIVE" in addresses:
+        with step("derive points, and count them with DuckDB"):
+            table = points_by_duckdb(addresses)
+        print(table, flush=True)
 
 
 def move_clocks(demo, seconds):
@@ -127,27 +151,86 @@ def exchange(address, datagram, acknowledges):
 SEND = {"sigfox": send_sigfox, "nbiot": send_nbiot}
 
 
-def wait_for(expected, table, queues, addresses):
-    """Waits until every expected point is in the table. Raises a Problem as soon as a message is quarantined or dead."""
+def wait_for(expected, read, queues, addresses):
+    """Waits until every expected point can be read. Raises a Problem as soon as a message is quarantined or dead."""
     with step("wait for the pulses"):
         deadline = time.monotonic() + PULSES_TIMEOUT
         while True:
-            points = points_of(table)
-            missing = [each for each in expected if not any(matches(each, point) for point in points)]
+            points = read()
+            missing = missing_of(expected, points)
             progress(f"{len(expected) - len(missing)} of {len(expected)}")
             check_nothing_failed(queues, addresses)
             if not missing:
                 return points
             if time.monotonic() > deadline:
-                lines = "\n".join(f"  {json.dumps(each)}" for each in missing)
-                raise Problem(f"after {PULSES_TIMEOUT} s these points are still missing:\n{lines}\nsee {addresses['LOGS']}")
+                raise Problem(
+                    f"after {PULSES_TIMEOUT} s these points are still missing:\n{listed(missing)}\nsee {addresses['LOGS']}"
+                )
             time.sleep(0.2)
 
 
-def points_of(table):
-    """The points of all items, one dictionary each. The table is small, so one page of a scan has them all."""
+def missing_of(expected, points):
+    return [each for each in expected if not any(matches(each, point) for point in points)]
+
+
+def listed(points):
+    return "\n".join(f"  {json.dumps(point)}" for point in points)
+
+
+def settle(addresses):
+    """Merges what is new into the archive's files, as the schedule does. Returns the files' keys."""
+    bucket = client("s3", addresses["AWS_ENDPOINT_URL"])
+    keys = lambda prefix: [
+        each["Key"]
+        for each in bucket.list_objects_v2(Bucket=addresses["ARCHIVE_BUCKET"], Prefix=prefix).get("Contents", [])
+    ]
+    while keys("new/"):
+        call_function(addresses["SETTLE"], addresses["AWS_ENDPOINT_URL"])
+    return keys("day/")
+
+
+def points_by_duckdb(addresses):
+    """The points files, as any program for analyses reads them: the indexes of each device."""
+    cloud, bucket = addresses["AWS_ENDPOINT_URL"], addresses["ARCHIVE_BUCKET"]
+    call_function(addresses["DERIVE"], cloud)
+    s3 = client("s3", cloud)
+    with tempfile.TemporaryDirectory() as directory:
+        for each in s3.list_objects_v2(Bucket=bucket, Prefix="points/").get("Contents", []):
+            file = Path(directory, each["Key"])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, each["Key"], str(file))
+        query = QUERY.format(files=f"{directory}/points/*/*.parquet")
+        # DuckDB is among the packages of the local cloud.
+        command = [TOOLS / "cloud" / "bin" / "python", "-c", f"import duckdb; duckdb.sql({query!r}).show()"]
+        result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise Problem(f"DuckDB failed: {result.stderr[-500:]}")
+    return result.stdout
+
+
+def table_items(addresses):
+    """The items of the table of pulses. It is small, so one page of a scan has them all."""
+    tables = boto3.resource("dynamodb", endpoint_url=addresses["AWS_ENDPOINT_URL"])
+    return tables.Table(addresses["PULSE_TABLE"]).scan(ConsistentRead=True)["Items"]
+
+
+def archive_items(addresses, expected):
+    """The same items, decoded from the archive by the operator's tool."""
+    items = []
+    for device in sorted({point["device"] for point in expected}):
+        arguments = ["uplinks", device, "--from", f"{RECORDED - datetime.timedelta(days=7)}T00:00:00Z", "--format", "json"]
+        command = [local_program("pulsegate"), *arguments]
+        result = subprocess.run(command, env=os.environ | addresses, capture_output=True, text=True)
+        if result.returncode:
+            raise Problem(f"`pulsegate {' '.join(arguments)}` failed: {result.stderr[:500]}")
+        items += [uplink["pulse"] for uplink in json.loads(result.stdout) if "pulse" in uplink]
+    return items
+
+
+def points_of(items):
+    """The points of items, one dictionary each."""
     points = []
-    for item in table.scan(ConsistentRead=True)["Items"]:
+    for item in items:
         for channel, counts in item.get("channels", {}).items():
             for point in points_of_counts(counts):
                 points.append(

@@ -62,15 +62,15 @@ def main():
             case "validate":
                 validate()
             case "up":
-                up()
+                up(dict(args.parameter))
             case "down":
                 down()
             case "kill-bridge":
                 kill_bridge(directory)
             case "run":
-                run(directory, args.sigfox_api)
+                run(directory, args.sigfox_api, dict(args.parameter))
             case "demo":
-                demo()
+                demo(dict(args.parameter))
             case "invoke":
                 print(json.dumps(invoke(args.name, args.event, directory, running(directory))))
             case "sam-invoke":
@@ -83,9 +83,20 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in ("tools", "test-clients", "build", "release", "image", "validate", "up", "down", "demo"):
+    of_template = argparse.ArgumentParser(add_help=False)
+    of_template.add_argument(
+        "--parameter",
+        metavar="NAME=VALUE",
+        type=parameter,
+        action="append",
+        default=[],
+        help="parameter of the template, e.g. PulseTable=false; can be repeated",
+    )
+    for name in ("tools", "test-clients", "build", "release", "image", "validate", "down"):
         commands.add_parser(name).set_defaults(dir=LOCAL)
-    run_parser = commands.add_parser("run")
+    for name in ("up", "demo"):
+        commands.add_parser(name, parents=[of_template]).set_defaults(dir=LOCAL)
+    run_parser = commands.add_parser("run", parents=[of_template])
     run_parser.add_argument("--dir", type=Path, required=True, help="directory for logs and state")
     run_parser.add_argument("--sigfox-api", metavar="URL", help="Sigfox API to use instead of the stand-in")
     for name in ("kill-bridge", "invoke", "sam-invoke", "watch"):
@@ -98,13 +109,21 @@ def arguments():
     return parser.parse_args()
 
 
-def up():
+def parameter(text):
+    """The name and the value of a parameter of the template."""
+    name, equals, value = text.partition("=")
+    if not (name.isalnum() and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def up(parameters):
     with locked("up"):
         if is_up(LOCAL):
             say("already up; `make down` first to start it again:")
         else:
             stop(LOCAL)  # a stack that broke may have left processes
-            start(LOCAL)
+            start(LOCAL, parameters=parameters)
             say("up:")
         print((LOCAL / "env").read_text(), end="")
         say("these addresses are in .local/env; `make down` ends everything")
@@ -116,17 +135,17 @@ def down():
         say(f"down: {ended} processes ended" if ended else "nothing is up")
 
 
-def run(directory, sigfox_api):
-    with stack(directory, sigfox_api) as addresses:
+def run(directory, sigfox_api, parameters):
+    with stack(directory, sigfox_api, parameters) as addresses:
         print(json.dumps(addresses), flush=True)
         # Ends when the process that started this one closes the pipe, or dies.
         sys.stdin.buffer.read()
 
 
-def demo():
+def demo(parameters):
     from demo import show  # beside this file; needs boto3
 
-    with locked("demo"), stack(LOCAL / "demo") as addresses:
+    with locked("demo"), stack(LOCAL / "demo", parameters=parameters) as addresses:
         show(addresses, ROOT / "tools" / "demo.json")
 
 

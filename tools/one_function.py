@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aws import architecture, configuration_of, processor
-from build import DOCKER_TEMPLATE, built, code_uri_of, functions, with_tools
+from aws import architecture, configuration_of, deployed_functions, processor
+from build import DOCKER_TEMPLATE, built, code_uri_of, with_tools
 from events import answer_of, event_of
 from image import check_docker
 from processes import clean_environment, listens, mark, spawn, until
@@ -59,7 +59,7 @@ def watch(name, directory):
 def write_settings(directory, addresses):
     """Writes functions.json (for `sam local invoke`), functions/NAME.env (for `cargo lambda watch`) and events/."""
     cloud = addresses["AWS_ENDPOINT_URL"]
-    variables = {name: configuration_of(name, cloud)["Environment"]["Variables"] for name in functions()}
+    variables = {name: configuration_of(name, cloud)["Environment"]["Variables"] for name in deployed_functions(cloud)}
     relayed = {"AWS_ENDPOINT_URL": addresses.get("DOCKER_ENDPOINT_URL", ""), "HTTP_PROXY": addresses.get("DOCKER_PROXY", "")}
     in_docker = {name: own | relayed for name, own in variables.items()}
     write_private(directory / "functions.json", json.dumps(in_docker, indent=2))

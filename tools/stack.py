@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-from aws import FIXED, addresses_of, architecture, client, outputs_of, repair_concurrency, save_function_logs
+from aws import FIXED, addresses_of, architecture, client, outputs_of, repair_mappings, save_function_logs
 from build import TEMPLATE, TOOLS, built, local_program
 from one_function import start_relay, write_settings
 from processes import SCRATCH, answers, clean_environment, end, free_port, mark, processes_of, send, spawn, until
@@ -24,16 +24,19 @@ SIGFOX_API_USER = {"login": "5f0c6e1b2a", "password": "correct-horse"}
 NBIOT_PROFILE = "adeunis-pulse4-nbiot"
 HEALTH = "/_ministack/health"
 
+# Parameters of the template that are not its defaults: people and tests do not wait for a quarter of an hour.
+PARAMETERS = {"SettleSchedule": "rate(1 minute)", "DeriveSchedule": "rate(5 minutes)"}
+
 # Parts in the order in which they end, with their time-outs in seconds. The bridge is first: it still has to make
 # durable what it has received. The functions belong to the cloud.
 STOP_TIMEOUTS = {"bridge": 15, "relay": 5, "cloud": 5, "sigfox": 5}
 
 
 @contextlib.contextmanager
-def stack(directory, sigfox_api=None):
+def stack(directory, sigfox_api=None, parameters=None):
     """A stack that ends with the block, however the block ends."""
     stop(directory)  # a predecessor that was killed may have left processes
-    addresses = start(directory, sigfox_api)
+    addresses = start(directory, sigfox_api, parameters)
     try:
         yield addresses
     finally:
@@ -42,13 +45,13 @@ def stack(directory, sigfox_api=None):
             stop(directory)
 
 
-def start(directory, sigfox_api=None):
+def start(directory, sigfox_api=None, parameters=None):
     """Starts everything and returns its addresses, which are also in the directory's file `env`."""
     with locked("build"):  # a build removes what is being deployed here
-        return start_built(directory, sigfox_api)
+        return start_built(directory, sigfox_api, parameters or {})
 
 
-def start_built(directory, sigfox_api):
+def start_built(directory, sigfox_api, parameters):
     template, bridge = built(TEMPLATE, "make build"), local_program("udp-bridge")
     logs = directory / "logs"
     (directory / "env").unlink(missing_ok=True)
@@ -61,14 +64,15 @@ def start_built(directory, sigfox_api):
         cloud, cloud_pid = start_cloud(directory, logs / "cloud.log")
         env = clean_environment(directory) | {"AWS_ENDPOINT_URL": cloud}
         with step("deploy the template", logs / "deploy.log"):
+            given = {"SigfoxDeviceTypes": SIGFOX_DEVICE_TYPE, "SigfoxApiUrl": sigfox_api} | PARAMETERS | parameters
             command(
                 ["sam", "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"]
                 + ["--template-file", template, "--parameter-overrides", architecture()]
-                + [f"SigfoxDeviceTypes={SIGFOX_DEVICE_TYPE}", f"SigfoxApiUrl={sigfox_api}"],
+                + [f"ParameterKey={name},ParameterValue={shlex.quote(value)}" for name, value in given.items()],
                 logs / "deploy.log",
                 env,
             )
-            repair_concurrency(cloud)
+            repair_mappings(cloud)
         addresses = addresses_of(cloud)
         addresses |= fill_in_api_user(cloud, sigfox_api)
         addresses |= start_bridge(directory, bridge, logs / "bridge.log", env, addresses)

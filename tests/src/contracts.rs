@@ -17,6 +17,10 @@ use pulsegate_pipeline::ports::{
 };
 use tokio::time::Instant;
 
+mod objects;
+
+pub use objects::an_object_store_keeps_its_promises;
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }

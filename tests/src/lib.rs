@@ -31,5 +31,19 @@ pub mod stack;
 pub mod template;
 pub mod yaml;
 
+use std::collections::BTreeSet;
+
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::object;
+use pulsegate_pipeline::archive::row::Row;
+use pulsegate_pipeline::fakes::FakeObjects;
+
 pub use frames::{read, repository};
 pub use test_kit::sigfox;
+
+/// The uplinks of an archive's new objects, each once, in the order of their rows.
+pub fn archived(store: &FakeObjects) -> Vec<Uplink> {
+    let decoded = store.all().into_iter().flat_map(|(key, content)| object::decode(&key, &content).unwrap_or_default());
+    let rows: BTreeSet<Row> = decoded.map(|uplink| Row::from(&uplink)).collect();
+    rows.iter().filter_map(|row| row.uplink().ok()).collect()
+}

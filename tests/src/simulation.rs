@@ -39,6 +39,7 @@ pub mod planted;
 pub mod poison;
 pub mod queue;
 pub mod queue_mapping;
+pub mod raw_objects;
 pub mod senders;
 pub mod settings;
 pub mod stream;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+mod conditions;
+
 /// The template.
 #[derive(Debug)]
 pub struct Template(Value);
@@ -79,13 +81,15 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Returns the resource that a `Ref` or a `GetAtt` names, or that a `Select` picks from a list of these.
+/// Returns the resource that a `Ref`, a `GetAtt` or the start of a `Sub` names, or that a `Select` picks from a list of
+/// these.
 pub fn target(value: &Value) -> &str {
     if let Some(index) = value["Fn::Select"][0].as_u64() {
         return target(&value["Fn::Select"][1][usize::try_from(index).unwrap_or_default()]);
     }
-    let name = value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str());
-    name.unwrap_or_else(|| panic!("neither a Ref nor a GetAtt: {value}"))
+    let substituted = || value["Fn::Sub"].as_str()?.strip_prefix("${")?.split(['.', '}']).next();
+    let name = value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str()).or_else(substituted);
+    name.unwrap_or_else(|| panic!("names no resource: {value}"))
 }
 
 /// Returns a single value or a list as a list.

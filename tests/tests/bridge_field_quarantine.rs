@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulsegate_aws::EventTable;
 use pulsegate_aws::fakes::FakeTable;
-use pulsegate_aws::{EventTable, RawTable};
 use pulsegate_model::quarantine::QuarantinedRecord;
 use pulsegate_model::uplink::TimeSource;
-use pulsegate_pipeline::fakes::{FakeQueue, FakeStream};
+use pulsegate_pipeline::fakes::{FakeQueue, FakeStore, FakeStream};
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge, connected, durable, metric, quarantined, until};
 use pulsegate_tests::events;
@@ -19,9 +19,9 @@ use tokio::time::{Instant, timeout};
 async fn quarantine_of(stream: &FakeStream) -> Vec<QuarantinedRecord> {
     use base64::prelude::{BASE64_STANDARD, Engine as _};
     let stage = RawStage {
-        raw: RawTable { table: FakeTable::default(), retention_days: 400 },
+        raw: FakeStore::default(),
         events: None::<EventTable<FakeTable>>,
-        pulse: FakeQueue::default(),
+        pulse: Some(FakeQueue::default()),
         quarantine: FakeQueue::default(),
     };
     let records = stream.records().into_iter().map(|sent| {
@@ -32,7 +32,7 @@ async fn quarantine_of(stream: &FakeStream) -> Vec<QuarantinedRecord> {
     let event = serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap();
     let response = raw_nbiot::handle(event, &stage, Instant::now() + Duration::from_mins(1)).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(stage.raw.table.len(), durable(stream).len());
+    assert_eq!(stage.raw.len(), durable(stream).len());
     stage.quarantine.sent().iter().map(|message| QuarantinedRecord::from_message(message).unwrap()).collect()
 }
 

@@ -38,6 +38,13 @@ async fn the_fake_stream_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn the_fake_object_store_keeps_the_contract() {
+    for page in [7, 1_000] {
+        contracts::an_object_store_keeps_its_promises(&FakeObjects::of_pages(page)).await;
+    }
+}
+
+#[tokio::test]
 async fn the_fake_watermarks_keep_the_contract() {
     contracts::watermarks_are_read_as_they_were_set(&FakeWatermarks::default()).await;
 }

@@ -13,6 +13,7 @@ use pulsegate_model::profile::PROFILES;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, profile, pulse, record};
+use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::batch;
 use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
 use pulsegate_pipeline::ports::Arrived;
@@ -63,7 +64,7 @@ fn uplink(uplink: &Uplink) -> Value {
         }
     };
     json!({
-        "raw_item": typed(pulsegate_aws::items::raw_item(uplink, uplink.at, RETENTION_DAYS)),
+        "archived": hex::encode(object::encode([uplink]).unwrap().content),
         "pulse": decoded,
         "envelope": envelope::of_one(uplink),
         "stream": {"partition_key": stream.partition_key, "data": hex::encode(stream.data)},

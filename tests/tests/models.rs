@@ -10,6 +10,7 @@ use pulsegate_aws::items::Item;
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_pipeline::ports::{Queue as _, Stream as _};
 use pulsegate_tests::contracts::{self, Consumer};
+use pulsegate_tests::simulation::archive::objects::ObjectsModel;
 use pulsegate_tests::simulation::queue::{QueueModel, Received};
 use pulsegate_tests::simulation::queue_mapping;
 use pulsegate_tests::simulation::stream::{Next, StreamModel};
@@ -76,6 +77,13 @@ async fn the_stream_keeps_the_contracts_also_after_a_reshard() {
     contracts::a_stream_keeps_every_record(&stream, all).await;
     stream.reshard();
     contracts::records_of_a_key_keep_their_order(&stream, all).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_object_store_keeps_the_contract_whatever_its_etags_and_pages() {
+    for seed in 0..10 {
+        contracts::an_object_store_keeps_its_promises(&ObjectsModel::new(&World::new(seed, false))).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

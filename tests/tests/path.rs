@@ -6,14 +6,15 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pulsegate_aws::fakes::FakeTable;
 use pulsegate_aws::items::Item;
-use pulsegate_aws::{EventTable, PulseTable, RawTable};
+use pulsegate_aws::{EventTable, PulseTable};
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, record};
-use pulsegate_pipeline::fakes::{FakeQueue, FakeSecret};
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
+use pulsegate_pipeline::fakes::{FakeObjects, FakeQueue, FakeSecret, FakeStore};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_tests::bridge::{ANSWER_TIMEOUT, Bridge};
-use pulsegate_tests::{callback, events};
+use pulsegate_tests::{archived, callback, events};
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 use sigfox_callback::request::Request;
@@ -24,19 +25,36 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_mins(1)
 }
 
-type FakeRawStage = RawStage<RawTable<FakeTable>, EventTable<FakeTable>, FakeQueue>;
+type FakeRawStage = RawStage<ArchiveWriter<FakeObjects>, EventTable<FakeTable>, FakeQueue>;
 
 fn raw_stage() -> FakeRawStage {
     RawStage {
-        raw: RawTable { table: FakeTable::default(), retention_days: 400 },
+        raw: ArchiveWriter { store: FakeObjects::default() },
         events: Some(EventTable { table: FakeTable::default(), retention_days: 400 }),
-        pulse: FakeQueue::default(),
+        pulse: Some(FakeQueue::default()),
         quarantine: FakeQueue::default(),
     }
 }
 
-fn pulse_stage() -> PulseStage<PulseTable<FakeTable>, FakeQueue> {
-    PulseStage { pulses: PulseTable { table: FakeTable::default() }, quarantine: FakeQueue::default() }
+/// Returns what the raw stage published.
+fn published(stage: &FakeRawStage) -> Vec<String> {
+    stage.pulse.as_ref().unwrap().sent()
+}
+
+/// Returns the sorted keys of the archived uplinks.
+fn archived_keys(stage: &FakeRawStage) -> Vec<String> {
+    let uplinks = archived(&stage.raw.store);
+    let mut keys: Vec<String> = uplinks.iter().map(|uplink| format!("{}#{}", uplink.key(), uplink.kind)).collect();
+    keys.sort();
+    keys
+}
+
+fn pulse_stage() -> PulseStage<PulseTable<FakeTable>, FakeQueue, FakeObjects> {
+    PulseStage {
+        pulses: PulseTable { table: FakeTable::default(), retention_days: 30 },
+        quarantine: FakeQueue::default(),
+        archive: FakeObjects::default(),
+    }
 }
 
 fn event<T: serde::de::DeserializeOwned>(name: &str) -> T {
@@ -74,10 +92,8 @@ async fn raw_sigfox_publishes_what_pulse_sigfox_is_given() {
     let stage = raw_stage();
     let response = raw_sigfox::handle(event("raw-sigfox.json"), &stage, soon()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(stage.pulse.sent(), bodies("pulse-sigfox.json"));
-    let keys: Vec<_> = stage.raw.table.items().into_iter().map(|item| item.inner()["uplink"].clone()).collect();
-    let key = |text: &str| AttributeValue::S(text.to_owned());
-    assert_eq!(keys, [key("2026-11-20T12:00:00Z#00042#data"), key("2026-11-20T12:00:00Z#01044#data")]);
+    assert_eq!(published(&stage), bodies("pulse-sigfox.json"));
+    assert_eq!(archived_keys(&stage), ["2026-11-20T12:00:00Z#00042#data", "2026-11-20T12:00:00Z#01044#data"]);
 }
 
 #[tokio::test]
@@ -85,8 +101,8 @@ async fn raw_nbiot_publishes_what_pulse_nbiot_is_given() {
     let stage = raw_stage();
     let response = raw_nbiot::handle(event("raw-nbiot.json"), &stage, soon()).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(stage.pulse.sent(), bodies("pulse-nbiot.json"));
-    assert_eq!(stage.raw.table.len(), 2);
+    assert_eq!(published(&stage), bodies("pulse-nbiot.json"));
+    assert_eq!(archived_keys(&stage).len(), 2);
 }
 
 /// Returns the time from which each item of a table may be deleted, in seconds since noon on 20 November 2026.
@@ -98,15 +114,12 @@ fn expiries(table: &FakeTable) -> Vec<i64> {
     table.items().into_iter().map(expiry).collect()
 }
 
-/// The retention of [`raw_stage`], in seconds.
-const RETENTION: i64 = 400 * 86_400;
-
-/// The meter's clock is years slow: by its own time, the uplink has long expired when it arrives.
+/// The meter's clock is years slow: by its own time, the item has long expired when it arrives.
 #[tokio::test]
-async fn an_uplink_dated_2021_is_kept_for_the_retention_from_its_arrival_in_the_stream() {
+async fn an_uplink_dated_2021_is_archived_once_and_its_pulses_are_kept_for_the_retention_from_their_arrival() {
     let uplink: Uplink = serde_json::from_value(json!({
         "device": "nbiot:490154203237518", "kind": "data", "at": "2021-03-01T00:00:00Z", "time_source": "device",
-        "sequence": 7, "profile": "adeunis-pulse4-nbiot", "payload": "46800000009f00000002",
+        "sequence": 7, "profile": "adeunis-pulse4-nbiot", "payload": "1122334455667788030000002646800000009f00000002",
     }))
     .unwrap();
     let mut user_record = Vec::new();
@@ -116,32 +129,28 @@ async fn an_uplink_dated_2021_is_kept_for_the_retention_from_its_arrival_in_the_
     let mut event = events::read("raw-nbiot.json");
     event["Records"][0]["kinesis"]["data"] = base64(aggregator.close().unwrap().data).into();
 
-    let stage = raw_stage();
+    let (stage, pulse) = (raw_stage(), pulse_stage());
     for _delivery in 0..2 {
         let event = serde_json::from_value(event.clone()).unwrap();
         assert!(raw_nbiot::handle(event, &stage, soon()).await.unwrap().batch_item_failures.is_empty());
-        let keys = stage.raw.table.items().into_iter().map(|item| item.inner()["uplink"].clone());
-        assert_eq!(keys.collect::<Vec<_>>(), [AttributeValue::S("2021-03-01T00:00:00Z#00007#data".to_owned())]);
-        assert_eq!(expiries(&stage.raw.table), [6 + RETENTION]);
+        assert_eq!(archived(&stage.raw.store), [uplink.clone()]);
+        pulse::handle(sqs(&published(&stage)), &pulse, "pulse-test", soon()).await.unwrap();
+        assert_eq!(expiries(&pulse.pulses.table), [4 + 30 * 86_400]);
     }
 }
 
 #[tokio::test]
-async fn an_uplink_and_a_device_event_of_any_year_are_kept_for_the_retention_from_their_arrival_in_the_queue() {
+async fn a_device_event_of_any_year_is_kept_for_the_retention_from_its_arrival_in_the_queue() {
     let stage = raw_stage();
     for year in [1970, 2021, 2026, 9999] {
         let at = format!("{year}-03-01T00:00:00Z");
         let body = json!({
             "v": 1,
-            "uplinks": [{"device": "sigfox:1A2345", "kind": "data", "at": at, "time_source": "network",
-                         "profile": "adeunis-pulse-v4", "payload": "46800000009f00000002"}],
             "events": [{"device": "sigfox:1A2345", "kind": "status", "at": at, "profile": "adeunis-pulse-v4", "says": {}}],
         });
         raw_sigfox::handle(sqs(&[body.to_string()]), &stage, soon()).await.unwrap();
     }
-    for table in [&stage.raw.table, &stage.events.as_ref().unwrap().table] {
-        assert_eq!(expiries(table), [4 + RETENTION; 4]);
-    }
+    assert_eq!(expiries(&stage.events.as_ref().unwrap().table), [4 + 400 * 86_400; 4]);
 }
 
 #[tokio::test]
@@ -153,11 +162,11 @@ async fn raw_nbiot_passes_a_datagram_that_the_bridge_quarantined_on_unchanged() 
     let data = BASE64_STANDARD.decode(event["Records"][0]["kinesis"]["data"].as_str().unwrap()).unwrap();
     let user_records = pulsegate_model::aggregate::user_records(&data).unwrap();
     assert_eq!(stage.quarantine.sent(), [str::from_utf8(&user_records[1]).unwrap()]);
-    assert_eq!((stage.raw.table.len(), stage.pulse.sent().len()), (1, 1));
+    assert_eq!((archived_keys(&stage).len(), published(&stage).len()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_table_refuses_two_writes_the_shard_starts_again_at_the_lower_one() {
+async fn when_the_store_refuses_two_uplinks_the_shard_starts_again_at_the_lower_one() {
     let records: Vec<Value> = (0..10)
         .map(|n| {
             let mut record = events::read("raw-nbiot.json")["Records"][0].clone();
@@ -167,13 +176,9 @@ async fn when_the_table_refuses_two_writes_the_shard_starts_again_at_the_lower_o
             record
         })
         .collect();
-    let stage = RawStage {
-        raw: RawTable {
-            table: FakeTable::refusing(["nbiot:000000000000003", "nbiot:000000000000008"]),
-            retention_days: 400,
-        },
-        ..raw_stage()
-    };
+    let FakeRawStage { events, pulse, quarantine, .. } = raw_stage();
+    let raw = FakeStore::refusing(["nbiot:000000000000003", "nbiot:000000000000008"]);
+    let stage = RawStage { raw, events, pulse, quarantine };
     let event = serde_json::from_value(json!({"Records": records})).unwrap();
     let response = raw_nbiot::handle(event, &stage, soon()).await.unwrap();
     let named: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_deref()).collect();
@@ -210,19 +215,16 @@ async fn an_undecodable_uplink_and_a_message_of_noise_are_quarantined_and_their_
 async fn the_callbacks_of_the_demo_become_its_points_and_twice_the_same_ones() {
     let secret = FakeSecret::of(&["local-secret"]);
     let (callback, raw, pulse) = (callback::function(&secret, FakeQueue::default()).await, raw_stage(), pulse_stage());
-    let mut first = Vec::new();
-    for round in 0..2 {
+    let mut first = None;
+    for _round in 0..2 {
         for message in events::demo_messages().iter().filter(|message| message["network"] == "sigfox") {
             let response = sigfox_callback::handle(&request(message), &callback, soon()).await;
             assert_eq!(response.status_code, 204);
         }
         raw_sigfox::handle(sqs(&callback.raw.sent()), &raw, soon()).await.unwrap();
-        pulse::handle(sqs(&raw.pulse.sent()), &pulse, "pulse-test", soon()).await.unwrap();
-        let now = [raw.raw.table.items(), pulse.pulses.table.items()];
-        if round == 0 {
-            first = now.to_vec();
-        }
-        assert_eq!(first, now);
+        pulse::handle(sqs(&published(&raw)), &pulse, "pulse-test", soon()).await.unwrap();
+        let now = (archived(&raw.raw.store), pulse.pulses.table.items());
+        assert_eq!(*first.get_or_insert_with(|| now.clone()), now);
     }
     let expected = events::demo_expected();
     let sigfox = expected.iter().filter(|point| point["device"].as_str().unwrap().starts_with("sigfox:"));
@@ -254,8 +256,8 @@ async fn what_an_efento_logger_counted_is_one_item_of_its_serial_number_however_
     });
     let event = serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap();
     assert!(raw_nbiot::handle(event, &raw, soon()).await.unwrap().batch_item_failures.is_empty());
-    pulse::handle(sqs(&raw.pulse.sent()), &pulse, "pulse-test", soon()).await.unwrap();
-    assert_eq!(raw.raw.table.len(), 1);
+    pulse::handle(sqs(&published(&raw)), &pulse, "pulse-test", soon()).await.unwrap();
+    assert_eq!(archived_keys(&raw).len(), 1);
     let items = items(&pulse.pulses.table);
     assert_eq!(items.len(), 1);
     assert_eq!((&items[0]["device"], &items[0]["channels"]), (&json!("nbiot:282C02424EED"), &case["item"]["channels"]));

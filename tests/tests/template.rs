@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::{
-    DownlinkAdminTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
-    SecretStore, SqsQueue, SqsReceiver,
+    DownlinkAdminTable, DownlinkTable, DynamoDeviceItems, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream,
+    RotatingSecret, S3Objects, SecretStore, SqsQueue, SqsReceiver,
 };
 use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
 use pulsegate_tests::template::{Template, list, target};
@@ -27,6 +27,7 @@ fn settings<T>(read: impl Fn(&EnvSettings<'_>) -> Result<T, ConfigError>) -> BTr
             "SOURCE_RANGES" => "185.110.96.0/22",
             "SIGFOX_API_URL" => "https://api.sigfox.com/v2",
             "SIGFOX_DEVICE_TYPES" => "628fd74fb3cabb6565ae81bb",
+            "PARTITION_BITS" => "2026-01-01=1",
             _ => "1",
         };
         Some(value.to_owned())
@@ -50,12 +51,28 @@ fn functions() -> BTreeMap<&'static str, Function> {
         ),
         ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
         ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
+        ("Derive", Function { krate: "derive", settings: settings(derive::Config::from_settings) }),
+        ("Settle", Function { krate: "settle", settings: settings(settle::Config::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
     ])
 }
 
-/// The adapters, by the name that a `main.rs` constructs, with the actions of their requests.
+/// Deployments of all functions: with the table of pulses and a key for the archive, and without both.
+fn deployments() -> [Template; 2] {
+    let recovering = ("SigfoxDeviceTypes", "628fd74fb3cabb6565ae81bb");
+    let key = ("ArchiveKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1");
+    [Template::with(&[recovering, key]), Template::with(&[recovering, ("PulseTable", "false")])]
+}
+
+/// Returns the functions of a deployment.
+fn deployed(template: &Template) -> BTreeMap<&'static str, Function> {
+    let of_it = functions().into_iter();
+    of_it.filter(|(name, _)| template.resources().any(|(resource, _)| resource == *name)).collect()
+}
+
+/// The adapters, by the name that a `main.rs` constructs, with the actions of their requests. The archive's is not among
+/// them: each function may make only some of its requests.
 const ADAPTERS: [(&str, &[&str]); 7] = [
     ("DownlinkTable", DownlinkTable::ACTIONS),
     ("DynamoTable", DynamoTable::ACTIONS),
@@ -92,10 +109,12 @@ fn each_function_is_built_from_its_crate() {
 
 #[test]
 fn each_function_is_given_exactly_the_settings_it_reads() {
-    let template = Template::read();
-    for (name, function) in functions() {
-        let variables = template.resource(name)["Properties"]["Environment"]["Variables"].as_object().unwrap().clone();
-        assert_eq!(variables.keys().map(String::as_str).collect::<BTreeSet<_>>(), function.settings, "{name}");
+    for template in deployments() {
+        for (name, function) in deployed(&template) {
+            let variables = &template.resource(name)["Properties"]["Environment"]["Variables"];
+            let variables = variables.as_object().unwrap().keys().map(String::as_str);
+            assert_eq!(variables.collect::<BTreeSet<_>>(), function.settings, "{name}");
+        }
     }
 }
 
@@ -105,9 +124,11 @@ fn a_function_without_settings_names_all_that_it_lacks() {
     for (name, error, count) in [
         ("sigfox-callback", sigfox_callback::Config::from_settings(&none()).err(), 4),
         ("sigfox-recovery", sigfox_recovery::Config::from_settings(&none()).err(), 8),
-        ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 5),
-        ("raw-nbiot", RawConfig::from_settings(&none()).err(), 4),
-        ("pulse", pulse::Config::from_settings(&none()).err(), 3),
+        ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 4),
+        ("raw-nbiot", RawConfig::from_settings(&none()).err(), 2),
+        ("pulse", pulse::Config::from_settings(&none()).err(), 4),
+        ("settle", settle::Config::from_settings(&none()).err(), 1),
+        ("derive", derive::Config::from_settings(&none()).err(), 1),
     ] {
         let error = error.unwrap().to_string();
         assert_eq!(error.matches("is not set").count(), count, "{name}: {error}");
@@ -117,7 +138,7 @@ fn a_function_without_settings_names_all_that_it_lacks() {
 
 #[test]
 fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
-    let template = Template::read();
+    let [template, _] = deployments();
     for (name, function) in functions() {
         let main = read(&format!("functions/{}/src/main.rs", function.krate));
         let made = ADAPTERS.iter().filter(|(adapter, _)| main.contains(&format!("{adapter}::new(")));
@@ -125,15 +146,18 @@ fn each_function_is_granted_exactly_the_actions_its_adapters_need() {
         let granted: BTreeSet<&str> = statements(&template, name, "Code")
             .flat_map(|statement| list(&statement["Action"]))
             .map(|action| action.as_str().unwrap())
+            .filter(|action| !S3Objects::ACTIONS.contains(action))
             .collect();
         assert_eq!(granted, needed, "{name}");
     }
 }
 
 /// Settings that do not name a resource.
-const NO_RESOURCES: [&str; 7] = [
+const NO_RESOURCES: [&str; 9] = [
+    "EVENT_RETENTION_DAYS",
     "FIRST_LOOK_BACK_HOURS",
-    "RAW_RETENTION_DAYS",
+    "PARTITION_BITS",
+    "PULSE_RETENTION_DAYS",
     "SECRET_HEADER",
     "SETTLE_SECONDS",
     "SIGFOX_API_URL",
@@ -143,27 +167,26 @@ const NO_RESOURCES: [&str; 7] = [
 
 #[test]
 fn each_function_may_touch_exactly_what_its_settings_name() {
-    let template = Template::read();
-    for name in functions().into_keys() {
-        let variables = &template.resource(name)["Properties"]["Environment"]["Variables"];
-        let named: BTreeSet<&str> = variables
-            .as_object()
-            .unwrap()
-            .iter()
-            .filter(|(variable, _)| !NO_RESOURCES.contains(&variable.as_str()))
-            .map(|(_, value)| target(value))
-            .collect();
-        let granted: BTreeSet<&str> = statements(&template, name, "Code")
-            .flat_map(|statement| list(&statement["Resource"]))
-            .map(target)
-            .collect();
-        assert_eq!(granted, named, "{name}");
+    for template in deployments() {
+        for name in deployed(&template).into_keys() {
+            let variables = template.resource(name)["Properties"]["Environment"]["Variables"].as_object().unwrap();
+            let named = variables.iter().filter(|(variable, value)| {
+                // An empty setting is absent.
+                !NO_RESOURCES.contains(&variable.as_str()) && *value != ""
+            });
+            let named: BTreeSet<&str> = named.map(|(_, value)| target(value)).collect();
+            let granted: BTreeSet<&str> = statements(&template, name, "Code")
+                .flat_map(|statement| list(&statement["Resource"]))
+                .map(target)
+                .collect();
+            assert_eq!(granted, named, "{name}");
+        }
     }
 }
 
 #[test]
 fn each_action_is_granted_on_resources_of_its_service() {
-    let template = Template::read();
+    let [template, _] = deployments();
     for name in functions().into_keys() {
         for statement in statements(&template, name, "Code") {
             for action in list(&statement["Action"]) {
@@ -179,7 +202,7 @@ fn each_action_is_granted_on_resources_of_its_service() {
 
 #[test]
 fn what_each_stage_sends_is_what_the_next_one_of_its_network_is_fed_with() {
-    let template = Template::read();
+    let [template, _] = deployments();
     let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
     let fed_from = |function: &str| {
         let mapping = mappings.iter().find(|(_, mapping)| target(&mapping["FunctionName"]) == function).unwrap().1;
@@ -207,8 +230,10 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
         ("downlink_admin", DownlinkAdminTable::ACTIONS),
+        ("device_items", DynamoDeviceItems::ACTIONS),
         ("receiver", &of_inbox),
         ("table_reader", DynamoReader::ACTIONS),
+        ("objects", S3Objects::ACTIONS),
     ] {
         let source = read(&format!("shared/aws/src/{file}.rs"));
         // A request is `client.snake_case_operation()`, on a stored client or on a new one.
@@ -231,6 +256,8 @@ fn action_of(request: &str) -> &str {
         "SendMessageBatch" => "SendMessage",
         "ChangeMessageVisibilityBatch" => "ChangeMessageVisibility",
         "DeleteMessageBatch" => "DeleteMessage",
+        "ListObjectsV2" => "ListBucket",
+        "DeleteObjects" => "DeleteObject",
         // A transaction needs the actions of its parts; of these, only this one is not needed otherwise.
         "TransactWriteItems" => "PutItem",
         other => other,
@@ -263,41 +290,61 @@ fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn every_mapping_reports_partial_failures_and_loses_nothing() {
-    let template = Template::read();
-    let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
-    let fed: BTreeSet<&str> = mappings.iter().map(|(_, mapping)| target(&mapping["FunctionName"])).collect();
-    let expected: BTreeSet<&str> =
-        functions().into_keys().filter(|name| !["SigfoxCallback", "SigfoxRecovery"].contains(name)).collect();
-    assert_eq!(fed, expected);
-    for (name, mapping) in mappings {
-        // Without it, Lambda ignores the answer, takes the whole batch for processed, and failed messages are lost.
-        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
-        let source = template.resource(target(&mapping["EventSourceArn"]));
-        if source["Type"] == "AWS::SQS::Queue" {
-            assert!(source["Properties"]["RedrivePolicy"]["deadLetterTargetArn"].is_object(), "{name}");
-            assert!(mapping["ScalingConfig"]["MaximumConcurrency"].is_object(), "{name}");
-            let function = template.resource(target(&mapping["FunctionName"]));
-            let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or(30);
-            let visibility = source["Properties"]["VisibilityTimeout"].as_u64().unwrap();
-            assert!(visibility >= 6 * timeout, "{name}: a message must stay invisible while it is processed");
-            // In the event's JSON, an envelope of 64 KiB grows by up to a quarter; an event has at most 6 MB.
-            let batch = mapping["BatchSize"].as_u64().unwrap();
-            assert!(batch * (pulsegate_model::envelope::MAX_BYTES as u64) * 5 / 4 < 6_000_000, "{name}");
-        } else {
-            assert!(mapping["DestinationConfig"]["OnFailure"]["Destination"].is_object(), "{name}");
-            assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");
-            assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON", "{name}");
-            // A full record has about 350 uplinks, and each takes about 3 KB of the function's 256 MB.
-            assert!(mapping["BatchSize"].as_u64().unwrap() * 350 * 3_000 < 64_000_000, "{name}");
+    for template in deployments() {
+        let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
+        let fed: BTreeSet<&str> = mappings.iter().map(|(_, mapping)| target(&mapping["FunctionName"])).collect();
+        let on_call = ["SigfoxCallback", "SigfoxRecovery", "Settle", "Derive"];
+        let fed_by_a_mapping = deployed(&template).into_keys().filter(|name| !on_call.contains(name));
+        assert_eq!(fed, fed_by_a_mapping.collect());
+        for (name, mapping) in mappings {
+            // Without it, Lambda ignores the answer, takes the whole batch for processed, and failed messages are lost.
+            assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+            let source = template.resource(target(&mapping["EventSourceArn"]));
+            if source["Type"] == "AWS::SQS::Queue" {
+                assert!(source["Properties"]["RedrivePolicy"]["deadLetterTargetArn"].is_object(), "{name}");
+                assert!(mapping["ScalingConfig"]["MaximumConcurrency"].is_object(), "{name}");
+                let function = template.resource(target(&mapping["FunctionName"]));
+                let timeout = function["Properties"]["Timeout"].as_u64().unwrap_or(30);
+                let window = mapping["MaximumBatchingWindowInSeconds"].as_u64().unwrap();
+                let visibility = source["Properties"]["VisibilityTimeout"].as_u64().unwrap();
+                assert!(
+                    visibility >= 6 * timeout + window,
+                    "{name}: a message must stay invisible while it is processed"
+                );
+            } else {
+                assert!(mapping["DestinationConfig"]["OnFailure"]["Destination"].is_object(), "{name}");
+                assert_eq!(mapping["BisectBatchOnFunctionError"], true, "{name}");
+                assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON", "{name}");
+            }
         }
     }
 }
 
 #[test]
+fn a_batch_whose_uplinks_become_items_or_messages_fits_into_the_functions_memory() {
+    let [template, _] = deployments();
+    let batch = |name: &str| template.resource(name)["Properties"]["BatchSize"].as_u64().unwrap();
+    // A full record of the stream has about 350 uplinks, a full message 250; each takes about 3 KB of 256 MB.
+    assert!(batch("RawNbiotSource") * 350 * 3_000 < 64_000_000);
+    for name in ["PulseSigfoxSource", "PulseNbiotSource"] {
+        assert!(batch(name) * 250 * 3_000 < 64_000_000, "{name}");
+    }
+}
+
+#[test]
+fn a_message_stays_invisible_for_the_longest_window_that_can_be_chosen() {
+    let template = Template::with(&[("BatchingWindowSeconds", "300")]);
+    assert_eq!(
+        template.resource("RawSigfoxSource")["Properties"]["MaximumBatchingWindowInSeconds"]["Ref"],
+        "BatchingWindowSeconds"
+    );
+    assert_eq!(template.resource("ProcessRawDataSigfox")["Properties"]["VisibilityTimeout"], 6 * 30 + 300);
+}
+
+#[test]
 fn the_tables_have_the_keys_the_items_have_and_are_kept() {
     let template = Template::read();
-    let uplink_tables = ["RawUplinks", "Pulses"].map(|name| (name, "uplink"));
-    for (name, sort_key) in uplink_tables.into_iter().chain([("DeviceEvents", "event"), ("Downlinks", "downlink")]) {
+    for (name, sort_key) in [("Pulses", "uplink"), ("DeviceEvents", "event"), ("Downlinks", "downlink")] {
         let table = template.resource(name);
         let keys: Vec<&str> =
             list(&table["Properties"]["KeySchema"]).iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();
@@ -310,7 +357,7 @@ fn the_tables_have_the_keys_the_items_have_and_are_kept() {
             "{name}"
         );
     }
-    for name in ["RawUplinks", "DeviceEvents", "Downlinks"] {
+    for name in ["Pulses", "DeviceEvents", "Downlinks"] {
         assert_eq!(template.resource(name)["Properties"]["TimeToLiveSpecification"]["AttributeName"], "expires_at");
     }
 }
@@ -324,7 +371,7 @@ fn the_callbacks_function_ends_before_sigfox_gives_up() {
 
 #[test]
 fn no_grant_is_wider_than_it_has_to_be() {
-    let template = Template::read();
+    let [template, _] = deployments();
     for name in functions().into_keys() {
         for statement in statements(&template, name, "") {
             for action in list(&statement["Action"]) {

@@ -104,13 +104,11 @@ fn nothing_of_the_bridge_is_there_without_an_image_and_so_nothing_locally() {
         condition == "DeployBridge" || all.into_iter().any(|part| part["Condition"] == "DeployBridge")
     };
     let of_the_bridge = |kind: &str| {
-        ["EC2", "ECS", "ElasticLoadBalancingV2", "ApplicationAutoScaling", "CloudWatch"]
+        ["EC2", "ECS", "ElasticLoadBalancingV2", "ApplicationAutoScaling"]
             .iter()
             .any(|service| kind.starts_with(&format!("AWS::{service}::")))
     };
-    // All alarms but this one belong to the bridge.
-    let others = |name: &str| BEFORE_THE_IMAGE.contains(&name) || name == "SigfoxRecoveryFails";
-    for (name, resource) in template.resources().filter(|(name, _)| !others(name)) {
+    for (name, resource) in template.resources().filter(|(name, _)| !BEFORE_THE_IMAGE.contains(name)) {
         let bridge = name.starts_with("Bridge") || of_the_bridge(resource["Type"].as_str().unwrap());
         let conditional = resource["Condition"].is_string() && needs_an_image(&resource["Condition"]);
         assert_eq!(bridge, conditional, "{name}");
@@ -238,7 +236,8 @@ fn what_is_watched_and_scaled_on_is_what_the_bridge_writes() {
     let sources = std::fs::read_dir(repository("udp-bridge/src")).unwrap().map(|entry| entry.unwrap().path());
     let written = sources.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
     let written = written.collect::<String>() + &read("shared/pipeline/src/telemetry.rs");
-    let alarms = template.resources_of("AWS::CloudWatch::Alarm").into_iter().map(|(_, alarm)| alarm);
+    let alarms = template.resources_of("AWS::CloudWatch::Alarm").into_iter();
+    let alarms = alarms.filter(|(name, _)| name.starts_with("Bridge")).map(|(_, alarm)| alarm);
     let policies = template.resources_of("AWS::ApplicationAutoScaling::ScalingPolicy").into_iter();
     let policies = policies.map(|(_, policy)| &policy["TargetTrackingScalingPolicyConfiguration"]);
     let scaled = policies.map(|policy| &policy["CustomizedMetricSpecification"]["Metrics"][0]["MetricStat"]["Metric"]);

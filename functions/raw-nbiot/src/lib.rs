@@ -1,4 +1,4 @@
-//! `ProcessRawDataNbiot` -> the raw table -> `ProcessPulseDataNbiot`.
+//! `ProcessRawDataNbiot` -> the archive -> `ProcessPulseDataNbiot`.
 //!
 //! The work is [`pulsegate_pipeline::raw`]; this crate connects it to Lambda's Kinesis events. It accepts every record
 //! that the shard delivers, whatever its hash key.

@@ -2,7 +2,8 @@
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, RawTable, SqsQueue};
+use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, S3Objects, SqsQueue};
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
 use pulsegate_pipeline::config::{EnvSettings, RawConfig, environment, or_exit};
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_pipeline::{deadline, telemetry};
@@ -13,11 +14,10 @@ async fn main() -> Result<(), Error> {
     telemetry::install(EmbeddedMetrics);
     let config = or_exit(RawConfig::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
-    let retention_days = config.retention_days;
     let stage = RawStage {
-        raw: RawTable { table: DynamoTable::new(&sdk, config.table), retention_days },
+        raw: ArchiveWriter { store: S3Objects::new(&sdk, config.archive_bucket) },
         events: None::<EventTable<DynamoTable>>,
-        pulse: SqsQueue::new(&sdk, config.pulse_queue),
+        pulse: config.pulse_queue.map(|queue| SqsQueue::new(&sdk, queue)),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
     };
     let stage = &stage;

@@ -1,4 +1,4 @@
-//! `ProcessRawDataSigfox` -> the raw table -> `ProcessPulseDataSigfox`, and device events -> their table.
+//! `ProcessRawDataSigfox` -> the archive -> `ProcessPulseDataSigfox`, and device events -> their table.
 //!
 //! The work is [`pulsegate_pipeline::raw`]; this crate connects it to Lambda's SQS events.
 
@@ -19,6 +19,8 @@ pub struct Config {
     pub raw: RawConfig,
     /// `EVENTS_TABLE`: the table of device events.
     pub events_table: String,
+    /// `EVENT_RETENTION_DAYS`: the table keeps an event for so many days after its arrival.
+    pub event_retention_days: u32,
 }
 
 impl Config {
@@ -29,8 +31,9 @@ impl Config {
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
         let raw = RawConfig::from_settings(settings);
         let events_table = settings.required("EVENTS_TABLE");
+        let event_retention_days = settings.required("EVENT_RETENTION_DAYS");
         settings.complete()?;
-        Ok(Self { raw: raw?, events_table: events_table? })
+        Ok(Self { raw: raw?, events_table: events_table?, event_retention_days: event_retention_days? })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, RawTable, SqsQueue};
+use pulsegate_aws::{DynamoTable, EmbeddedMetrics, EventTable, S3Objects, SqsQueue};
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
 use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::raw::RawStage;
 use pulsegate_pipeline::{deadline, telemetry};
@@ -12,13 +13,13 @@ use raw_sigfox::Config;
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(EmbeddedMetrics);
-    let Config { raw: config, events_table } = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
+    let config = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
+    let Config { raw: config, events_table, event_retention_days: retention_days } = config;
     let sdk = pulsegate_aws::sdk_config().await;
-    let retention_days = config.retention_days;
     let stage = RawStage {
-        raw: RawTable { table: DynamoTable::new(&sdk, config.table), retention_days },
+        raw: ArchiveWriter { store: S3Objects::new(&sdk, config.archive_bucket) },
         events: Some(EventTable { table: DynamoTable::new(&sdk, events_table), retention_days }),
-        pulse: SqsQueue::new(&sdk, config.pulse_queue),
+        pulse: config.pulse_queue.map(|queue| SqsQueue::new(&sdk, queue)),
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
     };
     let stage = &stage;

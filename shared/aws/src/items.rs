@@ -28,6 +28,17 @@ pub fn pulse_item(item: &PulseItem) -> Item {
     to_item(item)
 }
 
+/// Builds the item of the pulses table. The table may delete it so many days after its arrival; never if 0.
+pub fn expiring_pulse_item(item: &PulseItem, arrived: At, retention_days: u32) -> Item {
+    if retention_days == 0 {
+        return pulse_item(item);
+    }
+    let mut attributes = pulse_item(item).into_inner();
+    let expires_at = arrived.expires_at(retention_days).to_string();
+    attributes.insert("expires_at".to_owned(), serde_dynamo::AttributeValue::N(expires_at));
+    attributes.into()
+}
+
 /// Builds the item of a value from its serialized form.
 #[expect(clippy::expect_used, reason = "items are structs of texts, numbers and bytes, which a table always holds")]
 pub(crate) fn to_item(value: &impl Serialize) -> Item {

@@ -22,11 +22,14 @@ use crate::cause::cause;
 /// A bucket.
 #[derive(Debug, Clone)]
 pub struct S3Objects {
-    client: Client,
-    bucket: String,
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
 }
 
 impl S3Objects {
+    /// IAM actions of its requests. Each function is granted only those that it uses, on the prefixes that it uses.
+    pub const ACTIONS: &[&str] = &["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+
     /// The bucket with this name. The endpoint of a local cloud has no name for each bucket: `path_style` puts the bucket
     /// into the path.
     pub fn new(config: &aws_config::SdkConfig, bucket: impl Into<String>) -> Self {
@@ -44,7 +47,7 @@ impl ObjectStore for S3Objects {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
         let request = request.set_start_after(after.map(ToOwned::to_owned));
         let request = request.max_keys(i32::try_from(MAX_LISTED).unwrap_or(i32::MAX));
-        let answer = timeout_at(deadline, request.send()).await.map_err(|e| failed(e.into()))?;
+        let answer = timeout_at(deadline, Box::pin(request.send())).await.map_err(|e| failed(e.into()))?;
         let answer = answer.map_err(|e| failed(cause(&e).into()))?;
         let listed = |object: aws_sdk_s3::types::Object| {
             Some(Listed {
@@ -60,15 +63,11 @@ impl ObjectStore for S3Objects {
 
     async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
         let failed = |source| StoreError { what: format!("get {}", request.key), source };
-        let range = match &request.part {
-            Part::Whole => None,
-            Part::Range(range) => Some(format!("bytes={}-{}", range.start, range.end.saturating_sub(1))),
-            Part::Last(last) => Some(format!("bytes=-{last}")),
-        };
-        let get = self.client.get_object().bucket(&self.bucket).key(request.key).set_range(range);
+        let get = self.client.get_object().bucket(&self.bucket).key(request.key).set_range(range(&request.part));
         let get = get.set_if_match(request.version.map(|version| version.0.clone()));
+        // Boxed, as everywhere here: the SDK's futures are nested so deeply that callers would not compile.
         let read = async {
-            match get.send().await {
+            match Box::pin(get.send()).await {
                 Ok(answer) => read(answer).await.map(Got::Object),
                 Err(e) => match status(&e) {
                     Some(404) => Ok(Got::Absent),
@@ -94,7 +93,7 @@ impl ObjectStore for S3Objects {
             Condition::Absent => put.if_none_match("*"),
             Condition::Version(version) => put.if_match(&version.0),
         };
-        match timeout_at(deadline, put.send()).await.map_err(|e| failed(e.into()))? {
+        match timeout_at(deadline, Box::pin(put.send())).await.map_err(|e| failed(e.into()))? {
             Ok(answer) => Ok(Put::Done(ETag(answer.e_tag.unwrap_or_default()))),
             // 404: the object is gone. 409: another write of this object was under way.
             Err(e) if condition != Condition::Always && matches!(status(&e), Some(404 | 409 | 412)) => {
@@ -126,7 +125,7 @@ impl S3Objects {
             return all();
         };
         let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
-        match timeout_at(deadline, request.send()).await {
+        match timeout_at(deadline, Box::pin(request.send())).await {
             Ok(Ok(answer)) => {
                 let failed = |error: &aws_sdk_s3::types::Error| keys.iter().position(|key| error.key() == Some(key));
                 answer.errors().iter().filter_map(failed).collect()
@@ -140,7 +139,16 @@ impl S3Objects {
     }
 }
 
-async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + Sync>> {
+/// The header of a part.
+pub(crate) fn range(part: &Part) -> Option<String> {
+    match part {
+        Part::Whole => None,
+        Part::Range(range) => Some(format!("bytes={}-{}", range.start, range.end.saturating_sub(1))),
+        Part::Last(last) => Some(format!("bytes=-{last}")),
+    }
+}
+
+pub(crate) async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + Sync>> {
     // "bytes 0-99/1234" for a part.
     let total = answer.content_range().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
     let etag = ETag(answer.e_tag().unwrap_or_default().to_owned());
@@ -148,6 +156,6 @@ async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + 
     Ok(Object { size: total.unwrap_or(content.len() as u64), content, etag })
 }
 
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
+pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
 }

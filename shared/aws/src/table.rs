@@ -7,8 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::{StreamExt as _, stream};
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::ports::{Arrived, EventStore, PulseStore, RawStore, Refused};
+use pulsegate_pipeline::ports::{Arrived, EventStore, PulseStore, Refused};
 use tokio::time::Instant;
 
 use crate::items::{self, Item, text};
@@ -31,20 +30,13 @@ pub trait Table {
     fn put(&self, items: &[Item], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
-/// [`RawStore`] in a table.
-#[derive(Debug, Clone)]
-pub struct RawTable<T> {
-    /// The table.
-    pub table: T,
-    /// The table may delete an uplink so many days after its arrival.
-    pub retention_days: u32,
-}
-
 /// [`PulseStore`] in a table.
 #[derive(Debug, Clone)]
 pub struct PulseTable<T> {
     /// The table.
     pub table: T,
+    /// The table may delete an item so many days after its arrival; never if 0.
+    pub retention_days: u32,
 }
 
 /// [`EventStore`] in a table.
@@ -56,17 +48,10 @@ pub struct EventTable<T> {
     pub retention_days: u32,
 }
 
-impl<T: Table + Sync> RawStore for RawTable<T> {
-    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
-        let item = |Arrived { value, arrived }: &_| items::raw_item(value, *arrived, self.retention_days);
-        self.table.put(&uplinks.iter().map(item).collect::<Vec<_>>(), deadline).await
-    }
-}
-
 impl<T: Table + Sync> PulseStore for PulseTable<T> {
-    async fn put(&self, pulses: &[PulseItem], deadline: Instant) -> Refused {
-        let items: Vec<Item> = pulses.iter().map(items::pulse_item).collect();
-        self.table.put(&items, deadline).await
+    async fn put(&self, pulses: &[Arrived<PulseItem>], deadline: Instant) -> Refused {
+        let item = |Arrived { value, arrived }: &_| items::expiring_pulse_item(value, *arrived, self.retention_days);
+        self.table.put(&pulses.iter().map(item).collect::<Vec<_>>(), deadline).await
     }
 }
 

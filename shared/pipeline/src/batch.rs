@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
@@ -13,6 +14,7 @@ use pulsegate_model::{aggregate, envelope, record};
 
 use crate::ports::{Arrived, Refused};
 use crate::telemetry::OutcomeCounts;
+use crate::tombstones::Tombstones;
 
 /// One record of a batch, whichever service delivered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +141,30 @@ impl OpenedBatch {
         }
     }
 
+    /// Drops what is of erased devices, and returns how many values. An unreadable value has no device, as a rule.
+    pub fn erase(&mut self, tombstones: &Tombstones) -> usize {
+        let is_erased = |device: Option<DeviceId>| device.is_some_and(|device| tombstones.contains(device));
+        self.uplinks.remove(|uplink| is_erased(Some(uplink.value.device)))
+            + self.events.remove(|event| is_erased(event.value.source.device()))
+            + self.unreadable.remove(|unreadable| is_erased(unreadable.device()))
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.uplinks.len() + self.events.len() + self.unreadable.len()
+    }
+
+    /// True if there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The outcome if nothing can be done now: all is given back.
+    pub fn given_back(&self, records: &[BatchRecord]) -> BatchOutcome {
+        let counts = OutcomeCounts { received: self.len(), given_back: self.len(), ..OutcomeCounts::default() };
+        BatchOutcome { failed: (0..records.len()).collect(), counts }
+    }
+
     /// Moves device events to quarantine, so that a stage without an event store does not lose them.
     pub fn quarantine_events(&mut self, stage: &'static str) {
         for (position, event) in std::mem::take(&mut self.events) {
@@ -156,6 +182,14 @@ impl<T> Pieces<T> {
         self.records.push(record);
     }
 
+    /// Removes values, and returns how many.
+    fn remove(&mut self, is_doomed: impl Fn(&T) -> bool) -> usize {
+        let all = self.len();
+        let kept = std::mem::take(self).into_iter().filter(|(_, value)| !is_doomed(value));
+        (self.records, self.values) = kept.unzip();
+        all - self.len()
+    }
+
     /// The number of values.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -164,6 +198,11 @@ impl<T> Pieces<T> {
     /// Returns `true` if there are no values.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// The same pieces, with another value for each.
+    pub fn map<U>(self, value: impl FnMut(T) -> U) -> Pieces<U> {
+        Pieces { values: self.values.into_iter().map(value).collect(), records: self.records }
     }
 
     /// Returns the records that contain the values at these positions.

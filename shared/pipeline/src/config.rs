@@ -101,12 +101,10 @@ pub fn or_exit<T>(result: Result<T, impl std::error::Error + 'static>) -> T {
 /// The settings of a `raw-*` function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawConfig {
-    /// `RAW_TABLE`.
-    pub table: String,
-    /// `RAW_RETENTION_DAYS`: the table keeps an uplink for so many days after its arrival.
-    pub retention_days: u32,
-    /// `PULSE_QUEUE_URL`.
-    pub pulse_queue: String,
+    /// `ARCHIVE_BUCKET`.
+    pub archive_bucket: String,
+    /// `PULSE_QUEUE_URL`; absent in a stack without a table of pulses.
+    pub pulse_queue: Option<String>,
     /// `QUARANTINE_QUEUE_URL`.
     pub quarantine_queue: String,
 }
@@ -117,17 +115,11 @@ impl RawConfig {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        let table = settings.required("RAW_TABLE");
-        let retention_days = settings.required("RAW_RETENTION_DAYS");
-        let pulse_queue = settings.required("PULSE_QUEUE_URL");
+        let archive_bucket = settings.required("ARCHIVE_BUCKET");
+        let pulse_queue = settings.optional("PULSE_QUEUE_URL");
         let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
         settings.complete()?;
-        Ok(Self {
-            table: table?,
-            retention_days: retention_days?,
-            pulse_queue: pulse_queue?,
-            quarantine_queue: quarantine_queue?,
-        })
+        Ok(Self { archive_bucket: archive_bucket?, pulse_queue: pulse_queue?, quarantine_queue: quarantine_queue? })
     }
 }
 
@@ -147,13 +139,12 @@ mod tests {
 
     #[test]
     fn all_settings_that_are_absent_or_wrong_are_named_at_once() {
-        let settings = |name| (name == "RAW_RETENTION_DAYS").then(|| "thirty".to_owned());
-        let error = RawConfig::from_settings(&EnvSettings::new(&settings)).unwrap_err().to_string();
+        let settings = EnvSettings::new(&|name| (name == "DAYS").then(|| "thirty".to_owned()));
+        assert!(settings.required::<u32>("DAYS").is_err());
         assert_eq!(
-            error,
-            "the environment variable RAW_TABLE is not set; the environment variable RAW_RETENTION_DAYS is \"thirty\": \
-             invalid digit found in string; the environment variable PULSE_QUEUE_URL is not set; the environment \
-             variable QUARANTINE_QUEUE_URL is not set"
+            RawConfig::from_settings(&settings).unwrap_err().to_string(),
+            "the environment variable DAYS is \"thirty\": invalid digit found in string; the environment variable \
+             ARCHIVE_BUCKET is not set; the environment variable QUARANTINE_QUEUE_URL is not set"
         );
     }
 

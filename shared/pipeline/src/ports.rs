@@ -7,7 +7,7 @@
 //! so every write must be idempotent.
 
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::future::{Future, ready};
 
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::at::At;
@@ -17,6 +17,8 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::tombstones::Tombstones;
 
 mod observe;
 mod receive;
@@ -42,19 +44,24 @@ pub struct Arrived<T> {
     pub arrived: At,
 }
 
-/// A store of raw uplinks, under their natural key and kind. It keeps an uplink for its retention from the arrival,
-/// whatever time the uplink itself has.
+/// A store of uplinks with their bytes as received: a set, which keeps every uplink that differs in any part.
 pub trait RawStore {
-    /// Stores every uplink, replacing one with the same key. Of several with the same key, keeps the last. Makes no
-    /// request if there are none.
-    fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    /// Adds every uplink. Makes no request if there are none.
+    fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
+
+    /// Returns the erased devices, of which nothing must be stored any more. A store from which nobody erases has none.
+    fn erased(&self, deadline: Instant) -> impl Future<Output = Result<Tombstones, ReadError>> + Send {
+        let _ = deadline;
+        ready(Ok(Tombstones::default()))
+    }
 }
 
-/// A store of pulse items, under their natural key.
+/// A store of pulse items, under their natural key. It keeps an item for its retention from the arrival, whatever time
+/// the item itself has.
 pub trait PulseStore {
     /// Stores every item, replacing one with the same key. Of several with the same key, keeps the last. Makes no
     /// request if there are none.
-    fn put(&self, items: &[PulseItem], deadline: Instant) -> impl Future<Output = Refused> + Send;
+    fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> impl Future<Output = Refused> + Send;
 }
 
 /// Reads pulse items: from where they are stored, or decoded from the uplinks of the archive.

@@ -10,6 +10,8 @@ use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
+use crate::archive::store::ObjectStore;
+use crate::archive::tombstones;
 use crate::batch::{self, BatchOutcome, BatchRecord, Pieces};
 use crate::ports::{Arrived, PulseStore, Queue};
 use crate::quarantine;
@@ -20,26 +22,39 @@ const STAGE: &str = "pulse";
 
 /// The ports of the stage.
 #[derive(Debug)]
-pub struct PulseStage<P, Q> {
+pub struct PulseStage<P, Q, S> {
     /// Pulse items.
     pub pulses: P,
     /// Uplinks that cannot be decoded.
     pub quarantine: Q,
+    /// The archive, for the erased devices.
+    pub archive: S,
 }
 
-impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
+impl<P: PulseStore, Q: Queue, S: ObjectStore> PulseStage<P, Q, S> {
     /// Decodes and stores a batch. A record fails if any of its uplinks is neither stored nor quarantined.
     pub async fn run(&self, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, STAGE);
+        if opened.is_empty() {
+            return opened.given_back(&[]);
+        }
+        let tombstones = match tombstones::load(&self.archive, deadline).await {
+            Ok(tombstones) => tombstones,
+            Err(error) => {
+                tracing::warn!(reason = %error, cause = %error.source, "the erased devices are not known");
+                return opened.given_back(records);
+            }
+        };
+        let erased = opened.erase(&tombstones);
         opened.quarantine_events(STAGE);
         let batch::OpenedBatch { uplinks, mut unreadable, .. } = opened;
-        let received = uplinks.len() + unreadable.len();
+        let received = uplinks.len() + unreadable.len() + erased;
 
         let mut items = Pieces::default();
-        for (record, Arrived { value: uplink, .. }) in uplinks {
+        for (record, Arrived { value: uplink, arrived }) in uplinks {
             match pulse::decode(&uplink) {
-                Ok(item) => items.push(record, item),
-                Err(reason) => unreadable.push(record, undecodable(&uplink, &reason)),
+                Ok(value) => items.push(record, Arrived { value, arrived }),
+                Err(reason) => unreadable.push(record, undecodable(STAGE, &uplink, &reason)),
             }
         }
         let (unstored, unquarantined) = tokio::join!(
@@ -48,7 +63,7 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
         );
 
         telemetry::emit_unset_clocks(
-            items.values.iter().filter(|item| item.flags.contains(&Flag::ClockNotSet.into())).count(),
+            items.values.iter().filter(|item| item.value.flags.contains(&Flag::ClockNotSet.into())).count(),
         );
         let mut failed = items.records_of(&unstored);
         failed.extend(unreadable.records_of(&unquarantined));
@@ -58,12 +73,13 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
             quarantined: unreadable.len() - unquarantined.len(),
             given_back: unstored.len() + unquarantined.len(),
             refused: 0,
+            erased,
         };
         BatchOutcome { failed, counts }
     }
 }
 
 /// Builds the quarantine record of one uplink. Its content can be sent to this stage again unchanged.
-fn undecodable(uplink: &Uplink, reason: &PulseError) -> Quarantined {
-    Quarantined::new(STAGE, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
+pub(crate) fn undecodable(stage: &'static str, uplink: &Uplink, reason: &PulseError) -> Quarantined {
+    Quarantined::new(stage, reason, envelope::of_one(uplink).as_bytes()).of(uplink).by(reason.codec())
 }

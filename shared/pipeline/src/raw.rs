@@ -1,14 +1,15 @@
-//! The stage of both `raw-*` functions: stores each uplink under its natural key, and only then publishes it.
+//! The stage of both `raw-*` functions: stores the bytes of each uplink as received, and only then passes the uplink on.
 
-use pulsegate_model::envelope;
+use pulsegate_model::codec::Flag;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_model::{envelope, pulse as codecs};
 use tokio::time::Instant;
 
 use crate::batch::{self, BatchOutcome, BatchRecord};
 use crate::ports::{Arrived, EventStore, Queue, RawStore, Refused};
 use crate::telemetry::{self, OutcomeCounts};
-use crate::{deadline, quarantine};
+use crate::{deadline, pulse, quarantine};
 
 /// The ports of the stage.
 #[derive(Debug)]
@@ -17,23 +18,45 @@ pub struct RawStage<R, E, Q> {
     pub raw: R,
     /// Device events; `None` if the network sends none.
     pub events: Option<E>,
-    /// The queue of the next stage.
-    pub pulse: Q,
+    /// The queue of the next stage. `None` in a stack without a table of pulses: then this stage decodes each uplink to
+    /// quarantine those that no codec can read, and readers decode what is stored.
+    pub pulse: Option<Q>,
     /// Records that cannot be parsed.
     pub quarantine: Q,
 }
 
+/// The outcome of uplinks.
+#[derive(Default)]
+struct Passed {
+    /// Positions of those that are not stored, or not passed on.
+    given_back: Refused,
+    /// The number of those that are stored, and in quarantine because no codec can read them.
+    quarantined: usize,
+}
+
 impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
-    /// Stores and publishes a batch. A record fails unless all of its uplinks are stored and published, its events
-    /// stored and its unreadable pieces quarantined. Repeating the whole record is idempotent.
+    /// Stores a batch and passes it on. A record fails unless all of its uplinks are stored and passed on, its events
+    /// stored and its unreadable pieces quarantined. Drops what is of erased devices. Repeating the whole record is idempotent.
     pub async fn run(&self, stage: &'static str, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, stage);
+        if opened.is_empty() {
+            return opened.given_back(&[]);
+        }
+        let tombstones = match self.raw.erased(deadline).await {
+            Ok(tombstones) => tombstones,
+            Err(error) => {
+                tracing::warn!(reason = %error, cause = %error.source, "the erased devices are not known");
+                return opened.given_back(records);
+            }
+        };
+        let erased = opened.erase(&tombstones);
         if self.events.is_none() {
             opened.quarantine_events(stage);
         }
         let batch::OpenedBatch { uplinks, events, unreadable } = opened;
-        let (given_back, unstored, unquarantined) = tokio::join!(
-            self.store_and_publish(&uplinks.values, deadline),
+        let uplinks = uplinks.map(|uplink| uplink.value);
+        let (Passed { given_back, quarantined }, unstored, unquarantined) = tokio::join!(
+            self.store_and_pass_on(stage, &uplinks.values, deadline),
             self.store_events(&events.values, deadline),
             quarantine::send(&self.quarantine, &unreadable.values, deadline),
         );
@@ -42,16 +65,17 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         failed.extend(events.records_of(&unstored));
         failed.extend(unreadable.records_of(&unquarantined));
         let counts = OutcomeCounts {
-            received: uplinks.len() + events.len() + unreadable.len(),
-            stored: uplinks.len() + events.len() - given_back.len() - unstored.len(),
-            quarantined: unreadable.len() - unquarantined.len(),
+            received: uplinks.len() + events.len() + unreadable.len() + erased,
+            stored: uplinks.len() + events.len() - given_back.len() - quarantined - unstored.len(),
+            quarantined: quarantined + unreadable.len() - unquarantined.len(),
             given_back: given_back.len() + unstored.len() + unquarantined.len(),
             refused: 0,
+            erased,
         };
         BatchOutcome { failed, counts }
     }
 
-    /// Stores events, which are not published. Returns the positions of those not stored.
+    /// Stores events, which are not passed on. Returns the positions of those not stored.
     async fn store_events(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> Refused {
         let Some(store) = self.events.as_ref().filter(|_| !events.is_empty()) else { return Refused::new() };
         let unstored = store.put(events, deadline).await;
@@ -59,20 +83,56 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         unstored
     }
 
-    /// Returns the positions of uplinks not stored or not published. Publishes only stored uplinks: the next stage must
-    /// not see an uplink that could still be lost.
-    async fn store_and_publish(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
+    /// Passes only stored uplinks on: the next stage must not see an uplink that could still be lost.
+    async fn store_and_pass_on(&self, stage: &'static str, uplinks: &[Uplink], deadline: Instant) -> Passed {
         let mut given_back = self.raw.put(uplinks, deadline::leaving_time(deadline)).await;
         let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !given_back.contains(position)).collect();
-
-        let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position].value));
-        let (bodies, members): (Vec<_>, Vec<_>) = messages.into_iter().map(|m| (m.body, m.members)).unzip();
-        for unsent in self.pulse.send(&bodies, deadline).await {
-            // `members` are positions in `stored`.
-            given_back.extend(&stored[members[unsent].clone()]);
+        match &self.pulse {
+            Some(queue) => {
+                given_back.extend(publish(queue, uplinks, &stored, deadline).await);
+                Passed { given_back, quarantined: 0 }
+            }
+            None => {
+                let (unsent, quarantined) = self.quarantine_undecodable(stage, uplinks, stored, deadline).await;
+                given_back.extend(unsent);
+                Passed { given_back, quarantined }
+            }
         }
-        given_back
     }
+
+    /// Quarantines the uplinks at these positions that no codec can read. Returns the positions of those that cannot be
+    /// quarantined now, and the number of the others.
+    async fn quarantine_undecodable(
+        &self,
+        stage: &'static str,
+        uplinks: &[Uplink],
+        stored: Vec<usize>,
+        deadline: Instant,
+    ) -> (Refused, usize) {
+        let (mut positions, mut undecodable, mut unset_clocks) = (Vec::new(), Vec::new(), 0);
+        for position in stored {
+            match codecs::decode(&uplinks[position]) {
+                Ok(item) => unset_clocks += usize::from(item.flags.contains(&Flag::ClockNotSet.into())),
+                Err(reason) => {
+                    positions.push(position);
+                    undecodable.push(pulse::undecodable(stage, &uplinks[position], &reason));
+                }
+            }
+        }
+        telemetry::emit_unset_clocks(unset_clocks);
+        let unsent = quarantine::send(&self.quarantine, &undecodable, deadline).await;
+        let quarantined = positions.len() - unsent.len();
+        (unsent.into_iter().map(|unsent| positions[unsent]).collect(), quarantined)
+    }
+}
+
+/// Publishes the uplinks at these positions. Returns the positions of those not published.
+async fn publish(queue: &impl Queue, uplinks: &[Uplink], stored: &[usize], deadline: Instant) -> Refused {
+    let messages = envelope::pack(stored.iter().map(|&position| &uplinks[position]));
+    let (bodies, members): (Vec<_>, Vec<_>) = messages.into_iter().map(|m| (m.body, m.members)).unzip();
+    let unsent = queue.send(&bodies, deadline).await;
+    // `members` are positions in `stored`.
+    unsent.into_iter().flat_map(|unsent| stored[members[unsent].clone()].iter().copied()).collect()
 }
 
 #[cfg(test)]
@@ -84,10 +144,13 @@ mod tests {
     use pulsegate_model::uplink::testing::any_uplink;
 
     use super::*;
+    use crate::archive::tombstones;
+    use crate::archive::writer::ArchiveWriter;
     use crate::batch::Failed;
-    use crate::fakes::{FakeQueue, FakeStore};
+    use crate::fakes::{FakeObjects, FakeQueue, FakeStore};
+    use crate::tombstones::ERASED;
 
-    type Stage = RawStage<FakeStore<Arrived<Uplink>>, FakeStore<Arrived<DeviceEvent>>, FakeQueue>;
+    type Stage = RawStage<FakeStore<Uplink>, FakeStore<Arrived<DeviceEvent>>, FakeQueue>;
 
     const BAD: usize = 3;
 
@@ -97,14 +160,18 @@ mod tests {
     }
 
     fn record(position: usize) -> BatchRecord {
-        let body = if position == BAD {
-            "noise".to_owned()
-        } else {
-            format!(
-                r#"{{"v":1,"uplinks":[{{"device":"sigfox:{position:X}","kind":"data","at":"2026-11-20T12:00:00Z",
-                "time_source":"network","sequence":1,"profile":"adeunis-pulse-v4","payload":"46"}}]}}"#
-            )
-        };
+        if position == BAD { of_body(position, "noise") } else { of_payload(position, "46800000009f00000002") }
+    }
+
+    fn of_payload(position: usize, payload: &str) -> BatchRecord {
+        let body = format!(
+            r#"{{"v":1,"uplinks":[{{"device":"sigfox:{position:X}","kind":"data","at":"2026-11-20T12:00:00Z",
+            "time_source":"network","sequence":1,"profile":"adeunis-pulse-v4","payload":"{payload}"}}]}}"#
+        );
+        of_body(position, &body)
+    }
+
+    fn of_body(position: usize, body: &str) -> BatchRecord {
         BatchRecord::new(format!("id-{position}"), at(position), body)
     }
 
@@ -116,9 +183,14 @@ mod tests {
         RawStage {
             raw: FakeStore::default(),
             events: Some(FakeStore::default()),
-            pulse: FakeQueue::default(),
+            pulse: Some(FakeQueue::default()),
             quarantine: FakeQueue::default(),
         }
+    }
+
+    /// The messages to the next stage.
+    fn published(stage: &Stage) -> Vec<String> {
+        stage.pulse.as_ref().unwrap().sent()
     }
 
     async fn run(stage: &Stage, records: &[BatchRecord]) -> BatchOutcome {
@@ -135,34 +207,41 @@ mod tests {
             OutcomeCounts { received: 10, stored: 9, quarantined: 1, ..OutcomeCounts::default() }
         );
         assert_eq!(stage.raw.len(), 9);
-        assert_eq!(stage.pulse.sent().len(), 1);
+        assert_eq!(published(&stage).len(), 1);
         assert!(stage.quarantine.sent()[0].contains(r#""record":{"text":"noise"}"#));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_table_refuses_comes_back_and_is_not_published() {
+    async fn what_the_store_refuses_comes_back_and_is_not_published() {
         let stage = RawStage { raw: FakeStore::refusing(["sigfox:2", "sigfox:7"]), ..stage() };
         let outcome = run(&stage, &ten()).await;
         assert_eq!(outcome.failed, Failed::from([2, 7]));
         assert_eq!(
             outcome.counts,
-            OutcomeCounts { received: 10, stored: 7, quarantined: 1, given_back: 2, refused: 0 }
+            OutcomeCounts { received: 10, stored: 7, quarantined: 1, given_back: 2, ..OutcomeCounts::default() }
         );
-        assert_eq!(envelope::unpack(stage.pulse.sent()[0].as_bytes()).unwrap().uplinks.len(), 7);
+        assert_eq!(envelope::unpack(published(&stage)[0].as_bytes()).unwrap().uplinks.len(), 7);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_uplink_is_stored_with_the_arrival_of_its_record() {
-        let stage = stage();
-        run(&stage, &ten()).await;
-        let stored = stage.raw.values().into_iter().map(|stored| (stored.value.device.to_string(), stored.arrived));
-        let records = (0..10).filter(|&record| record != BAD);
-        assert!(stored.eq(records.map(|record| (format!("sigfox:{record:X}"), at(record)))));
+    async fn without_a_next_stage_what_no_codec_reads_is_stored_and_quarantined() {
+        let records: Vec<BatchRecord> = (0..3).map(record).chain([of_payload(4, "ff")]).collect();
+        let stage = RawStage { pulse: None, ..stage() };
+        let outcome = run(&stage, &records).await;
+        assert_eq!(outcome.failed, Failed::new());
+        let counts = OutcomeCounts { received: 4, stored: 3, quarantined: 1, ..OutcomeCounts::default() };
+        assert_eq!((outcome.counts, stage.raw.len()), (counts, 4));
+        assert!(stage.quarantine.sent()[0].contains(r#""stage":"raw-test""#));
+
+        let stage = RawStage { pulse: None, quarantine: FakeQueue::down(), ..self::stage() };
+        let outcome = run(&stage, &records).await;
+        assert_eq!(outcome.failed, Failed::from([3]));
+        assert_eq!((outcome.counts.stored, outcome.counts.given_back), (3, 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_published_comes_back() {
-        let stage = RawStage { pulse: FakeQueue::down(), ..stage() };
+        let stage = RawStage { pulse: Some(FakeQueue::down()), ..stage() };
         let outcome = run(&stage, &ten()).await;
         assert_eq!(outcome.failed, (0..10).filter(|&record| record != BAD).collect());
     }
@@ -174,9 +253,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_of_an_erased_device_is_dropped_and_counted() {
+        let store = FakeObjects::default();
+        tombstones::bury(&store, "sigfox:2".parse().unwrap(), At::EPOCH, Instant::now()).await.unwrap();
+        let Stage { events, pulse, quarantine, .. } = stage();
+        let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
+        let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;
+        assert_eq!(outcome.failed, Failed::new());
+        let counts = OutcomeCounts { received: 10, stored: 8, quarantined: 1, erased: 1, ..OutcomeCounts::default() };
+        assert_eq!(outcome.counts, counts);
+        let sent = stage.pulse.unwrap().sent();
+        assert!(sent.len() == 1 && !sent[0].contains(r#""sigfox:2""#));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_stored_while_the_erased_devices_are_not_known() {
+        let store = FakeObjects::default();
+        store.set(ERASED, "noise");
+        let Stage { events, pulse, quarantine, .. } = stage();
+        let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
+        let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;
+        assert_eq!((outcome.failed.len(), outcome.counts.given_back, outcome.counts.stored), (10, 10, 0));
+        assert_eq!((stage.raw.store.keys("new/").len(), stage.quarantine.sent().len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_empty_batch_asks_nothing_of_anybody() {
-        let stage =
-            RawStage { raw: FakeStore::down(), pulse: FakeQueue::down(), quarantine: FakeQueue::down(), ..stage() };
+        let stage = RawStage {
+            raw: FakeStore::down(),
+            pulse: Some(FakeQueue::down()),
+            quarantine: FakeQueue::down(),
+            ..stage()
+        };
         assert_eq!(run(&stage, &[]).await, BatchOutcome { failed: Failed::new(), counts: OutcomeCounts::default() });
     }
 
@@ -204,6 +312,6 @@ mod tests {
         for batch in records.chunks(batch) {
             runtime.block_on(run(&stage, batch));
         }
-        stage.raw.values().into_iter().map(|stored| stored.value).collect()
+        stage.raw.values()
     }
 }

@@ -1,6 +1,6 @@
 //! The archive in virtual time, with faults in the object store and in everything that uses it.
 //!
-//! The code is the real one: objects, `Settle` and the reader. The object store is a model of S3, and so are the invocations
+//! The code is the real one: objects, `Settle`, the reader and `Erase`. The object store is a model of S3, and so are the invocations
 //! that put batches, the overlapping runs of `settle`, and those who read meanwhile. A run depends only on its seed.
 //!
 //! # Layout
@@ -8,11 +8,13 @@
 //! - [`faults`]: the kinds of faults.
 //! - [`messages`]: the uplinks of a run.
 //! - [`objects`]: the model of S3.
-//! - [`client`]: the connection of a writer, of a run of `settle` or of a reader, which may have a planted bug.
-//! - [`activity`]: writers, runs of `settle` and readers, at once.
+//! - [`client`]: the connection of a writer, of a run of `settle` or `erase`, or of a reader, which may have a planted bug.
+//! - [`activity`]: writers, runs of `settle`, readers and runs of `erase`, at once.
 //! - [`verdict`]: checks reads and the final state.
 //! - [`campaign`]: many runs.
 
+use fastrand::Rng;
+use pulsegate_model::device::DeviceId;
 use tokio::task::LocalSet;
 
 use super::world::World;
@@ -51,7 +53,7 @@ pub fn simulate(seed: u64, bug: Option<Bug>) -> Report {
     LocalSet::new().block_on(&runtime, async {
         let world = World::new(seed, true);
         let messages = world.draw(Messages::drawn);
-        let activity = Activity::new(&world, messages, bug);
+        let activity = Activity::new(&world, messages, erasing(seed, bug), bug);
         activity.storm().await;
         activity.calm().await;
         Report {
@@ -62,4 +64,12 @@ pub fn simulate(seed: u64, bug: Option<Bug>) -> Report {
             digest: world.digest(),
         }
     })
+}
+
+/// The device to erase: in every second run; with a planted bug in each if it shows only then, and in none otherwise.
+fn erasing(seed: u64, bug: Option<Bug>) -> Option<DeviceId> {
+    // Not from the world's numbers, so that a run without erasure is what it would be if there were none.
+    let mut rng = Rng::with_seed(seed);
+    let (is_due, device) = (rng.bool(), messages::device(&mut rng));
+    bug.map_or(is_due, Bug::is_of_erasure).then_some(device)
 }

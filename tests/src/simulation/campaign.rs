@@ -127,8 +127,9 @@ impl Summary {
         self.quarantined += end.quarantined.len();
         self.units += end.units;
         self.digest = self.digest.wrapping_add(end.digest);
-        for (sum, table) in self.stored.iter_mut().zip(&end.tables) {
-            *sum += table.len();
+        let [pulses, events] = &end.tables;
+        for (sum, count) in self.stored.iter_mut().zip([end.raw.len(), pulses.len(), events.len()]) {
+            *sum += count;
         }
         for (sum, count) in self.faults.iter_mut().zip(&end.faults) {
             *sum += count;

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::items::Item;
 use pulsegate_model::at::At;
-use pulsegate_pipeline::batch::{self, BatchRecord};
+use pulsegate_pipeline::batch::{self, BatchRecord, OpenedBatch};
 use pulsegate_pipeline::ports::Arrived;
 use serde_dynamo::AttributeValue;
 use tokio::time::Instant;
 
 use super::pipeline::{Pipeline, RETENTION_DAYS};
+use super::queue::QueueModel;
 use super::table::{Items, Key};
 
 /// Name of the attribute.
 pub(super) const EXPIRES_AT: &str = "expires_at";
 
-/// For each key of an item, the times at which the queue or the stream received its message.
+/// For each key of an item, the times at which its queue received its message.
 type Arrivals = BTreeMap<Key, BTreeSet<At>>;
 
 /// Returns whether two items are equal, apart from their expiry.
@@ -25,10 +26,16 @@ pub fn differ_at_most_in_it(one: &Item, other: &Item) -> bool {
     one.len() == other.len() && one.iter().all(same)
 }
 
-/// Returns the raw uplinks and device events that do not expire so many days after an arrival of their message.
+/// Returns the pulse items and device events that do not expire so many days after an arrival of their message.
 pub fn wrong(pipeline: &Pipeline) -> Vec<String> {
-    let [uplinks, events] = arrivals(pipeline);
-    let tables = [(pipeline.raw_table.items(), uplinks), (pipeline.event_table.items(), events)];
+    let pulses = opened(pipeline, [&pipeline.pulse_sigfox, &pipeline.pulse_nbiot]).uplinks.values;
+    let pulses = pulses
+        .into_iter()
+        .map(|Arrived { value, arrived }| ((value.device.to_string(), value.key().to_string()), arrived));
+    let events = opened(pipeline, [&pipeline.raw]).events.values;
+    let events =
+        events.into_iter().map(|Arrived { value, arrived }| ((value.source.to_string(), value.key()), arrived));
+    let tables = [(pipeline.pulse_table.items(), by_key(pulses)), (pipeline.event_table.items(), by_key(events))];
     tables.iter().flat_map(|(items, arrivals)| wrong_in(items, arrivals)).collect()
 }
 
@@ -42,25 +49,21 @@ fn wrong_in(items: &Items, arrivals: &Arrivals) -> Vec<String> {
     wrong.map(|(key, _)| format!("{key:?} is not retained from its arrival")).collect()
 }
 
-/// Returns the arrivals of uplinks and of device events in front of the raw stages.
-fn arrivals(pipeline: &Pipeline) -> [Arrivals; 2] {
+/// Returns the content of all messages that these queues have received.
+fn opened<'a>(pipeline: &Pipeline, queues: impl IntoIterator<Item = &'a QueueModel>) -> OpenedBatch {
     let at = |instant: Instant| {
         let seconds = pipeline.world.time_of(instant).as_secs();
         At::from_unix(seconds.cast_signed()).unwrap_or_else(|e| panic!("{e}"))
     };
-    let sent = pipeline.raw.sent().into_iter().map(|(body, sent)| BatchRecord::new("", at(sent), body.as_bytes()));
-    let put = pipeline.stream.records().into_iter();
-    let put = put.map(|stored| BatchRecord::of_stream("", at(stored.arrived), stored.record.data.clone()));
-    let opened = batch::open(&sent.chain(put).collect::<Vec<_>>(), "arrivals");
+    let sent = queues.into_iter().flat_map(QueueModel::sent);
+    let sent = sent.map(|(body, sent)| BatchRecord::new("", at(sent), body.as_bytes()));
+    batch::open(&sent.collect::<Vec<_>>(), "arrivals")
+}
 
-    let mut arrivals = [Arrivals::new(), Arrivals::new()];
-    let [uplinks, events] = &mut arrivals;
-    for Arrived { value, arrived } in opened.uplinks.values {
-        let key = (value.device.to_string(), format!("{}#{}", value.key(), value.kind));
-        uplinks.entry(key).or_default().insert(arrived);
-    }
-    for Arrived { value, arrived } in opened.events.values {
-        events.entry((value.source.to_string(), value.key())).or_default().insert(arrived);
+fn by_key(arrived: impl Iterator<Item = (Key, At)>) -> Arrivals {
+    let mut arrivals = Arrivals::new();
+    for (key, at) in arrived {
+        arrivals.entry(key).or_default().insert(at);
     }
     arrivals
 }

@@ -68,7 +68,7 @@ faults! {
         DatagramRepeated 0.03 "UDP: a datagram arrives twice",
         DatagramDelayed 0.05 "UDP: a datagram arrives late",
         AcknowledgementLost 0.05 "UDP: an acknowledgement is lost",
-        BridgeKilled 0.005 "bridge: killed while it holds readings",
+        BridgeKilled 0.02 "bridge: killed while it holds readings",
         BridgeGaveBack 0.0 "bridge: a reading is not acknowledged, because its put failed",
         InvocationThrottled 0.02 "Lambda: no capacity for an invocation",
         InvocationKilled 0.05 "Lambda: killed at an await",
@@ -108,6 +108,10 @@ faults! {
         WriteUnanswered 0.04 "DynamoDB: `BatchWriteItem` succeeds, but its answer is lost",
         WriteLate 0.03 "DynamoDB: `BatchWriteItem` takes effect after its time-out",
         TableDown 0.0 "DynamoDB: a request while the table is down",
+        ObjectPutThrottled 0.03 "S3: a put is answered with 503",
+        ObjectPutUnanswered 0.05 "S3: a put succeeds, but its answer is lost",
+        ObjectPutLate 0.05 "S3: a put takes effect after its time-out",
+        BucketDown 0.0 "S3: a put while the store is down",
     }
 }
 

@@ -11,6 +11,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::row::Row;
 use serde_json::Value;
 use sigfox_callback::request::Request;
 use test_kit::meters::chance::mix;
@@ -18,6 +19,7 @@ use test_kit::sealed::master_keys;
 use udp_bridge::protocol::sealed::MasterKeys;
 
 use super::pipeline::RETENTION_DAYS;
+use super::raw_objects::Rows;
 use super::table::Items;
 
 mod nbiot;
@@ -97,9 +99,10 @@ pub enum Listener {
 /// The expected result: each message is in one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// The tables of raw uplinks, pulses and events. The expiry of an item is not among the expectations: it depends on
-    /// the run.
-    pub tables: [Items; 3],
+    /// The archive: each uplink is one row.
+    pub raw: Rows,
+    /// The tables of pulses and events. The expiry of an item is not among the expectations: it depends on the run.
+    pub tables: [Items; 2],
     /// The quarantine: the owner of an uplink, or the record itself.
     pub quarantined: BTreeSet<String>,
     /// The number of messages that callback or bridge reject.
@@ -138,8 +141,8 @@ impl Fleet {
 
     /// The number of distinct messages.
     pub fn messages(&self) -> usize {
-        let Expected { tables: [raw, ..], quarantined, refused } = &self.expected;
-        // A message that only `pulse` cannot decode is in the raw table too.
+        let Expected { raw, quarantined, refused, .. } = &self.expected;
+        // A message that only `pulse` cannot decode is in the archive too.
         let stored: BTreeSet<String> = raw.keys().map(|(device, key)| owner(device, &uplink_of(key))).collect();
         raw.len() + quarantined.difference(&stored).count() + refused
     }
@@ -160,14 +163,12 @@ impl Expected {
     fn uplink(&mut self, reading: &Reading, message: Value) {
         let uplink: Uplink = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
         let (device, key) = (uplink.device.to_string(), uplink.key().to_string());
-        let [raw, pulses, _] = &mut self.tables;
-        raw.insert(
-            (device.clone(), format!("{key}#{}", uplink.kind)),
-            Arc::new(pulsegate_aws::items::raw_item(&uplink, uplink.at, RETENTION_DAYS)),
-        );
+        let [pulses, _] = &mut self.tables;
+        let raw_key = (device.clone(), format!("{key}#{}", uplink.kind));
+        self.raw.entry(raw_key).or_default().insert(Row::from(&uplink));
         if reading.decodable {
             let item = pulse::decode(&uplink).unwrap_or_else(|e| panic!("{e}"));
-            let item = pulsegate_aws::items::pulse_item(&item);
+            let item = pulsegate_aws::items::expiring_pulse_item(&item, uplink.at, RETENTION_DAYS);
             pulses.insert((device, key), Arc::new(item));
         } else {
             self.quarantined.insert(owner(&device, &key));
@@ -178,7 +179,7 @@ impl Expected {
     fn event(&mut self, message: Value) {
         let event: DeviceEvent = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
         let item = Arc::new(pulsegate_aws::items::event_item(&event, event.at, RETENTION_DAYS));
-        self.tables[2].insert((event.source.as_str().to_owned(), event.key()), item);
+        self.tables[1].insert((event.source.as_str().to_owned(), event.key()), item);
     }
 }
 

@@ -8,8 +8,9 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use pulsegate_aws::lambda::MissingId;
-use pulsegate_aws::{EventTable, PulseTable, RawTable};
+use pulsegate_aws::{EventTable, PulseTable};
 use pulsegate_model::aggregate::StreamRecord;
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
 use pulsegate_pipeline::fakes::FakeDownlinks;
 use pulsegate_pipeline::ports::{Secret, SecretError};
 use pulsegate_pipeline::pulse::PulseStage;
@@ -25,6 +26,7 @@ use super::fleet::{Fleet, SECRET};
 use super::planted::{self, Bug, PlantedQueue, PlantedTable};
 use super::poison::Poison;
 use super::queue::QueueModel;
+use super::raw_objects::RawObjects;
 use super::senders::{Sigfox, send_datagram};
 use super::settings::Settings;
 use super::stream::StreamModel;
@@ -33,7 +35,7 @@ use super::table::TableModel;
 use super::world::World;
 use super::{lambda, queue_mapping};
 
-/// The template's default.
+/// Of device events the template's default; of pulses one that a stack may choose.
 pub(super) const RETENTION_DAYS: u32 = 400;
 
 /// The whole pipeline.
@@ -43,7 +45,7 @@ pub struct Pipeline {
     settings: Settings,
     pub(super) bug: Option<Bug>,
     pub(super) poison: Option<Arc<Poison>>,
-    pub(super) raw_table: TableModel,
+    pub(super) archive: RawObjects,
     pub(super) pulse_table: TableModel,
     pub(super) event_table: TableModel,
     pub(super) raw: QueueModel,
@@ -90,7 +92,7 @@ impl Pipeline {
             settings,
             bug,
             poison: Poison::chosen(world, fleet),
-            raw_table: TableModel::new(world, "uplink"),
+            archive: RawObjects::new(world, bug),
             pulse_table: TableModel::new(world, "uplink"),
             event_table: TableModel::new(world, "event"),
             sigfox: Sigfox::new(world, callback),
@@ -157,9 +159,9 @@ impl Pipeline {
 
     fn raw_stage(&self, events: Option<&TableModel>, pulse: &QueueModel) -> PlantedRawStage {
         RawStage {
-            raw: RawTable { table: self.planted(&self.raw_table), retention_days: RETENTION_DAYS },
+            raw: ArchiveWriter { store: self.archive.clone() },
             events: events.map(|table| EventTable { table: self.planted(table), retention_days: RETENTION_DAYS }),
-            pulse: self.planted_queue(pulse),
+            pulse: Some(self.planted_queue(pulse)),
             quarantine: self.planted_queue(&self.quarantine),
         }
     }
@@ -174,7 +176,11 @@ impl Pipeline {
 
     fn map_pulse(&self, queue: &QueueModel, name: &'static str) {
         let (table, quarantine) = (self.planted(&self.pulse_table), self.quarantine.clone());
-        let stage = Arc::new(PulseStage { pulses: PulseTable { table }, quarantine });
+        let stage = Arc::new(PulseStage {
+            pulses: PulseTable { table, retention_days: RETENTION_DAYS },
+            quarantine,
+            archive: self.archive.clone(),
+        });
         self.map(queue, move |event, deadline| {
             let stage = Arc::clone(&stage);
             Box::pin(async move { pulse::handle(event, &stage, name, deadline).await })
@@ -218,7 +224,7 @@ impl Pipeline {
     }
 }
 
-type PlantedRawStage = RawStage<RawTable<PlantedTable>, EventTable<PlantedTable>, PlantedQueue>;
+type PlantedRawStage = RawStage<ArchiveWriter<RawObjects>, EventTable<PlantedTable>, PlantedQueue>;
 
 type Handling<T> = Pin<Box<dyn Future<Output = Result<T, MissingId>>>>;
 

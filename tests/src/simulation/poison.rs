@@ -38,7 +38,7 @@ impl Poison {
             rng.choice(clear)?.bytes.to_vec()
         } else {
             let data = |(device, key): &&Key| device.starts_with(network) && key.ends_with("#data");
-            let uplinks: Vec<_> = fleet.expected.tables[0].keys().filter(data).collect();
+            let uplinks: Vec<_> = fleet.expected.raw.keys().filter(data).collect();
             let (device, key) = rng.choice(uplinks)?;
             let at = key.split('#').next().unwrap_or_default();
             format!(r#""{device}","kind":"data","at":"{at}""#).into_bytes()

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::expiry;
 use super::fleet::{Fleet, owner, uplink_of};
 use super::pipeline::Pipeline;
+use super::raw_objects::Rows;
 use super::table::Items;
 use super::world::lock;
 
@@ -23,8 +24,10 @@ pub struct End {
     pub quiet: bool,
     /// Description of the messages that are left.
     pub left: String,
-    /// Tables of raw uplinks, pulses and events.
-    pub tables: [Items; 3],
+    /// The archive.
+    pub raw: Rows,
+    /// Tables of pulses and events.
+    pub tables: [Items; 2],
     /// Distinct messages in quarantine.
     pub quarantined: BTreeSet<Arc<str>>,
     /// Number of callbacks and datagrams rejected on arrival.
@@ -45,12 +48,13 @@ pub struct End {
     pub digest: u64,
 }
 
-const TABLES: [&str; 3] = ["raw uplinks", "pulses", "events"];
+const ARCHIVE: &str = "raw uplinks";
+const TABLES: [&str; 2] = ["pulses", "events"];
 
 impl End {
     /// Reads the state of a pipeline.
     pub fn of(pipeline: &Pipeline, quiet: bool, tally: Tally) -> Self {
-        let tables = [&pipeline.raw_table, &pipeline.pulse_table, &pipeline.event_table];
+        let tables = [&pipeline.pulse_table, &pipeline.event_table];
         let queues = pipeline.queues().map(|queue| (queue.name(), queue.len()));
         let read = pipeline.stream.is_read();
         let datagrams: BTreeSet<Vec<u8>> = pipeline.bridges.iter().flat_map(|bridge| bridge.refused()).collect();
@@ -58,6 +62,7 @@ impl End {
             quiet,
             left: format!("messages {queues:?}, stream read to its end: {read}, calm: {}", pipeline.world.is_quiet()),
             units: tables.iter().map(|table| table.units()).sum(),
+            raw: pipeline.archive.rows(),
             tables: tables.map(super::table::TableModel::items),
             quarantined: pipeline.quarantine.bodies().into_iter().collect(),
             refused: *lock(&pipeline.sigfox.refused) + datagrams.len(),
@@ -81,13 +86,14 @@ impl End {
         wrong
             .extend(self.unexpected.iter().take(MAX_REPORTED).map(|unexpected| format!("a callback was {unexpected}")));
         wrong.extend(self.expiries.iter().take(MAX_REPORTED).cloned());
+        rows_differ(&mut wrong, ARCHIVE, &expected.raw, &self.raw);
         for (name, (expected, found)) in TABLES.iter().zip(expected.tables.iter().zip(&self.tables)) {
             tables_differ(&mut wrong, name, expected, found);
         }
         let quarantined: BTreeSet<String> = self.quarantined.iter().map(|message| identity(message)).collect();
         differ(&mut wrong, "quarantine", &expected.quarantined, &quarantined);
-        let stored: BTreeSet<String> = self.tables[0].keys().map(|(d, key)| owner(d, &uplink_of(key))).collect();
-        let became = [self.tables[0].len(), quarantined.difference(&stored).count(), self.refused];
+        let stored: BTreeSet<String> = self.raw.keys().map(|(d, key)| owner(d, &uplink_of(key))).collect();
+        let became = [self.raw.len(), quarantined.difference(&stored).count(), self.refused];
         if fleet.messages() != became.iter().sum::<usize>() {
             wrong.push(format!("of {} messages, {became:?} were stored, quarantined, rejected", fleet.messages()));
         }
@@ -98,12 +104,21 @@ impl End {
     /// Returns all differences to the run of the same messages without faults.
     pub fn differences(&self, calm: &Self) -> Vec<String> {
         let mut wrong = Vec::new();
+        rows_differ(&mut wrong, &format!("{ARCHIVE}, compared with the run without faults"), &calm.raw, &self.raw);
         for (name, (here, there)) in TABLES.iter().zip(self.tables.iter().zip(&calm.tables)) {
             tables_differ(&mut wrong, &format!("{name}, compared with the run without faults"), there, here);
         }
         differ(&mut wrong, "quarantine, byte by byte", &calm.quarantined, &self.quarantined);
         wrong
     }
+}
+
+/// Reports keys that are missing or unexpected, and rows that differ.
+fn rows_differ(wrong: &mut Vec<String>, what: &str, expected: &Rows, found: &Rows) {
+    let keys = |rows: &Rows| rows.keys().cloned().collect::<BTreeSet<_>>();
+    differ(wrong, what, &keys(expected), &keys(found));
+    let other = found.iter().filter(|(key, rows)| expected.get(*key).is_some_and(|expected| expected != *rows));
+    wrong.extend(other.take(MAX_REPORTED).map(|(key, _)| format!("{what}: {key:?} has other contents")));
 }
 
 /// Reports keys that are missing or unexpected, and contents that differ. The expiry is compared by [`expiry`].
@@ -133,14 +148,14 @@ fn identity(message: &str) -> String {
     }
 }
 
-/// Returns the parts whose counters do not fulfil: received = stored + quarantined + given back + refused.
+/// Returns the parts whose counters do not fulfil: received = stored + quarantined + given back + refused + erased.
 fn unbalanced(tally: &Tally) -> Vec<String> {
     let mut parts: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for ((part, name), &sum) in tally {
         parts.entry(part).or_default().insert(name, sum);
     }
     let balances = |counts: &BTreeMap<&str, u64>| {
-        let became = ["stored", "quarantined", "given_back", "refused"];
+        let became = ["stored", "quarantined", "given_back", "refused", "erased"];
         let sum = became.iter().map(|name| counts.get(name).copied().unwrap_or_default()).sum::<u64>();
         counts.get("received").is_none_or(|&received| received == sum)
     };

@@ -15,7 +15,7 @@ const RUN_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Maximum number of resumed runs. With faults, and on a busy machine, messages may be given up after all repetitions;
 /// a resumed run sends them again, as in docs/fleet.md.
-const MAX_RESUMED: usize = 3;
+pub const MAX_RESUMED: usize = 3;
 
 /// Interval at which the progress of the run is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -36,7 +36,8 @@ const FLEET: [&str; 7] = [
 const BAD_DAY: [&str; 6] =
     ["--loss=5%", "--duplicate=5%", "--reorder=20%", "--reorder-by=3h", "--wrong-clocks=40%", "--odd-settings=20%"];
 
-fn fleet(command: &str, stack: &Path) -> Command {
+/// Prepares a command of the fleet against the stack in a directory.
+pub fn fleet(command: &str, stack: &Path) -> Command {
     // The binary is beside the folder `deps`, which holds this test.
     let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let mut fleet = Command::new(deps.with_file_name("fleet"));
@@ -49,6 +50,11 @@ fn fleet(command: &str, stack: &Path) -> Command {
 fn measured(run: &Path) -> Option<Value> {
     let text = std::fs::read(run.join("run.json")).ok()?;
     serde_json::from_slice::<Value>(&text).ok().map(|mut run| run["measured"].take())
+}
+
+/// Reads the result of the last audit.
+fn audited(run: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(run.join("audit.json")).unwrap()).unwrap()
 }
 
 fn count(measured: &Value, name: &str) -> u64 {
@@ -69,13 +75,15 @@ async fn acknowledged(run: &Path, more_than: u64, running: &mut Child) -> u64 {
     }
 }
 
-fn kill_bridge(stack: &Path) {
+/// Kills the bridge with the datagrams it holds, and starts it again.
+pub fn kill_bridge(stack: &Path) {
     let mut python = Command::new("python3");
     python.arg(repository("tools/local.py")).arg("kill-bridge").arg("--dir").arg(stack);
     assert!(python.status().unwrap().success());
 }
 
-async fn output(child: Child) -> Output {
+/// Waits for the end of a command, and prints its output.
+pub async fn output(child: Child) -> Output {
     let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
     println!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     output
@@ -111,6 +119,20 @@ pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) 
     for fault in ["lost", "duplicated", "reordered"] {
         assert!(count(&measured, fault) > 0, "{fault}");
     }
-    let audit = fleet("audit", &stack).arg(&run).arg("--wait=2m").spawn().unwrap();
-    assert!(output(audit).await.status.success());
+    // As it is, and as if the stack had no pulses table.
+    let archive_only = stack.join("archive-only");
+    std::fs::create_dir_all(&archive_only).unwrap();
+    let env = std::fs::read_to_string(stack.join("env")).unwrap();
+    let without: String = env.lines().filter(|line| !line.contains("PULSE_")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(archive_only.join("env"), without).unwrap();
+    for (stack, options, has_table) in [(&stack, "--list=20", true), (&archive_only, "--by-key", false)] {
+        let audit = fleet("audit", stack).arg(&run).args(["--wait=2m", options]).spawn().unwrap();
+        assert!(output(audit).await.status.success(), "with a pulses table: {has_table}");
+        let sources = &audited(&run)["sources"];
+        assert_eq!(sources["pulses_table"], has_table);
+        assert!(
+            count(sources, "objects") + count(sources, "files") > 0 && count(sources, "rows") >= 300 * 6,
+            "{sources}"
+        );
+    }
 }

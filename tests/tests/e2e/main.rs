@@ -10,7 +10,10 @@ use pulsegate_tests::repository;
 use pulsegate_tests::sigfox::api::{Api, DEVICE_TYPE};
 use pulsegate_tests::stack::Stack;
 
+mod archive;
+mod chaos;
 mod cloud;
+mod erase;
 mod fleet;
 mod outage;
 mod replay;
@@ -35,7 +38,7 @@ fn in_a_stack_of_its_own() -> ExitCode {
     let api = Api::start();
     // Listed before the start, because every run of the recovery fails for an unknown device type.
     api.list(DEVICE_TYPE, []);
-    let stack = Stack::start(&directory, api.url());
+    let stack = Stack::start(&directory, api.url(), &[]);
     let program = std::env::current_exe().unwrap_or_else(|e| panic!("{e}"));
     let status = Command::new(program).args(std::env::args_os().skip(1)).envs(stack.addresses()).status();
     drop(stack);
@@ -57,7 +60,7 @@ fn trials() -> Vec<Trial> {
     }
     let trials = trials![
         tests::real_messages_of_both_networks_arrive_as_the_published_indexes,
-        tests::the_same_messages_again_leave_the_tables_byte_identical,
+        tests::the_same_messages_again_leave_archive_and_table_identical,
         tests::strangers_are_answered_401_and_nothing_is_enqueued,
         tests::an_unknown_profile_and_an_unknown_route_are_answered_404,
         tests::a_path_with_extra_slashes_is_the_callbacks_and_another_one_is_not,
@@ -68,14 +71,19 @@ fn trials() -> Vec<Trial> {
         sigfox::a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_and_its_end_is_told,
         tests::of_a_batch_of_ten_the_undecodable_one_is_quarantined_and_none_is_retried,
         tests::the_real_adapters_keep_the_contracts,
+        archive::the_archives_bucket_keeps_the_contract,
+        archive::the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost,
         replay::quarantined_records_of_every_stage_are_sent_again_and_end_in_the_table,
         replay::history_is_decoded_again_by_a_run_that_is_killed_and_continued,
+        erase::an_erased_device_is_nowhere_and_does_not_come_back,
         fleet::every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for,
+        chaos::whatever_process_is_killed_every_acknowledged_pulse_is_accounted_for,
         tests::every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,
         tests::every_event_is_answered_by_its_function_in_docker,
-        tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_table,
-        tests::every_datagram_acknowledged_before_a_kill_is_in_the_table,
+        tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_archive,
+        tests::every_datagram_acknowledged_before_a_kill_is_in_the_archive,
         tests::a_second_sigterm_ends_the_bridge_at_once,
+        archive::without_the_table_of_pulses_every_message_is_in_the_archive_and_noise_in_quarantine,
         outage::what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_it_was_fetched,
         tests::a_queue_that_is_gone_is_answered_503,
     ];

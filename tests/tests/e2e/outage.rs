@@ -48,14 +48,17 @@ pub async fn what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_
     assert_eq!((&tally["found"], &tally["recovered"]), (&undelivered.into(), &undelivered.into()));
 
     let all: BTreeSet<String> = messages.iter().map(|message| format!("sigfox:{}", message.device)).collect();
-    for table in ["RAW_TABLE", "PULSE_TABLE"] {
-        let devices = async || -> Vec<String> {
-            let devices = cloud.items(table).await.into_iter().map(|item| text(&item, "device"));
-            devices.filter(|device| all.contains(device)).collect()
-        };
-        until(table, async || devices().await.len() >= all.len()).await;
-        assert_eq!(devices().await, all.iter().cloned().collect::<Vec<_>>(), "{table}");
-    }
+    let expected: Vec<String> = all.iter().cloned().collect();
+    let devices = async || -> Vec<String> {
+        let devices = cloud.items("PULSE_TABLE").await.into_iter().map(|item| text(&item, "device"));
+        devices.filter(|device| all.contains(device)).collect()
+    };
+    until("all pulses", async || devices().await.len() >= all.len()).await;
+    assert_eq!(devices().await, expected);
+    let archived = cloud.archived().await.into_iter().map(|uplink| uplink.device.to_string());
+    let mut archived: Vec<String> = archived.filter(|device| all.contains(device)).collect();
+    archived.sort();
+    assert_eq!(archived, expected);
     cloud.settled().await;
     assert_eq!(cloud.waiting("QUARANTINE_QUEUE_URL").await, quarantined);
     assert_eq!(fetch_missed(&cloud).await["found"], 0, "the watermark is behind them now");

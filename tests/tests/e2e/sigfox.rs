@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, text, until};
 
-/// The callbacks of `events/`, by file name, and table, device and sort key of the item that each becomes.
+/// Where uplinks are stored.
+const ARCHIVE: &str = "ARCHIVE_BUCKET";
+
+/// The callbacks of `events/`, by file name, with the place where each is stored, its device and its key there.
 const STORED: [(&str, &str, &str, &str); 10] = [
-    ("uplink", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
-    ("uplink-form", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
-    ("bidir", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
-    ("data-advanced", "RAW_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data-advanced"),
+    ("uplink", ARCHIVE, "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
+    ("uplink-form", ARCHIVE, "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
+    ("bidir", ARCHIVE, "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data"),
+    ("data-advanced", ARCHIVE, "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data-advanced"),
     ("data-advanced", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#data-advanced"),
     ("status", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00043#status"),
     ("geoloc", "EVENTS_TABLE", "sigfox:1A2345", "2026-11-20T12:00:00Z#00042#geoloc"),
@@ -28,9 +31,12 @@ pub async fn a_callback_of_every_kind_by_every_method_is_stored_under_its_natura
         let answer = cloud.call(&events::read(&format!("sigfox-callback-{name}.json")));
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{name}");
         until(&format!("{key} of {name}"), async || {
-            let items = cloud.items_of(table, device).await;
-            let sort_key = if table == "EVENTS_TABLE" { "event" } else { "uplink" };
-            items.iter().any(|item| text(item, sort_key) == key)
+            if table == ARCHIVE {
+                let uplinks = cloud.archived_of(device).await;
+                uplinks.iter().any(|uplink| format!("{}#{}", uplink.key(), uplink.kind) == key)
+            } else {
+                cloud.items_of(table, device).await.iter().any(|item| text(item, "event") == key)
+            }
         })
         .await;
     }
@@ -60,19 +66,19 @@ pub async fn of_a_batch_of_500_lines_with_3_bad_ones_497_are_stored_once_and_3_q
     let mut batch = events::read("sigfox-callback-uplink-batch.json");
     batch["isBase64Encoded"] = false.into();
     batch["body"] = format!("batch={lines}").into();
-    let stored = async |table: &str| {
-        let items = cloud.items(table).await;
-        let devices: Vec<String> = items.iter().map(|item| text(item, "device")).collect();
-        devices.into_iter().filter(|device| device.starts_with("sigfox:BA7") && device.len() == 13).count()
+    let of_it = |device: &str| device.starts_with("sigfox:BA7") && device.len() == 13;
+    let stored = async || {
+        let archived = cloud.archived().await;
+        let items = cloud.items("PULSE_TABLE").await;
+        let archived = archived.iter().filter(|uplink| of_it(&uplink.device.to_string())).count();
+        (archived, items.iter().filter(|item| of_it(&text(item, "device"))).count())
     };
     // The second round is the repetition that Sigfox sends if the answer is lost.
     for round in 1..=2 {
         assert_eq!(cloud.call(&batch).status, 204);
-        for table in ["RAW_TABLE", "PULSE_TABLE"] {
-            until(&format!("497 of 500 in {table}"), async || stored(table).await == 497).await;
-        }
+        until("497 of 500 in archive and table", async || stored().await == (497, 497)).await;
         cloud.settled().await;
-        assert_eq!((stored("RAW_TABLE").await, stored("PULSE_TABLE").await), (497, 497), "round {round}");
+        assert_eq!(stored().await, (497, 497), "round {round}");
         let quarantined = cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await;
         let mut records: Vec<String> = quarantined
             .iter()
@@ -120,5 +126,5 @@ pub async fn a_downlink_asked_for_twice_is_the_same_and_consumes_nothing_else_an
         .map(|downlink| downlink.state(At::from_unix(1_795_176_100).unwrap()).name())
         .collect();
     assert_eq!(states, ["delivered", "answered"]);
-    until("the three uplinks", async || cloud.items_of("RAW_TABLE", "sigfox:D0417").await.len() == 3).await;
+    until("the three uplinks", async || cloud.archived_of("sigfox:D0417").await.len() == 3).await;
 }

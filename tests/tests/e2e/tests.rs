@@ -31,19 +31,9 @@ pub async fn real_messages_of_both_networks_arrive_as_the_published_indexes(clou
     }
 }
 
-/// The items without the time from which they may be deleted: it counts from the last arrival.
-fn but_for_expiry(items: Vec<Item>) -> Vec<Item> {
-    let without = |item: Item| {
-        let mut item = item.into_inner();
-        item.remove("expires_at");
-        item.into()
-    };
-    items.into_iter().map(without).collect()
-}
-
-pub async fn the_same_messages_again_leave_the_tables_byte_identical(cloud: Cloud) {
+pub async fn the_same_messages_again_leave_archive_and_table_identical(cloud: Cloud) {
     cloud.settled().await;
-    let before = [cloud.items("RAW_TABLE").await, cloud.items("PULSE_TABLE").await];
+    let before = (cloud.archived().await, cloud.items("PULSE_TABLE").await);
     for message in events::demo_today().0 {
         cloud.send(&message).await;
     }
@@ -59,12 +49,12 @@ pub async fn the_same_messages_again_leave_the_tables_byte_identical(cloud: Clou
     }
     cloud.settled().await;
 
-    let without_markers = |items: Vec<Item>| -> Vec<Item> {
-        let marks = |item: &Item| text(item, "device") == marker || text(item, "device").ends_with(marker_datagram);
-        items.into_iter().filter(|item| !marks(item)).collect()
-    };
-    assert_eq!(but_for_expiry(without_markers(cloud.items("RAW_TABLE").await)), but_for_expiry(before[0].clone()));
-    assert_eq!(without_markers(cloud.items("PULSE_TABLE").await), before[1]);
+    let marks = |device: &str| device == marker || device.ends_with(marker_datagram);
+    let mut archived = cloud.archived().await;
+    archived.retain(|uplink| !marks(&uplink.device.to_string()));
+    let mut items: Vec<Item> = cloud.items("PULSE_TABLE").await;
+    items.retain(|item| !marks(&text(item, "device")));
+    assert_eq!((archived, items), before);
 }
 
 pub async fn strangers_are_answered_401_and_nothing_is_enqueued(cloud: Cloud) {
@@ -77,7 +67,7 @@ pub async fn strangers_are_answered_401_and_nothing_is_enqueued(cloud: Cloud) {
     }
     assert_eq!(cloud.waiting("RAW_QUEUE_URL").await, 0);
     assert_eq!(cloud.waiting("QUARANTINE_QUEUE_URL").await, quarantined);
-    assert!(cloud.items_of("RAW_TABLE", "sigfox:BAD").await.is_empty());
+    assert!(cloud.archived_of("sigfox:BAD").await.is_empty());
 }
 
 pub async fn an_unknown_profile_and_an_unknown_route_are_answered_404(cloud: Cloud) {
@@ -111,7 +101,7 @@ pub async fn a_path_with_extra_slashes_is_the_callbacks_and_another_one_is_not(c
         assert_eq!(post(path, Some(&secret), "FA0016"), 404, "{path}");
         assert_eq!(post(path, None, "FA0016"), 401, "{path}");
     }
-    assert!(cloud.items_of("RAW_TABLE", "sigfox:FA0016").await.is_empty());
+    assert!(cloud.archived_of("sigfox:FA0016").await.is_empty());
 }
 
 pub async fn a_megabyte_of_noise_is_answered_at_once(cloud: Cloud) {
@@ -289,18 +279,18 @@ async fn every_event_is_answered(cloud: &Cloud, command: &str) {
     assert_eq!(cloud.take_all(&cloud.address("QUARANTINE_QUEUE_URL")).await.len(), 4);
 }
 
-pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_table(cloud: Cloud) {
+pub async fn every_datagram_acknowledged_before_a_sigterm_is_in_the_archive(cloud: Cloud) {
     let status = stop_a_busy_bridge(&cloud, "TERM", "490154203237534").await;
     assert!(status.success(), "{status}");
 }
 
-pub async fn every_datagram_acknowledged_before_a_kill_is_in_the_table(cloud: Cloud) {
+pub async fn every_datagram_acknowledged_before_a_kill_is_in_the_archive(cloud: Cloud) {
     let status = stop_a_busy_bridge(&cloud, "KILL", "490154203237542").await;
     assert!(!status.success());
 }
 
 /// Starts a bridge on the stack's stream, and sends it a signal while a thousand datagrams are in flight. All
-/// acknowledged ones must reach the table.
+/// acknowledged ones must reach the archive.
 async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStatus {
     const DATAGRAMS: u32 = 1_000;
     const LEN: usize = 13;
@@ -339,17 +329,12 @@ async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStat
     assert!(acknowledged.iter().all(|header| header.len() == LEN));
 
     let missing = async || {
-        let items = cloud.items_of("RAW_TABLE", &format!("nbiot:{imei}")).await;
-        let stored: BTreeSet<Vec<u8>> = items
-            .iter()
-            .filter_map(|item| match item.inner().get("payload") {
-                Some(serde_dynamo::AttributeValue::B(payload)) => payload.get(..LEN).map(<[u8]>::to_vec),
-                _ => None,
-            })
-            .collect();
+        let uplinks = cloud.archived_of(&format!("nbiot:{imei}")).await;
+        let stored: BTreeSet<Vec<u8>> =
+            uplinks.iter().filter_map(|uplink| uplink.payload.bytes().get(..LEN).map(<[u8]>::to_vec)).collect();
         acknowledged.difference(&stored).count()
     };
-    until("every acknowledged datagram in the table", async || missing().await == 0).await;
+    until("every acknowledged datagram in the archive", async || missing().await == 0).await;
     status
 }
 

@@ -1,12 +1,13 @@
 //! Lists of undelivered callbacks, and what the function does with their items.
 
 use futures_util::StreamExt as _;
-use pulsegate_aws::RawTable;
 use pulsegate_aws::fakes::FakeTable;
-use pulsegate_aws::items::Item;
-use pulsegate_pipeline::fakes::FakeQueue;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
+use pulsegate_pipeline::fakes::{FakeObjects, FakeQueue};
 use pulsegate_pipeline::ports::Watermark;
 use pulsegate_pipeline::raw::RawStage;
+use pulsegate_tests::archived;
 use pulsegate_tests::sigfox::api::{self, Api};
 use pulsegate_tests::sigfox::sender::{self, Pace, Sent};
 use pulsegate_tests::sigfox::{Message, Oddity, Template};
@@ -142,12 +143,12 @@ async fn a_message_found_twice_or_delivered_after_all_is_the_same_item() {
     assert_eq!(stored([&once]).await, stored([&twice, &live]).await);
 }
 
-/// Returns the contents of the raw table after all enqueued messages are processed.
-async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
+/// Returns the archived uplinks after all enqueued messages are processed.
+async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Uplink> {
     let stage = RawStage {
-        raw: RawTable { table: FakeTable::default(), retention_days: 30 },
+        raw: ArchiveWriter { store: FakeObjects::default() },
         events: None::<pulsegate_aws::EventTable<FakeTable>>,
-        pulse: FakeQueue::default(),
+        pulse: Some(FakeQueue::default()),
         quarantine: FakeQueue::default(),
     };
     for run in runs {
@@ -157,7 +158,7 @@ async fn stored<'a>(runs: impl IntoIterator<Item = &'a Faked>) -> Vec<Item> {
         let event = serde_json::from_value(json!({"Records": records})).unwrap();
         raw_sigfox::handle(event, &stage, Instant::now() + TIMEOUT).await.unwrap();
     }
-    stage.raw.table.items()
+    archived(&stage.raw.store)
 }
 
 #[tokio::test]

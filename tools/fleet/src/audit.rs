@@ -1,12 +1,13 @@
-//! Audit of runs: reads a stack's tables and queues, and accounts for every session: sent, acknowledged, stored raw, stored as pulses, or
-//! the last stage that it reached. Then it compares the points of each meter with what the meter counted.
+//! Audit of runs: reads a stack's archive, pulses table and queues, and accounts for every session: sent, acknowledged,
+//! stored raw, stored as pulses, or the last stage that it reached. Then it compares the points of each meter with what
+//! the meter counted. Of a stack without a pulses table it decodes the pulses from the archive.
 //!
 //! # Layout
 //!
 //! - `expected_run`: a run, and which of its uplinks are stored.
 //! - `accounts`: all audited runs; assigns each stored item to a run, or to none.
 //! - `points`: compares the points of a meter with what it counted.
-//! - `read`: reads all items of both tables into the accounts.
+//! - `archive`: reads the rows of the archive into the accounts; `read`: the items of the pulses table.
 //! - `waiting`: waits until queues are empty; `failed_messages`: reads quarantine and dead letters.
 //! - `progress`: progress bars.
 //! - `tally`: counts the sessions; `missing`: lists missing uplinks; `findings`: the result, `audit.json`; `show`: tables.
@@ -15,13 +16,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pulsegate_aws::{DynamoReader, SqsReceiver, patient};
+use pulsegate_aws::{DynamoReader, S3Objects, SqsReceiver, patient};
+use pulsegate_pipeline::archive::reader::Archive;
 
 use crate::Problem;
 use crate::print::Format;
 use crate::stack::Stack;
 
 mod accounts;
+mod archive;
 mod check;
 mod expected_run;
 mod failed_messages;
@@ -37,18 +40,18 @@ mod tests;
 mod waiting;
 
 pub(crate) use expected_run::key;
-pub use findings::{Audit, Meters, NetworkCounts, Size, Sizes, UnexpectedItems};
+pub use findings::{Audit, Meters, NetworkCounts, Size, Sizes, Sources, UnexpectedItems};
 use waiting::{QueueKind, WatchedQueue};
 
 /// The file that the audit writes into the directory of each run.
 pub const FILE: &str = "audit.json";
 
-/// Time-out of an attempt. A page of a table is at most 1 MB, but a local stand-in may sort millions of items for it.
+/// Time-out of an attempt. An object may have 100 MB. A page of a table is at most 1 MB, but a local stand-in may sort millions of items for it.
 const ATTEMPT: Duration = Duration::from_mins(1);
 
 const AFTER: &str = "\
-Exit code 0 only if every acknowledged session is stored, raw and as pulses, as its meter sent it; if the points of each meter are what it
-counted; if queues and dead-letter queues are empty, and nothing is stored that no meter has sent; and if the run has come to
+Exit code 0 only if every acknowledged session is stored, in the archive and as pulses, as its meter sent it; if the points of each meter are
+what it counted; if queues and dead-letter queues are empty, and nothing is stored that no meter has sent; and if the run has come to
 its end. Sessions that were never acknowledged are listed, but are no failure: the network has lost them.
 
 Items of devices outside these runs are ignored. If several runs used the same devices, name all
@@ -82,12 +85,13 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
 
-    /// Look up the sent messages by key instead of scanning the tables. Faster if the tables hold
-    /// much else, or if each page costs as much as the whole table. Items that no meter has sent are not found then
+    /// Read only the days of these runs from the archive, and look up their pulses by key instead of scanning the
+    /// table. Faster if both hold much else. Pulses that no meter has sent are not found then, and rows of the archive
+    /// on those days only
     #[arg(long)]
     pub by_key: bool,
 
-    /// Number of parallel segments of a table scan
+    /// Number of parallel segments of a scan of the pulses table
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub segments: u32,
 }
@@ -99,13 +103,13 @@ fn time(text: &str) -> Result<Duration, String> {
     Duration::try_from(time).map_err(|_| no_time())
 }
 
-/// Tables and queues that the audit reads.
+/// Stores and queues that the audit reads.
 #[derive(Debug)]
-pub struct Stores<R, P, I> {
+pub struct Stores<S, P, I> {
     /// Raw uplinks.
-    pub raw: R,
-    /// Pulses.
-    pub pulses: P,
+    pub archive: Archive<S>,
+    /// Pulses, if the stack has a table of them.
+    pub pulses: Option<P>,
     /// Queues.
     pub places: Vec<WatchedQueue<I>>,
 }
@@ -124,34 +128,36 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     if found.audit.ok { Ok(()) } else { Err(Problem::NotAll(found.audit.wrong.join("; "))) }
 }
 
-async fn stores(stack: &Stack) -> Result<Stores<DynamoReader, DynamoReader, SqsReceiver>, Problem> {
-    stack.require(&[
-        "RAW_TABLE",
-        "PULSE_TABLE",
-        "RAW_QUEUE_URL",
-        "PULSE_SIGFOX_QUEUE_URL",
-        "PULSE_NBIOT_QUEUE_URL",
-        "RAW_DEAD_LETTERS_URL",
-        "PULSE_SIGFOX_DEAD_LETTERS_URL",
-        "PULSE_NBIOT_DEAD_LETTERS_URL",
-        "QUARANTINE_QUEUE_URL",
-    ])?;
+/// Queues of every stack: name, kind and variable.
+const QUEUES: [(&str, QueueKind, &str); 3] = [
+    ("raw, Sigfox", QueueKind::Work, "RAW_QUEUE_URL"),
+    ("dead letters: raw, Sigfox", QueueKind::DeadLetters, "RAW_DEAD_LETTERS_URL"),
+    ("quarantine", QueueKind::Quarantine, "QUARANTINE_QUEUE_URL"),
+];
+
+/// Queues of a stack with a pulses table.
+const PULSE_QUEUES: [(&str, QueueKind, &str); 4] = [
+    ("pulses, Sigfox", QueueKind::Work, "PULSE_SIGFOX_QUEUE_URL"),
+    ("pulses, NB-IoT", QueueKind::Work, "PULSE_NBIOT_QUEUE_URL"),
+    ("dead letters: pulses, Sigfox", QueueKind::DeadLetters, "PULSE_SIGFOX_DEAD_LETTERS_URL"),
+    ("dead letters: pulses, NB-IoT", QueueKind::DeadLetters, "PULSE_NBIOT_DEAD_LETTERS_URL"),
+];
+
+async fn stores(stack: &Stack) -> Result<Stores<S3Objects, DynamoReader, SqsReceiver>, Problem> {
+    let table = stack.optional("PULSE_TABLE");
+    let queues = QUEUES.iter().chain(PULSE_QUEUES.iter().filter(|_| table.is_some()));
+    let needed = queues.clone().map(|(_, _, variable)| *variable);
+    stack.require(&std::iter::once("ARCHIVE_BUCKET").chain(needed).collect::<Vec<_>>())?;
+    let bits = stack.optional("PARTITION_BITS").unwrap_or_default().parse();
+    let bits = bits.map_err(|e| Problem::Wrong(format!("PARTITION_BITS: {e}")))?;
     let config = patient(&stack.sdk_config().await, ATTEMPT);
-    let place = |name, kind, variable| {
+    let place = |&(name, kind, variable): &(&'static str, QueueKind, &str)| {
         let inbox = SqsReceiver::new(&config, stack.required(variable)?);
         Ok::<_, Problem>(WatchedQueue { name, kind, inbox })
     };
     Ok(Stores {
-        raw: DynamoReader::new(&config, stack.required("RAW_TABLE")?),
-        pulses: DynamoReader::new(&config, stack.required("PULSE_TABLE")?),
-        places: vec![
-            place("raw, Sigfox", QueueKind::Work, "RAW_QUEUE_URL")?,
-            place("pulses, Sigfox", QueueKind::Work, "PULSE_SIGFOX_QUEUE_URL")?,
-            place("pulses, NB-IoT", QueueKind::Work, "PULSE_NBIOT_QUEUE_URL")?,
-            place("dead letters: raw, Sigfox", QueueKind::DeadLetters, "RAW_DEAD_LETTERS_URL")?,
-            place("dead letters: pulses, Sigfox", QueueKind::DeadLetters, "PULSE_SIGFOX_DEAD_LETTERS_URL")?,
-            place("dead letters: pulses, NB-IoT", QueueKind::DeadLetters, "PULSE_NBIOT_DEAD_LETTERS_URL")?,
-            place("quarantine", QueueKind::Quarantine, "QUARANTINE_QUEUE_URL")?,
-        ],
+        archive: Archive { store: S3Objects::new(&config, stack.required("ARCHIVE_BUCKET")?), bits },
+        pulses: table.map(|table| DynamoReader::new(&config, table)),
+        places: queues.map(place).collect::<Result<_, _>>()?,
     })
 }

@@ -9,7 +9,7 @@
 //! - [`stack`]: the addresses of a deployed stack.
 //! - [`load`]: sends the messages to a stack, as meters, modems and the Sigfox cloud do.
 //! - [`run`]: the directory of a run: its spec, what was sent and acknowledged, and what was measured.
-//! - [`audit`]: reads the tables, and accounts for every session.
+//! - [`audit`]: reads the archive and the pulses table, and accounts for every session.
 //! - [`report`]: the load report of recorded runs, and the measurements for the cost model.
 //!
 //! The cost model and planner are the crate [`cost`], which also has tables ([`mod@print`]) and charts ([`chart`]).
@@ -41,6 +41,12 @@ pub enum Problem {
     /// A queue, table or log cannot be read.
     #[error(transparent)]
     Read(#[from] pulsegate_pipeline::ports::ReadError),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] pulsegate_pipeline::archive::reader::ArchiveError),
+    /// The archive cannot be listed.
+    #[error(transparent)]
+    Store(#[from] pulsegate_pipeline::archive::store::StoreError),
     /// A measurement, a plan or a chart.
     #[error(transparent)]
     Cost(#[from] cost::Error),

@@ -49,6 +49,7 @@ mod summary;
 mod tests;
 mod timers;
 
+pub(crate) use callback::reception;
 use connect::Connections;
 use engine::{Engine, Parts};
 use monitor::Monitor;

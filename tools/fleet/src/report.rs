@@ -111,9 +111,11 @@ async fn record_all(options: &Options) -> Result<(), Problem> {
     let name = stack.required("STACK")?;
     let config = patient(&stack.sdk_config().await, ATTEMPT);
     let logs = |function: &str| LogGroup::new(&config, format!("/aws/lambda/{name}-{function}"));
+    let pulses = record::PULSE_FUNCTIONS.into_iter().filter(|_| stack.optional("PULSE_TABLE").is_some());
+    let names: Vec<&str> = record::FUNCTIONS.into_iter().chain(pulses).collect();
     let bridge = stack.optional("LOGS").map(|logs| Path::new(logs).join("bridge.log"));
     for directory in &options.runs {
-        let functions = record::record(directory, options.until, logs, bridge.as_deref()).await?;
+        let functions = record::record(directory, options.until, &names, logs, bridge.as_deref()).await?;
         functions.write(directory)?;
         print!("{}", document::functions_of(&functions).text(options.format));
     }

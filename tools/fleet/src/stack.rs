@@ -131,7 +131,7 @@ mod tests {
         let stack = Stack { file: Some("some/env".into()), variables: BTreeMap::new() };
         let problem = stack.required("API_URL").unwrap_err().in_full();
         assert!(problem.contains("API_URL") && problem.contains("some/env"), "{problem}");
-        let problem = stack.require(&["API_URL", "RAW_TABLE"]).unwrap_err().in_full();
-        assert!(problem.contains("API_URL, RAW_TABLE"), "{problem}");
+        let problem = stack.require(&["API_URL", "ARCHIVE_BUCKET"]).unwrap_err().in_full();
+        assert!(problem.contains("API_URL, ARCHIVE_BUCKET"), "{problem}");
     }
 }

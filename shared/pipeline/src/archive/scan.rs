@@ -11,11 +11,13 @@ use pulsegate_model::at::At;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use super::file::{FileError, FileRows};
+use super::file::FileRows;
 use super::place::{DAY, Day, Place};
 use super::reader::{Archive, ArchiveError, MAX_RESTARTS};
 use super::row::Row;
 use super::store::{Get, Got, ObjectStore, StoreError};
+use super::tombstones;
+use crate::tombstones::Tombstones;
 
 /// The beginning of a scan: its places, and the rows of `new/`, which stay in memory. There are a quarter of an hour's of
 /// these, and more if `settle` stands still.
@@ -29,21 +31,24 @@ pub struct Scan<'a, S> {
     to: At,
     places: BTreeSet<Place>,
     new: BTreeMap<Place, BTreeSet<Row>>,
+    tombstones: Tombstones,
 }
 
 impl<S: ObjectStore> Archive<S> {
-    /// Begins a scan of the uplinks from one time to another, both included. [`At::EPOCH`] and [`At::MAX`] include all.
+    /// Begins a scan of the uplinks from one time to another, both included, without those of erased devices.
+    /// [`At::EPOCH`] and [`At::MAX`] include all.
     ///
     /// # Errors
     /// [`ArchiveError`].
     pub async fn scan(&self, from: At, to: At, deadline: Instant) -> Result<Scan<'_, S>, ArchiveError> {
         let mut new: BTreeMap<Place, BTreeSet<Row>> = BTreeMap::new();
+        let tombstones = tombstones::load(&self.store, deadline).await?;
         for uplink in self.new_in_span(from, to, deadline).await? {
             new.entry(self.bits.place(&uplink)).or_default().insert(Row::from(&uplink));
         }
         let mut places = self.files(from, to, deadline).await?;
         places.extend(new.keys());
-        Ok(Scan { archive: self, from, to, places, new })
+        Ok(Scan { archive: self, from, to, places, new, tombstones })
     }
 
     async fn new_in_span(&self, from: At, to: At, deadline: Instant) -> Result<Vec<Uplink>, ArchiveError> {
@@ -109,7 +114,8 @@ impl<S: ObjectStore> Scan<'_, S> {
         let file = file.map(FileRows::new).transpose();
         let file = file.map_err(|source| ArchiveError::File { key: key.clone(), source })?;
         let new = self.new.get(&place).cloned().unwrap_or_default().into_iter().peekable();
-        Ok(PlaceUplinks { key, span: (self.from, self.to), file, of_file: None, new, held: None })
+        let (span, tombstones) = ((self.from, self.to), self.tombstones.clone());
+        Ok(PlaceUplinks { key, span, tombstones, file, of_file: None, new, held: None })
     }
 }
 
@@ -117,6 +123,7 @@ impl<S: ObjectStore> Scan<'_, S> {
 pub struct PlaceUplinks {
     key: String,
     span: (At, At),
+    tombstones: Tombstones,
     file: Option<FileRows>,
     /// The next row of the file.
     of_file: Option<Row>,
@@ -140,9 +147,9 @@ impl PlaceUplinks {
     /// [`ArchiveError`].
     pub fn next_uplink(&mut self) -> Result<Option<Uplink>, ArchiveError> {
         loop {
-            let row = self.next_row().map_err(|source| ArchiveError::File { key: self.key.clone(), source })?;
-            let before = match row {
+            let before = match self.next_row()? {
                 Some(row) if !(self.span.0..=self.span.1).contains(&row.at()) => continue,
+                Some(row) if self.tombstones.contains(row.device()) => continue,
                 // Of rows with one key the last is valid, as in [`super::row::valid`].
                 Some(row) if self.held.as_ref().is_some_and(|held| held.key() == row.key()) => {
                     self.held = Some(row);
@@ -157,15 +164,23 @@ impl PlaceUplinks {
         }
     }
 
-    /// The next row of the file or of `new/`, whichever is less.
-    fn next_row(&mut self) -> Result<Option<Row>, FileError> {
+    /// The next row of the file or of `new/`, whichever is less: each distinct row once, of whatever time, and valid or
+    /// not. For an audit of all that is stored; `None` after the last.
+    ///
+    /// # Errors
+    /// [`ArchiveError::File`].
+    pub fn next_row(&mut self) -> Result<Option<Row>, ArchiveError> {
         if let (None, Some(file)) = (&self.of_file, &mut self.file) {
-            self.of_file = file.next_row()?;
+            let failed = |source| ArchiveError::File { key: self.key.clone(), source };
+            self.of_file = file.next_row().map_err(failed)?;
         }
-        Ok(match &self.of_file {
-            Some(of_file) => self.new.next_if(|new| new < of_file).or_else(|| self.of_file.take()),
-            None => self.new.next(),
-        })
+        let Some(of_file) = &self.of_file else { return Ok(self.new.next()) };
+        if let Some(new) = self.new.next_if(|new| new < of_file) {
+            return Ok(Some(new));
+        }
+        // Not settled yet, or settled and not deleted yet.
+        self.new.next_if_eq(of_file);
+        Ok(self.of_file.take())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use pulsegate_model::uplink::Uplink;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::file::{self, FileError};
@@ -11,14 +12,20 @@ use super::object::{self, ObjectError};
 use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;
 use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
+use super::tombstones;
+use crate::telemetry::is_zero;
+use crate::tombstones::Tombstones;
 
 /// The outcome of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Settled {
     /// Objects of `new/` that were read.
     pub objects: usize,
-    /// Their rows.
+    /// Their rows, without those of erased devices.
     pub rows: usize,
+    /// Rows of erased devices, which are dropped. A metric without values costs nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased: usize,
     /// Files that were replaced or created.
     pub files: usize,
     /// Files that held all rows already.
@@ -31,6 +38,8 @@ pub struct Settled {
     pub unreadable: usize,
     /// True if `new/` held more objects than a run reads.
     pub more: bool,
+    /// When the oldest object of `new/` was written, in seconds since 1970; `None` if there was no object.
+    pub oldest: Option<i64>,
 }
 
 /// Why a run ended early. What it had read is still in `new/`, or in files and in `new/`.
@@ -57,6 +66,25 @@ pub struct Settle<'a, S> {
     pub deadline: Instant,
 }
 
+impl Settled {
+    /// The outcome of this run and a later one together.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            objects: self.objects + later.objects,
+            rows: self.rows + later.rows,
+            erased: self.erased + later.erased,
+            files: self.files + later.files,
+            unchanged: self.unchanged + later.unchanged,
+            conflicts: self.conflicts + later.conflicts,
+            remaining: later.remaining,
+            unreadable: self.unreadable.max(later.unreadable),
+            more: later.more,
+            oldest: [self.oldest, later.oldest].into_iter().flatten().min(),
+        }
+    }
+}
+
 impl<S: ObjectStore> Settle<'_, S> {
     /// Merges up to a page of objects.
     ///
@@ -64,7 +92,8 @@ impl<S: ObjectStore> Settle<'_, S> {
     /// [`SettleError`]. Nothing is lost: the next run begins anew.
     pub async fn run(&self) -> Result<Settled, SettleError> {
         let mut settled = Settled::default();
-        let (names, rows) = self.read(&mut settled).await?;
+        let tombstones = tombstones::load(self.store, self.deadline).await?;
+        let (names, rows) = self.read(&tombstones, &mut settled).await?;
         let mut files: BTreeMap<Place, Vec<Uplink>> = BTreeMap::new();
         for uplink in rows {
             files.entry(self.bits.place(&uplink)).or_default().push(uplink);
@@ -86,9 +115,15 @@ impl<S: ObjectStore> Settle<'_, S> {
     }
 
     /// Reads the objects of the first page. An object that another run has deleted meanwhile is in the files.
-    async fn read(&self, settled: &mut Settled) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
+    /// Drops the rows of erased devices.
+    async fn read(
+        &self,
+        tombstones: &Tombstones,
+        settled: &mut Settled,
+    ) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
         let page = self.store.list(NEW, None, self.deadline).await?;
         settled.more = page.truncated;
+        settled.oldest = page.objects.iter().map(|listed| listed.modified).min();
         let (mut names, mut uplinks) = (Vec::new(), Vec::new());
         for listed in page.objects {
             let Got::Object(object) = self.store.get(Get::whole(&listed.key), self.deadline).await? else { continue };
@@ -103,7 +138,9 @@ impl<S: ObjectStore> Settle<'_, S> {
                 }
             }
         }
-        (settled.objects, settled.rows) = (names.len(), uplinks.len());
+        let all = uplinks.len();
+        uplinks.retain(|uplink: &Uplink| !tombstones.contains(uplink.device));
+        (settled.objects, settled.rows, settled.erased) = (names.len(), uplinks.len(), all - uplinks.len());
         Ok((names, uplinks))
     }
 

@@ -16,6 +16,7 @@ use crate::archive::store::{Condition, Get, Got, ObjectStore, Page, Put, StoreEr
 use crate::ports::{
     Arrived, EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream,
 };
+use crate::tombstones::Tombstones;
 
 /// The number of steps until the process is killed. Clones share it.
 #[derive(Debug, Clone)]
@@ -65,13 +66,17 @@ impl<P: Queue + Sync> Queue for Mortal<'_, P> {
 }
 
 impl<P: RawStore + Sync> RawStore for Mortal<'_, P> {
-    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
+    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
         self.call(self.port.put(uplinks, deadline)).await
+    }
+
+    async fn erased(&self, deadline: Instant) -> Result<Tombstones, ReadError> {
+        self.call(self.port.erased(deadline)).await
     }
 }
 
 impl<P: PulseStore + Sync> PulseStore for Mortal<'_, P> {
-    async fn put(&self, items: &[PulseItem], deadline: Instant) -> Refused {
+    async fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> Refused {
         self.call(self.port.put(items, deadline)).await
     }
 }

@@ -69,18 +69,16 @@ impl<T: Clone> FakeStore<T> {
     }
 }
 
-impl RawStore for FakeStore<Arrived<Uplink>> {
-    async fn put(&self, uplinks: &[Arrived<Uplink>], deadline: Instant) -> Refused {
-        let key = |Arrived { value, .. }: &Arrived<Uplink>| {
-            (value.device.to_string(), format!("{}#{}", value.key(), value.kind))
-        };
+impl RawStore for FakeStore<Uplink> {
+    async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
+        let key = |uplink: &Uplink| (uplink.device.to_string(), format!("{}#{}", uplink.key(), uplink.kind));
         self.put(uplinks, key, deadline).await
     }
 }
 
-impl PulseStore for FakeStore<PulseItem> {
-    async fn put(&self, items: &[PulseItem], deadline: Instant) -> Refused {
-        self.put(items, |item| (item.device.to_string(), item.uplink.clone()), deadline).await
+impl PulseStore for FakeStore<Arrived<PulseItem>> {
+    async fn put(&self, items: &[Arrived<PulseItem>], deadline: Instant) -> Refused {
+        self.put(items, |Arrived { value, .. }| (value.device.to_string(), value.uplink.clone()), deadline).await
     }
 }
 

@@ -7,13 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::erase::{Erase, EraseError, MAX_INVOCATION};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::NEW;
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::archive::settle::{Settle, SettleError};
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
+use pulsegate_pipeline::archive::tombstones;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Bug, Client, Role};
@@ -30,6 +34,7 @@ const MAX_BATCH: usize = 4;
 /// Maximum number of awaits before the raw stage is killed, and before a run of `settle` is.
 const AWAITS_OF_RAW: u32 = 6;
 const AWAITS_OF_SETTLE: u32 = 50;
+const AWAITS_OF_ERASE: u32 = 150;
 
 /// The time limit of a process that has enough time.
 const LONG: Duration = Duration::from_mins(5);
@@ -55,7 +60,21 @@ pub struct Activity {
     acknowledged: RefCell<BTreeSet<Row>>,
     settling: Cell<usize>,
     made: Cell<Made>,
+    /// The device that is erased in this run, if one is.
+    pub erasing: Option<DeviceId>,
+    /// How far this has come.
+    erasure: Cell<Erasure>,
     wrong: RefCell<Vec<String>>,
+}
+
+/// How far the erasure of a device has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Erasure {
+    None,
+    /// The tombstone may be there.
+    Begun,
+    /// The tombstone is there.
+    Buried,
 }
 
 /// How often something was done.
@@ -68,14 +87,16 @@ pub struct Made {
 }
 
 impl Activity {
-    /// Nothing has been delivered yet.
-    pub fn new(world: &Arc<World<Fault>>, messages: Messages, bug: Option<Bug>) -> Rc<Self> {
+    /// Nothing has been delivered yet. Erases a device if one is given.
+    pub fn new(world: &Arc<World<Fault>>, messages: Messages, erasing: Option<DeviceId>, bug: Option<Bug>) -> Rc<Self> {
         Rc::new(Self {
             world: Arc::clone(world),
             objects: ObjectsModel::new(world),
             bug,
             pending: RefCell::new((0..messages.uplinks.len()).collect()),
             acknowledged: RefCell::default(),
+            erasing,
+            erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
             made: Cell::default(),
             wrong: RefCell::default(),
@@ -83,12 +104,16 @@ impl Activity {
         })
     }
 
-    /// Delivers, settles and reads, several at once and with faults.
+    /// Delivers, settles, reads and erases, several at once and with faults.
     pub async fn storm(self: &Rc<Self>) {
-        for _ in 0..self.world.draw(|rng| rng.u32(4..12)) {
+        let rounds = self.world.draw(|rng| rng.u32(4..12));
+        for round in 0..rounds {
             self.start(4, |this| async move { this.deliver().await });
             self.start(3, |this| async move { this.settle().await });
             self.start(4, |this| async move { this.read().await });
+            if self.erasing.is_some() && round >= rounds / 2 {
+                self.start(1, |this| async move { this.erase().await });
+            }
             sleep(self.world.span(100..=8_000)).await;
         }
         self.world.faults.end();
@@ -101,6 +126,9 @@ impl Activity {
     pub async fn calm(self: &Rc<Self>) {
         while !self.pending.borrow().is_empty() {
             self.deliver().await;
+        }
+        if self.erasing.is_some() {
+            self.erase_at_last().await;
         }
         for _ in 0..MAX_CALM_RUNS {
             if !self.objects.all().keys().any(|key| key.starts_with(NEW)) {
@@ -137,15 +165,24 @@ impl Activity {
 
     /// Puts a batch as the raw stage does. Returns whether it is acknowledged.
     async fn put(&self, uplinks: &[&Uplink]) -> bool {
-        let acknowledge = || self.acknowledged.borrow_mut().extend(uplinks.iter().map(|&uplink| Row::from(uplink)));
+        let acknowledge = |uplinks: &[&Uplink]| {
+            self.acknowledged.borrow_mut().extend(uplinks.iter().map(|&uplink| Row::from(uplink)));
+        };
         if self.bug == Some(Bug::AcknowledgesBeforeThePut) {
-            acknowledge();
+            acknowledge(uplinks);
+        }
+        let store = self.client(Role::Writer);
+        let Ok(tombstones) = tombstones::load(&store, Instant::now() + LONG).await else { return false };
+        let (erased, uplinks): (Vec<&Uplink>, Vec<&Uplink>) =
+            uplinks.iter().partition(|uplink| tombstones.contains(uplink.device));
+        self.world.faults.happened(Fault::ErasedDropped, erased.len());
+        if uplinks.is_empty() {
+            return true;
         }
         let object = object::encode(uplinks.iter().copied()).unwrap_or_else(|e| panic!("{e}"));
-        let store = self.client(Role::Writer);
         let put = store.put(&object.key, object.content, Condition::Always, Instant::now() + LONG).await;
         if put.is_ok() {
-            acknowledge();
+            acknowledge(&uplinks);
         }
         put.is_ok() || self.bug == Some(Bug::AcknowledgesBeforeThePut)
     }
@@ -178,12 +215,17 @@ impl Activity {
 
     async fn read(&self) {
         let (device, (from, to)) = self.world.draw(|rng| (messages::device(rng), messages::span(rng)));
+        let is_buried = self.erasing == Some(device) && self.erasure.get() == Erasure::Buried;
         let due: Vec<Row> = self.acknowledged.borrow().iter().filter(|row| row.device() == device).cloned().collect();
         let archive = Archive { store: self.client(Role::Reader), bits: self.messages.bits.clone() };
         match archive.uplinks(device, from, to, Instant::now() + LONG).await {
             Ok(uplinks) => {
                 self.count(|made| made.reads += 1);
-                let due = due.into_iter().filter(|row| (from..=to).contains(&row.at()));
+                if is_buried && !uplinks.is_empty() {
+                    self.report("a reader shows an erased device".to_owned());
+                }
+                let may_miss = self.erasing == Some(device) && self.erasure.get() != Erasure::None;
+                let due = due.into_iter().filter(|row| !may_miss && (from..=to).contains(&row.at()));
                 for wrong in verdict::wrong_read(due, &uplinks, &self.messages) {
                     self.report(wrong);
                 }
@@ -191,6 +233,75 @@ impl Activity {
             Err(ArchiveError::Store(_) | ArchiveError::Restless) => self.world.faults.happened(Fault::ReadFailed, 1),
             Err(error) => self.report(format!("a reader: {error}")),
         }
+    }
+
+    /// Erases the device in a process that may be killed, and whose requests may fail.
+    async fn erase(&self) {
+        match self.mortal(Fault::EraseKilled, AWAITS_OF_ERASE, self.bury_and_search()).await {
+            None | Some(Ok(())) => {}
+            Some(Err(EraseError::Store(_))) => self.world.faults.happened(Fault::EraseFailed, 1),
+            Some(Err(error)) => self.report(format!("erase: {error}")),
+        }
+    }
+
+    async fn bury_and_search(&self) -> Result<(), EraseError> {
+        if self.bug != Some(Bug::TombstoneLast) {
+            self.bury().await?;
+        }
+        self.search().await
+    }
+
+    async fn bury(&self) -> Result<(), EraseError> {
+        let Some(device) = self.erasing else { return Ok(()) };
+        if self.erasure.get() == Erasure::None {
+            self.erasure.set(Erasure::Begun);
+        }
+        tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
+        self.erasure.set(Erasure::Buried);
+        Ok(())
+    }
+
+    async fn search(&self) -> Result<(), EraseError> {
+        let Some(device) = self.erasing else { return Ok(()) };
+        if self.erasure.get() == Erasure::None {
+            self.erasure.set(Erasure::Begun);
+        }
+        let store = self.client(Role::Erase);
+        let erase = Erase { store: &store, device, write: true, timeout: LONG, stop: &|| false };
+        for step in [erase.objects().await?, erase.files().await?, erase.points().await?, erase.older_versions().await?]
+        {
+            if step.unreadable > 0 {
+                self.report("erase cannot read an object or a file".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases the device as an operator does, while its messages are replayed: searches again when no invocation can
+    /// run any more that began before the tombstone.
+    async fn erase_at_last(self: &Rc<Self>) {
+        let is_erased = Cell::new(false);
+        let replay = async {
+            let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
+            while !is_erased.get() {
+                self.put(&all).await;
+                sleep(self.world.span(500..=10_000)).await;
+            }
+            self.put(&all).await;
+        };
+        let erase = async {
+            let ended = async {
+                self.bury_and_search().await?;
+                sleep(MAX_INVOCATION).await;
+                self.search().await?;
+                self.bury().await
+            };
+            if let Err(error) = ended.await {
+                self.report(format!("erase: {error}"));
+            }
+            is_erased.set(true);
+        };
+        tokio::join!(replay, erase);
     }
 
     /// Runs a process, which may be killed at any await.

@@ -65,7 +65,7 @@ impl Consumer {
 fn consume(records: &Receiver<Vec<u8>>, store: Readings) -> io::Result<Stored> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let events: Option<NoEvents> = None;
-    let stage = RawStage { raw: store, events, pulse: Nowhere, quarantine: Nowhere };
+    let stage = RawStage { raw: store, events, pulse: Some(Nowhere), quarantine: Nowhere };
     while let Ok(first) = records.recv() {
         let batch = iter::once(first).chain(records.try_iter().take(MAX_BATCH - 1));
         let records = lambda::from_kinesis(event(batch)).map_err(io::Error::other)?;
@@ -109,9 +109,9 @@ impl Readings {
 }
 
 impl RawStore for Readings {
-    async fn put(&self, uplinks: &[Arrived<Uplink>], _: Instant) -> Refused {
+    async fn put(&self, uplinks: &[Uplink], _: Instant) -> Refused {
         let mut stored = self.stored();
-        for Arrived { value: uplink, .. } in uplinks {
+        for uplink in uplinks {
             match self.number(uplink) {
                 None => stored.foreign += 1,
                 Some(number) => {

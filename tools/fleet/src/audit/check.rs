@@ -1,23 +1,23 @@
 //! The audit: waits, reads, counts and judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pulsegate_aws::{Lookup, Pages};
+use pulsegate_pipeline::archive::store::ObjectStore;
 use pulsegate_pipeline::ports::{Depth, ReceiveQueue, Waiting};
 use tokio::time::{Instant, sleep};
 
 use super::accounts::Accounts;
 use super::failed_messages::{FailedMessages, inspect};
-use super::findings::{Audit, Meters, NetworkCounts};
+use super::findings::{Audit, Meters, NetworkCounts, Sources};
 use super::missing::{List, Missing};
 use super::progress::AuditProgress;
-use super::read::{self, TableKind};
 use super::waiting::{self, QueueKind, WatchedQueue};
-use super::{FILE, Options, Stores};
+use super::{FILE, Options, Stores, archive, read};
 use crate::Problem;
 
-/// Pause before the tables are read again, if an acknowledged message was missing.
+/// Pause before the stores are read again, if an acknowledged message was missing.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Result of an audit, and the missing messages to print.
@@ -29,13 +29,13 @@ pub(super) struct AuditResult {
 
 /// Waits, reads and counts. If an acknowledged message is missing, it reads again until the message is there or the
 /// time is up, because a stream cannot report its depth.
-pub(super) async fn check<R, P, I>(
+pub(super) async fn check<S, P, I>(
     accounts: &mut Accounts,
-    stores: &Stores<R, P, I>,
+    stores: &Stores<S, P, I>,
     options: &Options,
 ) -> Result<AuditResult, Problem>
 where
-    R: Pages + Lookup,
+    S: ObjectStore,
     P: Pages + Lookup,
     I: ReceiveQueue + Depth,
 {
@@ -44,49 +44,67 @@ where
         waiting::settle(accounts, stores, until).await?;
         accounts.clear();
         let failed = inspect(accounts, &stores.places).await?;
-        tables(accounts, stores, options).await?;
+        let known = archive::new_keys(&stores.archive.store).await?;
+        let sources = read(accounts, stores, options).await?;
         let mut list = List::new(options.list, options.missing.as_deref())?;
         let networks = accounts.tally(|missing| list.take(missing))?;
         let missing = list.end()?;
         let queues = waiting::depths(&stores.places).await?;
-        let is_settled = all(&networks).lost == 0 && waiting::work(&stores.places, &queues) == 0;
-        if is_settled || Instant::now() + PAUSE >= until {
-            let audit = audit(accounts, networks, &stores.places, queues, &failed, options);
+        let work = waiting::work(&stores.places, &queues);
+        let is_settled = all(&networks).lost == 0 && work == 0;
+        let is_final = is_settled || Instant::now() + PAUSE >= until;
+        if is_final || !may_change(stores, &known, work, until - PAUSE).await? {
+            let read = ReadStores { networks, sources, queues, failed };
+            let audit = audit(accounts, read, &stores.places, options);
             return Ok(AuditResult { audit, missing });
         }
-        sleep(PAUSE).await;
     }
 }
 
-async fn tables<R, P, I>(accounts: &mut Accounts, stores: &Stores<R, P, I>, options: &Options) -> Result<(), Problem>
+/// Waits until the stores may hold more than was read. Returns false if they do not until `until`.
+async fn may_change<S: ObjectStore, P, I>(
+    stores: &Stores<S, P, I>,
+    known: &BTreeSet<String>,
+    work: u64,
+    until: Instant,
+) -> Result<bool, Problem> {
+    if stores.pulses.is_none() && work == 0 {
+        return waiting::growth(&stores.archive.store, known, until).await;
+    }
+    sleep(PAUSE).await;
+    Ok(true)
+}
+
+/// Reads the archive, and the pulses from their table or from the archive.
+async fn read<S, P, I>(accounts: &mut Accounts, stores: &Stores<S, P, I>, options: &Options) -> Result<Sources, Problem>
 where
-    R: Pages + Lookup,
+    S: ObjectStore,
     P: Pages + Lookup,
 {
     let sent: u64 = accounts.runs.iter().map(|run| run.sent).sum();
+    let days = options.by_key.then(|| archive::days(&accounts.runs));
     let raw = AuditProgress::of(sent, "raw uplinks");
-    if options.by_key {
-        read::by_key(accounts, TableKind::Raw, &stores.raw, &raw).await?;
-    } else {
-        read::whole(accounts, TableKind::Raw, &stores.raw, options.segments, &raw).await?;
-    }
+    let sources = archive::read(accounts, &stores.archive, days.as_ref(), &raw).await?;
     drop(raw);
     let pulses = AuditProgress::of(sent, "pulses");
-    if options.by_key {
-        read::by_key(accounts, TableKind::Pulses, &stores.pulses, &pulses).await
-    } else {
-        read::whole(accounts, TableKind::Pulses, &stores.pulses, options.segments, &pulses).await
+    match &stores.pulses {
+        Some(table) if options.by_key => read::by_key(accounts, table, &pulses).await?,
+        Some(table) => read::whole(accounts, table, options.segments, &pulses).await?,
+        None => accounts.decode()?,
     }
+    Ok(Sources { pulses_table: stores.pulses.is_some(), ..sources })
 }
 
-fn audit<I>(
-    accounts: &Accounts,
+/// What was read, besides the accounts.
+struct ReadStores {
     networks: BTreeMap<String, NetworkCounts>,
-    places: &[WatchedQueue<I>],
+    sources: Sources,
     queues: BTreeMap<String, Waiting>,
-    failed: &FailedMessages,
-    options: &Options,
-) -> Audit {
+    failed: FailedMessages,
+}
+
+fn audit<I>(accounts: &Accounts, read: ReadStores, places: &[WatchedQueue<I>], options: &Options) -> Audit {
+    let ReadStores { networks, sources, queues, failed } = read;
     let mut meters = Meters::default();
     for each in &accounts.meters {
         meters.add(each);
@@ -100,10 +118,11 @@ fn audit<I>(
         meters,
         strange: accounts.strange.clone(),
         foreign: accounts.foreign,
+        sources,
         sizes: accounts.sizes.clone(),
         queues,
         quarantined_unknown: failed.unknown,
-        not_looked_at: not_looked_at(failed, options),
+        not_looked_at: not_looked_at(&failed, sources, options),
     };
     audit.wrong = wrong(accounts, &audit, places);
     audit.ok = audit.wrong.is_empty();
@@ -122,9 +141,14 @@ fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> V
     // stored.
     let acknowledged: u64 = accounts.runs.iter().map(|run| run.acknowledged).sum();
     let in_part = acknowledged.saturating_sub(counts.acknowledged + counts.given_up_stored);
+    let lost = if audit.sources.pulses_table {
+        "acknowledged or stored, and not both in the archive and in the pulses table"
+    } else {
+        "acknowledged, and not in the archive, or not readable by its codec"
+    };
     let reasons = [
         (unfinished, "unfinished runs (fleet load --resume continues one)"),
-        (counts.lost, "acknowledged or stored in one table, and not in both"),
+        (counts.lost, lost),
         (in_part, "acknowledged, of sessions that were given up in part, and not stored"),
         (counts.altered, "stored, but not as sent"),
         (counts.quarantined, "in quarantine"),
@@ -140,11 +164,14 @@ fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> V
     reasons.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }
 
-fn not_looked_at(failed: &FailedMessages, options: &Options) -> Vec<String> {
+fn not_looked_at(failed: &FailedMessages, sources: Sources, options: &Options) -> Vec<String> {
     let mut not =
         vec!["the bucket of stream records that could not be stored in time (output UndeliveredBucket)".to_owned()];
     if options.by_key {
-        not.push("what is in the tables that these runs have not sent".to_owned());
+        not.push("days of the archive on which these runs have sent nothing".to_owned());
+    }
+    if options.by_key && sources.pulses_table {
+        not.push("what is in the pulses table that these runs have not sent".to_owned());
     }
     not.extend(failed.more.iter().map(|place| format!("part of the queue {place}: it has too many messages")));
     not

@@ -1,11 +1,12 @@
-//! A run as the tables should hold it, and which of its uplinks are stored.
+//! A run as the stack should hold it, and which of its uplinks are stored.
 
 use std::collections::BTreeMap;
 
 use fixedbitset::FixedBitSet;
 use pulsegate_aws::Key;
 use pulsegate_model::at::At;
-use pulsegate_model::device::DeviceId;
+use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::pulse::{self, PulseItem};
 use pulsegate_model::uplink::{Kind, Payload, SortKey, SortKeyError, Uplink};
 
 use crate::Problem;
@@ -32,8 +33,12 @@ pub(super) struct ExpectedRun {
     /// Numbers of sent and acknowledged messages.
     pub(super) sent: u64,
     pub(super) acknowledged: u64,
+    /// True if single Sigfox callbacks were sent, which have reception data.
+    pub(super) has_radio: bool,
     raw: Stored,
     pulses: Stored,
+    /// Times of stored uplinks that their arrival dates, by meter, hour and position. Of several the first.
+    arrivals: BTreeMap<(u32, u32, usize), At>,
     /// Meters whose pulses have been compared.
     pub(super) compared: FixedBitSet,
     /// Uplinks that are not stored as sent, or were set aside: by meter, hour and position.
@@ -72,14 +77,29 @@ impl ExpectedRun {
         let (raw, pulses) = (stored(), stored());
         let compared = FixedBitSet::with_capacity(fleet.spec().devices as usize);
         let Measured { complete, sent, acknowledged, .. } = *measured;
-        let deviations = BTreeMap::new();
-        Self { name, fleet, sessions, complete, began, sent, acknowledged, raw, pulses, compared, deviations }
+        let (arrivals, deviations, has_radio) = (BTreeMap::new(), BTreeMap::new(), false);
+        Self {
+            name,
+            fleet,
+            sessions,
+            complete,
+            began,
+            sent,
+            acknowledged,
+            has_radio,
+            raw,
+            pulses,
+            arrivals,
+            compared,
+            deviations,
+        }
     }
 
     /// Forgets what was found.
     pub(super) fn clear(&mut self) {
         self.raw.bits.fill(0);
         self.pulses.bits.fill(0);
+        self.arrivals.clear();
         self.deviations.clear();
         self.compared.clear();
     }
@@ -121,15 +141,41 @@ impl ExpectedRun {
         })
     }
 
-    /// An uplink as it should be stored, if `stored` is the time in its key.
-    pub(super) fn uplink(&self, place: UplinkPosition, stored: At) -> Result<Uplink, Problem> {
+    /// An uplink as it should be stored, if `stored` is the time in its key; and the clock that dates it.
+    pub(super) fn uplink(&self, place: UplinkPosition, stored: At) -> Result<(Uplink, Dating), Problem> {
         let sent = self.sent_uplink(place)?;
-        let uplink = as_sent(&self.fleet.meter(place.meter), &sent)?;
-        Ok(if sent.dating == Dating::Arrival { Uplink { at: stored, ..uplink } } else { uplink })
+        let mut uplink = as_sent(&self.fleet.meter(place.meter), &sent)?;
+        if self.has_radio && uplink.device.network() == Network::Sigfox {
+            uplink.radio = crate::load::reception(place.meter, place.hour);
+        }
+        if sent.dating == Dating::Arrival {
+            uplink.at = stored;
+        }
+        Ok((uplink, sent.dating))
     }
 
-    pub(super) fn mark_raw(&mut self, place: UplinkPosition) -> Result<(), Problem> {
+    /// Marks an uplink as in the archive; if its arrival dates it, with this time.
+    pub(super) fn mark_raw(&mut self, place: UplinkPosition, arrival: Option<At>) -> Result<(), Problem> {
+        if let Some(arrival) = arrival {
+            let first = self.arrivals.entry((place.meter, place.hour, place.position)).or_insert(arrival);
+            *first = arrival.min(*first);
+        }
         self.raw.set(place)
+    }
+
+    /// The uplinks of a meter that are in the archive, decoded; but not those that no codec reads.
+    pub(super) fn decoded(&self, meter: u32) -> Result<Vec<(UplinkPosition, PulseItem)>, Problem> {
+        let mut items = Vec::new();
+        for hour in 0..self.fleet.hours() {
+            let stored = self.raw.of((meter, hour));
+            for position in (0..MOST).filter(|position| stored >> position & 1 > 0) {
+                let place = UplinkPosition { meter, hour, position };
+                let arrival = self.arrivals.get(&(meter, hour, position)).copied();
+                let (uplink, _) = self.uplink(place, arrival.unwrap_or(At::EPOCH))?;
+                items.extend(pulse::decode(&uplink).ok().map(|item| (place, item)));
+            }
+        }
+        Ok(items)
     }
 
     pub(super) fn mark_pulses(&mut self, place: UplinkPosition) -> Result<(), Problem> {
@@ -181,7 +227,7 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
     })
 }
 
-/// Parses a sort key of either table. That of a raw item ends with the kind.
+/// Parses a sort key of the pulses table, or of a raw uplink, which ends with the kind.
 pub(super) fn sort_key(key: &str) -> Result<SortKey, SortKeyError> {
     let uplink = key.match_indices('#').nth(1).map_or(key, |(end, _)| &key[..end]);
     uplink.parse()

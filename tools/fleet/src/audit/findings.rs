@@ -29,7 +29,10 @@ pub struct Audit {
     pub strange: UnexpectedItems,
     /// Items of other devices, which do not belong to these runs.
     pub foreign: u64,
-    /// Sizes of items, by network.
+    /// Where the audit read.
+    #[serde(default)]
+    pub sources: Sources,
+    /// Sizes of uplinks and items, by network.
     pub sizes: BTreeMap<String, Sizes>,
     /// Depths of the queues at the end, by name.
     pub queues: BTreeMap<String, Waiting>,
@@ -39,15 +42,33 @@ pub struct Audit {
     pub not_looked_at: Vec<String>,
 }
 
-/// Sizes of items, as DynamoDB counts them.
+/// Where the audit read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Objects in the archive's `new/`.
+    pub objects: u64,
+    /// Their bytes.
+    pub object_bytes: u64,
+    /// Files of the archive.
+    pub files: u64,
+    /// Their bytes.
+    pub file_bytes: u64,
+    /// Distinct rows in both.
+    pub rows: u64,
+    /// True if pulses were read from a table; false if they were decoded from the archive.
+    pub pulses_table: bool,
+}
+
+/// Sizes of uplinks and items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sizes {
-    /// Of raw items.
-    pub raw: Size,
-    /// Of pulse items.
-    pub pulses: Size,
-    /// Bytes of the same uplinks in queue messages, without the envelope.
+    /// Uplinks in the archive.
+    pub uplinks: u64,
+    /// Their bytes in queue messages, without the envelope.
     pub message_bytes: u64,
+    /// Pulse items, as DynamoDB counts them.
+    pub pulses: Size,
 }
 
 /// Items of a table.
@@ -64,7 +85,7 @@ pub struct Size {
 impl Sizes {
     /// Adds another.
     pub fn add(&mut self, other: &Self) {
-        self.raw.add(&other.raw);
+        self.uplinks += other.uplinks;
         self.pulses.add(&other.pulses);
         self.message_bytes += other.message_bytes;
     }
@@ -95,11 +116,11 @@ pub struct NetworkCounts {
     pub acknowledged: u64,
     /// Given up by the meter or by the Sigfox cloud, or not acknowledged by the end of the run.
     pub given_up: u64,
-    /// Of those, found in the pulses table: only the acknowledgement was lost.
+    /// Of those, stored as pulses: only the acknowledgement was lost.
     pub given_up_stored: u64,
-    /// In the raw table, byte for byte.
+    /// In the archive, to the byte.
     pub raw: u64,
-    /// In the pulses table.
+    /// In the pulses table. Without one: in the archive, and read by its codec.
     pub pulses: u64,
     /// In quarantine.
     pub quarantined: u64,
@@ -109,7 +130,7 @@ pub struct NetworkCounts {
     pub altered: u64,
     /// Stored, but not recorded as sent: the load generator was killed in between.
     pub unnoted: u64,
-    /// Acknowledged or stored raw, but not in the pulses table; or the other way round.
+    /// Acknowledged or stored, and not both raw and as pulses.
     pub lost: u64,
 }
 

@@ -17,11 +17,11 @@ use crate::meters::{Meter, Uplink};
 pub(super) enum Stage {
     /// The meter or the Sigfox cloud has given up.
     NeverAcknowledged,
-    /// Acknowledged, but not in the raw table.
+    /// Acknowledged, but not in the archive.
     NotRaw,
-    /// In the raw table, but not in the pulses table.
+    /// In the archive, but not in the pulses table; without such a table, not readable by its codec.
     NotPulses,
-    /// In the pulses table, but not in the raw table.
+    /// In the pulses table, but not in the archive.
     PulsesOnly,
     /// In quarantine.
     Quarantined,
@@ -31,7 +31,7 @@ pub(super) enum Stage {
     Altered,
 }
 
-/// An uplink that is not stored as sent in both tables.
+/// An uplink that is not stored as sent, both raw and as pulses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Missing {
     run: String,
@@ -66,9 +66,9 @@ impl Stage {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::NeverAcknowledged => "never acknowledged",
-            Self::NotRaw => "acknowledged, but not raw",
-            Self::NotPulses => "raw, but not pulses",
-            Self::PulsesOnly => "pulses, but not raw",
+            Self::NotRaw => "acknowledged, but not in the archive",
+            Self::NotPulses => "in the archive, but not as pulses",
+            Self::PulsesOnly => "as pulses, but not in the archive",
             Self::Quarantined => "in quarantine",
             Self::DeadLetter => "among dead letters",
             Self::Altered => "not as sent",

@@ -1,4 +1,4 @@
-//! Reads all items of both tables into the accounts.
+//! Reads the items of the pulses table into the accounts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
 use super::accounts::Accounts;
-use super::expected_run::{ExpectedRun, as_sent};
+use super::expected_run::{ExpectedRun, key};
 use super::progress::AuditProgress;
 use crate::Problem;
 
@@ -27,23 +27,13 @@ const PAGE: usize = 10_000;
 /// Concurrent lookups. Each makes several requests.
 const AT_ONCE: usize = 2;
 
-/// Which table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TableKind {
-    /// Raw uplinks.
-    Raw,
-    /// Pulses.
-    Pulses,
-}
-
 pub(super) fn soon() -> Instant {
     Instant::now() + READ_TIMEOUT
 }
 
-/// Scans a table.
+/// Scans the table.
 pub(super) async fn whole(
     accounts: &mut Accounts,
-    which: TableKind,
     table: &impl Pages,
     segments: u32,
     progress: &AuditProgress,
@@ -56,12 +46,7 @@ pub(super) async fn whole(
             let page = table.page(&part, next.as_ref(), PAGE, soon()).await?;
             progress.add(page.items.len());
             let mut accounts = lock(&accounts);
-            match which {
-                TableKind::Raw => page.items.iter().try_for_each(|item| accounts.raw(item, None))?,
-                TableKind::Pulses => {
-                    page.items.into_iter().try_for_each(|item| gather(&mut accounts, &mut device, item))?;
-                }
-            }
+            page.items.into_iter().try_for_each(|item| gather(&mut accounts, &mut device, item))?;
             next = page.next;
             if next.is_none() {
                 return shown(&mut accounts, &mut device, None);
@@ -96,10 +81,9 @@ fn device(item: &Item) -> Cow<'_, str> {
     }
 }
 
-/// Looks up the sent uplinks in a table.
+/// Looks up the pulses of the sent uplinks in the table.
 pub(super) async fn by_key(
     accounts: &mut Accounts,
-    which: TableKind,
     table: &(impl Lookup + Pages),
     progress: &AuditProgress,
 ) -> Result<(), Problem> {
@@ -107,7 +91,7 @@ pub(super) async fn by_key(
         let (meters, some) = some_meters(&accounts.runs[number]);
         let accounts = Mutex::new(&mut *accounts);
         let ask = async |meters: &[u32]| -> Result<(), Problem> {
-            let keys = keys(&lock(&accounts).runs[number], which, meters)?;
+            let keys = keys(&lock(&accounts).runs[number], meters)?;
             let mut items = Vec::with_capacity(keys.len());
             for some in keys.chunks(MAX_KEYS) {
                 items.extend(table.get(some, soon()).await?.items);
@@ -120,7 +104,7 @@ pub(super) async fn by_key(
                 items.extend(of_device.into_iter().filter(is_sent));
             }
             progress.add(items.len());
-            take(&mut lock(&accounts), which, items, number)
+            take(&mut lock(&accounts), items, number)
         };
         stream::iter(meters.chunks(some).map(Ok)).try_for_each_concurrent(AT_ONCE, ask).await?;
     }
@@ -136,15 +120,13 @@ fn some_meters(run: &ExpectedRun) -> (Vec<u32>, usize) {
 }
 
 /// Keys of everything that these meters have sent.
-fn keys(run: &ExpectedRun, which: TableKind, meters: &[u32]) -> Result<Vec<Key>, Problem> {
+fn keys(run: &ExpectedRun, meters: &[u32]) -> Result<Vec<Key>, Problem> {
     let mut keys = Vec::new();
     for &meter in meters.iter().filter(|&&meter| !run.is_dated_by_arrival(meter)) {
         let known = run.fleet.meter(meter);
         for hour in (0..run.fleet.hours()).filter(|&hour| run.sessions.is_sent(meter, hour)) {
             for uplink in run.session((meter, hour)).uplinks {
-                let uplink = as_sent(&known, &uplink)?;
-                let kind = if which == TableKind::Raw { format!("#{}", uplink.kind) } else { String::new() };
-                keys.push(Key { device: uplink.device.to_string(), uplink: format!("{}{kind}", uplink.key()) });
+                keys.push(key(&known, &uplink)?);
             }
         }
     }
@@ -172,10 +154,7 @@ async fn items_of(table: &impl Pages, device: DeviceId) -> Result<Vec<Item>, Pro
 }
 
 /// Records the items that were found for one run; they are in no order.
-fn take(accounts: &mut Accounts, which: TableKind, items: Vec<Item>, number: usize) -> Result<(), Problem> {
-    if which == TableKind::Raw {
-        return items.iter().try_for_each(|item| accounts.raw(item, Some(number)));
-    }
+fn take(accounts: &mut Accounts, items: Vec<Item>, number: usize) -> Result<(), Problem> {
     let mut devices: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     for item in items {
         devices.entry(device(&item).into_owned()).or_default().push(item);

@@ -1,7 +1,7 @@
 //! Tables of the audit's result.
 
 use super::check::{AuditResult, all};
-use super::findings::{Audit, NetworkCounts, networks};
+use super::findings::{Audit, NetworkCounts, Sources, networks};
 use crate::print::{Format, Table, several};
 
 /// Selects a count.
@@ -13,8 +13,8 @@ const COUNTS: [(&str, One); 11] = [
     ("acknowledged", |c| c.acknowledged),
     ("never acknowledged", |c| c.given_up),
     ("never acknowledged, but stored", |c| c.given_up_stored),
-    ("stored raw, to the byte", |c| c.raw),
-    ("stored as pulses", |c| c.pulses),
+    ("in the archive, to the byte", |c| c.raw),
+    ("as pulses", |c| c.pulses),
     ("in quarantine", |c| c.quarantined),
     ("among dead letters", |c| c.dead_letters),
     ("not stored as sent", |c| c.altered),
@@ -24,12 +24,24 @@ const COUNTS: [(&str, One); 11] = [
 
 /// All tables.
 pub(super) fn text(found: &AuditResult, list: usize, format: Format) -> String {
-    let mut tables = vec![messages(&found.audit), meters(&found.audit), queues(&found.audit)];
+    let audit = &found.audit;
+    let mut tables = vec![sources(&audit.sources), messages(audit), meters(audit), queues(audit)];
     if !found.missing.is_empty() {
         tables.push(missing(found, list));
     }
     tables.extend([examples(&found.audit), verdict(&found.audit)].into_iter().filter(|table| !table.rows.is_empty()));
     several(&tables, format)
+}
+
+fn sources(sources: &Sources) -> Table {
+    let Sources { objects, object_bytes, files, file_bytes, rows, pulses_table } = sources;
+    let mut table = Table::new("Read from", &["", "source"]);
+    let archive = format!(
+        "archive: {objects} objects in new/ ({object_bytes} bytes), {files} files ({file_bytes} bytes), {rows} distinct rows"
+    );
+    table.row(["uplinks", &archive]);
+    table.row(["pulses", if *pulses_table { "pulses table" } else { "archive, decoded by this program" }]);
+    table
 }
 
 fn messages(audit: &Audit) -> Table {
@@ -44,7 +56,7 @@ fn messages(audit: &Audit) -> Table {
 }
 
 fn meters(audit: &Audit) -> Table {
-    let mut table = Table::new("Meters, by their points in the table of pulses", &["", "meters"]);
+    let mut table = Table::new("Meters, by their points", &["", "meters"]);
     table.row(["points match".to_owned(), audit.meters.right.to_string()]);
     table.row(["points differ".to_owned(), audit.meters.wrong.to_string()]);
     table.row(["not compared: part of a session is missing".to_owned(), audit.meters.in_part.to_string()]);

@@ -1,8 +1,8 @@
 //! Tests of the audit: a small fleet that has finished its run, and stacks with one or more errors.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pulsegate_aws::Table as _;
 use pulsegate_aws::fakes::FakeTable;
 use pulsegate_aws::items::Item;
 use pulsegate_model::at::At;
@@ -11,7 +11,10 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::{Payload, Uplink};
 use pulsegate_model::{envelope, pulse};
-use pulsegate_pipeline::fakes::FakeReceiveQueue;
+use pulsegate_pipeline::archive::object;
+use pulsegate_pipeline::archive::settle::Settle;
+use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
+use pulsegate_pipeline::fakes::{FakeObjects, FakeReceiveQueue};
 use pulsegate_pipeline::ports::Queue as _;
 use tokio::time::Instant;
 
@@ -25,6 +28,7 @@ use crate::meters::{Dating, Fleet};
 use crate::run::{Measured, Run, Sessions};
 use crate::spec::Spec;
 
+mod archive_only;
 mod clocks;
 mod runs;
 mod single_run;
@@ -85,11 +89,6 @@ impl Sent {
         self.uplink.key().to_string()
     }
 
-    fn raw(&self) -> Item {
-        // Retention counts from the arrival, whatever the meter's clock shows.
-        pulsegate_aws::items::raw_item(&self.uplink, at(BEGAN), 30)
-    }
-
     fn pulses(&self) -> Item {
         pulsegate_aws::items::pulse_item(&pulse::decode(&self.uplink).unwrap())
     }
@@ -102,10 +101,12 @@ impl Sent {
     }
 }
 
-/// Contents of the stack's tables and queues.
+/// Contents of the stack's archive, pulses table and queues.
+#[derive(Clone)]
 struct World {
-    raw: Vec<Item>,
-    pulses: Vec<Item>,
+    raw: Vec<Uplink>,
+    /// `None` for a stack without the table.
+    pulses: Option<Vec<Item>>,
     quarantine: Vec<String>,
     dead_letters: Vec<String>,
     queued: Vec<String>,
@@ -113,31 +114,32 @@ struct World {
 
 impl World {
     fn of<'a>(sent: impl IntoIterator<Item = &'a Sent>) -> Self {
-        let (raw, pulses) = sent.into_iter().map(|sent| (sent.raw(), sent.pulses())).unzip();
-        Self { raw, pulses, quarantine: vec![], dead_letters: vec![], queued: vec![] }
+        let (raw, pulses) = sent.into_iter().map(|sent| (sent.uplink.clone(), sent.pulses())).unzip();
+        Self { raw, pulses: Some(pulses), quarantine: vec![], dead_letters: vec![], queued: vec![] }
     }
 
     fn lose_raw(&mut self, sent: &Sent) {
         let before = self.raw.len();
-        self.raw.retain(|item| *item != sent.raw());
+        self.raw.retain(|uplink| *uplink != sent.uplink);
         assert_eq!(self.raw.len(), before - 1);
     }
 
     fn lose_pulses(&mut self, sent: &Sent) {
-        let before = self.pulses.len();
-        self.pulses.retain(|item| *item != sent.pulses());
-        assert_eq!(self.pulses.len(), before - 1);
+        let pulses = self.pulses.as_mut().unwrap();
+        let before = pulses.len();
+        pulses.retain(|item| *item != sent.pulses());
+        assert_eq!(pulses.len(), before - 1);
     }
 
-    async fn stores(&self) -> Stores<FakeTable, FakeTable, FakeReceiveQueue> {
+    async fn stores(&self, layout: Layout) -> FakeStores {
         let places = [
             ("pulses", QueueKind::Work, &self.queued),
             ("dead letters", QueueKind::DeadLetters, &self.dead_letters),
             ("quarantine", QueueKind::Quarantine, &self.quarantine),
         ];
         let mut stores = Stores {
-            raw: FakeTable::of(self.raw.iter().cloned()),
-            pulses: FakeTable::of(self.pulses.iter().cloned()),
+            archive: layout.archive(&self.raw).await,
+            pulses: self.pulses.as_ref().map(|pulses| FakeTable::of(pulses.iter().cloned())),
             places: vec![],
         };
         for (name, kind, bodies) in places {
@@ -148,20 +150,71 @@ impl World {
         stores
     }
 
-    /// Audits by key and by scan. Both results are equal, except for items that no session has sent: only the scan
-    /// finds these.
+    /// Audits the archive settled and not, of all days and of the runs' days. All results are equal, except for pulse items
+    /// that no session has sent: only a scan of the table finds these.
     async fn audit(&self, accounts: Vec<ExpectedRun>) -> AuditResult {
         let mut accounts = Accounts::new(accounts);
-        let stores = self.stores().await;
-        let by_key = check(&mut accounts, &stores, &Options { by_key: true, ..options() }).await.unwrap();
-        let found = check(&mut accounts, &stores, &options()).await.unwrap();
-        assert_eq!(by_key.audit.networks, found.audit.networks);
-        assert_eq!((&by_key.audit.meters, by_key.audit.strange.items), (&found.audit.meters, 0));
-        assert_eq!(by_key.missing, found.missing);
-        for place in &stores.places {
-            assert_eq!(place.inbox.held(), 0, "{}: nothing is held any longer than it is looked at", place.name);
+        let mut results = Vec::new();
+        for layout in [Layout::New, Layout::Half, Layout::Settled] {
+            let stores = self.stores(layout).await;
+            let by_key = check(&mut accounts, &stores, &Options { by_key: true, ..options() }).await.unwrap();
+            let found = check(&mut accounts, &stores, &options()).await.unwrap();
+            for place in &stores.places {
+                assert_eq!(place.inbox.held(), 0, "{}: nothing is held any longer than it is looked at", place.name);
+            }
+            let Sources { objects, files, rows, .. } = found.audit.sources;
+            assert_eq!((objects > 0, files > 0), (layout != Layout::Settled, layout != Layout::New), "{layout:?}");
+            assert_eq!(rows, self.raw.iter().map(|uplink| format!("{uplink:?}")).collect::<BTreeSet<_>>().len() as u64);
+            results.extend([by_key, found]);
+        }
+        let found = results.pop().unwrap();
+        for other in &results {
+            assert_eq!(other.audit.networks, found.audit.networks);
+            assert_eq!((&other.audit.meters, &other.missing), (&found.audit.meters, &found.missing));
+            let raw = |result: &AuditResult| {
+                let raw = result.audit.strange.examples.iter().filter(|example| example.starts_with("raw: "));
+                raw.cloned().collect::<Vec<_>>()
+            };
+            assert_eq!(raw(other), raw(&found));
         }
         found
+    }
+}
+
+type FakeStores = Stores<FakeObjects, FakeTable, FakeReceiveQueue>;
+
+/// How much of the archive is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    New,
+    /// Half of the rows; some of these are in `new/` as well.
+    Half,
+    Settled,
+}
+
+impl Layout {
+    async fn archive(self, rows: &[Uplink]) -> Archive<FakeObjects> {
+        let (store, bits) = (FakeObjects::of_pages(3), "2026-01-01=2".parse().unwrap());
+        let (settled, left) = match self {
+            Self::New => (0, 0),
+            Self::Half => (rows.len() / 2, rows.len() / 3),
+            Self::Settled => (rows.len(), rows.len()),
+        };
+        let soon = Instant::now() + Duration::from_mins(1);
+        put(&store, &rows[..settled]).await;
+        while !store.keys("new/").is_empty() {
+            Settle { store: &store, bits: &bits, stop: soon, deadline: soon }.run().await.unwrap();
+        }
+        put(&store, &rows[left..]).await;
+        Archive { store, bits }
+    }
+}
+
+/// Puts rows into `new/`, some into each object.
+async fn put(store: &FakeObjects, rows: &[Uplink]) {
+    for batch in rows.chunks(20) {
+        let object = object::encode(batch).unwrap();
+        store.put(&object.key, object.content, Condition::Always, Instant::now()).await.unwrap();
     }
 }
 

@@ -1,17 +1,18 @@
 //! Waits until the queues are empty and the last uplinks are stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pulsegate_aws::{Key, Lookup};
+use pulsegate_pipeline::archive::store::ObjectStore;
 use pulsegate_pipeline::ports::{Depth, ReadError, Waiting};
 use tokio::time::{Instant, sleep};
 
-use super::Stores;
 use super::accounts::Accounts;
 use super::expected_run::{ExpectedRun, key};
 use super::progress::AuditProgress;
 use super::read::soon;
+use super::{Stores, archive};
 use crate::Problem;
 use crate::meters::{Dating, Uplink};
 
@@ -61,21 +62,31 @@ pub(super) fn work<I>(places: &[WatchedQueue<I>], depths: &BTreeMap<String, Wait
     work.filter_map(|place| depths.get(place.name)).map(Waiting::all).sum()
 }
 
-/// Waits until the work queues are empty and the last acknowledged uplinks are stored, or until `until`.
-pub(super) async fn settle<R, P: Lookup, I: Depth>(
+/// Waits until the work queues are empty and the last acknowledged uplinks are among the pulses, or until `until`.
+/// Without a pulses table, until `new/` of the archive has no more objects than at the last check.
+pub(super) async fn settle<S: ObjectStore, P: Lookup, I: Depth>(
     accounts: &Accounts,
-    stores: &Stores<R, P, I>,
+    stores: &Stores<S, P, I>,
     until: Instant,
 ) -> Result<(), Problem> {
     let progress = AuditProgress::waiting();
     let last: Vec<Key> = last(&accounts.runs)?;
-    let mut quiet = 0;
+    let (mut quiet, mut known) = (0, BTreeSet::new());
     while quiet < LOOKS {
         let work = work(&stores.places, &depths(&stores.places).await?);
-        let found = if work == 0 { stores.pulses.get(&last, soon()).await?.items.len() } else { 0 };
-        let there = format!("{work} messages in queues, {found} of the last {} stored", last.len());
-        progress.say(format!("waiting for messages in transit: {there}"));
-        quiet = if work == 0 && found == last.len() { quiet + 1 } else { 0 };
+        let (is_there, there) = match &stores.pulses {
+            Some(_) if work > 0 => (false, String::new()),
+            Some(table) => {
+                let found = table.get(&last, soon()).await?.items.len();
+                (found == last.len(), format!(", {found} of the last {} stored", last.len()))
+            }
+            None => {
+                let before = std::mem::replace(&mut known, archive::new_keys(&stores.archive.store).await?);
+                (known.is_subset(&before), format!(", {} objects in new/ of the archive", known.len()))
+            }
+        };
+        progress.say(format!("waiting for messages in transit: {work} messages in queues{there}"));
+        quiet = if work == 0 && is_there { quiet + 1 } else { 0 };
         if Instant::now() >= until {
             break;
         }
@@ -84,6 +95,24 @@ pub(super) async fn settle<R, P: Lookup, I: Depth>(
         }
     }
     Ok(())
+}
+
+/// Waits until `new/` of the archive has an object that it had not, or until `until`. Nothing that is missing in the
+/// archive can be found before. Returns false at `until`.
+pub(super) async fn growth(
+    store: &impl ObjectStore,
+    known: &BTreeSet<String>,
+    until: Instant,
+) -> Result<bool, Problem> {
+    let progress = AuditProgress::waiting();
+    progress.say("waiting for the archive to grow: messages are missing".to_owned());
+    while Instant::now() < until {
+        if !archive::new_keys(store).await?.is_subset(known) {
+            return Ok(true);
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(false)
 }
 
 /// Keys, in the pulses table, of the last acknowledged uplinks.

@@ -3,9 +3,9 @@
 //!
 //! # Layout
 //!
-//! - `stream`: records of the stand-in, by shard; `drain`: the function on the stream, as Lambda invokes it; `table`:
+//! - `stream`: records of the stand-in, by shard; `drain`: the function on the stream, as Lambda invokes it; `archive`:
 //!   where it writes.
-//! - `found_uplinks`: the sessions of the uplinks in the stream and in the table; acknowledged ones that are missing.
+//! - `found_uplinks`: the sessions of the uplinks in the stream and in the archive; acknowledged ones that are missing.
 //! - `curve`: counts of each second; `outcome`: the result.
 
 use std::io;
@@ -39,21 +39,21 @@ use crate::meters::Fleet;
 use crate::run::{Burst, Run, Sessions};
 use crate::spec::Spec;
 
+mod archive;
 mod curve;
 mod drain;
 mod found_uplinks;
 mod outcome;
 mod stream;
-mod table;
 #[cfg(test)]
 mod tests;
 
+use archive::ArchiveContents;
 pub(crate) use curve::charts;
 use curve::{Sampler, Totals};
 use drain::{DrainProgress, Setup};
 use found_uplinks::FoundUplinks;
 use stream::Stream;
-use table::TableContents;
 
 /// Latency of Kinesis: as in `bridge-load bench`, about that of an AWS region.
 const KINESIS: Duration = Duration::from_millis(15);
@@ -121,7 +121,7 @@ struct Backend {
     stream: Arc<Stream>,
     filling: JoinHandle<()>,
     draining: JoinHandle<io::Result<()>>,
-    contents: Arc<TableContents>,
+    contents: Arc<ArchiveContents>,
     progress: Arc<DrainProgress>,
 }
 
@@ -146,7 +146,7 @@ async fn burst(begin: PreparedRun, options: &Options, (stop, held): (Stop, Share
     let ended = shown(ending, &stream, &progress, options.quiet).await;
     let (totals, burst) = ended.map_err(|e| Problem::Wrong(format!("the burst failed: {e}")))??;
     let seconds = curve::seconds(&run.measured, &totals);
-    run.measured.burst = Some(Burst { seconds, drain: options.drain, shards, ..burst });
+    run.measured.burst = Some(Burst { seconds, shards, ..burst });
     Ok(run)
 }
 
@@ -202,11 +202,10 @@ async fn start(fleet: &Arc<Fleet>, options: &Options, shards: u16) -> Result<(Ba
     });
     let started = started.await.map_err(|e| Problem::Wrong(format!("the bridge was not started: {e}")))?;
     let (stand_in, bridge) = started.map_err(failed)?;
-    let (contents, progress) = (Arc::new(TableContents::none(fleet)), Arc::new(DrainProgress::default()));
+    let (contents, progress) = (Arc::new(ArchiveContents::none(fleet)), Arc::new(DrainProgress::default()));
     let draining = drain::start(Setup {
         stream: Arc::clone(&stream),
         fleet: Arc::clone(fleet),
-        capacity: options.drain,
         contents: Arc::clone(&contents),
         progress: Arc::clone(&progress),
     });
@@ -235,7 +234,7 @@ impl Backend {
         let found = FoundUplinks::in_stream(&self.stream, fleet);
         self.draining.join().map_err(|_| broken("the function behind the stream"))?.map_err(failed)?;
         let totals = sampler.end()?;
-        let (verdict, stored) = (found.against(sessions), lock(&self.contents.items).clone());
+        let (verdict, stored) = (found.against(sessions), lock(&self.contents.uplinks).clone());
         let burst = Burst {
             acknowledged: verdict.acknowledged,
             durable: verdict.durable,
@@ -246,7 +245,8 @@ impl Backend {
             unstored: found.missing_in(&stored),
             stored: stored.count(),
             invocations: self.progress.invocations.load(Ordering::Relaxed),
-            units: self.contents.units.load(Ordering::Relaxed),
+            objects: self.contents.objects.load(Ordering::Relaxed),
+            object_bytes: self.contents.bytes.load(Ordering::Relaxed),
             drained_after: drained_after(&totals),
             ..Burst::default()
         };

@@ -6,6 +6,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::profile;
 use pulsegate_model::profile::Callbacks;
+use pulsegate_model::uplink;
 use serde_json::json;
 
 use super::ledger::Message;
@@ -66,7 +67,7 @@ impl Request {
 
 impl Callback {
     fn body(&self) -> String {
-        let radio = self.radio();
+        let radio = Radio::of(self.message.meter, self.message.hour);
         json!({
             "device": self.id(),
             "time": self.at.unix().to_string(),
@@ -101,11 +102,19 @@ impl Callback {
             hex
         })
     }
+}
 
-    /// Made-up reception levels, a function of the message.
-    fn radio(&self) -> Radio {
-        let lot = self.message.meter.wrapping_mul(0x9E37_79B9) ^ self.message.hour.wrapping_mul(0x85EB_CA6B);
-        Radio {
+struct Radio {
+    rssi: String,
+    snr: String,
+    station: String,
+}
+
+impl Radio {
+    /// Made-up reception data, a function of the message.
+    fn of(meter: u32, hour: u32) -> Self {
+        let lot = meter.wrapping_mul(0x9E37_79B9) ^ hour.wrapping_mul(0x85EB_CA6B);
+        Self {
             rssi: format!("-{}.00", 95 + lot % 45),
             snr: format!("{}.{:02}", 6 + lot / 64 % 20, lot / 2_048 % 100),
             station: format!("{:04X}", lot / 65_536),
@@ -113,10 +122,11 @@ impl Callback {
     }
 }
 
-struct Radio {
-    rssi: String,
-    snr: String,
-    station: String,
+/// The reception data of a single callback, as they must be stored.
+pub(crate) fn reception(meter: u32, hour: u32) -> uplink::Radio {
+    let Radio { rssi, snr, station } = Radio::of(meter, hour);
+    let decibels = |level: &str| level.parse::<f64>().ok()?.try_into().ok();
+    uplink::Radio { rssi: decibels(&rssi), snr: decibels(&snr), station: station.parse().ok(), signal_quality: None }
 }
 
 #[cfg(test)]
@@ -179,6 +189,7 @@ mod tests {
         let [uplink] = uplinks.as_slice() else { panic!("{uplinks:?}") };
         check(uplink, &request.callbacks[0]);
         assert!(uplink.radio.rssi.is_some() && uplink.radio.snr.is_some() && uplink.radio.station.is_some());
+        assert_eq!(uplink.radio, reception(7, 0));
         assert_eq!(request.single(), request.single());
     }
 

@@ -152,9 +152,6 @@ pub struct Options {
     /// Program of the bridge
     #[arg(long, value_name = "FILE", default_value = "target/release/udp-bridge", requires = "stand_in", help_heading = BURST)]
     pub bridge: PathBuf,
-    /// Write capacity of the table, units a second; cost plan calculates what a fleet needs
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..), requires = "stand_in", help_heading = BURST)]
-    pub drain: u32,
     /// Shards of the stream [default: as calculated by cost plan]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000), requires = "stand_in", help_heading = BURST)]
     pub shards: Option<u16>,

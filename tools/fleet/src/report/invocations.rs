@@ -72,12 +72,15 @@ pub struct Function {
     pub log_bytes: f64,
 }
 
-/// The line that each invocation writes: see docs/operate.md.
+/// The line that each invocation writes: see docs/operate.md. `settle` counts objects and rows.
 #[derive(Debug, Deserialize)]
 struct Line {
     ms: f64,
+    #[serde(alias = "objects")]
     records: u64,
+    #[serde(alias = "rows")]
     received: u64,
+    #[serde(default)]
     given_back: u64,
 }
 

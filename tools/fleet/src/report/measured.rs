@@ -5,12 +5,13 @@ use cost::measurement::{self, Measurement};
 use super::document::cpu_per_million;
 use super::fit::Sums;
 use super::invocations::{Functions, RUNTIME_MS};
+use super::record::PULSE_FUNCTIONS;
 use super::recorded::Recorded;
 use crate::Problem;
 use crate::audit::Sizes;
 use crate::run::Volume;
 
-/// Memory of each function in the template, MB. A test compares both.
+/// Memory of each of these functions in the template, MB: its default. A test compares both.
 pub(super) const MEMORY_MB: f64 = 256.0;
 
 /// Measurements of recorded runs: batch sizes are those of the run with the highest rate; times and sizes are from all
@@ -32,7 +33,9 @@ pub(super) fn measurement(runs: &[Recorded]) -> Result<Measurement, Problem> {
     }
     let mut all = Measurement::built_in()?;
     let mut not = Vec::new();
-    fill_functions(&mut all, &recorded, fastest, functions)?;
+    if !fill_functions(&mut all, &recorded, fastest, functions)? {
+        not.push("the functions behind the pulse queues");
+    }
     fill_sizes(&mut all, &recorded);
     if !fill_traffic(&mut all, fastest) {
         not.push("bytes of datagrams, acknowledgements, callbacks and answers");
@@ -85,12 +88,14 @@ fn of_run(run: &Recorded) -> measurement::Recorded {
     }
 }
 
+/// Sets the functions. `false` if those behind the pulse queues are unknown: the stack has no pulses table.
 fn fill_functions(
     all: &mut Measurement,
     runs: &[&Recorded],
     run: &Recorded,
     fastest: &Functions,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
+    let mut is_whole = true;
     let functions = &mut all.functions;
     for (name, to) in [
         ("sigfox-callback", &mut functions.sigfox_callback),
@@ -104,6 +109,10 @@ fn fill_functions(
         of_runs.for_each(|function| sums.add(&function.billed_sums));
         let of_fastest = fastest.functions.get(name).filter(|function| function.uplinks > 0);
         let (Some(function), Some(line)) = (of_fastest, sums.line()) else {
+            if PULSE_FUNCTIONS.contains(&name) && !fastest.functions.contains_key(name) {
+                is_whole = false;
+                continue;
+            }
             return Err(Problem::Wrong(format!(
                 "the run with the highest rate has no invocation of {name}: record one of both networks"
             )));
@@ -118,10 +127,10 @@ fn fill_functions(
             log_bytes: function.log_bytes,
         };
     }
-    Ok(())
+    Ok(is_whole)
 }
 
-/// Sizes of items, and of the same uplinks in messages of queues.
+/// Sizes of pulse items, and of the same uplinks in messages of queues.
 fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     let audits = || runs.iter().filter_map(|run| run.audit.as_ref());
     let of = |network: &str| {
@@ -134,15 +143,13 @@ fn fill_sizes(all: &mut Measurement, runs: &[&Recorded]) {
     let (sigfox, nbiot) = (of("sigfox"), of("nbiot"));
     let each = |sum: u64, count: u64, or: f64| if count > 0 && sum > 0 { float(sum) / float(count) } else { or };
     // One comma per uplink separates the uplinks of a message.
-    let message = |sizes: &Sizes, or| each(sizes.message_bytes + sizes.raw.items, sizes.raw.items, or);
+    let message = |sizes: &Sizes, or| each(sizes.message_bytes + sizes.uplinks, sizes.uplinks, or);
     all.queues.raw_sigfox.uplink_bytes = message(&sigfox, all.queues.raw_sigfox.uplink_bytes);
     all.queues.pulse_sigfox.uplink_bytes = message(&sigfox, all.queues.pulse_sigfox.uplink_bytes);
     all.queues.pulse_nbiot.uplink_bytes = message(&nbiot, all.queues.pulse_nbiot.uplink_bytes);
     let mut both = sigfox;
     both.add(&nbiot);
     let tables = &mut all.tables;
-    tables.raw_bytes = each(both.raw.bytes, both.raw.items, tables.raw_bytes);
-    tables.raw_units = each(both.raw.units, both.raw.items, tables.raw_units);
     tables.pulse_bytes = each(both.pulses.bytes, both.pulses.items, tables.pulse_bytes);
     tables.pulse_units = each(both.pulses.units, both.pulses.items, tables.pulse_units);
 }

@@ -13,8 +13,11 @@ use super::invocations::{Adder, Functions, LINE_OVERHEAD, metrics};
 use crate::Problem;
 use crate::run::Run;
 
-/// The functions that uplinks pass through, by the names that the template gives them.
-pub(super) const FUNCTIONS: [&str; 5] = ["sigfox-callback", "raw-sigfox", "raw-nbiot", "pulse-sigfox", "pulse-nbiot"];
+/// The functions that uplinks pass through in every stack, by the names that the template gives them.
+pub(super) const FUNCTIONS: [&str; 4] = ["sigfox-callback", "raw-sigfox", "raw-nbiot", "settle"];
+
+/// Those of a stack with a pulses table.
+pub(super) const PULSE_FUNCTIONS: [&str; 2] = ["pulse-sigfox", "pulse-nbiot"];
 
 /// Period of one log query, milliseconds. Its lines are in memory until they are added up.
 const AT_ONCE: u64 = 60_000;
@@ -22,10 +25,11 @@ const AT_ONCE: u64 = 60_000;
 /// How long throttled log queries are retried.
 const LOG_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Adds up the log of each function since the start of the run.
+/// Adds up the logs of these functions since the start of the run.
 pub(super) async fn record<L: Log>(
     directory: &Path,
     until: Option<Timestamp>,
+    names: &[&str],
     log: impl Fn(&str) -> L,
     bridge: Option<&Path>,
 ) -> Result<Functions, Problem> {
@@ -39,11 +43,11 @@ pub(super) async fn record<L: Log>(
         return Err(Problem::Wrong(format!("{} began at {from}, and {until} is not after that", directory.display())));
     }
     let mut all = Functions { from: from.to_string(), to: until.to_string(), ..Functions::default() };
-    for function in FUNCTIONS {
+    for function in names {
         let mut adder = Adder::new()?;
         read(&log(function), between.clone(), |line| adder.take(line)).await?;
         let (sums, metrics) = adder.end();
-        all.functions.insert(function.to_owned(), sums);
+        all.functions.insert((*function).to_owned(), sums);
         all.metrics.extend(metrics);
     }
     if let Some(text) = bridge.and_then(|file| std::fs::read_to_string(file).ok()) {

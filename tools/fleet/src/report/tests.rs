@@ -10,9 +10,9 @@ use pulsegate_pipeline::ports::{Log, LogLine, ReadError};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::record::{FUNCTIONS, record};
+use super::record::{FUNCTIONS, PULSE_FUNCTIONS, record};
 use super::*;
-use crate::audit::{Audit, NetworkCounts, Size, Sizes};
+use crate::audit::{Audit, NetworkCounts, Size, Sizes, Sources};
 use crate::print::Format;
 use crate::run::{Burst, Measured, Run, Second, Volume};
 use crate::spec::Spec;
@@ -110,7 +110,7 @@ fn functions(devices: u32) -> Functions {
         }
     };
     Functions {
-        functions: FUNCTIONS.iter().map(|name| ((*name).to_owned(), each(0.1))).collect(),
+        functions: FUNCTIONS.iter().chain(&PULSE_FUNCTIONS).map(|name| ((*name).to_owned(), each(0.1))).collect(),
         metrics: ["a received", "a stored", "b received"].map(str::to_owned).into(),
         bridge_log_bytes_per_minute: Some(1_500.0),
         ..Functions::default()
@@ -126,7 +126,7 @@ fn audit(name: &str, devices: u32) -> Audit {
         ..NetworkCounts::default()
     };
     let size = |bytes: u64| Size { items: 100, bytes: 100 * bytes, units: 100 };
-    let sizes = Sizes { raw: size(200), pulses: size(300), message_bytes: 100 * 249 };
+    let sizes = Sizes { uplinks: 100, pulses: size(300), message_bytes: 100 * 249 };
     let both = ["sigfox", "nbiot"].map(str::to_owned);
     Audit {
         at: "2026-11-20T13:00:00Z".to_owned(),
@@ -137,6 +137,7 @@ fn audit(name: &str, devices: u32) -> Audit {
         meters: crate::audit::Meters { right: devices.into(), ..crate::audit::Meters::default() },
         strange: crate::audit::UnexpectedItems::default(),
         foreign: 0,
+        sources: Sources { objects: 10, object_bytes: 3_000, files: 4, file_bytes: 700, rows: 200, pulses_table: true },
         sizes: both.iter().map(|network| (network.clone(), sizes)).collect(),
         queues: BTreeMap::new(),
         quarantined_unknown: 0,

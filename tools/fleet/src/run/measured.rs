@@ -78,6 +78,7 @@ pub struct Volume {
 
 /// Results of a burst against the stand-in: durability and drain.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Burst {
     /// Acknowledged messages.
     pub acknowledged: u64,
@@ -97,10 +98,10 @@ pub struct Burst {
     pub stored: u64,
     /// Its invocations.
     pub invocations: u64,
-    /// Write units that the table consumed, repeated writes included.
-    pub units: u64,
-    /// Write capacity of the table, units a second.
-    pub drain: u32,
+    /// Objects that it has put into the archive.
+    pub objects: u64,
+    /// Bytes of these.
+    pub object_bytes: u64,
     /// Shards of the stream.
     pub shards: u16,
     /// Seconds from the first message sent to the last one stored.
@@ -118,7 +119,7 @@ pub struct Second {
     pub acknowledged: u64,
     /// Put to the stream, repetitions included.
     pub put: u64,
-    /// Written to the table, repetitions included.
+    /// Rows written to the archive, repetitions in other objects included.
     pub drained: u64,
     /// Sent and not acknowledged at the end of the second.
     pub in_bridge: u64,

@@ -1,5 +1,7 @@
 //! Audits of one run, with one error at a time.
 
+use pulsegate_aws::Table as _;
+
 use super::*;
 use crate::audit::check::all;
 
@@ -20,13 +22,13 @@ async fn a_run_of_which_everything_is_stored_is_accounted_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_acknowledged_and_is_nowhere_is_named_as_lost_before_the_raw_table() {
+async fn what_was_acknowledged_and_is_nowhere_is_named_as_lost_before_the_archive() {
     let (expected_run, sent) = run(START);
     let mut world = World::of(&sent);
     world.lose_raw(&sent[7]);
     world.lose_pulses(&sent[7]);
     let found = world.audit(vec![expected_run]).await;
-    assert_eq!(found.audit.wrong, ["1 acknowledged or stored in one table, and not in both"]);
+    assert_eq!(found.audit.wrong, ["1 acknowledged or stored, and not both in the archive and in the pulses table"]);
     assert_eq!(stages(&found), [(sent[7].key(), Stage::NotRaw)]);
     assert_eq!(found.missing[0].device, sent[7].uplink.device);
 }
@@ -57,12 +59,12 @@ async fn what_the_stream_brings_late_is_waited_for() {
     let late = &sent[0];
     world.lose_raw(late);
     world.lose_pulses(late);
-    let stores = world.stores().await;
+    let stores = world.stores(Layout::Half).await;
     let arrive = async {
         tokio::time::sleep(Duration::from_secs(45)).await;
         let deadline = Instant::now() + Duration::from_secs(1);
-        assert!(stores.raw.put(&[late.raw()], deadline).await.is_empty());
-        stores.pulses.put(&[late.pulses()], deadline).await
+        put(&stores.archive.store, std::slice::from_ref(&late.uplink)).await;
+        stores.pulses.as_ref().unwrap().put(&[late.pulses()], deadline).await
     };
     let mut accounts = Accounts::new(vec![expected_run]);
     let options = Options { wait: Duration::from_mins(2), ..options() };
@@ -114,11 +116,11 @@ async fn what_was_acknowledged_of_a_session_that_was_given_up_in_part_has_to_be_
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_bytes_in_the_raw_table_are_noticed() {
+async fn other_bytes_in_the_archive_are_noticed() {
     let (expected_run, sent) = run(START);
     let mut world = World::of(&sent);
     world.lose_raw(&sent[5]);
-    world.raw.push(sent[5].altered().raw());
+    world.raw.push(sent[5].altered().uplink);
     let found = world.audit(vec![expected_run]).await;
     assert_eq!((found.audit.ok, stages(&found)), (false, vec![(sent[5].key(), Stage::Altered)]));
     assert_eq!(found.missing[0].why.as_deref(), Some("raw: other bytes"));
@@ -134,7 +136,7 @@ async fn a_count_that_is_off_by_one_makes_a_meter_wrong() {
     let mut item = pulse::decode(&counting.uplink).unwrap();
     let told = item.channels.values_mut().find(|counts| !counts.indexes.is_empty()).unwrap();
     told.indexes[0] += 1;
-    world.pulses.push(serde_dynamo::to_item(&item).unwrap());
+    world.pulses.as_mut().unwrap().push(serde_dynamo::to_item(&item).unwrap());
     let found = world.audit(vec![expected_run]).await;
     assert_eq!(stages(&found), [(counting.key(), Stage::Altered)]);
     assert_eq!((found.audit.meters.right, found.audit.meters.wrong), (u64::from(DEVICES) - 1, 1));
@@ -157,16 +159,13 @@ async fn a_meter_of_whose_series_a_part_is_missing_is_not_compared() {
     assert_eq!((right, wrong, in_part), (u64::from(DEVICES) - 1, 0, 1));
 }
 
-/// Queues deliver at least once and meters retry; neither changes the table.
+/// Queues deliver at least once and meters retry; neither changes the archive's rows.
 #[tokio::test(start_paused = true)]
-async fn what_came_twice_is_stored_once_and_all_right() {
+async fn what_came_twice_is_one_row_and_all_right() {
     let (expected_run, sent) = run(START);
-    let world = World::of(sent.iter().chain(&sent));
-    let stores = world.stores().await;
-    let again: Vec<Item> = sent.iter().map(Sent::raw).collect();
-    assert!(stores.raw.put(&again, Instant::now() + Duration::from_secs(1)).await.is_empty());
-    assert_eq!(stores.raw.len(), sent.len());
-    assert!(world.audit(vec![expected_run]).await.audit.ok);
+    let found = World::of(sent.iter().chain(&sent)).audit(vec![expected_run]).await;
+    assert!(found.audit.ok, "{:?}", found.audit.wrong);
+    assert_eq!(found.audit.sources.rows, sent.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +210,7 @@ async fn what_is_in_quarantine_and_stored_as_something_else_is_not() {
     let mut world = World::of(&sent);
     world.quarantine = vec![Quarantined::new("pulse", &"why", b"{}").of(&sent[5].uplink).to_message()];
     world.lose_raw(&sent[5]);
-    world.raw.push(sent[5].altered().raw());
+    world.raw.push(sent[5].altered().uplink);
     assert_eq!(stages(&world.audit(vec![expected_run]).await), [(sent[5].key(), Stage::Altered)]);
 }
 
@@ -246,10 +245,10 @@ async fn what_comes_while_one_waits_counts() {
     let mut world = World::of(&sent);
     let late = sent.last().unwrap();
     world.lose_pulses(late);
-    let stores = world.stores().await;
+    let stores = world.stores(Layout::Half).await;
     let arrive = async {
         tokio::time::sleep(Duration::from_secs(15)).await;
-        stores.pulses.put(&[late.pulses()], Instant::now() + Duration::from_secs(1)).await
+        stores.pulses.as_ref().unwrap().put(&[late.pulses()], Instant::now() + Duration::from_secs(1)).await
     };
     let mut accounts = Accounts::new(vec![expected_run]);
     let options = options();
@@ -260,7 +259,24 @@ async fn what_comes_while_one_waits_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_table_that_cannot_be_read_is_a_problem_and_no_finding() {
     let (expected_run, sent) = run(START);
-    let stores = Stores { raw: FakeTable::down(), ..World::of(&sent).stores().await };
+    let stores = Stores { pulses: Some(FakeTable::down()), ..World::of(&sent).stores(Layout::Half).await };
     let problem = check(&mut Accounts::new(vec![expected_run]), &stores, &options()).await.unwrap_err();
     assert_eq!(problem.in_full(), "the table cannot be read: down on purpose");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_or_a_file_that_cannot_be_read_is_a_problem_and_names_it() {
+    let (expected_run, sent) = run(START);
+    let mut accounts = Accounts::new(vec![expected_run]);
+    for key in ["new/0f", "day/2026-11-20/00.parquet"] {
+        let stores = World::of(&sent).stores(Layout::Half).await;
+        stores.archive.store.set(key, &b"noise"[..]);
+        let problem = check(&mut accounts, &stores, &options()).await.unwrap_err();
+        assert!(problem.in_full().contains(key), "{}", problem.in_full());
+    }
+    // Of a day on which the run has sent nothing.
+    let stores = World::of(&sent).stores(Layout::Half).await;
+    stores.archive.store.set("day/2020-01-01/00.parquet", &b"noise"[..]);
+    let by_key = check(&mut accounts, &stores, &Options { by_key: true, ..options() }).await.unwrap();
+    assert!(by_key.audit.ok, "{:?}", by_key.audit.wrong);
 }

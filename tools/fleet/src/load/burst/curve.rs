@@ -6,9 +6,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::archive::ArchiveContents;
 use super::drain::DrainProgress;
 use super::stream::Stream;
-use super::table::TableContents;
 use crate::Problem;
 use crate::chart::{Axis, Chart, Line};
 use crate::run::{Measured, Second};
@@ -29,13 +29,13 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// Starts sampling.
-    pub(super) fn start(stream: Arc<Stream>, contents: Arc<TableContents>, progress: Arc<DrainProgress>) -> Self {
+    pub(super) fn start(stream: Arc<Stream>, contents: Arc<ArchiveContents>, progress: Arc<DrainProgress>) -> Self {
         let (end, ended) = channel::<()>();
         let began = Instant::now();
         let look = move || Totals {
             // In this order, because the counts grow while they are read.
             passed: progress.passed.load(Ordering::Relaxed),
-            written: contents.written.load(Ordering::Relaxed),
+            written: contents.rows.load(Ordering::Relaxed),
             put: stream.put(),
         };
         let thread = std::thread::spawn(move || {

@@ -13,15 +13,16 @@ use std::time::Duration;
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use futures_util::future::join_all;
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
 use pulsegate_pipeline::raw::RawStage;
 use tokio::time::{Instant, sleep};
 
+use super::archive::{ArchiveContents, MemoryArchive, NullQueue};
 use super::stream::{Record, Stream};
-use super::table::{NullQueue, RawTable, TableContents};
 use crate::load::sigfox::lock;
 use crate::meters::Fleet;
 
-/// `BatchSize` and `MaximumBatchingWindowInSeconds` of the template; its `ParallelizationFactor` is 1.
+/// `BatchSize` and `MaximumBatchingWindowInSeconds` of the template, for a stack with a pulses table; its `ParallelizationFactor` is 1.
 pub(super) const BATCH: usize = 50;
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
@@ -40,14 +41,14 @@ pub(super) struct DrainProgress {
     pub(super) invocations: AtomicU64,
 }
 
-type Stage = RawStage<pulsegate_aws::RawTable<RawTable>, pulsegate_aws::EventTable<RawTable>, NullQueue>;
+/// The function on the stream takes no events; the type only has to be a store of these.
+type Stage = RawStage<ArchiveWriter<MemoryArchive>, pulsegate_aws::EventTable<pulsegate_aws::DynamoTable>, NullQueue>;
 
 /// Parts of a drain.
 pub(super) struct Setup {
     pub(super) stream: Arc<Stream>,
     pub(super) fleet: Arc<Fleet>,
-    pub(super) capacity: u32,
-    pub(super) contents: Arc<TableContents>,
+    pub(super) contents: Arc<ArchiveContents>,
     pub(super) progress: Arc<DrainProgress>,
 }
 
@@ -55,20 +56,18 @@ pub(super) struct Setup {
 pub(super) fn start(setup: Setup) -> JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let Setup { stream, fleet, capacity, contents, progress } = setup;
-        let table = RawTable::new(fleet, capacity, contents);
-        let raw = pulsegate_aws::RawTable { table, retention_days: 400 };
-        let stage = Stage { raw, events: None, pulse: NullQueue, quarantine: NullQueue };
-        let shards = (0..stream.shards()).map(|shard| empty(&stream, shard, &stage, &progress));
+        let Setup { stream, fleet, contents, progress } = setup;
+        let invoke = Invoke { contents: Arc::clone(&contents), stage: stage(fleet, contents) };
+        let shards = (0..stream.shards()).map(|shard| empty(&stream, shard, &invoke, &progress));
         runtime.block_on(join_all(shards)).into_iter().collect()
     })
 }
 
-async fn empty(stream: &Stream, shard: usize, stage: &Stage, progress: &DrainProgress) -> io::Result<()> {
+async fn empty(stream: &Stream, shard: usize, invoke: &Invoke, progress: &DrainProgress) -> io::Result<()> {
     let mut next = 0;
     while gather(stream, shard, next).await {
         let batch = stream.read(shard, next, BATCH);
-        let answer = invoke(next, &batch, stage).await?;
+        let answer = invoke.run(next, &batch).await?;
         progress.invocations.fetch_add(1, Ordering::Relaxed);
         let done = done(next, &batch, &answer)?;
         let uplinks = batch[..done].iter().map(|record| u64::from(record.uplinks)).sum();
@@ -96,11 +95,24 @@ async fn gather(stream: &Stream, shard: usize, next: usize) -> bool {
     }
 }
 
-async fn invoke(next: usize, batch: &[Record], stage: &Stage) -> io::Result<KinesisEventResponse> {
-    let records = pulsegate_aws::lambda::from_kinesis(event(next, batch)).map_err(io::Error::other)?;
-    let outcome = stage.run("raw-nbiot", &records, Instant::now() + TIMEOUT).await;
-    lock(&stage.raw.table.contents().items).unreadable += outcome.counts.quarantined as u64;
-    Ok(pulsegate_aws::lambda::kinesis_response(&records, &outcome.failed))
+fn stage(fleet: Arc<Fleet>, contents: Arc<ArchiveContents>) -> Stage {
+    let raw = ArchiveWriter { store: MemoryArchive::new(fleet, contents) };
+    Stage { raw, events: None, pulse: Some(NullQueue), quarantine: NullQueue }
+}
+
+/// The function, and where it writes.
+struct Invoke {
+    stage: Stage,
+    contents: Arc<ArchiveContents>,
+}
+
+impl Invoke {
+    async fn run(&self, next: usize, batch: &[Record]) -> io::Result<KinesisEventResponse> {
+        let records = pulsegate_aws::lambda::from_kinesis(event(next, batch)).map_err(io::Error::other)?;
+        let outcome = self.stage.run("raw-nbiot", &records, Instant::now() + TIMEOUT).await;
+        lock(&self.contents.uplinks).unreadable += outcome.counts.quarantined as u64;
+        Ok(pulsegate_aws::lambda::kinesis_response(&records, &outcome.failed))
+    }
 }
 
 fn event(next: usize, batch: &[Record]) -> KinesisEvent {

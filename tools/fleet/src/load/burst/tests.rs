@@ -1,16 +1,15 @@
-use std::time::Duration;
-
 use aws_lambda_events::event::streams::KinesisEventResponse;
-use pulsegate_aws::Table as _;
 use pulsegate_model::aggregate::Aggregator;
 use pulsegate_model::at::At;
 use pulsegate_model::record;
 use pulsegate_model::uplink::{Kind, Radio, TimeSource, Uplink};
+use pulsegate_pipeline::archive::writer::ArchiveWriter;
+use pulsegate_pipeline::ports::RawStore as _;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
+use super::archive::{MemoryArchive, PUT};
 use super::drain::done;
-use super::table::RawTable;
 use super::*;
 use crate::spec::Weighted;
 
@@ -95,46 +94,38 @@ fn what_is_in_the_stream_is_stored_once_each_by_the_function_behind_it() {
     let all = |hour: u32| (0..DEVICES).map(move |number| (number, hour));
     let uplinks: Vec<Uplink> = all(0).chain(all(1)).chain(all(0)).map(|(n, h)| uplink(&fleet, n, h)).collect();
     let stream = stream(uplinks.chunks(7).map(packed).collect());
-    let (contents, progress) = (Arc::new(TableContents::none(&fleet)), Arc::new(DrainProgress::default()));
+    let (contents, progress) = (Arc::new(ArchiveContents::none(&fleet)), Arc::new(DrainProgress::default()));
     drain::start(Setup {
         stream: Arc::clone(&stream),
         fleet: Arc::clone(&fleet),
-        capacity: 1_000_000,
         contents: Arc::clone(&contents),
         progress: Arc::clone(&progress),
     })
     .join()
     .unwrap()
     .unwrap();
-    let stored = lock(&contents.items);
-    assert_eq!((stored.count(), stored.duplicates, stored.strangers, stored.unreadable), (80, 40, 0, 0));
+    let stored = lock(&contents.uplinks);
+    assert_eq!((stored.count(), stored.strangers, stored.unreadable), (80, 0, 0));
+    assert!(stored.duplicates <= 40, "an object has the repetitions of its batch once");
     assert_eq!((stream.put(), progress.passed.load(Ordering::Relaxed)), (120, 120));
     assert_eq!(FoundUplinks::in_stream(&stream, &fleet).missing_in(&stored), 0);
     assert!(progress.invocations.load(Ordering::Relaxed) >= 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_takes_its_units_and_refuses_the_end_of_what_does_not_fit_into_the_time() {
+async fn an_archive_takes_its_time_and_refuses_what_is_too_late() {
     let fleet = fleet();
-    let items: Vec<_> = (0..DEVICES)
-        .flat_map(|number| [0, 1].map(|hour| uplink(&fleet, number, hour)))
-        .chain((0..DEVICES).map(|number| uplink(&fleet, number, 0)))
-        .map(|uplink| pulsegate_aws::items::raw_item(&uplink, uplink.at, 400))
-        .collect();
-    let contents = Arc::new(TableContents::none(&fleet));
-    let table = RawTable::new(Arc::clone(&fleet), 10, Arc::clone(&contents));
+    let uplinks: Vec<Uplink> = (0..DEVICES).map(|number| uplink(&fleet, number, 0)).collect();
+    let contents = Arc::new(ArchiveContents::none(&fleet));
+    let writer = ArchiveWriter { store: MemoryArchive::new(Arc::clone(&fleet), Arc::clone(&contents)) };
     let begin = Instant::now();
-    // At 10 units a second, batches of 25 items are written at 0 s, 2.5 s and 5 s; 7.5 s is after the deadline.
-    let refused = table.put(&items, begin + Duration::from_secs(6)).await;
-    assert_eq!(refused, (75..120).collect());
-    assert_eq!(begin.elapsed(), Duration::from_secs(6), "as the real one, it uses its time");
-    assert_eq!((contents.written.load(Ordering::Relaxed), contents.units.load(Ordering::Relaxed)), (75, 75));
-    let refused = table.put(&items[75..], Instant::now() + Duration::from_mins(1)).await;
-    assert!(refused.is_empty());
-    assert_eq!(lock(&contents.items).count(), 80);
-    // Refused items consume no capacity, so the rest is written at 7.5 s and 10 s.
-    let took = begin.elapsed();
-    assert!((Duration::from_millis(9_900)..Duration::from_millis(10_050)).contains(&took), "{took:?}");
+    assert_eq!(writer.put(&uplinks, begin + PUT / 2).await.len(), uplinks.len());
+    assert_eq!((begin.elapsed(), lock(&contents.uplinks).count()), (PUT / 2, 0));
+    assert!(writer.put(&uplinks, Instant::now() + PUT).await.is_empty());
+    assert_eq!(begin.elapsed(), PUT / 2 + PUT);
+    let counted = [&contents.objects, &contents.rows].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!((counted, lock(&contents.uplinks).count()), ([1, DEVICES.into()], DEVICES.into()));
+    assert!(contents.bytes.load(Ordering::Relaxed) > 0);
 }
 
 #[test]

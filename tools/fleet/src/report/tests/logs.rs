@@ -40,7 +40,7 @@ async fn recorded(lines: Vec<LogLine>, seconds: i64, bridge: Option<&Path>) -> R
     let run = scratch.run("run", 10);
     let lines = Lines(Arc::new(lines), Arc::default());
     let log = |function: &str| if function == "raw-nbiot" { lines.clone() } else { Lines::default() };
-    let functions = record(&run, until(seconds), log, bridge).await;
+    let functions = record(&run, until(seconds), &FUNCTIONS, log, bridge).await;
     // Each millisecond is queried once.
     let mut asked = lines.1.lock().unwrap().clone();
     asked.sort_by_key(|asked| asked.start);
@@ -95,6 +95,15 @@ async fn the_bridges_log_is_told_by_the_minute_and_only_that_of_the_run() {
     assert!(functions.metrics.contains("udp-bridge received"), "{:?}", functions.metrics);
 }
 
+/// As `functions/settle` writes it, but for the fields that are not read.
+#[tokio::test]
+async fn the_lines_of_settle_are_read_too() {
+    let settled = line(5_000, r#"{"part":"settle","objects":30,"rows":900,"files":4,"more":false,"ms":120}"#);
+    let functions = recorded(vec![settled], 10, None).await.unwrap();
+    let found = &functions.functions["raw-nbiot"];
+    assert_eq!((found.invocations, found.records, found.uplinks), (1, 30, 900));
+}
+
 #[tokio::test]
 async fn logs_without_an_invocation_are_a_problem_and_not_a_row_of_zeros() {
     let problem = recorded(vec![line(0, "noise")], 10, None).await.unwrap_err().in_full();
@@ -108,6 +117,7 @@ async fn logs_without_an_invocation_are_a_problem_and_not_a_row_of_zeros() {
 fn the_memory_of_a_function_is_that_of_the_template() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
     let template = fs::read_to_string(template).unwrap();
-    let memory: Vec<&str> = template.lines().filter_map(|line| line.trim().strip_prefix("MemorySize: ")).collect();
+    let globals = template.split("\nResources:").next().unwrap();
+    let memory: Vec<&str> = globals.lines().filter_map(|line| line.trim().strip_prefix("MemorySize: ")).collect();
     assert_eq!(memory, [measured::MEMORY_MB.to_string()]);
 }
