@@ -12,7 +12,8 @@ use pulsegate_tests::simulation::campaign::{Campaign, Summary};
 const HELP: &str = "\
 simulate: runs the pipeline in virtual time, with faults in everything around it. Each seed is one run, which sends the
 same messages without faults and with many; both must end in the same state. Then runs the archive in the same way: no
-read may miss an acknowledged uplink, and the files must be those of the set of uplinks. Exits with 1 if a run fails.
+read may miss an acknowledged uplink, and the files of uplinks and of points must be those of the set of uplinks. Exits with
+1 if a run fails.
 
   --seeds N          number of seeds (default 10000)
   --archive-seeds N  number of seeds for the archive (default 10000)
@@ -110,8 +111,9 @@ fn report(campaign: &Campaign, summary: &Summary) -> bool {
 }
 
 fn report_archive(campaign: &ArchiveCampaign, summary: &ArchiveSummary) -> bool {
-    let ArchiveSummary { runs, rows, made: Made { settled, reads }, digest, .. } = summary;
+    let ArchiveSummary { runs, rows, made: Made { settled, derived, points_files, reads }, digest, .. } = summary;
     println!("\narchive: {runs} runs, {rows} distinct rows; runs of settle that ended: {settled}; reads: {reads}");
+    println!("runs of derive that ended: {derived}; points files written: {points_files}");
     println!("digest of all effects: {digest:016x}\n");
     print!("{}", summary.table());
     report_failed(&summary.failed, ArchiveCampaign::repeat_command);

@@ -1,16 +1,17 @@
 //! The archive in virtual time, with faults in the object store and in everything that uses it.
 //!
-//! The code is the real one: objects, `Settle`, the reader and `Erase`. The object store is a model of S3, and so are the invocations
-//! that put batches, the overlapping runs of `settle`, and those who read meanwhile. A run depends only on its seed.
+//! The code is the real one: objects, `Settle`, `Derive`, the reader and `Erase`. The object store is a model of S3, and so are the
+//! invocations that put batches, the overlapping runs of `settle` and of `derive`, and those who read meanwhile. A run depends
+//! only on its seed.
 //!
 //! # Layout
 //!
 //! - [`faults`]: the kinds of faults.
 //! - [`messages`]: the uplinks of a run.
 //! - [`objects`]: the model of S3.
-//! - [`client`]: the connection of a writer, of a run of `settle` or `erase`, or of a reader, which may have a planted bug.
-//! - [`activity`]: writers, runs of `settle`, readers and runs of `erase`, at once.
-//! - [`verdict`]: checks reads and the final state.
+//! - [`client`]: the connection of a process, which may have a planted bug.
+//! - [`activity`]: writers, runs of `settle`, `derive` and `erase`, and readers, at once.
+//! - [`verdict`]: checks reads and the final state. `points`: checks the points files.
 //! - [`campaign`]: many runs.
 
 use fastrand::Rng;
@@ -25,6 +26,7 @@ pub mod client;
 pub mod faults;
 pub mod messages;
 pub mod objects;
+mod points;
 pub mod verdict;
 
 use activity::Activity;
@@ -38,7 +40,7 @@ pub struct Report {
     pub wrong: Vec<String>,
     /// Number of distinct rows.
     pub rows: usize,
-    /// Numbers of runs of `settle` and of reads.
+    /// Numbers of runs of `settle` and `derive`, and of reads.
     pub made: activity::Made,
     /// Occurrences of each fault.
     pub faults: Vec<u64>,

@@ -43,6 +43,7 @@ use state::State;
 use super::place::{Day, PartitionBits, Place};
 use super::reader::ArchiveError;
 use super::store::{Condition, ObjectStore, Put, StoreError};
+use super::tombstones::Tombstones;
 
 /// The prefix of points files.
 pub const POINTS: &str = "points/";
@@ -117,6 +118,8 @@ impl<S: ObjectStore> Derive<'_, S> {
     /// # Errors
     /// [`StoreError`] if the store cannot be reached. What is written stays, and the next run goes on.
     pub async fn run(&self) -> Result<Derived, StoreError> {
+        // A run that begins after a device is erased does not write it any more, whatever it still reads.
+        let erased = Tombstones::load(self.store, self.deadline).await?;
         let mut state = State::read(self.store, self.bits, self.decoder, self.deadline).await?;
         let mut derived = Derived::default();
         let mut due = state.places();
@@ -124,7 +127,7 @@ impl<S: ObjectStore> Derive<'_, S> {
         while let Some(place) = due.pop_last() {
             let visit = visits.entry(place).or_default();
             *visit += 1;
-            if *visit <= MAX_VISITS && self.visit(place, &mut state, &mut derived).await? {
+            if *visit <= MAX_VISITS && self.visit(place, &erased, &mut state, &mut derived).await? {
                 due.extend(state.reached(place));
             }
         }
@@ -132,9 +135,16 @@ impl<S: ObjectStore> Derive<'_, S> {
     }
 
     /// Makes the points file of a place if it is due. Returns true if it was made.
-    async fn visit(&self, place: Place, state: &mut State<'_>, derived: &mut Derived) -> Result<bool, StoreError> {
+    async fn visit(
+        &self,
+        place: Place,
+        erased: &Tombstones,
+        state: &mut State<'_>,
+        derived: &mut Derived,
+    ) -> Result<bool, StoreError> {
         let Day::Date(day) = place.day else { return Ok(false) };
-        let builder = Builder { store: self.store, bits: self.bits, decoder: self.decoder, deadline: self.deadline };
+        let Self { store, bits, decoder, deadline, .. } = *self;
+        let builder = Builder { store, bits, erased, decoder, deadline };
         for _ in 0..MAX_ATTEMPTS {
             let wanted = state.sources(place, day);
             if wanted.is_empty() && state.version(place).is_none() {
@@ -163,8 +173,8 @@ impl<S: ObjectStore> Derive<'_, S> {
         Ok(false)
     }
 
-    /// Writes a points file, unless another run has replaced it since this one listed it. So a file never goes back to older
-    /// sources, except those of a slower run that began later; the next run heals that.
+    /// Writes a points file, unless another run has written it since this one listed it. A run reads sources after it has
+    /// listed points, so a file never goes back to older sources.
     async fn put(
         &self,
         place: Place,

@@ -1,4 +1,4 @@
-//! What goes on at once: batches are put and delivered again, runs of `settle` overlap, devices are read.
+//! What goes on at once: batches are put and delivered again, runs of `settle` and of `derive` overlap, devices are read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::archive::erase::{Erase, EraseError, MAX_INVOCATION};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::NEW;
+use pulsegate_pipeline::archive::points::{Derive, decoder};
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::archive::settle::{Settle, SettleError};
@@ -36,11 +37,17 @@ const AWAITS_OF_RAW: u32 = 6;
 const AWAITS_OF_SETTLE: u32 = 50;
 const AWAITS_OF_ERASE: u32 = 150;
 
+/// The same before a run of `derive` is, which makes a few requests for each file.
+const AWAITS_OF_DERIVE: u32 = 150;
+
 /// The time limit of a process that has enough time.
 const LONG: Duration = Duration::from_mins(5);
 
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
 const SHORT: u64 = 700;
+
+/// The same for `derive`, which reads more.
+const SHORT_DERIVE: u64 = 4_000;
 
 /// Maximum number of runs of `settle` until `new/` is empty.
 const MAX_CALM_RUNS: usize = 200;
@@ -59,6 +66,7 @@ pub struct Activity {
     pending: RefCell<BTreeSet<usize>>,
     acknowledged: RefCell<BTreeSet<Row>>,
     settling: Cell<usize>,
+    deriving: Cell<usize>,
     made: Cell<Made>,
     /// The device that is erased in this run, if one is.
     pub erasing: Option<DeviceId>,
@@ -82,6 +90,10 @@ enum Erasure {
 pub struct Made {
     /// Runs of `settle` that ended.
     pub settled: usize,
+    /// Runs of `derive` that ended.
+    pub derived: usize,
+    /// Points files that they wrote.
+    pub points_files: usize,
     /// Reads that ended and were checked.
     pub reads: usize,
 }
@@ -98,18 +110,20 @@ impl Activity {
             erasing,
             erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
+            deriving: Cell::default(),
             made: Cell::default(),
             wrong: RefCell::default(),
             messages,
         })
     }
 
-    /// Delivers, settles, reads and erases, several at once and with faults.
+    /// Delivers, settles, derives, reads and erases, several at once and with faults.
     pub async fn storm(self: &Rc<Self>) {
         let rounds = self.world.draw(|rng| rng.u32(4..12));
         for round in 0..rounds {
             self.start(4, |this| async move { this.deliver().await });
             self.start(3, |this| async move { this.settle().await });
+            self.start(2, |this| async move { this.derive().await });
             self.start(4, |this| async move { this.read().await });
             if self.erasing.is_some() && round >= rounds / 2 {
                 self.start(1, |this| async move { this.erase().await });
@@ -122,7 +136,7 @@ impl Activity {
         }
     }
 
-    /// Delivers the rest and settles until nothing is left to do, without faults.
+    /// Delivers the rest, settles until nothing is left to do, and derives, without faults.
     pub async fn calm(self: &Rc<Self>) {
         while !self.pending.borrow().is_empty() {
             self.deliver().await;
@@ -132,9 +146,15 @@ impl Activity {
         }
         for _ in 0..MAX_CALM_RUNS {
             if !self.objects.all().keys().any(|key| key.starts_with(NEW)) {
-                return;
+                break;
             }
             self.settle().await;
+        }
+        self.derive().await;
+        let before = self.objects.versions();
+        self.derive().await;
+        if self.objects.versions() != before {
+            self.report("a second run of derive writes something, although nothing changed".to_owned());
         }
     }
 
@@ -213,6 +233,33 @@ impl Activity {
         }
     }
 
+    async fn derive(&self) {
+        let limit = if self.world.is_due(Fault::DeriveOutOfTime) { self.world.span(0..=SHORT_DERIVE) } else { LONG };
+        let stop = Instant::now() + limit;
+        if self.deriving.replace(self.deriving.get() + 1) > 0 {
+            self.world.faults.happened(Fault::DerivesOverlap, 1);
+        }
+        let store = self.client(Role::Derive);
+        let run = Derive { store: &store, bits: &self.messages.bits, decoder, stop, deadline: stop + LONG };
+        let ended = self.mortal(Fault::DeriveKilled, AWAITS_OF_DERIVE, run.run()).await;
+        self.deriving.set(self.deriving.get() - 1);
+        match ended {
+            None => {}
+            Some(Ok(derived)) => {
+                self.count(|made| {
+                    made.derived += 1;
+                    made.points_files += derived.files;
+                });
+                self.world.faults.happened(Fault::DeriveOutOfTime, usize::from(derived.remaining > 0));
+                self.world.faults.happened(Fault::DeriveOutrun, derived.conflicts);
+                if derived.unreadable > 0 {
+                    self.report("derive cannot read a source".to_owned());
+                }
+            }
+            Some(Err(_)) => self.world.faults.happened(Fault::DeriveFailed, 1),
+        }
+    }
+
     async fn read(&self) {
         let (device, (from, to)) = self.world.draw(|rng| (messages::device(rng), messages::span(rng)));
         let is_buried = self.erasing == Some(device) && self.erasure.get() == Erasure::Buried;
@@ -285,7 +332,10 @@ impl Activity {
             let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
             while !is_erased.get() {
                 self.put(&all).await;
-                sleep(self.world.span(500..=10_000)).await;
+                if self.world.coin() {
+                    self.derive().await;
+                }
+                sleep(self.world.span(2_000..=20_000)).await;
             }
             self.put(&all).await;
         };
@@ -294,6 +344,9 @@ impl Activity {
                 self.bury_and_search().await?;
                 sleep(MAX_INVOCATION).await;
                 self.search().await?;
+                if self.bug == Some(Bug::TombstoneLast) {
+                    sleep(self.world.span(1_000..=20_000)).await;
+                }
                 self.bury().await
             };
             if let Err(error) = ended.await {

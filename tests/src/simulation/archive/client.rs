@@ -35,6 +35,10 @@ pub enum Bug {
     ReadsFilesFirst,
     /// The reader skips an object that is gone.
     SkipsGoneObjects,
+    /// `derive` claims the newest version of a source, but has read the one before.
+    ClaimsWhatItHasNotRead,
+    /// `derive` reads the rows of a source at whatever version it is, not at that of the footer.
+    MixesVersions,
     /// `erase` adds the tombstone last.
     TombstoneLast,
     /// `erase` deletes an object before it puts the one without the device.
@@ -60,6 +64,8 @@ pub enum Role {
     Writer,
     /// A run of `settle`.
     Settle,
+    /// A run of `derive`.
+    Derive,
     /// A reader.
     Reader,
     /// A run of `erase`.
@@ -124,9 +130,22 @@ impl Client {
         Ok(())
     }
 
+    /// Gets a source of points, with the planted bug if there is one.
+    async fn get_source(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
+        let version = request.version.filter(|_| !self.has(Bug::MixesVersions, Role::Derive));
+        let got = self.objects.get(Get { version, ..request.clone() }, deadline).await?;
+        match (got, self.objects.replaced(request.key)) {
+            (Got::Object(now), Some(before)) if self.has(Bug::ClaimsWhatItHasNotRead, Role::Derive) => {
+                Ok(Got::Object(part_of(&before, &now.etag, &request.part)))
+            }
+            (got, _) => Ok(self.counted(got, request.key)),
+        }
+    }
+
     /// Counts that a reader begins anew.
     fn counted(&self, got: Got, key: &str) -> Got {
         match got {
+            Got::Changed if self.role == Role::Derive => self.world.faults.happened(Fault::SourceChanged, 1),
             Got::Absent if self.role == Role::Reader && key.starts_with(NEW) => {
                 self.world.faults.happened(Fault::ObjectGone, 1);
             }
@@ -156,6 +175,9 @@ impl ObjectStore for Client {
 
     async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
         let key = request.key;
+        if self.role == Role::Derive && key.starts_with(DAY) {
+            return self.get_source(request, deadline).await;
+        }
         if self.has(Bug::RawIgnoresTombstones, Role::Writer) && key == ERASED {
             return Ok(Got::Absent);
         }

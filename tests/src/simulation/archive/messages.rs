@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 use pulsegate_model::at::At;
-use pulsegate_model::device::DeviceId;
+use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::row::Row;
@@ -65,15 +65,37 @@ fn uplink(rng: &mut Rng) -> Uplink {
     // A clock that is not set shows a time of its own, or one that others have as well.
     let unset = rng.u8(..8) == 0;
     let time = if unset && rng.bool() { 37 } else { NOON + rng.i64(0..3) * DAY + rng.i64(0..3) };
+    let device = device(rng);
+    let (profile, payload) = content(rng, device, time);
     Uplink {
-        device: device(rng),
+        device,
         kind: if rng.u8(..4) == 0 { Kind::DataAdvanced } else { Kind::Data },
         at: at(time),
         time_source: if unset { TimeSource::Unset } else { TimeSource::Device },
         sequence: rng.bool().then(|| rng.u32(..3)),
-        profile: "adeunis-pulse-v4".parse().unwrap_or_else(|e| panic!("{e}")),
-        payload: Payload::from_bytes(&[rng.u8(..4)]).unwrap_or_else(|e| panic!("{e}")),
+        profile: profile.parse().unwrap_or_else(|e| panic!("{e}")),
+        payload: Payload::from_bytes(&payload).unwrap_or_else(|e| panic!("{e}")),
         radio: Radio::default(),
+    }
+}
+
+/// Draws a history that reaches back for hours or days, or a frame that no codec reads. There are few, so that uplinks have
+/// points in common.
+fn content(rng: &mut Rng, device: DeviceId, time: i64) -> (&'static str, Vec<u8>) {
+    let index = rng.u8(..4);
+    match (device.network(), rng.u8(..8)) {
+        (Network::Sigfox, 0) => ("adeunis-pulse-v3-1h", vec![index]),
+        (Network::Nbiot, 0) => ("senml-json", vec![index]),
+        (Network::Sigfox, _) => {
+            let hours = rng.usize(..20);
+            let steps = std::iter::repeat_n([0, 1], hours).flatten();
+            ("adeunis-pulse-v3-1h", [0x5A, 0, 0, 0, 1, index].into_iter().chain(steps).collect())
+        }
+        (Network::Nbiot, _) => {
+            let before = time - rng.i64(0..4) * DAY;
+            let count = |time, index| format!(r#"{{"n":"A","u":"count","v":{index},"t":{time}}}"#);
+            ("senml-json", format!("[{},{}]", count(time, index), count(before, index / 2)).into_bytes())
+        }
     }
 }
 

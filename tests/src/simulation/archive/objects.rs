@@ -31,6 +31,9 @@ const WRITES: WireFaults<Fault> = WireFaults {
     down: Fault::WriteWhileDown,
 };
 
+/// The storm lasts about this long, in seconds: an outage begins within it.
+const STORM: u64 = 60;
+
 /// Attempts of the SDK, whose standard this is. (`pulsegate_aws::objects`)
 const ATTEMPTS: usize = 3;
 
@@ -52,6 +55,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, (Bytes, ETag)>,
+    /// The content of replaced objects before.
+    replaced: BTreeMap<String, Bytes>,
     /// All versions, by key and number. One without content marks a deletion.
     versions: BTreeMap<Version, Option<Bytes>>,
     writes: usize,
@@ -63,8 +68,8 @@ impl ObjectsModel {
     pub fn new(world: &Arc<World<Fault>>) -> Self {
         Self(Arc::new(Inner {
             world: Arc::clone(world),
-            reads: Wire::new(world, READS),
-            writes: Wire::new(world, WRITES),
+            reads: Wire::with_outage(world, READS, STORM),
+            writes: Wire::with_outage(world, WRITES, STORM),
             page: world.draw(|rng| rng.usize(1..=6)),
             etag_of_content: world.coin(),
             state: Mutex::default(),
@@ -75,6 +80,17 @@ impl ObjectsModel {
     pub fn all(&self) -> BTreeMap<String, Bytes> {
         let objects = &lock(&self.0.state).objects;
         objects.iter().map(|(key, (content, _))| (key.clone(), content.clone())).collect()
+    }
+
+    /// Returns the versions of all objects.
+    pub fn versions(&self) -> BTreeMap<String, ETag> {
+        let objects = &lock(&self.0.state).objects;
+        objects.iter().map(|(key, (_, etag))| (key.clone(), etag.clone())).collect()
+    }
+
+    /// Returns the content that an object had before it was replaced.
+    pub(super) fn replaced(&self, key: &str) -> Option<Bytes> {
+        lock(&self.0.state).replaced.get(key).cloned()
     }
 
     /// Returns the contents of all versions of all objects, with their keys.
@@ -260,7 +276,8 @@ impl Inner {
         let etag = ETag(etag);
         self.world.happened(key, content.len());
         state.keep(key, Some(content.clone()));
-        state.objects.insert(key.to_owned(), (content.clone(), etag.clone()));
+        let before = state.objects.insert(key.to_owned(), (content.clone(), etag.clone()));
+        state.replaced.extend(before.map(|(before, _)| (key.to_owned(), before)));
         Put::Done(etag)
     }
 

@@ -8,11 +8,13 @@ use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::archive::file::{self, FileRows};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW, Place};
+use pulsegate_pipeline::archive::points::{POINTS, file as point_file};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::tombstones::ERASED;
 
 use super::activity::Activity;
 use super::messages::Messages;
+use super::points;
 
 /// Maximum number of reported errors of one kind.
 const MAX_REPORTED: usize = 3;
@@ -21,8 +23,9 @@ const MAX_REPORTED: usize = 3;
 pub fn wrong(activity: &Activity) -> Vec<String> {
     let mut wrong: Vec<String> = activity.errors().into_iter().take(MAX_REPORTED).collect();
     wrong.extend(activity.world.panics().iter().take(MAX_REPORTED).map(|panic| format!("a panic: {panic}")));
+    wrong.extend(points::wrong(activity).into_iter().take(MAX_REPORTED));
     let (expected, mut found) = (expected(activity), activity.objects.all());
-    found.remove(ERASED);
+    found.retain(|key, _| key != ERASED && !key.starts_with(POINTS));
     if let Some(device) = activity.erasing {
         // Without the erased device, a file may have no rows left.
         found.retain(|key, content| !key.starts_with(DAY) || has_rows(content, |_| true));
@@ -55,6 +58,10 @@ fn holds(key: &str, content: &Bytes, device: DeviceId) -> bool {
     if key.starts_with(NEW) {
         let uplinks = object::decode(key, content).unwrap_or_else(|e| panic!("{key}: {e}"));
         return uplinks.iter().any(|uplink| uplink.device == device);
+    }
+    if key.starts_with(POINTS) {
+        let (_, rows) = point_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
+        return rows.iter().any(|row| row.device == device);
     }
     key.starts_with(DAY) && has_rows(content, |row| row.device() == device)
 }

@@ -21,6 +21,7 @@ use crate::archive::place::{Day, PartitionBits, Place};
 use crate::archive::reader::ArchiveError;
 use crate::archive::row::{self, Row};
 use crate::archive::store::{ETag, ObjectStore};
+use crate::archive::tombstones::Tombstones;
 
 /// A file of uplinks to read.
 pub(super) struct Wanted<'a> {
@@ -70,6 +71,7 @@ pub(super) enum BuildError {
 pub(super) struct Builder<'a, S> {
     pub(super) store: &'a S,
     pub(super) bits: &'a PartitionBits,
+    pub(super) erased: &'a Tombstones,
     pub(super) decoder: Decoder,
     pub(super) deadline: Instant,
 }
@@ -88,7 +90,7 @@ impl<S: ObjectStore> Builder<'_, S> {
         }
         let mut writer = PointWriter::new()?;
         while let Some(device) = self.next_device(&mut sources).await? {
-            let is_ours = self.bits.place_of(device, place.day) == place;
+            let is_ours = self.bits.place_of(device, place.day) == place && !self.erased.contains(device);
             let mut items = Vec::new();
             for source in &mut sources {
                 let (is_own, rows) = (source.place == place, source.take(device));

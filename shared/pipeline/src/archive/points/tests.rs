@@ -369,6 +369,20 @@ fn a_device_that_is_erased_from_its_sources_is_gone_from_the_points() {
     assert_eq!(rows_of(&points_files(&store)), expected(&rest, &bits()));
 }
 
+/// Its rows may still be in files when the run begins.
+#[test]
+fn a_device_that_has_a_tombstone_gets_no_points() {
+    let store = FakeObjects::default();
+    let uplinks = three_days();
+    block(async {
+        put_and_settle(&store, &uplinks).await;
+        Tombstones::bury(&store, uplinks[0].device, At::EPOCH, soon()).await.unwrap();
+        derive_all(&store).await;
+    });
+    let rest: Vec<Uplink> = uplinks.into_iter().skip(1).step_by(2).collect();
+    assert_eq!(rows_of(&points_files(&store)), expected(&rest, &bits()));
+}
+
 #[test]
 fn points_of_a_day_whose_sources_are_gone_are_gone_too() {
     let store = FakeObjects::default();
