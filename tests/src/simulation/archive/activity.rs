@@ -16,7 +16,7 @@ use pulsegate_pipeline::archive::place::NEW;
 use pulsegate_pipeline::archive::points::{Derive, decoder};
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_pipeline::archive::settle::{Settle, SettleError};
+use pulsegate_pipeline::archive::settle::{MAX_MEMORY, Settle, SettleError};
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
 use pulsegate_pipeline::archive::tombstones;
 use tokio::time::{Instant, sleep};
@@ -44,7 +44,7 @@ const AWAITS_OF_DERIVE: u32 = 150;
 const LONG: Duration = Duration::from_mins(5);
 
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
-const SHORT: u64 = 700;
+const SHORT: u64 = 250;
 
 /// The same for `derive`, which reads more.
 const SHORT_DERIVE: u64 = 4_000;
@@ -151,9 +151,9 @@ impl Activity {
             self.settle().await;
         }
         self.derive().await;
-        let before = self.objects.versions();
+        let before = self.objects.etags();
         self.derive().await;
-        if self.objects.versions() != before {
+        if self.objects.etags() != before {
             self.report("a second run of derive writes something, although nothing changed".to_owned());
         }
     }
@@ -217,13 +217,16 @@ impl Activity {
         }
         let store = self.client(Role::Settle);
         let run = Settle { store: &store, bits: &self.messages.bits, stop, deadline };
-        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run()).await;
+        // One object uses it up.
+        let memory = if self.world.is_due(Fault::SettleBounded) { 0 } else { MAX_MEMORY };
+        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run_within(memory)).await;
         self.settling.set(self.settling.get() - 1);
         match ended {
             None => {}
             Some(Ok(settled)) => {
                 self.count(|made| made.settled += 1);
                 self.world.faults.happened(Fault::SettleOutOfTime, usize::from(settled.remaining > 0));
+                self.world.faults.happened(Fault::SettleBounded, usize::from(settled.more && memory == 0));
                 if settled.unreadable > 0 {
                     self.report("settle cannot read an object or a file".to_owned());
                 }

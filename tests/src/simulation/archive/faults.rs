@@ -22,6 +22,7 @@ crate::simulation::faults::faults! {
         SettleKilled 0.2 "settle: killed at an await",
         SettleFailed 0.0 "settle: ends early, because a request failed",
         SettleOutOfTime 0.4 "settle: has no time left, and puts the rest back",
+        SettleBounded 0.2 "settle: stops reading, because its memory is used",
         SettlesOverlap 0.0 "settle: two runs at once",
         DeriveKilled 0.2 "derive: killed at an await",
         DeriveFailed 0.0 "derive: ends early, because a request failed",

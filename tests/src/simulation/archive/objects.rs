@@ -83,7 +83,7 @@ impl ObjectsModel {
     }
 
     /// Returns the versions of all objects.
-    pub fn versions(&self) -> BTreeMap<String, ETag> {
+    pub fn etags(&self) -> BTreeMap<String, ETag> {
         let objects = &lock(&self.0.state).objects;
         objects.iter().map(|(key, (_, etag))| (key.clone(), etag.clone())).collect()
     }
