@@ -86,6 +86,7 @@ def settling(runs):
             settled[kind] = median([bench("settle", copied(home)) for _ in range(runs)])
     print_settled(generated, settled)
     compare(runs, settled["fleet"])
+    points(runs)
     backlog(runs)
     print_day(settled["fleet"])
     missed = lambda name, value, most: [f"{name} {value:.2f} of {most}"] if value > most else []
@@ -131,6 +132,15 @@ def compare(runs, ours):
             f"| {memory / ours['peak_mb']:.1f} | {of['bytes_per_row']:.1f} |"
         )
     print()
+
+
+def points(runs):
+    home = fresh("fleet", keep=True)
+    with step(f"derive its points, {runs} times"):
+        of = median([bench("derive", copied(home)) for _ in range(runs)])
+    print(f"`derive` of the 1.35 million uplinks of that file: {of['points']:,.0f} points of {of['bytes_per_point']:.1f} bytes,")
+    print(f"which is {of['bytes_per_uplink']:.1f} bytes an uplink; {of['microseconds_per_uplink']:.2f} µs of processor an uplink,")
+    print(f"{of['peak_mb']:.0f} MB at most.\n")
 
 
 def backlog(runs):

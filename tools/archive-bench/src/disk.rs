@@ -37,19 +37,25 @@ impl Disk {
     }
 
     fn listed(&self, prefix: &str) -> std::io::Result<Vec<Listed>> {
-        let entries = match std::fs::read_dir(self.home.join(prefix)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let listed = |entry: std::io::Result<std::fs::DirEntry>| {
-            let entry = entry?;
-            let key = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let of = entry.metadata()?;
-            Ok(Listed { key, size: of.len(), etag: etag(&of), modified: 0 })
-        };
-        let mut objects = entries.map(listed).collect::<std::io::Result<Vec<_>>>()?;
+        let mut objects = Vec::new();
+        self.walk("", &mut objects)?;
+        objects.retain(|listed| listed.key.starts_with(prefix));
         objects.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(objects)
+    }
+
+    fn walk(&self, folder: &str, objects: &mut Vec<Listed>) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(self.home.join(folder))? {
+            let entry = entry?;
+            let key = format!("{folder}{}", entry.file_name().to_string_lossy());
+            let of = entry.metadata()?;
+            if of.is_dir() {
+                self.walk(&format!("{key}/"), objects)?;
+            } else {
+                objects.push(Listed { key, size: of.len(), etag: etag(&of), modified: 0 });
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, request: &Get<'_>) -> std::io::Result<Got> {
