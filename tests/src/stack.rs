@@ -14,13 +14,15 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts a stack from the output of `make build`. It asks the Sigfox API at that URL for undelivered callbacks.
-    pub fn start(directory: &Path, sigfox_api: &str) -> Self {
+    /// Starts a stack from the output of `make build`, with these parameters of the template. It asks the Sigfox API at that
+    /// URL for undelivered callbacks.
+    pub fn start(directory: &Path, sigfox_api: &str, parameters: &[&str]) -> Self {
         let mut runner = Command::new("python3")
             .arg(crate::repository("tools/local.py"))
             .args(["run", "--dir"])
             .arg(directory)
             .args(["--sigfox-api", sigfox_api])
+            .args(parameters.iter().flat_map(|parameter| ["--parameter", parameter]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use pulsegate_pipeline::archive::place::{DAY, NEW};
+use pulsegate_pipeline::archive::settle::Settled;
+use pulsegate_tests::read;
 use pulsegate_tests::template::{Template, list, target};
-use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
 
 /// The prefix of derived points.
@@ -244,28 +245,30 @@ fn the_schedules_and_nobody_else_invoke_settle_and_derive_and_a_failed_run_is_no
 
 #[test]
 fn every_alarm_on_settle_is_on_a_counter_that_it_writes() {
-    let sources = std::fs::read_dir(repository("functions/settle/src")).unwrap().map(|entry| entry.unwrap().path());
-    let sources = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>();
-    let written = sources + &read("shared/pipeline/src/telemetry.rs");
     let alarms = Template::read();
     let alarms = alarms.resources_of("AWS::CloudWatch::Alarm").into_iter();
-    let of_settle = alarms.filter(|(_, alarm)| alarm["Dimensions"] == json!([{"Name": "part", "Value": "settle"}]));
+    let of_settle =
+        alarms.filter(|(_, alarm)| alarm["Dimensions"] == json!([{"Name": "part", "Value": settle::STAGE}]));
     let counters: BTreeSet<&str> = of_settle.map(|(_, alarm)| alarm["MetricName"].as_str().unwrap()).collect();
     assert_eq!(counters, ["files", "oldest_unsettled_seconds", "unreadable"].into());
+    let counts = serde_json::to_value(Settled::default()).unwrap();
+    let source = read("functions/settle/src/lib.rs");
     for counter in counters {
-        assert!(written.contains(&format!("\"{counter}\"")), "{counter}");
+        assert!(counts.get(counter).is_some() || source.contains(&format!("\"{counter}\"")), "{counter}");
     }
 }
 
 #[test]
-fn athenas_table_of_uplinks_has_the_columns_of_the_archives_files() {
+fn athenas_tables_have_the_columns_of_the_files() {
     let template = Template::with(&[("AthenaDatabase", "pulsegate")]);
-    let columns = |table: &str| -> Vec<String> {
+    for (table, name, file) in
+        [("AthenaUplinks", "uplink", "archive/file.rs"), ("AthenaPoints", "point", "archive/points/file.rs")]
+    {
         let columns = &template.resource(table)["Properties"]["TableInput"]["StorageDescriptor"]["Columns"];
-        list(columns).into_iter().map(|column| column["Name"].as_str().unwrap().to_owned()).collect()
-    };
-    let source = read("shared/pipeline/src/archive/file.rs");
-    let schema = source.split_once("\"message uplink {").unwrap().1.split_once('}').unwrap().0;
-    let names = schema.split(';').filter_map(|column| column.split_whitespace().nth(2));
-    assert_eq!(columns("AthenaUplinks"), names.collect::<Vec<_>>());
+        let columns: Vec<&str> = list(columns).into_iter().map(|column| column["Name"].as_str().unwrap()).collect();
+        let source = read(&format!("shared/pipeline/src/{file}"));
+        let schema = source.split_once(&format!("\"message {name} {{")).unwrap().1.split_once('}').unwrap().0;
+        let names: Vec<&str> = schema.split(';').filter_map(|column| column.split_whitespace().nth(2)).collect();
+        assert_eq!(columns, names, "{table}");
+    }
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use numbered::Numbered;
+pub use reach::days;
 
 use crate::at::At;
 use crate::codec::Channel;
@@ -16,6 +17,7 @@ use crate::pulse::{ChannelCounts, PulseItem, modulo};
 use crate::uplink::{SortKey, SortKeyError, TimeSource};
 
 mod numbered;
+mod reach;
 mod series;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@
 //! new/rest-00000001-SHA256      uplinks for which a run of `settle` had no time
 //! day/2026-11-20/2a.parquet     the uplinks of a UTC day and of a partition of the devices
 //! day/odd/00.parquet            uplinks whose own time is no date
+//! points/day=2026-11-20/2a.parquet
+//!                               their counts of that day, decoded and merged; it can be made again at any time
 //! ```
 //!
 //! Each is a **set of rows**. A row is everything that an uplink says, and nothing else.
@@ -17,6 +19,7 @@
 //! - [`reader`]: the uplinks of a device between two times, settled or not.
 //! - [`decoded`]: their pulse items, by today's codecs.
 //! - [`scan`]: the uplinks of all devices, file by file.
+//! - [`points`]: makes the files of points from the files of uplinks.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet. [`place`]: the file of an uplink.
 //! - [`store`]: the port.
 //!
@@ -27,6 +30,7 @@ pub mod decoded;
 pub mod file;
 pub mod object;
 pub mod place;
+pub mod points;
 pub mod reader;
 pub mod row;
 pub mod scan;

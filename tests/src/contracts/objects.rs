@@ -123,7 +123,9 @@ async fn lists_have_every_key_once(store: &impl ObjectStore) {
 
     keys.extend(["contract/list".to_owned(), "contract/never-there".to_owned()]);
     for _ in 0..2 {
-        assert!(store.delete(&keys, soon()).await.is_empty(), "an absent object counts as deleted");
+        for part in keys.chunks(MAX_LISTED) {
+            assert!(store.delete(part, soon()).await.is_empty(), "an absent object counts as deleted");
+        }
         assert!(all(store, "contract/list").await.is_empty());
     }
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use pulsegate_aws::S3Objects;
+use pulsegate_model::pulse;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_pipeline::archive::file::FileRows;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_pipeline::archive::store::{Get, Got, ObjectStore as _};
-use pulsegate_tests::{contracts, events};
+use pulsegate_pipeline::archive::store::{Condition, Get, Got, MAX_LISTED, ObjectStore as _};
+use pulsegate_tests::stack::Stack;
+use pulsegate_tests::{contracts, events, repository};
+use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use crate::cloud::{Cloud, until};
@@ -76,6 +79,14 @@ impl Cloud {
 
 pub async fn the_archives_bucket_keeps_the_contract(cloud: Cloud) {
     contracts::an_object_store_keeps_its_promises(&cloud.archive()).await;
+    // More than a request of S3 takes.
+    let keys: Vec<String> = (0..=MAX_LISTED).map(|n| format!("contract/{n}")).collect();
+    let archive = cloud.archive();
+    for key in [&keys[0], &keys[MAX_LISTED]] {
+        archive.put(key, "x".into(), Condition::Absent, soon()).await.unwrap();
+    }
+    assert!(archive.delete(&keys, soon()).await.is_empty());
+    assert!(cloud.keys("contract/").await.is_empty());
 }
 
 pub async fn the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost(cloud: Cloud) {
@@ -88,4 +99,30 @@ pub async fn the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost(clo
     until("an empty new/", async || cloud.keys(NEW).await.is_empty()).await;
     assert_eq!(cloud.archived().await, before);
     assert!(cloud.keys(DAY).await.iter().all(|key| key.ends_with("/00.parquet")), "one partition");
+}
+
+pub async fn without_the_table_of_pulses_every_message_is_in_the_archive_and_noise_in_quarantine(cloud: Cloud) {
+    let directory = repository(&format!("target/e2e-archive-{}", std::process::id()));
+    let parameters = ["PulseTable=false", "BatchingWindowSeconds=1"];
+    let stack = Stack::start(&directory, &cloud.address("SIGFOX_API_URL"), &parameters);
+    let cloud = cloud.other(stack.addresses().clone());
+    assert!(!stack.addresses().contains_key("PULSE_TABLE"));
+
+    let (messages, expected) = events::demo_today();
+    for message in messages {
+        cloud.send(&message).await;
+    }
+    let noise = json!({"device": "BAD", "time": 1_795_176_000, "data": "ff", "seqNumber": 1});
+    assert_eq!(cloud.callback("adeunis-pulse-v4", &noise), 204);
+    for point in expected {
+        let arrived = async || {
+            let items = cloud.archived().await.into_iter().filter_map(|uplink| pulse::decode(&uplink).ok());
+            items.map(|item| json!(item)).any(|item| events::holds(&item, &point))
+        };
+        until(&format!("{point}"), arrived).await;
+    }
+    until("the noise in quarantine", async || cloud.waiting("QUARANTINE_QUEUE_URL").await == 1).await;
+    assert_eq!(cloud.archived_of("sigfox:BAD").await.len(), 1, "stored as it came, too");
+    drop(stack);
+    std::fs::remove_dir_all(&directory).unwrap();
 }

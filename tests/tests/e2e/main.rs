@@ -37,7 +37,7 @@ fn in_a_stack_of_its_own() -> ExitCode {
     let api = Api::start();
     // Listed before the start, because every run of the recovery fails for an unknown device type.
     api.list(DEVICE_TYPE, []);
-    let stack = Stack::start(&directory, api.url());
+    let stack = Stack::start(&directory, api.url(), &[]);
     let program = std::env::current_exe().unwrap_or_else(|e| panic!("{e}"));
     let status = Command::new(program).args(std::env::args_os().skip(1)).envs(stack.addresses()).status();
     drop(stack);
@@ -81,6 +81,7 @@ fn trials() -> Vec<Trial> {
         tests::every_datagram_acknowledged_before_a_sigterm_is_in_the_archive,
         tests::every_datagram_acknowledged_before_a_kill_is_in_the_archive,
         tests::a_second_sigterm_ends_the_bridge_at_once,
+        archive::without_the_table_of_pulses_every_message_is_in_the_archive_and_noise_in_quarantine,
         outage::what_an_outage_refused_is_there_once_whether_sigfox_repeated_it_or_it_was_fetched,
         tests::a_queue_that_is_gone_is_answered_503,
     ];

@@ -11,11 +11,11 @@ use crate::pulse::sequence_before;
 /// after the other, 13 at most, and Sigfox's duty cycle permits six an hour. Within that time no number repeats (Sigfox
 /// counts to 4,096, at 140 uplinks a day), unless the counter restarts, for example with a new battery. Such a restart
 /// cannot be detected.
-const LONGEST_SERIES: i64 = 2 * 60 * 60;
+pub(super) const LONGEST_SERIES: i64 = 2 * 60 * 60;
 
 /// The uplink that continues a series may be dated this much earlier, in seconds: each is dated by the stations that
 /// received it, to the second.
-const EARLIER: i64 = 60;
+pub(super) const EARLIER: i64 = 60;
 
 /// Uplinks by number, whatever their content.
 pub(super) struct Numbered<'a> {

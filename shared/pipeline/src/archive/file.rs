@@ -13,7 +13,7 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_r
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -75,24 +75,30 @@ static PROPERTIES: LazyLock<Arc<WriterProperties>> = LazyLock::new(|| Arc::new(p
 
 fn properties() -> WriterProperties {
     let column = |name: &str| ColumnPath::from(name);
+    base_properties(ROW_GROUP, &["at", "sequence", "rssi", "snr", "signal_quality"])
+        .set_column_dictionary_enabled(column("payload"), false)
+        .set_column_encoding(column("payload"), Encoding::DELTA_BYTE_ARRAY)
+        .build()
+}
+
+/// The properties of all files, with row groups of so many rows, and numbers with small differences in these columns.
+pub(super) fn base_properties(row_group: usize, delta: &[&str]) -> WriterPropertiesBuilder {
+    let column = |name: &str| ColumnPath::from(name);
     let mut properties = WriterProperties::builder()
         // A fixed name instead of the crate's version.
         .set_created_by("pulsegate 1".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_max_row_group_row_count(Some(row_group))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
         // A reader finds the row groups of a device by these.
         .set_column_statistics_enabled(column("device"), EnabledStatistics::Chunk);
-    for name in ["at", "sequence", "rssi", "snr", "signal_quality"] {
+    for name in delta {
         properties = properties
             .set_column_dictionary_enabled(column(name), false)
             .set_column_encoding(column(name), Encoding::DELTA_BINARY_PACKED);
     }
     properties
-        .set_column_dictionary_enabled(column("payload"), false)
-        .set_column_encoding(column("payload"), Encoding::DELTA_BYTE_ARRAY)
-        .build()
 }
 
 /// Writes sorted, distinct rows.
@@ -153,7 +159,7 @@ impl FileWriter {
 #[derive(Default)]
 struct Columns {
     device: Vec<ByteArray>,
-    last_device: Option<(DeviceId, ByteArray)>,
+    device_text: DeviceText,
     at: Vec<i64>,
     sequence: Optional<i32>,
     kind: Vec<ByteArray>,
@@ -166,7 +172,7 @@ struct Columns {
     signal_quality: Optional<i32>,
 }
 
-struct Optional<T> {
+pub(super) struct Optional<T> {
     values: Vec<T>,
     levels: Vec<i16>,
 }
@@ -178,9 +184,26 @@ impl<T> Default for Optional<T> {
 }
 
 impl<T> Optional<T> {
-    fn push(&mut self, value: Option<T>) {
+    pub(super) fn push(&mut self, value: Option<T>) {
         self.levels.push(value.is_some().into());
         self.values.extend(value);
+    }
+}
+
+/// The ID of the last device as text: the same bytes for all rows in a row.
+#[derive(Default)]
+pub(super) struct DeviceText(Option<(DeviceId, ByteArray)>);
+
+impl DeviceText {
+    pub(super) fn of(&mut self, device: DeviceId) -> ByteArray {
+        match &self.0 {
+            Some((last, text)) if *last == device => text.clone(),
+            _ => {
+                let text = ByteArray::from(device.to_string().as_str());
+                self.0 = Some((device, text.clone()));
+                text
+            }
+        }
     }
 }
 
@@ -190,8 +213,7 @@ impl Columns {
     }
 
     fn push(&mut self, row: &Row) {
-        let device = self.device_text(row.device);
-        self.device.push(device);
+        self.device.push(self.device_text.of(row.device));
         self.at.push(row.at.unix());
         self.sequence.push(row.sequence.map(u32::cast_signed));
         self.kind.push(KINDS.text(row.kind));
@@ -202,18 +224,6 @@ impl Columns {
         self.snr.push(row.snr);
         self.station.push(row.station.clone());
         self.signal_quality.push(row.signal_quality.map(i32::from));
-    }
-
-    /// The ID of the device as text: the same bytes for all rows in a row.
-    fn device_text(&mut self, device: DeviceId) -> ByteArray {
-        match &self.last_device {
-            Some((last, text)) if *last == device => text.clone(),
-            _ => {
-                let text = ByteArray::from(device.to_string().as_str());
-                self.last_device = Some((device, text.clone()));
-                text
-            }
-        }
     }
 
     /// Writes the columns, in the order of the schema.
@@ -232,14 +242,14 @@ impl Columns {
     }
 }
 
-fn write_optional<T: DataType>(
+pub(super) fn write_optional<T: DataType>(
     group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     column: &Optional<T::T>,
 ) -> Result<(), ParquetError> {
     write::<T>(group, &column.values, Some(&column.levels))
 }
 
-fn write<T: DataType>(
+pub(super) fn write<T: DataType>(
     group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     values: &[T::T],
     levels: Option<&[i16]>,
@@ -295,8 +305,8 @@ pub fn groups_of(device: DeviceId, footer: &ParquetMetaData) -> Vec<usize> {
 /// # Errors
 /// [`FileError`].
 pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
-    let len = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-    let mut columns = Reader { group, len, next: 0 };
+    let mut columns = Reader::new(group);
+    let len = columns.len;
     let devices = columns.required::<ByteArrayType>()?;
     let at = columns.required::<Int64Type>()?;
     let mut sequence = columns.optional::<Int32Type>()?;
@@ -309,7 +319,7 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
     let mut station = columns.optional::<ByteArrayType>()?;
     let mut signal_quality = columns.optional::<Int32Type>()?;
 
-    let mut device = Last(None);
+    let mut device = Last::default();
     let mut rows = Vec::with_capacity(len);
     for nth in 0..len {
         rows.push(Row {
@@ -330,21 +340,25 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
 }
 
 /// Reads the columns of a row group in order.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     group: &'a dyn RowGroupReader,
     len: usize,
     next: usize,
 }
 
-impl Reader<'_> {
-    fn required<T: DataType>(&mut self) -> Result<Vec<T::T>, FileError> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(group: &'a dyn RowGroupReader) -> Self {
+        Self { group, len: usize::try_from(group.metadata().num_rows()).unwrap_or(0), next: 0 }
+    }
+
+    pub(super) fn required<T: DataType>(&mut self) -> Result<Vec<T::T>, FileError> {
         let mut values = Vec::with_capacity(self.len);
         let (read, ..) = self.column::<T>()?.read_records(self.len, None, None, &mut values)?;
         self.check(read)?;
         Ok(values)
     }
 
-    fn optional<T: DataType>(&mut self) -> Result<OptionalValues<T::T>, FileError> {
+    pub(super) fn optional<T: DataType>(&mut self) -> Result<OptionalValues<T::T>, FileError> {
         let (mut values, mut levels) = (Vec::new(), Vec::with_capacity(self.len));
         let (read, ..) = self.column::<T>()?.read_records(self.len, Some(&mut levels), None, &mut values)?;
         self.check(read)?;
@@ -371,22 +385,23 @@ impl Reader<'_> {
     }
 }
 
-struct OptionalValues<T> {
+pub(super) struct OptionalValues<T> {
     values: std::vec::IntoIter<T>,
     levels: std::vec::IntoIter<i16>,
 }
 
 impl<T> OptionalValues<T> {
-    fn next(&mut self) -> Option<T> {
+    pub(super) fn next(&mut self) -> Option<T> {
         if self.levels.next()? == 1 { self.values.next() } else { None }
     }
 }
 
 /// The device of the last row: the next one is most often of the same.
-struct Last(Option<(ByteArray, DeviceId)>);
+#[derive(Default)]
+pub(super) struct Last(Option<(ByteArray, DeviceId)>);
 
 impl Last {
-    fn parse(&mut self, text: &ByteArray) -> Result<DeviceId, FileError> {
+    pub(super) fn parse(&mut self, text: &ByteArray) -> Result<DeviceId, FileError> {
         match &self.0 {
             Some((last, device)) if last == text => Ok(*device),
             _ => {
@@ -399,10 +414,10 @@ impl Last {
 }
 
 /// The values of a column that has few, with their texts.
-struct Words<T: 'static> {
-    column: &'static str,
-    values: &'static [T],
-    text: fn(T) -> &'static str,
+pub(super) struct Words<T: 'static> {
+    pub(super) column: &'static str,
+    pub(super) values: &'static [T],
+    pub(super) text: fn(T) -> &'static str,
 }
 
 const KINDS: Words<Kind> = Words {
@@ -414,7 +429,7 @@ const KINDS: Words<Kind> = Words {
     },
 };
 
-const TIME_SOURCES: Words<TimeSource> = Words {
+pub(super) const TIME_SOURCES: Words<TimeSource> = Words {
     column: "time_source",
     values: &[TimeSource::Network, TimeSource::Device, TimeSource::Computed, TimeSource::Unset],
     text: |source| match source {
@@ -426,11 +441,11 @@ const TIME_SOURCES: Words<TimeSource> = Words {
 };
 
 impl<T: Copy> Words<T> {
-    fn text(&self, value: T) -> ByteArray {
+    pub(super) fn text(&self, value: T) -> ByteArray {
         Bytes::from_static((self.text)(value).as_bytes()).into()
     }
 
-    fn value(&self, text: &ByteArray) -> Result<T, FileError> {
+    pub(super) fn value(&self, text: &ByteArray) -> Result<T, FileError> {
         let found = self.values.iter().copied().find(|&value| (self.text)(value).as_bytes() == text.data());
         let unknown = || FileError::Unknown {
             column: self.column,

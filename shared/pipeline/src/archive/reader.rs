@@ -23,7 +23,7 @@ use super::file::{self, FileError};
 use super::object::{self, ObjectError};
 use super::place::{Day, NEW, PartitionBits};
 use super::row::{self, Row};
-use super::store::{Get, Got, ObjectStore, Part, StoreError};
+use super::store::{ETag, Get, Got, ObjectStore, Part, StoreError};
 
 /// Bytes read from the end of a file, for its footer. A file of a million rows has a footer of 42 KB.
 const FOOTER: u64 = 64 * 1024;
@@ -148,26 +148,15 @@ impl<S: ObjectStore> Archive<S> {
         deadline: Instant,
     ) -> Result<Option<Vec<Row>>, ArchiveError> {
         let failed = |source: FileError| ArchiveError::File { key: key.to_owned(), source };
-        let mut last = FOOTER;
-        let (end, footer) = loop {
-            let end = match self.store.get(Get { key, part: Part::Last(last), version: None }, deadline).await? {
-                Got::Object(end) => end,
-                Got::Absent => return Ok(Some(Vec::new())),
-                Got::Changed => return Ok(None),
-            };
-            let mut reader = ParquetMetaDataReader::new();
-            match reader.try_parse_sized(&end.content, end.size) {
-                Ok(()) => break (end, reader.finish().map_err(|e| failed(e.into()))?),
-                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > last => last = needed as u64,
-                Err(error) => return Err(failed(error.into())),
-            }
+        let Some(Footer { etag, size, content: footer }) = footer(&self.store, key, deadline).await? else {
+            return Ok(Some(Vec::new()));
         };
         let mut rows = Vec::new();
         for group in file::groups_of(device, &footer) {
             let range = range_of(&footer, group);
-            let request = Get { key, part: Part::Range(range.clone()), version: Some(&end.etag) };
+            let request = Get { key, part: Part::Range(range.clone()), version: Some(&etag) };
             let Got::Object(part) = self.store.get(request, deadline).await? else { return Ok(None) };
-            let part = FilePart { start: range.start, size: end.size, content: part.content };
+            let part = FilePart { start: range.start, size, content: part.content };
             let of_group = read_part(part, &footer, group).map_err(failed)?;
             rows.extend(of_group.into_iter().filter(|row| row.device() == device));
         }
@@ -175,14 +164,47 @@ impl<S: ObjectStore> Archive<S> {
     }
 }
 
+/// The footer of a file.
+pub(super) struct Footer {
+    /// The version of the file.
+    pub(super) etag: ETag,
+    /// Its length in bytes.
+    pub(super) size: u64,
+    /// What is where in it.
+    pub(super) content: ParquetMetaData,
+}
+
+/// Reads the footer of a file; `None` if there is no such file.
+pub(super) async fn footer(
+    store: &impl ObjectStore,
+    key: &str,
+    deadline: Instant,
+) -> Result<Option<Footer>, ArchiveError> {
+    let failed = |source: ParquetError| ArchiveError::File { key: key.to_owned(), source: source.into() };
+    let mut last = FOOTER;
+    loop {
+        let request = Get { key, part: Part::Last(last), version: None };
+        let Got::Object(end) = store.get(request, deadline).await? else { return Ok(None) };
+        let mut reader = ParquetMetaDataReader::new();
+        match reader.try_parse_sized(&end.content, end.size) {
+            Ok(()) => {
+                let content = reader.finish().map_err(failed)?;
+                return Ok(Some(Footer { etag: end.etag, size: end.size, content }));
+            }
+            Err(ParquetError::NeedMoreData(needed)) if needed as u64 > last => last = needed as u64,
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
 /// The bytes of a row group.
-fn range_of(footer: &ParquetMetaData, group: usize) -> Range<u64> {
+pub(super) fn range_of(footer: &ParquetMetaData, group: usize) -> Range<u64> {
     let ranges = footer.row_group(group).columns().iter().map(ColumnChunkMetaData::byte_range);
     let (start, end) = ranges.fold((u64::MAX, 0), |(start, end), (from, len)| (start.min(from), end.max(from + len)));
     start..end
 }
 
-fn read_part(part: FilePart, footer: &ParquetMetaData, group: usize) -> Result<Vec<Row>, FileError> {
+pub(super) fn read_part(part: FilePart, footer: &ParquetMetaData, group: usize) -> Result<Vec<Row>, FileError> {
     let properties = Arc::new(ReaderProperties::builder().build());
     let of_group = footer.row_group(group);
     let reader =
@@ -191,10 +213,10 @@ fn read_part(part: FilePart, footer: &ParquetMetaData, group: usize) -> Result<V
 }
 
 /// A part of a file, at its place.
-struct FilePart {
-    start: u64,
-    size: u64,
-    content: Bytes,
+pub(super) struct FilePart {
+    pub(super) start: u64,
+    pub(super) size: u64,
+    pub(super) content: Bytes,
 }
 
 impl FilePart {
