@@ -69,6 +69,7 @@ def addresses_of(cloud):
         "RAW_QUEUE_URL": outputs["RawQueueUrl"],
         "QUARANTINE_QUEUE_URL": outputs["QuarantineQueueUrl"],
         "RAW_DEAD_LETTERS_URL": outputs["RawDeadLettersUrl"],
+        "UNDELIVERED_BUCKET": outputs["UndeliveredBucket"],
     }
     return addresses | {name: outputs[key] for name, key in OPTIONAL.items() if key in outputs}
 

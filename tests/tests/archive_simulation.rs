@@ -77,3 +77,24 @@ fn reading_the_files_before_the_list_is_found() {
 fn skipping_an_object_that_is_gone_is_found() {
     found(Bug::SkipsGoneObjects, "a reader misses");
 }
+
+/// Messages that arrive between the last search and the tombstone stay.
+#[test]
+fn a_tombstone_after_the_search_is_found() {
+    found(Bug::TombstoneLast, "the erased device");
+}
+
+#[test]
+fn deleting_an_object_before_its_rest_is_put_is_found() {
+    found(Bug::EraseDeletesFirst, "a reader misses");
+}
+
+#[test]
+fn forgetting_older_versions_is_found() {
+    found(Bug::KeepsOlderVersions, "the erased device");
+}
+
+#[test]
+fn a_raw_stage_that_does_not_read_the_tombstones_is_found() {
+    found(Bug::RawIgnoresTombstones, "the erased device");
+}

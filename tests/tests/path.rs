@@ -49,10 +49,11 @@ fn archived_keys(stage: &FakeRawStage) -> Vec<String> {
     keys
 }
 
-fn pulse_stage() -> PulseStage<PulseTable<FakeTable>, FakeQueue> {
+fn pulse_stage() -> PulseStage<PulseTable<FakeTable>, FakeQueue, FakeObjects> {
     PulseStage {
         pulses: PulseTable { table: FakeTable::default(), retention_days: 30 },
         quarantine: FakeQueue::default(),
+        archive: FakeObjects::default(),
     }
 }
 

@@ -51,6 +51,7 @@ fn functions() -> BTreeMap<&'static str, Function> {
         ),
         ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
         ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
+        ("Derive", Function { krate: "derive", settings: settings(derive::Config::from_settings) }),
         ("Settle", Function { krate: "settle", settings: settings(settle::Config::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
@@ -125,8 +126,9 @@ fn a_function_without_settings_names_all_that_it_lacks() {
         ("sigfox-recovery", sigfox_recovery::Config::from_settings(&none()).err(), 8),
         ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 4),
         ("raw-nbiot", RawConfig::from_settings(&none()).err(), 2),
-        ("pulse", pulse::Config::from_settings(&none()).err(), 3),
+        ("pulse", pulse::Config::from_settings(&none()).err(), 4),
         ("settle", settle::Config::from_settings(&none()).err(), 1),
+        ("derive", derive::Config::from_settings(&none()).err(), 1),
     ] {
         let error = error.unwrap().to_string();
         assert_eq!(error.matches("is not set").count(), count, "{name}: {error}");

@@ -4,6 +4,7 @@
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use pulsegate_aws::lambda::{self, MissingId};
+use pulsegate_pipeline::archive::store::ObjectStore;
 use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 use pulsegate_pipeline::ports::{PulseStore, Queue};
 use pulsegate_pipeline::pulse::PulseStage;
@@ -18,6 +19,8 @@ pub struct Config {
     pub retention_days: u32,
     /// `QUARANTINE_QUEUE_URL`.
     pub quarantine_queue: String,
+    /// `ARCHIVE_BUCKET`: has the erased devices.
+    pub archive_bucket: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`, set by Lambda: distinguishes the networks in the metrics.
     pub function_name: String,
 }
@@ -31,12 +34,14 @@ impl Config {
         let table = settings.required("PULSE_TABLE");
         let retention_days = settings.optional("PULSE_RETENTION_DAYS");
         let quarantine_queue = settings.required("QUARANTINE_QUEUE_URL");
+        let archive_bucket = settings.required("ARCHIVE_BUCKET");
         let function_name = settings.required("AWS_LAMBDA_FUNCTION_NAME");
         settings.complete()?;
         Ok(Self {
             table: table?,
             retention_days: retention_days?.unwrap_or_default(),
             quarantine_queue: quarantine_queue?,
+            archive_bucket: archive_bucket?,
             function_name: function_name?,
         })
     }
@@ -48,7 +53,7 @@ impl Config {
 /// [`MissingId`] if a record cannot be named in the response; then all records are delivered again.
 pub async fn handle(
     event: SqsEvent,
-    stage: &PulseStage<impl PulseStore, impl Queue>,
+    stage: &PulseStage<impl PulseStore, impl Queue, impl ObjectStore>,
     name: &str,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, MissingId> {
@@ -63,16 +68,18 @@ pub async fn handle(
 mod tests {
     use std::time::Duration;
 
+    use pulsegate_model::at::At;
     use pulsegate_model::envelope;
     use pulsegate_model::pulse::PulseItem;
-    use pulsegate_pipeline::fakes::{FakeQueue, FakeStore, tally};
+    use pulsegate_pipeline::archive::tombstones::Tombstones;
+    use pulsegate_pipeline::fakes::{FakeObjects, FakeQueue, FakeStore, tally};
     use pulsegate_pipeline::ports::Arrived;
     use serde_json::{Value, json};
 
     use super::*;
 
     type Store = FakeStore<Arrived<PulseItem>>;
-    type Stage = PulseStage<Store, FakeQueue>;
+    type Stage = PulseStage<Store, FakeQueue, FakeObjects>;
 
     const DATA: &str = "46800000009f00000002";
     const UNKNOWN: &str = "3fe0150400030002000100";
@@ -100,7 +107,7 @@ mod tests {
     }
 
     fn stage(pulses: Store, quarantine: FakeQueue) -> Stage {
-        PulseStage { pulses, quarantine }
+        PulseStage { pulses, quarantine, archive: FakeObjects::default() }
     }
 
     async fn failed(event: SqsEvent, stage: &Stage) -> Vec<String> {
@@ -183,5 +190,25 @@ mod tests {
         let before = stage.pulses.values();
         failed(ten(), &stage).await;
         assert_eq!(stage.pulses.values(), before);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_is_of_an_erased_device_is_dropped_and_counted() {
+        let stage = stage(Store::default(), FakeQueue::default());
+        let erased = "sigfox:1".parse().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        Tombstones::bury(&stage.archive, erased, At::EPOCH, deadline).await.unwrap();
+        tally::start();
+        assert_eq!(failed(ten(), &stage).await, [""; 0]);
+        let tally = tally::end();
+        let count = |name: &str| tally[&("pulse-test".to_owned(), name.to_owned())];
+        assert_eq!((count("received"), count("stored"), count("quarantined"), count("erased")), (10, 8, 1, 1));
+        assert!(stage.pulses.values().iter().all(|item| item.value.device != erased));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_stored_while_the_erased_devices_are_not_known() {
+        let stage = stage(Store::default(), FakeQueue::default());
+        stage.archive.set("erased", "noise");
+        assert_eq!((failed(ten(), &stage).await.len(), stage.pulses.len()), (10, 0));
     }
 }

@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulse::{Config, handle};
-use pulsegate_aws::{DynamoTable, EmbeddedMetrics, PulseTable, SqsQueue};
+use pulsegate_aws::{DynamoTable, EmbeddedMetrics, PulseTable, S3Objects, SqsQueue};
 use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
 use pulsegate_pipeline::pulse::PulseStage;
 use pulsegate_pipeline::{deadline, telemetry};
@@ -17,6 +17,7 @@ async fn main() -> Result<(), Error> {
     let stage = PulseStage {
         pulses: PulseTable { table: DynamoTable::new(&sdk, config.table), retention_days: config.retention_days },
         quarantine: SqsQueue::new(&sdk, config.quarantine_queue),
+        archive: S3Objects::new(&sdk, config.archive_bucket),
     };
     let (stage, name) = (&stage, config.function_name.as_str());
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {

@@ -16,7 +16,8 @@
 //! - `log`: reads a log group, with the feature `logs`.
 //! - `watermark`: the progress of a fetch.
 //! - `secret`: reads secrets.
-//! - `objects`: the archive's bucket.
+//! - `objects`: the archive's bucket. `versions`: its older versions, for erasure.
+//! - `device_items`: deletes the items of a device, for erasure.
 //! - `metrics`: writes CloudWatch's embedded metric format.
 //! - `cause`: the cause of a failed request, in one line.
 //! - [`resend`]: the retry loop that queue and table share.
@@ -35,6 +36,7 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 mod cause;
+mod device_items;
 mod downlink;
 mod downlink_admin;
 #[cfg(any(test, feature = "fakes"))]
@@ -53,10 +55,12 @@ mod secret;
 mod stream;
 mod table;
 mod table_reader;
+mod versions;
 mod watermark;
 
 pub use aws_config::SdkConfig;
 use cause::chain;
+pub use device_items::{DeviceItems, DynamoDeviceItems};
 pub use downlink::DownlinkTable;
 pub use downlink_admin::DownlinkAdminTable;
 #[cfg(feature = "logs")]

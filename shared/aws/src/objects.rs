@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout_at};
 /// A bucket.
 #[derive(Debug, Clone)]
 pub struct S3Objects {
-    client: Client,
-    bucket: String,
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
 }
 
 impl S3Objects {
@@ -61,12 +61,7 @@ impl ObjectStore for S3Objects {
 
     async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
         let failed = |source| StoreError { what: format!("get {}", request.key), source };
-        let range = match &request.part {
-            Part::Whole => None,
-            Part::Range(range) => Some(format!("bytes={}-{}", range.start, range.end.saturating_sub(1))),
-            Part::Last(last) => Some(format!("bytes=-{last}")),
-        };
-        let get = self.client.get_object().bucket(&self.bucket).key(request.key).set_range(range);
+        let get = self.client.get_object().bucket(&self.bucket).key(request.key).set_range(range(&request.part));
         let get = get.set_if_match(request.version.map(|version| version.0.clone()));
         // Boxed, as everywhere here: the SDK's futures are nested so deeply that callers would not compile.
         let read = async {
@@ -142,7 +137,16 @@ impl S3Objects {
     }
 }
 
-async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + Sync>> {
+/// The header of a part.
+pub(crate) fn range(part: &Part) -> Option<String> {
+    match part {
+        Part::Whole => None,
+        Part::Range(range) => Some(format!("bytes={}-{}", range.start, range.end.saturating_sub(1))),
+        Part::Last(last) => Some(format!("bytes=-{last}")),
+    }
+}
+
+pub(crate) async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + Sync>> {
     // "bytes 0-99/1234" for a part.
     let total = answer.content_range().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
     let etag = ETag(answer.e_tag().unwrap_or_default().to_owned());
@@ -150,6 +154,6 @@ async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + 
     Ok(Object { size: total.unwrap_or(content.len() as u64), content, etag })
 }
 
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
+pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
 }

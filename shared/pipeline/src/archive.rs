@@ -8,9 +8,10 @@
 //! day/odd/00.parquet            uplinks whose own time is no date
 //! points/day=2026-11-20/2a.parquet
 //!                               their counts of that day, decoded and merged; it can be made again at any time
+//! erased                        the devices that were erased
 //! ```
 //!
-//! Each is a **set of rows**. A row is everything that an uplink says, and nothing else.
+//! Each but the last is a **set of rows**. A row is everything that an uplink says, and nothing else.
 //!
 //! - [`writer`], [`object`]: what the raw stage writes, before it answers.
 //! - [`settle`]: merges `new/` into the files. A swap replaces a file by a superset of exactly that file; an object is
@@ -21,12 +22,14 @@
 //! - [`scan`]: the uplinks of all devices, file by file.
 //! - [`points`]: makes the files of points from the files of uplinks.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet. [`place`]: the file of an uplink.
-//! - [`store`]: the port.
+//! - [`store`]: the port. [`versions`]: the port of a bucket with older versions.
+//! - [`tombstones`], [`erase`]: removes a device. Of the rows of an erased device, and only of these, the set may lose some.
 //!
 //! Once `new/` is empty, each file is, to the byte, the encoding of the set of delivered uplinks of its day and
 //! partition: union does not depend on order, grouping or repetition.
 
 pub mod decoded;
+pub mod erase;
 pub mod file;
 pub mod object;
 pub mod place;
@@ -38,4 +41,6 @@ pub mod settle;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod tombstones;
+pub mod versions;
 pub mod writer;

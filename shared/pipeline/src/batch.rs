@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, record};
 
+use crate::archive::tombstones::Tombstones;
 use crate::ports::{Arrived, Refused};
 use crate::telemetry::OutcomeCounts;
 
@@ -139,6 +141,30 @@ impl OpenedBatch {
         }
     }
 
+    /// Drops what is of erased devices, and returns how many values. An unreadable value has no device, as a rule.
+    pub fn erase(&mut self, tombstones: &Tombstones) -> usize {
+        let is_erased = |device: Option<DeviceId>| device.is_some_and(|device| tombstones.contains(device));
+        self.uplinks.remove(|uplink| is_erased(Some(uplink.value.device)))
+            + self.events.remove(|event| is_erased(event.value.source.device()))
+            + self.unreadable.remove(|unreadable| is_erased(unreadable.device()))
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.uplinks.len() + self.events.len() + self.unreadable.len()
+    }
+
+    /// True if there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The outcome if nothing can be done now: all is given back.
+    pub fn given_back(&self, records: &[BatchRecord]) -> BatchOutcome {
+        let counts = OutcomeCounts { received: self.len(), given_back: self.len(), ..OutcomeCounts::default() };
+        BatchOutcome { failed: (0..records.len()).collect(), counts }
+    }
+
     /// Moves device events to quarantine, so that a stage without an event store does not lose them.
     pub fn quarantine_events(&mut self, stage: &'static str) {
         for (position, event) in std::mem::take(&mut self.events) {
@@ -154,6 +180,14 @@ impl<T> Pieces<T> {
     pub fn push(&mut self, record: usize, value: T) {
         self.values.push(value);
         self.records.push(record);
+    }
+
+    /// Removes values, and returns how many.
+    fn remove(&mut self, is_doomed: impl Fn(&T) -> bool) -> usize {
+        let all = self.len();
+        let kept = std::mem::take(self).into_iter().filter(|(_, value)| !is_doomed(value));
+        (self.records, self.values) = kept.unzip();
+        all - self.len()
     }
 
     /// The number of values.

@@ -7,7 +7,7 @@
 //! so every write must be idempotent.
 
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::future::{Future, ready};
 
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::at::At;
@@ -17,6 +17,9 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::archive::store::StoreError;
+use crate::archive::tombstones::Tombstones;
 
 mod observe;
 mod receive;
@@ -46,6 +49,12 @@ pub struct Arrived<T> {
 pub trait RawStore {
     /// Adds every uplink. Makes no request if there are none.
     fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
+
+    /// Returns the erased devices, of which nothing must be stored any more. A store from which nobody erases has none.
+    fn erased(&self, deadline: Instant) -> impl Future<Output = Result<Tombstones, StoreError>> + Send {
+        let _ = deadline;
+        ready(Ok(Tombstones::default()))
+    }
 }
 
 /// A store of pulse items, under their natural key. It keeps an item for its retention from the arrival, whatever time

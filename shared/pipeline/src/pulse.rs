@@ -10,6 +10,8 @@ use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
+use crate::archive::store::ObjectStore;
+use crate::archive::tombstones::Tombstones;
 use crate::batch::{self, BatchOutcome, BatchRecord, Pieces};
 use crate::ports::{Arrived, PulseStore, Queue};
 use crate::quarantine;
@@ -20,20 +22,33 @@ const STAGE: &str = "pulse";
 
 /// The ports of the stage.
 #[derive(Debug)]
-pub struct PulseStage<P, Q> {
+pub struct PulseStage<P, Q, S> {
     /// Pulse items.
     pub pulses: P,
     /// Uplinks that cannot be decoded.
     pub quarantine: Q,
+    /// The archive, for the erased devices.
+    pub archive: S,
 }
 
-impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
+impl<P: PulseStore, Q: Queue, S: ObjectStore> PulseStage<P, Q, S> {
     /// Decodes and stores a batch. A record fails if any of its uplinks is neither stored nor quarantined.
     pub async fn run(&self, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, STAGE);
+        if opened.is_empty() {
+            return opened.given_back(&[]);
+        }
+        let tombstones = match Tombstones::load(&self.archive, deadline).await {
+            Ok(tombstones) => tombstones,
+            Err(error) => {
+                tracing::warn!(reason = %error, cause = %error.source, "the erased devices are not known");
+                return opened.given_back(records);
+            }
+        };
+        let erased = opened.erase(&tombstones);
         opened.quarantine_events(STAGE);
         let batch::OpenedBatch { uplinks, mut unreadable, .. } = opened;
-        let received = uplinks.len() + unreadable.len();
+        let received = uplinks.len() + unreadable.len() + erased;
 
         let mut items = Pieces::default();
         for (record, Arrived { value: uplink, arrived }) in uplinks {
@@ -58,6 +73,7 @@ impl<P: PulseStore, Q: Queue> PulseStage<P, Q> {
             quarantined: unreadable.len() - unquarantined.len(),
             given_back: unstored.len() + unquarantined.len(),
             refused: 0,
+            erased,
         };
         BatchOutcome { failed, counts }
     }

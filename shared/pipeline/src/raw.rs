@@ -36,9 +36,20 @@ struct Passed {
 
 impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
     /// Stores a batch and passes it on. A record fails unless all of its uplinks are stored and passed on, its events
-    /// stored and its unreadable pieces quarantined. Repeating the whole record is idempotent.
+    /// stored and its unreadable pieces quarantined. Drops what is of erased devices. Repeating the whole record is idempotent.
     pub async fn run(&self, stage: &'static str, records: &[BatchRecord], deadline: Instant) -> BatchOutcome {
         let mut opened = batch::open(records, stage);
+        if opened.is_empty() {
+            return opened.given_back(&[]);
+        }
+        let tombstones = match self.raw.erased(deadline).await {
+            Ok(tombstones) => tombstones,
+            Err(error) => {
+                tracing::warn!(reason = %error, cause = %error.source, "the erased devices are not known");
+                return opened.given_back(records);
+            }
+        };
+        let erased = opened.erase(&tombstones);
         if self.events.is_none() {
             opened.quarantine_events(stage);
         }
@@ -54,11 +65,12 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         failed.extend(events.records_of(&unstored));
         failed.extend(unreadable.records_of(&unquarantined));
         let counts = OutcomeCounts {
-            received: uplinks.len() + events.len() + unreadable.len(),
+            received: uplinks.len() + events.len() + unreadable.len() + erased,
             stored: uplinks.len() + events.len() - given_back.len() - quarantined - unstored.len(),
             quarantined: quarantined + unreadable.len() - unquarantined.len(),
             given_back: given_back.len() + unstored.len() + unquarantined.len(),
             refused: 0,
+            erased,
         };
         BatchOutcome { failed, counts }
     }
@@ -132,8 +144,10 @@ mod tests {
     use pulsegate_model::uplink::testing::any_uplink;
 
     use super::*;
+    use crate::archive::tombstones::{ERASED, Tombstones};
+    use crate::archive::writer::ArchiveWriter;
     use crate::batch::Failed;
-    use crate::fakes::{FakeQueue, FakeStore};
+    use crate::fakes::{FakeObjects, FakeQueue, FakeStore};
 
     type Stage = RawStage<FakeStore<Uplink>, FakeStore<Arrived<DeviceEvent>>, FakeQueue>;
 
@@ -203,7 +217,7 @@ mod tests {
         assert_eq!(outcome.failed, Failed::from([2, 7]));
         assert_eq!(
             outcome.counts,
-            OutcomeCounts { received: 10, stored: 7, quarantined: 1, given_back: 2, refused: 0 }
+            OutcomeCounts { received: 10, stored: 7, quarantined: 1, given_back: 2, ..OutcomeCounts::default() }
         );
         assert_eq!(envelope::unpack(published(&stage)[0].as_bytes()).unwrap().uplinks.len(), 7);
     }
@@ -235,6 +249,31 @@ mod tests {
     async fn what_cannot_be_quarantined_comes_back() {
         let stage = RawStage { quarantine: FakeQueue::down(), ..stage() };
         assert_eq!(run(&stage, &ten()).await.failed, Failed::from([BAD]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_of_an_erased_device_is_dropped_and_counted() {
+        let store = FakeObjects::default();
+        Tombstones::bury(&store, "sigfox:2".parse().unwrap(), At::EPOCH, Instant::now()).await.unwrap();
+        let Stage { events, pulse, quarantine, .. } = stage();
+        let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
+        let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;
+        assert_eq!(outcome.failed, Failed::new());
+        let counts = OutcomeCounts { received: 10, stored: 8, quarantined: 1, erased: 1, ..OutcomeCounts::default() };
+        assert_eq!(outcome.counts, counts);
+        let sent = stage.pulse.unwrap().sent();
+        assert!(sent.len() == 1 && !sent[0].contains(r#""sigfox:2""#));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_stored_while_the_erased_devices_are_not_known() {
+        let store = FakeObjects::default();
+        store.set(ERASED, "noise");
+        let Stage { events, pulse, quarantine, .. } = stage();
+        let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
+        let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;
+        assert_eq!((outcome.failed.len(), outcome.counts.given_back, outcome.counts.stored), (10, 10, 0));
+        assert_eq!((stage.raw.store.keys("new/").len(), stage.quarantine.sent().len()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]

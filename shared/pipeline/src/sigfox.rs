@@ -282,5 +282,6 @@ pub async fn enqueue(
         quarantined: unreadable - unquarantined,
         given_back: refused + unquarantined,
         refused: 0,
+        erased: 0,
     }
 }

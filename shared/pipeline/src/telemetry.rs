@@ -59,6 +59,14 @@ pub struct OutcomeCounts {
     pub given_back: usize,
     /// Rejected on arrival: no credentials, no such profile, too large.
     pub refused: usize,
+    /// Of erased devices, and dropped. A metric without values costs nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like that")]
+pub(crate) fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl OutcomeCounts {

@@ -176,7 +176,11 @@ impl Pipeline {
 
     fn map_pulse(&self, queue: &QueueModel, name: &'static str) {
         let (table, quarantine) = (self.planted(&self.pulse_table), self.quarantine.clone());
-        let stage = Arc::new(PulseStage { pulses: PulseTable { table, retention_days: RETENTION_DAYS }, quarantine });
+        let stage = Arc::new(PulseStage {
+            pulses: PulseTable { table, retention_days: RETENTION_DAYS },
+            quarantine,
+            archive: self.archive.clone(),
+        });
         self.map(queue, move |event, deadline| {
             let stage = Arc::clone(&stage);
             Box::pin(async move { pulse::handle(event, &stage, name, deadline).await })

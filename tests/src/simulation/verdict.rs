@@ -148,14 +148,14 @@ fn identity(message: &str) -> String {
     }
 }
 
-/// Returns the parts whose counters do not fulfil: received = stored + quarantined + given back + refused.
+/// Returns the parts whose counters do not fulfil: received = stored + quarantined + given back + refused + erased.
 fn unbalanced(tally: &Tally) -> Vec<String> {
     let mut parts: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for ((part, name), &sum) in tally {
         parts.entry(part).or_default().insert(name, sum);
     }
     let balances = |counts: &BTreeMap<&str, u64>| {
-        let became = ["stored", "quarantined", "given_back", "refused"];
+        let became = ["stored", "quarantined", "given_back", "refused", "erased"];
         let sum = became.iter().map(|name| counts.get(name).copied().unwrap_or_default()).sum::<u64>();
         counts.get("received").is_none_or(|&received| received == sum)
     };

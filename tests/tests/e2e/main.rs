@@ -13,6 +13,7 @@ use pulsegate_tests::stack::Stack;
 mod archive;
 mod chaos;
 mod cloud;
+mod erase;
 mod fleet;
 mod outage;
 mod replay;
@@ -74,6 +75,7 @@ fn trials() -> Vec<Trial> {
         archive::the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost,
         replay::quarantined_records_of_every_stage_are_sent_again_and_end_in_the_table,
         replay::history_is_decoded_again_by_a_run_that_is_killed_and_continued,
+        erase::an_erased_device_is_nowhere_and_does_not_come_back,
         fleet::every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for,
         chaos::whatever_process_is_killed_every_acknowledged_pulse_is_accounted_for,
         tests::every_event_is_answered_by_its_function_under_the_runtime_interface_emulator,

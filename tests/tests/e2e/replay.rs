@@ -43,7 +43,7 @@ fn tool(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end; returns the exit code and its output, parsed as JSON.
-async fn printed(arguments: &[&str]) -> (Option<i32>, Value) {
+pub async fn printed(arguments: &[&str]) -> (Option<i32>, Value) {
     let mut command = tool(arguments);
     let running = tokio::task::spawn_blocking(move || command.output().unwrap());
     let Output { status, stdout, stderr } = running.await.unwrap();

@@ -8,17 +8,21 @@
 //! - [`callbacks`]: prints the callbacks to create at Sigfox.
 //! - [`redrive`]: sends quarantined records again.
 //! - [`redecode`]: decodes history again.
+//! - [`erase`]: removes a device from every place.
 //! - [`stop`], [`progress`]: stop and progress of long commands.
 //! - [`print`]: tables and JSON.
 
 use pulsegate_aws::MissingSettings;
 use pulsegate_model::at::At;
+use pulsegate_pipeline::archive::erase::EraseError;
+use pulsegate_pipeline::archive::store::StoreError;
 use pulsegate_pipeline::downlink::{DownlinkError, DownlinkId, State, Unavailable};
 use pulsegate_pipeline::ports::ReadError;
 use pulsegate_pipeline::sigfox::CallbackKind;
 
 pub mod callbacks;
 pub mod downlinks;
+pub mod erase;
 pub mod options;
 pub mod print;
 pub mod progress;
@@ -104,6 +108,23 @@ pub enum Problem {
     /// A queue or a table cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A bucket cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A step in the archive failed.
+    #[error(transparent)]
+    Erase(#[from] EraseError),
+    /// Something of an erased device is left.
+    #[error(
+        "not everything is erased: {kept} found but not removed, which the same command tries again; {left} that cannot be \
+         read, or taken apart from other devices: see docs/erase.md"
+    )]
+    NotErased {
+        /// What cannot be read or taken apart.
+        left: usize,
+        /// What was found and is still there.
+        kept: usize,
+    },
     /// No selection of records.
     #[error("nothing is selected: use --id, --device, --stage or --reason, or --all for every record")]
     NothingSelected,

@@ -4,12 +4,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use pulsegate::options::{Command, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions};
+use pulsegate::options::{
+    Command, EraseOptions, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions,
+};
 use pulsegate::stop::Stop;
-use pulsegate::{CommandOutput, Problem, callbacks, downlinks, print, redecode, redrive, uplinks};
+use pulsegate::{CommandOutput, Problem, callbacks, downlinks, erase, print, redecode, redrive, uplinks};
 use pulsegate_aws as aws;
 use pulsegate_aws::{
-    DownlinkAdminTable, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue, SqsReceiver,
+    DownlinkAdminTable, DynamoDeviceItems, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue,
+    SqsReceiver,
 };
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::reader::Archive;
@@ -48,6 +51,7 @@ async fn run(options: Options) -> Result<CommandOutput, Problem> {
         Command::Callbacks(options) => callbacks::run(&options).map(CommandOutput::from),
         Command::Redrive(options) => redrive(options).await,
         Command::Redecode(options) => redecode(&options).await,
+        Command::Erase(options) => erase(&options).await,
     }
 }
 
@@ -103,6 +107,25 @@ async fn redecode(options: &RedecodeOptions) -> Result<CommandOutput, Problem> {
         out: DynamoTable::new(&sdk, &order.question.pulse_table),
     };
     redecode::run(&tables, &order, &stop()).await
+}
+
+async fn erase(options: &EraseOptions) -> Result<CommandOutput, Problem> {
+    let order = erase::Order::of(options, downlinks::now()?);
+    let (sdk, at) = connected(options.addresses()).await?;
+    // A file of a day takes longer than the requests of functions may.
+    let bucket = |name: &str| S3Objects::new(&aws::patient(&sdk, erase::REQUEST_TIMEOUT), name);
+    let queue = |(name, url): &(&'static str, String)| erase::QueueEnds {
+        name,
+        inbox: SqsReceiver::new(&sdk, url),
+        again: SqsQueue::new(&sdk, url.clone()),
+    };
+    let places = erase::Places {
+        archive: bucket(&at.archive),
+        undelivered: bucket(&at.undelivered),
+        tables: at.tables.iter().map(|(name, table, key)| (*name, DynamoDeviceItems::new(&sdk, table, key))).collect(),
+        queues: at.queues.iter().map(queue).collect(),
+    };
+    Ok(erase::run(&places, &order, &stop()).await)
 }
 
 fn stop() -> Stop {

@@ -14,12 +14,14 @@ use crate::Problem;
 
 mod address;
 mod archive;
+mod erase;
 mod redecode;
 mod redrive;
 mod uplinks;
 
 use address::Resource;
 pub use archive::ArchiveOptions;
+pub use erase::{EraseAddresses, EraseOptions};
 pub use redecode::RedecodeOptions;
 pub use redrive::{DestinationOptions, RedriveAddresses, RedriveCommand, RedriveOptions, SelectionOptions, Send};
 pub use uplinks::{UplinksFormat, UplinksOptions};
@@ -32,6 +34,7 @@ Examples:
   pulsegate callbacks print --profile adeunis-pulse-v4 --url https://API-ID.execute-api.REGION.amazonaws.com
   pulsegate redrive send --stage pulse --reason 'frame code 0x30' --dry-run
   pulsegate redecode --from 2026-11-01T00:00:00Z --state redecode.state --write
+  pulsegate erase sigfox:1A2345 --write
 
 Exit codes: 0 complete; 1 incomplete, with the reason on standard error; 2 invalid command line.";
 
@@ -68,6 +71,11 @@ pub enum Command {
     /// only with --write, and never deletes. Deploy the functions first, from the same sources: they then write the
     /// same items meanwhile.
     Redecode(Box<RedecodeOptions>),
+    /// Erase a device from every place of the stack
+    ///
+    /// Shows what it would remove; --write removes it. A tombstone of the device is first: from then on, the functions drop
+    /// what arrives of it. Run it again after a stop or an error: it continues. It cannot be undone.
+    Erase(Box<EraseOptions>),
 }
 
 /// Options of all downlink commands.

@@ -18,11 +18,11 @@ use pulsegate_pipeline::ports::ReceiveQueue;
 use tokio::time::Instant;
 
 mod list;
-mod route;
+pub(crate) mod route;
 mod send;
 #[cfg(test)]
 mod tests;
-mod walk;
+pub(crate) mod walk;
 
 pub use list::list;
 pub use route::Place;

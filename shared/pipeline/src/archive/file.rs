@@ -300,6 +300,12 @@ pub fn groups_of(device: DeviceId, footer: &ParquetMetaData) -> Vec<usize> {
     (0..footer.num_row_groups()).filter(may_have).collect()
 }
 
+/// Reads the first column of a row group, `device`.
+pub(super) fn read_devices(group: &dyn RowGroupReader) -> Result<Vec<ByteArray>, FileError> {
+    let len = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+    Reader { group, len, next: 0 }.required::<ByteArrayType>()
+}
+
 /// Reads all rows of a row group.
 ///
 /// # Errors
@@ -476,4 +482,22 @@ pub fn union(old: Option<Bytes>, mut new: Vec<Row>) -> Result<Bytes, FileError> 
         writer.push(row)?;
     }
     writer.finish()
+}
+
+/// A file without the rows of a device; `None` if it has none. A file may have no rows left.
+///
+/// # Errors
+/// [`FileError`] if the file cannot be read.
+pub fn without(old: Bytes, device: DeviceId) -> Result<Option<Bytes>, FileError> {
+    let mut writer = FileWriter::new()?;
+    let mut rows = FileRows::new(old)?;
+    let mut found = false;
+    while let Some(row) = rows.next_row()? {
+        if row.device == device {
+            found = true;
+        } else {
+            writer.push(row)?;
+        }
+    }
+    found.then(|| writer.finish()).transpose()
 }

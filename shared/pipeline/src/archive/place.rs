@@ -144,10 +144,23 @@ impl fmt::Display for Day {
     }
 }
 
+/// The names that the files of a device can have, with any number of partitions.
+pub fn names_of(device: DeviceId) -> impl Iterator<Item = String> {
+    let of = move |bits| PartitionBits(BTreeMap::from([(0, bits)])).place_of(device, Day::Date(DATES.start)).name();
+    (0..=MAX_BITS).map(of)
+}
+
+impl Place {
+    /// The last part of the file's key.
+    fn name(self) -> String {
+        format!("{:02x}.parquet", self.partition)
+    }
+}
+
 /// The key of the file.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{DAY}{}/{:02x}.parquet", self.day, self.partition)
+        write!(f, "{DAY}{}/{}", self.day, self.name())
     }
 }
 

@@ -25,6 +25,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 mod build;
@@ -61,7 +62,7 @@ const MAX_ATTEMPTS: usize = 3;
 const MAX_VISITS: usize = 2;
 
 /// The outcome of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Derived {
     /// Points files that were written.
     pub files: usize,

@@ -24,9 +24,10 @@ use super::object::{self, ObjectError};
 use super::place::{Day, NEW, PartitionBits};
 use super::row::{self, Row};
 use super::store::{ETag, Get, Got, ObjectStore, Part, StoreError};
+use super::tombstones::Tombstones;
 
 /// Bytes read from the end of a file, for its footer. A file of a million rows has a footer of 42 KB.
-const FOOTER: u64 = 64 * 1024;
+pub(super) const FOOTER: u64 = 64 * 1024;
 
 /// Restarts of a read until it fails. Each means that a run of `settle` has deleted objects meanwhile; one every quarter
 /// of an hour is usual.
@@ -72,7 +73,7 @@ pub enum ArchiveError {
 }
 
 impl<S: ObjectStore> Archive<S> {
-    /// The uplinks of a device from one time to another, both included, in order, each key once.
+    /// The uplinks of a device from one time to another, both included, in order, each key once; none of an erased device.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -83,6 +84,9 @@ impl<S: ObjectStore> Archive<S> {
         to: At,
         deadline: Instant,
     ) -> Result<Vec<Uplink>, ArchiveError> {
+        if Tombstones::load(&self.store, deadline).await?.contains(device) {
+            return Ok(Vec::new());
+        }
         for _ in 0..MAX_RESTARTS {
             let Some(rows) = self.attempt(device, from, to, deadline).await? else { continue };
             return row::valid(rows).iter().map(|row| Ok(row.uplink()?)).collect();

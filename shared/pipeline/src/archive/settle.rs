@@ -12,14 +12,19 @@ use super::object::{self, ObjectError};
 use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;
 use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
+use super::tombstones::Tombstones;
+use crate::telemetry::is_zero;
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Settled {
     /// Objects of `new/` that were read.
     pub objects: usize,
-    /// Their rows.
+    /// Their rows, without those of erased devices.
     pub rows: usize,
+    /// Rows of erased devices, which are dropped. A metric without values costs nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased: usize,
     /// Files that were replaced or created.
     pub files: usize,
     /// Files that held all rows already.
@@ -67,6 +72,7 @@ impl Settled {
         Self {
             objects: self.objects + later.objects,
             rows: self.rows + later.rows,
+            erased: self.erased + later.erased,
             files: self.files + later.files,
             unchanged: self.unchanged + later.unchanged,
             conflicts: self.conflicts + later.conflicts,
@@ -85,7 +91,8 @@ impl<S: ObjectStore> Settle<'_, S> {
     /// [`SettleError`]. Nothing is lost: the next run begins anew.
     pub async fn run(&self) -> Result<Settled, SettleError> {
         let mut settled = Settled::default();
-        let (names, rows) = self.read(&mut settled).await?;
+        let tombstones = Tombstones::load(self.store, self.deadline).await?;
+        let (names, rows) = self.read(&tombstones, &mut settled).await?;
         let mut files: BTreeMap<Place, Vec<Uplink>> = BTreeMap::new();
         for uplink in rows {
             files.entry(self.bits.place(&uplink)).or_default().push(uplink);
@@ -107,7 +114,12 @@ impl<S: ObjectStore> Settle<'_, S> {
     }
 
     /// Reads the objects of the first page. An object that another run has deleted meanwhile is in the files.
-    async fn read(&self, settled: &mut Settled) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
+    /// Drops the rows of erased devices.
+    async fn read(
+        &self,
+        tombstones: &Tombstones,
+        settled: &mut Settled,
+    ) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
         let page = self.store.list(NEW, None, self.deadline).await?;
         settled.more = page.truncated;
         settled.oldest = page.objects.iter().map(|listed| listed.modified).min();
@@ -125,7 +137,9 @@ impl<S: ObjectStore> Settle<'_, S> {
                 }
             }
         }
-        (settled.objects, settled.rows) = (names.len(), uplinks.len());
+        let all = uplinks.len();
+        uplinks.retain(|uplink: &Uplink| !tombstones.contains(uplink.device));
+        (settled.objects, settled.rows, settled.erased) = (names.len(), uplinks.len(), all - uplinks.len());
         Ok((names, uplinks))
     }
 

@@ -3,7 +3,8 @@
 use tokio::time::Instant;
 
 use super::object;
-use super::store::{Condition, ObjectStore};
+use super::store::{Condition, ObjectStore, StoreError};
+use super::tombstones::Tombstones;
 use crate::ports::{RawStore, Refused};
 use pulsegate_model::uplink::Uplink;
 
@@ -15,6 +16,10 @@ pub struct ArchiveWriter<S> {
 }
 
 impl<S: ObjectStore + Sync> RawStore for ArchiveWriter<S> {
+    async fn erased(&self, deadline: Instant) -> Result<Tombstones, StoreError> {
+        Tombstones::load(&self.store, deadline).await
+    }
+
     async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
         let (Some(_), all) = (uplinks.first(), || (0..uplinks.len()).collect()) else { return Refused::new() };
         let object = match object::encode(uplinks) {

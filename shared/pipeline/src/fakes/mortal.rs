@@ -11,6 +11,8 @@ use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
+use crate::archive::store::StoreError;
+use crate::archive::tombstones::Tombstones;
 use crate::ports::{
     Arrived, EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream,
 };
@@ -65,6 +67,10 @@ impl<P: Queue + Sync> Queue for Mortal<'_, P> {
 impl<P: RawStore + Sync> RawStore for Mortal<'_, P> {
     async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {
         self.call(self.port.put(uplinks, deadline)).await
+    }
+
+    async fn erased(&self, deadline: Instant) -> Result<Tombstones, StoreError> {
+        self.call(self.port.erased(deadline)).await
     }
 }
 

@@ -7,13 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::erase::{Erase, EraseError, MAX_INVOCATION};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::NEW;
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::archive::settle::{Settle, SettleError};
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
+use pulsegate_pipeline::archive::tombstones::Tombstones;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Bug, Client, Role};
@@ -30,12 +34,16 @@ const MAX_BATCH: usize = 4;
 /// Maximum number of awaits before the raw stage is killed, and before a run of `settle` is.
 const AWAITS_OF_RAW: u32 = 6;
 const AWAITS_OF_SETTLE: u32 = 50;
+const AWAITS_OF_ERASE: u32 = 150;
 
 /// The time limit of a process that has enough time.
 const LONG: Duration = Duration::from_mins(5);
 
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
 const SHORT: u64 = 700;
+
+/// Number of replays of all messages while a device is erased. They take longer than the erasure.
+const MAX_REPLAYS: usize = 60;
 
 /// Maximum number of runs of `settle` until `new/` is empty.
 const MAX_CALM_RUNS: usize = 200;
@@ -55,7 +63,21 @@ pub struct Activity {
     acknowledged: RefCell<BTreeSet<Row>>,
     settling: Cell<usize>,
     made: Cell<Made>,
+    /// The device that is erased in this run, if one is.
+    pub erasing: Option<DeviceId>,
+    /// How far this has come.
+    erasure: Cell<Erasure>,
     wrong: RefCell<Vec<String>>,
+}
+
+/// How far the erasure of a device has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Erasure {
+    None,
+    /// The tombstone may be there.
+    Begun,
+    /// The tombstone is there.
+    Buried,
 }
 
 /// How often something was done.
@@ -76,6 +98,8 @@ impl Activity {
             bug,
             pending: RefCell::new((0..messages.uplinks.len()).collect()),
             acknowledged: RefCell::default(),
+            erasing: erasing(world, bug),
+            erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
             made: Cell::default(),
             wrong: RefCell::default(),
@@ -83,12 +107,16 @@ impl Activity {
         })
     }
 
-    /// Delivers, settles and reads, several at once and with faults.
+    /// Delivers, settles, reads and erases, several at once and with faults.
     pub async fn storm(self: &Rc<Self>) {
-        for _ in 0..self.world.draw(|rng| rng.u32(4..12)) {
+        let rounds = self.world.draw(|rng| rng.u32(4..12));
+        for round in 0..rounds {
             self.start(4, |this| async move { this.deliver().await });
             self.start(3, |this| async move { this.settle().await });
             self.start(4, |this| async move { this.read().await });
+            if self.erasing.is_some() && round >= rounds / 2 {
+                self.start(1, |this| async move { this.erase().await });
+            }
             sleep(self.world.span(100..=8_000)).await;
         }
         self.world.faults.end();
@@ -101,6 +129,9 @@ impl Activity {
     pub async fn calm(self: &Rc<Self>) {
         while !self.pending.borrow().is_empty() {
             self.deliver().await;
+        }
+        if self.erasing.is_some() {
+            self.erase_at_last().await;
         }
         for _ in 0..MAX_CALM_RUNS {
             if !self.objects.all().keys().any(|key| key.starts_with(NEW)) {
@@ -137,15 +168,24 @@ impl Activity {
 
     /// Puts a batch as the raw stage does. Returns whether it is acknowledged.
     async fn put(&self, uplinks: &[&Uplink]) -> bool {
-        let acknowledge = || self.acknowledged.borrow_mut().extend(uplinks.iter().map(|&uplink| Row::from(uplink)));
+        let acknowledge = |uplinks: &[&Uplink]| {
+            self.acknowledged.borrow_mut().extend(uplinks.iter().map(|&uplink| Row::from(uplink)));
+        };
         if self.bug == Some(Bug::AcknowledgesBeforeThePut) {
-            acknowledge();
+            acknowledge(uplinks);
+        }
+        let store = self.client(Role::Writer);
+        let Ok(tombstones) = Tombstones::load(&store, Instant::now() + LONG).await else { return false };
+        let (erased, uplinks): (Vec<&Uplink>, Vec<&Uplink>) =
+            uplinks.iter().partition(|uplink| tombstones.contains(uplink.device));
+        self.world.faults.happened(Fault::ErasedDropped, erased.len());
+        if uplinks.is_empty() {
+            return true;
         }
         let object = object::encode(uplinks.iter().copied()).unwrap_or_else(|e| panic!("{e}"));
-        let store = self.client(Role::Writer);
         let put = store.put(&object.key, object.content, Condition::Always, Instant::now() + LONG).await;
         if put.is_ok() {
-            acknowledge();
+            acknowledge(&uplinks);
         }
         put.is_ok() || self.bug == Some(Bug::AcknowledgesBeforeThePut)
     }
@@ -178,12 +218,17 @@ impl Activity {
 
     async fn read(&self) {
         let (device, (from, to)) = self.world.draw(|rng| (messages::device(rng), messages::span(rng)));
+        let is_buried = self.erasing == Some(device) && self.erasure.get() == Erasure::Buried;
         let due: Vec<Row> = self.acknowledged.borrow().iter().filter(|row| row.device() == device).cloned().collect();
         let archive = Archive { store: self.client(Role::Reader), bits: self.messages.bits.clone() };
         match archive.uplinks(device, from, to, Instant::now() + LONG).await {
             Ok(uplinks) => {
                 self.count(|made| made.reads += 1);
-                let due = due.into_iter().filter(|row| (from..=to).contains(&row.at()));
+                if is_buried && !uplinks.is_empty() {
+                    self.report("a reader shows an erased device".to_owned());
+                }
+                let may_miss = self.erasing == Some(device) && self.erasure.get() != Erasure::None;
+                let due = due.into_iter().filter(|row| !may_miss && (from..=to).contains(&row.at()));
                 for wrong in verdict::wrong_read(due, &uplinks, &self.messages) {
                     self.report(wrong);
                 }
@@ -191,6 +236,72 @@ impl Activity {
             Err(ArchiveError::Store(_) | ArchiveError::Restless) => self.world.faults.happened(Fault::ReadFailed, 1),
             Err(error) => self.report(format!("a reader: {error}")),
         }
+    }
+
+    /// Erases the device in a process that may be killed, and whose requests may fail.
+    async fn erase(&self) {
+        match self.mortal(Fault::EraseKilled, AWAITS_OF_ERASE, self.bury_and_search()).await {
+            None | Some(Ok(())) => {}
+            Some(Err(EraseError::Store(_))) => self.world.faults.happened(Fault::EraseFailed, 1),
+            Some(Err(error)) => self.report(format!("erase: {error}")),
+        }
+    }
+
+    async fn bury_and_search(&self) -> Result<(), EraseError> {
+        if self.bug != Some(Bug::TombstoneLast) {
+            self.bury().await?;
+        }
+        self.search().await
+    }
+
+    async fn bury(&self) -> Result<(), EraseError> {
+        let Some(device) = self.erasing else { return Ok(()) };
+        if self.erasure.get() == Erasure::None {
+            self.erasure.set(Erasure::Begun);
+        }
+        Tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
+        self.erasure.set(Erasure::Buried);
+        Ok(())
+    }
+
+    async fn search(&self) -> Result<(), EraseError> {
+        let Some(device) = self.erasing else { return Ok(()) };
+        if self.erasure.get() == Erasure::None {
+            self.erasure.set(Erasure::Begun);
+        }
+        let store = self.client(Role::Erase);
+        let erase = Erase { store: &store, device, write: true, timeout: LONG, stop: &|| false };
+        for step in [erase.objects().await?, erase.files().await?, erase.points().await?, erase.older_versions().await?]
+        {
+            if step.unreadable > 0 {
+                self.report("erase cannot read an object or a file".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases the device as an operator does, while its messages are replayed: searches again when no invocation can
+    /// run any more that began before the tombstone.
+    async fn erase_at_last(self: &Rc<Self>) {
+        let replay = async {
+            for _ in 0..MAX_REPLAYS {
+                let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
+                self.put(&all).await;
+                sleep(self.world.span(1_000..=60_000)).await;
+            }
+        };
+        let erase = async {
+            let ended = async {
+                self.bury_and_search().await?;
+                sleep(MAX_INVOCATION).await;
+                self.search().await?;
+                self.bury().await
+            };
+            if let Err(error) = ended.await {
+                self.report(format!("erase: {error}"));
+            }
+        };
+        tokio::join!(replay, erase);
     }
 
     /// Runs a process, which may be killed at any await.
@@ -226,6 +337,13 @@ impl Activity {
     pub fn errors(&self) -> Vec<String> {
         self.wrong.borrow().clone()
     }
+}
+
+/// Draws the device to erase, in every second run; in each if the bug shows only then, and in none if it shows otherwise.
+fn erasing(world: &World<Fault>, bug: Option<Bug>) -> Option<DeviceId> {
+    let is_due = world.coin();
+    let device = world.draw(messages::device);
+    bug.map_or(is_due, Bug::is_of_erasure).then_some(device)
 }
 
 /// Draws a batch: some of the pending uplinks, sometimes one of them twice.

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
-use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Put, StoreError};
+use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Part, Put, StoreError};
+use pulsegate_pipeline::archive::tombstones::ERASED;
+use pulsegate_pipeline::archive::versions::{Version, VersionPage, VersionedStore};
 use pulsegate_pipeline::ports::Refused;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -33,6 +35,22 @@ pub enum Bug {
     ReadsFilesFirst,
     /// The reader skips an object that is gone.
     SkipsGoneObjects,
+    /// `erase` adds the tombstone last.
+    TombstoneLast,
+    /// `erase` deletes an object before it puts the one without the device.
+    EraseDeletesFirst,
+    /// `erase` deletes no older versions.
+    KeepsOlderVersions,
+    /// The raw stage does not read the tombstones.
+    RawIgnoresTombstones,
+}
+
+impl Bug {
+    /// True if it shows only where a device is erased.
+    pub fn is_of_erasure(self) -> bool {
+        use Bug::{EraseDeletesFirst, KeepsOlderVersions, RawIgnoresTombstones, TombstoneLast};
+        matches!(self, TombstoneLast | EraseDeletesFirst | KeepsOlderVersions | RawIgnoresTombstones)
+    }
 }
 
 /// The user of a connection.
@@ -44,6 +62,8 @@ pub enum Role {
     Settle,
     /// A reader.
     Reader,
+    /// A run of `erase`.
+    Erase,
 }
 
 /// The connection of one process.
@@ -136,6 +156,9 @@ impl ObjectStore for Client {
 
     async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
         let key = request.key;
+        if self.has(Bug::RawIgnoresTombstones, Role::Writer) && key == ERASED {
+            return Ok(Got::Absent);
+        }
         let is_early = self.has(Bug::ReadsFilesFirst, Role::Reader) && key.starts_with(DAY)
             || self.has(Bug::SkipsGoneObjects, Role::Reader) && key.starts_with(NEW);
         if is_early {
@@ -162,6 +185,10 @@ impl ObjectStore for Client {
         deadline: Instant,
     ) -> Result<Put, StoreError> {
         let is_rest = self.role == Role::Settle && key.starts_with(NEW);
+        if self.has(Bug::EraseDeletesFirst, Role::Erase) && key.starts_with(NEW) {
+            let read = std::mem::take(&mut *lock(&self.read));
+            self.objects.delete(&read, deadline).await;
+        }
         if self.has(Bug::DeletesFirst, Role::Settle) {
             let read = std::mem::take(&mut *lock(&self.read));
             self.objects.delete(&read, deadline).await;
@@ -183,6 +210,28 @@ impl ObjectStore for Client {
         let keys: Vec<String> =
             keys.iter().filter(|key| !kept.contains(key)).map(|key| self.stored(key).to_owned()).collect();
         self.objects.delete(&keys, deadline).await
+    }
+}
+
+impl VersionedStore for Client {
+    async fn versions(
+        &self,
+        prefix: &str,
+        after: Option<&Version>,
+        deadline: Instant,
+    ) -> Result<VersionPage, StoreError> {
+        self.objects.versions(prefix, after, deadline).await
+    }
+
+    async fn version(&self, version: &Version, part: Part, deadline: Instant) -> Result<Got, StoreError> {
+        self.objects.version(version, part, deadline).await
+    }
+
+    async fn delete_versions(&self, versions: &[Version], deadline: Instant) -> Refused {
+        if self.bug == Some(Bug::KeepsOlderVersions) {
+            return Refused::new();
+        }
+        self.objects.delete_versions(versions, deadline).await
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use pulsegate_pipeline::archive::store::{
     Condition, ETag, Get, Got, Listed, MAX_LISTED, Object, ObjectStore, Page, Part, Put, StoreError,
 };
+use pulsegate_pipeline::archive::versions::{ListedVersion, Version, VersionPage, VersionedStore};
 use pulsegate_pipeline::ports::Refused;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
@@ -51,6 +52,9 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<String, (Bytes, ETag)>,
+    /// All versions, by key and number. One without content marks a deletion.
+    versions: BTreeMap<Version, Option<Bytes>>,
+    writes: usize,
     puts: usize,
 }
 
@@ -71,6 +75,12 @@ impl ObjectsModel {
     pub fn all(&self) -> BTreeMap<String, Bytes> {
         let objects = &lock(&self.0.state).objects;
         objects.iter().map(|(key, (content, _))| (key.clone(), content.clone())).collect()
+    }
+
+    /// Returns the contents of all versions of all objects, with their keys.
+    pub fn all_versions(&self) -> Vec<(String, Bytes)> {
+        let versions = &lock(&self.0.state).versions;
+        versions.iter().filter_map(|(version, content)| Some((version.key.clone(), content.clone()?))).collect()
     }
 
     /// Makes a request as the adapter does, whose SDK repeats it.
@@ -138,7 +148,72 @@ impl ObjectStore for ObjectsModel {
     }
 }
 
+impl VersionedStore for ObjectsModel {
+    async fn versions(
+        &self,
+        prefix: &str,
+        after: Option<&Version>,
+        deadline: Instant,
+    ) -> Result<VersionPage, StoreError> {
+        let (of, after) = (prefix.to_owned(), after.cloned());
+        let effect = move |inner: &Inner| inner.list_versions(&of, after.as_ref());
+        self.request(&self.0.reads, format!("versions {prefix}"), deadline, effect).await
+    }
+
+    async fn version(&self, version: &Version, part: Part, deadline: Instant) -> Result<Got, StoreError> {
+        let of = version.clone();
+        let effect = move |inner: &Inner| match lock(&inner.state).versions.get(&of) {
+            Some(Some(content)) => Got::Object(part_of(content, &ETag(of.id.clone()), &part)),
+            Some(None) | None => Got::Absent,
+        };
+        self.request(&self.0.reads, format!("version {}", version.key), deadline, effect).await
+    }
+
+    async fn delete_versions(&self, versions: &[Version], deadline: Instant) -> Refused {
+        let of = versions.to_vec();
+        let effect = move |inner: &Inner| inner.delete_versions(&of);
+        let deleted = self.request(&self.0.writes, "delete versions".to_owned(), deadline, effect);
+        deleted.await.unwrap_or_else(|_| (0..versions.len()).collect())
+    }
+}
+
 impl Inner {
+    fn list_versions(&self, prefix: &str, after: Option<&Version>) -> VersionPage {
+        let versions = &lock(&self.state).versions;
+        let mut found = versions
+            .iter()
+            .filter(|(version, _)| version.key.starts_with(prefix) && after.is_none_or(|after| *version > after));
+        let newest = |key: &str| versions.keys().filter(|version| version.key == key).max();
+        let listed = |(version, content): (&Version, &Option<Bytes>)| ListedVersion {
+            version: version.clone(),
+            is_latest: newest(&version.key) == Some(version),
+            is_marker: content.is_none(),
+        };
+        let listed: Vec<ListedVersion> = found.by_ref().take(self.page).map(listed).collect();
+        let next = found.next().and_then(|_| Some(listed.last()?.version.clone()));
+        VersionPage { versions: listed, next }
+    }
+
+    fn delete_versions(&self, versions: &[Version]) -> Refused {
+        let partly = self.world.is_due(Fault::DeletionRefused);
+        let refused: Refused = (0..versions.len()).filter(|_| partly && self.world.coin()).collect();
+        let mut state = lock(&self.state);
+        for (_, version) in versions.iter().enumerate().filter(|(position, _)| !refused.contains(position)) {
+            self.world.happened(&version.key, 0);
+            state.versions.remove(version);
+            let left = state.versions.iter().rfind(|(left, _)| left.key == version.key);
+            match left.and_then(|(left, content)| Some((content.clone()?, ETag(left.id.clone())))) {
+                // The newest of the others is the object now. Its content is what it was, so a swap may see it.
+                Some(object) if !state.objects.contains_key(&version.key) => {
+                    state.objects.insert(version.key.clone(), object);
+                }
+                Some(_) => {}
+                None => drop(state.objects.remove(&version.key)),
+            }
+        }
+        refused
+    }
+
     fn list(&self, prefix: &str, after: Option<&str>) -> Page {
         let state = lock(&self.state);
         let mut found = state
@@ -184,6 +259,7 @@ impl Inner {
         let etag = if self.etag_of_content { hex::encode(Sha256::digest(content)) } else { state.puts.to_string() };
         let etag = ETag(etag);
         self.world.happened(key, content.len());
+        state.keep(key, Some(content.clone()));
         state.objects.insert(key.to_owned(), (content.clone(), etag.clone()));
         Put::Done(etag)
     }
@@ -197,9 +273,17 @@ impl Inner {
         let mut state = lock(&self.state);
         for (_, key) in keys.iter().enumerate().filter(|(position, _)| !refused.contains(position)) {
             self.world.happened(key, 0);
+            state.keep(key, None);
             state.objects.remove(key);
         }
         refused
+    }
+}
+
+impl State {
+    fn keep(&mut self, key: &str, content: Option<Bytes>) {
+        self.writes += 1;
+        self.versions.insert(Version { key: key.to_owned(), id: format!("{:08}", self.writes) }, content);
     }
 }
 

@@ -45,16 +45,16 @@ impl Place {
 
 /// The destination and content of a record.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Route {
-    pub(super) to: Place,
-    pub(super) load: Load,
+pub(crate) struct Route {
+    pub(crate) to: Place,
+    pub(crate) load: Load,
     /// Messages for quarantine: invalid lines of a batch, one by one.
-    pub(super) again: Vec<String>,
+    pub(crate) again: Vec<String>,
 }
 
 /// The content to send.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Load {
+pub(crate) enum Load {
     /// Message bodies for a queue.
     Bodies(Vec<String>),
     /// A record for the stream.
@@ -62,7 +62,7 @@ pub(super) enum Load {
 }
 
 /// Returns the route of a record, or the reason why it stays in quarantine. `id` is the ID of its message.
-pub(super) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String> {
+pub(crate) fn route(id: &str, kept: &QuarantinedRecord) -> Result<Route, String> {
     match kept.stage.as_str() {
         CALLBACK => callback(CALLBACK, kept),
         RECOVERY => missed(kept),

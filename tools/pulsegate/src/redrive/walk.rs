@@ -1,4 +1,4 @@
-//! Receives each message of quarantine once.
+//! Receives each message of a queue once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ const MIN_ANSWER: usize = 10;
 /// A walk through a queue. It holds every message until the end, so that it does not receive it again. If the walk
 /// takes longer than the visibility time-out, it recognises repeated messages by their IDs.
 #[derive(Debug)]
-pub(super) struct Walk<'a, I> {
+pub(crate) struct Walk<'a, I> {
     inbox: &'a I,
     /// Start of the walk, in milliseconds since 1970. It ignores messages that were sent later: they may be records
     /// that this run has sent, and that have returned.
@@ -25,16 +25,16 @@ pub(super) struct Walk<'a, I> {
     /// Handles of held messages, by ID.
     held: HashMap<String, String>,
     /// Number of messages sent after the start.
-    pub(super) late: usize,
+    pub(crate) late: usize,
 }
 
 impl<'a, I: ReceiveQueue> Walk<'a, I> {
-    pub(super) fn new(inbox: &'a I, began: u64) -> Self {
+    pub(crate) fn new(inbox: &'a I, began: u64) -> Self {
         Self { inbox, began, met: HashSet::new(), held: HashMap::new(), late: 0 }
     }
 
     /// Receives messages that it has not received before; `None` if there are no more.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Received>>, ReadError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Received>>, ReadError> {
         let (mut empty, mut stale) = (0, 0);
         // Repeated messages are held again, so others will follow; but the number of attempts is limited.
         while empty < MAX_EMPTY_ANSWERS && stale < MAX_EMPTY_ANSWERS + self.held.len() / MIN_ANSWER {
@@ -58,7 +58,7 @@ impl<'a, I: ReceiveQueue> Walk<'a, I> {
     }
 
     /// Deletes messages. Returns how many may still be in the queue; they are released at the end with the others.
-    pub(super) async fn delete(&mut self, ids: &[&str]) -> usize {
+    pub(crate) async fn delete(&mut self, ids: &[&str]) -> usize {
         let taken = ids.iter().filter_map(|id| self.held.remove_entry(*id));
         let (ids, handles): (Vec<String>, Vec<String>) = taken.unzip();
         let refused = self.inbox.delete(&handles, deadline()).await;
@@ -68,7 +68,7 @@ impl<'a, I: ReceiveQueue> Walk<'a, I> {
     }
 
     /// Releases the held messages.
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         let handles: Vec<String> = self.held.into_values().collect();
         give_back(self.inbox, &handles).await;
     }
