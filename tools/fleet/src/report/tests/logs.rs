@@ -66,7 +66,7 @@ async fn a_functions_lines_come_to_how_often_it_ran_and_how_long() {
     let line = raw.billed_sums.line().unwrap();
     assert!((line.fixed - 1.0).abs() < 1e-6 && (line.each - 0.1).abs() < 1e-6, "{line:?}");
     assert_eq!(functions.metrics, ["raw-nbiot received", "raw-nbiot stored"].map(str::to_owned).into());
-    assert_eq!(functions.functions["pulse-nbiot"].invocations, 0);
+    assert_eq!(functions.functions["settle"].invocations, 0);
 }
 
 #[tokio::test]
