@@ -76,7 +76,8 @@ def read_duckdb(home):
     files = sorted(str(path) for path in home.glob("day/*/00.parquet"))
     spans = {}
     for name, days in {"day": 1, "month": 30, "year": 365}.items():
-        query = f"SELECT * FROM read_parquet({files[:days]}) WHERE device = ? AND at BETWEEN ? AND ?"
+        # In quotes: `at` is a word of DuckDB's SQL.
+        query = f'SELECT * FROM read_parquet({files[:days]}) WHERE device = ? AND "at" BETWEEN ? AND ?'
         values = [device, START, START + days * DAY - 1]
         best = float("inf")
         for _ in range(RUNS):
