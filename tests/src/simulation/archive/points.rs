@@ -21,7 +21,7 @@ type Point = (DeviceId, String, ValueKind, i64, u64, bool);
 /// Returns the errors in points files, of which there must be no other ones.
 pub(super) fn wrong(activity: &Activity) -> Vec<String> {
     let (mut found, mut wrong) = (Files::new(), Vec::new());
-    let versions = activity.objects.versions();
+    let versions = activity.objects.etags();
     for (key, content) in activity.objects.all().into_iter().filter(|(key, _)| key.starts_with(POINTS)) {
         let (origin, rows) = match file::read(content) {
             Ok((Some(origin), rows)) => (origin, rows),
