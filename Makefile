@@ -31,7 +31,7 @@ GIVEN = $(addprefix --parameter ,$(PARAMETERS))
 tools: prerequisites ## install the pinned tools into .local/tools
 	@$(LOCAL) tools
 
-test-clients: prerequisites ## install the CoAP clients and mbed TLS with which the tests act as devices
+test-clients: prerequisites ## install CoAP clients and mbed TLS, with which the tests act as devices, and DuckDB and pyarrow
 	@$(LOCAL) test-clients
 
 build: prerequisites ## build the functions, the bridge and the operator's tool for this machine (quick, not for AWS)
@@ -178,6 +178,13 @@ chaos: load-tools ## send ten million datagrams under faults; every acknowledged
 load-tools: prerequisites
 	cargo build --release --locked -p bridge-load -p udp-bridge
 
+# --- The archive, measured
+
+.PHONY: bench-archive
+bench-archive: prerequisites ## measure settling and reading the archive, beside DuckDB and pyarrow
+	cargo build --release --locked -p archive-bench
+	python3 tools/bench_archive.py
+
 # --- The whole pipeline, simulated
 
 # For example: make simulate SIMULATE="--seeds 100"
@@ -190,7 +197,7 @@ simulate: prerequisites ## run pipeline and archive ten thousand times in virtua
 # --- The rest
 
 .PHONY: bench time-from-clone clean prerequisites
-bench: build release bench-bridge ## bench-bridge, and each function under AWS's own emulator, beside Python
+bench: build release bench-bridge bench-archive ## bench-bridge, bench-archive, and each function under AWS's own emulator, beside Python
 	python3 tools/bench_lambda.py
 
 time-from-clone: prerequisites ## time `make demo`, `make demo` again and `make test` in a fresh clone with empty caches

@@ -2,13 +2,18 @@
 
 Lambda invokes a function when MaximumBatchingWindowInSeconds is over, when BatchSize records have arrived, or before the event exceeds 6 MB
 (https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html). MiniStack knows neither windows nor the limit, and takes ten
-messages of a queue at most; costs measured with so many small invocations would be wrong.
+messages of a queue at most; costs measured with so many small invocations would be wrong. After a partial failure, Lambda reads a shard again
+from the first record that failed (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html); MiniStack would
+skip the whole batch.
+
+The changes:
 
 - A shard has one poller, which waits for the window after each batch.
 - A queue has several pollers, and AWS does not document how their windows divide the messages. Here one window is for all of them. Windows
   of up to SHORT_WINDOW seconds are not waited for, so that tests and people need not wait either.
 """
 
+import json
 import sys
 import time
 
@@ -23,6 +28,10 @@ BATCH_BYTES = 4_400_000
 poll = lambda_svc._poll_kinesis
 receive_ten = sqs._receive_messages_for_esm
 run_batch = lambda_svc._run_sqs_batch
+execute = lambda_svc._execute_function
+
+# By ARN and shard: the number in its batch of the first record that the function could not process.
+first_failed = {}
 
 
 # --- Queues
@@ -59,8 +68,11 @@ def poll_in_windows():
     for scope, mapping in of_streams():
         mapping["BatchSize"] = scoped(scope, lambda: records_that_fit(mapping))
     try:
+        first_failed.clear()
         before = positions()
         invoked = poll()
+        for scope, mapping in of_streams():
+            scoped(scope, lambda: go_back(mapping, before.get(mapping["UUID"], {})))
         after = positions()
         for scope, mapping in of_streams():
             window = mapping.get("MaximumBatchingWindowInSeconds") or 0
@@ -73,6 +85,28 @@ def poll_in_windows():
         for _, mapping in of_streams():
             mapping["BatchSize"] = limits.get(mapping["UUID"], mapping["BatchSize"])
     return invoked
+
+
+def execute_and_note_failures(function, event, *others, **options):
+    result = execute(function, event, *others, **options)
+    records = event.get("Records") if isinstance(event, dict) else None
+    if records and records[0].get("eventSource") == "aws:kinesis" and not result.get("error"):
+        answer = result.get("body") or {}
+        answer = json.loads(answer) if isinstance(answer, str) else answer
+        if failures := answer.get("batchItemFailures"):
+            numbers = {record["kinesis"]["sequenceNumber"]: n for n, record in enumerate(records)}
+            shard = records[0]["eventID"].split(":")[0]
+            # A record that is not in the batch means all of it.
+            first = min(numbers.get(failure.get("itemIdentifier"), 0) for failure in failures)
+            first_failed[records[0]["eventSourceARN"], shard] = first
+    return result
+
+
+def go_back(mapping, before):
+    positions = lambda_svc._kinesis_positions.get(mapping["UUID"], {})
+    for (stream, shard), first in first_failed.items():
+        if stream == mapping["EventSourceArn"]:
+            positions[shard] = before.get(shard, 0) + first
 
 
 def records_that_fit(mapping):
@@ -125,4 +159,5 @@ if __name__ == "__main__":
     lambda_svc._poll_kinesis = poll_in_windows
     sqs._receive_messages_for_esm = receive_batch
     lambda_svc._run_sqs_batch = run_in_window
+    lambda_svc._execute_function = execute_and_note_failures
     sys.exit(main())

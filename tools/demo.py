@@ -10,20 +10,26 @@ import os
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import boto3  # in the Python of .local/tools/sam, which local.py runs in
 
 from aws import call_function, client
-from build import local_program
+from build import TOOLS, local_program
 from steps import Problem, progress, say, step
 
 # Seconds. The first call of each function takes longest; without the table of pulses, uplinks are collected for a minute.
 PULSES_TIMEOUT = 150
 RECORDED = datetime.date(2026, 11, 20)  # the day of the messages' times
+QUERY = """
+    SELECT device, channel, count(*) AS points, min(value) AS first, max(value) AS last, max("at") AS latest
+    FROM '{files}' WHERE kind = 'index' GROUP BY device, channel ORDER BY device, channel
+"""
 ACKNOWLEDGED = 13  # bytes at the start of a datagram that the bridge returns once the datagram is durable
 
 
@@ -52,7 +58,10 @@ def show(addresses, path):
     if missing:
         raise Problem(f"these points are not in the archive:\n{listed(missing)}\nsee {addresses['LOGS']}")
     say(f"the archive has the same points, in {len(files)} files: {', '.join(files)}")
-    say(f"to read it: pulsegate uplinks {expected[0]['device']} --from 2026-11-20T00:00:00Z (after `make up`)")
+    if "DERIVE" in addresses:
+        with step("derive points, and count them with DuckDB"):
+            table = points_by_duckdb(addresses)
+        print(table, flush=True)
 
 
 def move_clocks(demo, seconds):
@@ -178,6 +187,25 @@ def settle(addresses):
     while keys("new/"):
         call_function(addresses["SETTLE"], addresses["AWS_ENDPOINT_URL"])
     return keys("day/")
+
+
+def points_by_duckdb(addresses):
+    """The points files, as any program for analyses reads them: the indexes of each device."""
+    cloud, bucket = addresses["AWS_ENDPOINT_URL"], addresses["ARCHIVE_BUCKET"]
+    call_function(addresses["DERIVE"], cloud)
+    s3 = client("s3", cloud)
+    with tempfile.TemporaryDirectory() as directory:
+        for each in s3.list_objects_v2(Bucket=bucket, Prefix="points/").get("Contents", []):
+            file = Path(directory, each["Key"])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, each["Key"], str(file))
+        query = QUERY.format(files=f"{directory}/points/*/*.parquet")
+        # DuckDB is among the packages of the local cloud.
+        command = [TOOLS / "cloud" / "bin" / "python", "-c", f"import duckdb; duckdb.sql({query!r}).show()"]
+        result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise Problem(f"DuckDB failed: {result.stderr[-500:]}")
+    return result.stdout
 
 
 def table_items(addresses):

@@ -2,7 +2,7 @@
 """Runs all of Pulsegate on this machine: a local cloud, the deployed template and the UDP bridge.
 
     tools         install the pinned tools into .local/tools, unless they are there
-    test-clients  install the CoAP clients and mbed TLS that the tests need and this machine lacks
+    test-clients  install what the tests need and this machine lacks: CoAP clients, mbed TLS, DuckDB, pyarrow
     build         build the functions, the bridge and the operator's tool for this machine (cargo build)
     release       build the functions as they are deployed to AWS (sam build)
     image         build the bridge's container image
@@ -183,6 +183,7 @@ def install_tools(*more):
 def install_test_clients():
     with locked("tools"):
         install_requirements("test-clients")
+        install_requirements("readers")
         install_clients()
 
 

@@ -1,4 +1,5 @@
-//! Clients that stand in for devices: the reference client in C, and CoAP clients of other projects.
+//! Programs of others: clients that stand in for devices (the reference client in C, and CoAP clients), and readers of the
+//! archive's files.
 //!
 //! `make test-clients` installs the clients that the machine lacks. A test whose client is missing prints that on
 //! standard error and passes without testing anything; where `CI` is `true`, it fails.
@@ -32,13 +33,24 @@ pub fn libcoap() -> Option<Command> {
 
 /// Returns the command of `tests/coap_post.py`, without arguments, or `None` if aiocoap is not installed.
 pub fn aiocoap() -> Option<Command> {
-    let python = crate::repository(".local/tools/test-clients/bin/python");
-    let command = python.is_file().then(|| {
-        let mut command = Command::new(python);
-        command.arg(crate::repository("tests/coap_post.py"));
-        command
-    });
+    let command = python_of("test-clients", "tests/coap_post.py");
     or_skip(command, "aiocoap (`make test-clients` installs it)")
+}
+
+/// Returns the command of `tests/archive_readers.py`, without arguments, or `None` if DuckDB and pyarrow are not installed.
+pub fn archive_readers() -> Option<Command> {
+    let script = python_of("readers", "tests/archive_readers.py");
+    or_skip(script, "DuckDB and pyarrow (`make test-clients` installs them)")
+}
+
+/// The command of a script, in the Python that has what `tools/requirements-NAME.txt` lists.
+fn python_of(name: &str, script: &str) -> Option<Command> {
+    let python = crate::repository(&format!(".local/tools/{name}/bin/python"));
+    python.is_file().then(|| {
+        let mut command = Command::new(python);
+        command.arg(crate::repository(script));
+        command
+    })
 }
 
 /// Runs a command to its end on another thread, because the bridge may need this one.

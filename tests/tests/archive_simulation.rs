@@ -7,6 +7,9 @@ use pulsegate_tests::simulation::archive::simulate;
 
 const CAMPAIGN: ArchiveCampaign = ArchiveCampaign { seeds: 150, first: 0 };
 
+/// A search for a bug ends at the first run that finds it. Some show only in one of a few hundred runs.
+const SEARCH: ArchiveCampaign = ArchiveCampaign { seeds: 2_000, first: 0 };
+
 #[test]
 fn whatever_fails_no_read_misses_an_acknowledged_row_and_the_files_are_those_of_the_set() {
     let summary = CAMPAIGN.run(|_, _| {});
@@ -32,7 +35,7 @@ fn the_same_seed_is_the_same_run() {
 
 /// Checks that the first runs find the bug, and that an error contains this text.
 fn found(bug: Bug, says: &str) {
-    let (seed, wrong) = CAMPAIGN.first_to_find(bug).unwrap_or_else(|| panic!("{bug:?} was not found"));
+    let (seed, wrong) = SEARCH.first_to_find(bug).unwrap_or_else(|| panic!("{bug:?} was not found"));
     println!("{bug:?} is found by seed {seed}: {wrong:#?}");
     assert!(wrong.iter().any(|wrong| wrong.contains(says)), "{wrong:#?}");
 }

@@ -79,7 +79,7 @@ async fn the_fake_table_is_read_as_the_contract_says() {
 #[tokio::test]
 async fn the_archive_and_the_pulses_table_are_read_alike() {
     let uplinks = contracts::uplinks_to_read();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let items = uplinks.iter().filter_map(|uplink| pulse::decode(uplink).ok());
     let table = FakeTable::of(items.map(|item| items::pulse_item(&item)));
     contracts::a_reader_has_the_items_of_a_device_and_a_span(&PulseTableReader { table }).await;

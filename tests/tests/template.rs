@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_aws::{
-    DownlinkAdminTable, DownlinkTable, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream, RotatingSecret,
-    S3Objects, SecretStore, SqsQueue, SqsReceiver,
+    DownlinkAdminTable, DownlinkTable, DynamoDeviceItems, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream,
+    RotatingSecret, S3Objects, SecretStore, SqsQueue, SqsReceiver,
 };
 use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
 use pulsegate_tests::template::{Template, list, target};
@@ -51,6 +51,7 @@ fn functions() -> BTreeMap<&'static str, Function> {
         ),
         ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
         ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
+        ("Derive", Function { krate: "derive", settings: settings(derive::Config::from_settings) }),
         ("Settle", Function { krate: "settle", settings: settings(settle::Config::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
@@ -125,8 +126,9 @@ fn a_function_without_settings_names_all_that_it_lacks() {
         ("sigfox-recovery", sigfox_recovery::Config::from_settings(&none()).err(), 8),
         ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 4),
         ("raw-nbiot", RawConfig::from_settings(&none()).err(), 2),
-        ("pulse", pulse::Config::from_settings(&none()).err(), 3),
+        ("pulse", pulse::Config::from_settings(&none()).err(), 4),
         ("settle", settle::Config::from_settings(&none()).err(), 1),
+        ("derive", derive::Config::from_settings(&none()).err(), 1),
     ] {
         let error = error.unwrap().to_string();
         assert_eq!(error.matches("is not set").count(), count, "{name}: {error}");
@@ -228,6 +230,7 @@ fn the_adapters_make_no_request_but_those_they_say() {
         ("watermark", DynamoWatermarks::ACTIONS),
         ("downlink", DownlinkTable::ACTIONS),
         ("downlink_admin", DownlinkAdminTable::ACTIONS),
+        ("device_items", DynamoDeviceItems::ACTIONS),
         ("receiver", &of_inbox),
         ("table_reader", DynamoReader::ACTIONS),
         ("objects", S3Objects::ACTIONS),

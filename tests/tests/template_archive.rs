@@ -1,17 +1,14 @@
 //! Holds `template.yaml` to the archive, and to its conditions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_pipeline::archive::place::{DAY, NEW};
+use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::settle::Settled;
+use pulsegate_pipeline::tombstones::ERASED;
 use pulsegate_tests::read;
 use pulsegate_tests::template::{Template, list, target};
 use serde_json::{Value, json};
-
-/// The prefix of derived points.
-const POINTS: &str = "points/";
-/// The object that lists erased devices.
-const ERASED: &str = "erased";
 
 /// Sides of every condition.
 const CHOICES: [(&str, &str); 11] = [
@@ -105,10 +102,9 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
     let absent_objects_are_404 =
         |keys: &[String]| keys.iter().map(|key| ("s3:ListBucket", key.clone())).collect::<Vec<_>>();
     let read = |keys: &[String]| keys.iter().map(|key| ("s3:GetObject", key.clone())).collect::<Vec<_>>();
-    let raw = || {
-        let erased = [ERASED.to_owned()];
-        [vec![("s3:PutObject", below(NEW))], read(&erased), absent_objects_are_404(&erased)].concat()
-    };
+    let erased = [ERASED.to_owned()];
+    let pulse = || [read(&erased), absent_objects_are_404(&erased)].concat();
+    let raw = || [vec![("s3:PutObject", below(NEW))], pulse()].concat();
     let settle = || {
         let keys = [below(NEW), below(DAY), ERASED.to_owned()];
         let write = vec![
@@ -125,6 +121,8 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
     for (function, needed) in [
         ("RawSigfox", raw()),
         ("RawNbiot", raw()),
+        ("PulseSigfox", pulse()),
+        ("PulseNbiot", pulse()),
         ("Settle", settle()),
         ("Derive", derive()),
         ("SigfoxCallback", vec![]),
@@ -135,22 +133,25 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
 }
 
 #[test]
-fn the_key_is_granted_to_the_archives_functions_and_only_if_there_is_one() {
-    let granted = |parameters: &[(&str, &str)]| -> BTreeSet<String> {
+fn the_key_is_granted_to_the_archives_users_and_only_if_there_is_one() {
+    let granted = |parameters: &[(&str, &str)]| -> BTreeMap<String, Value> {
         let template = Template::with(parameters);
-        let of_key = |function: &&str| {
-            let statements = template.statements(&template.resource(function)["Properties"]).into_iter();
-            statements.filter(|statement| statement["Sid"] == "Key").any(|statement| {
-                assert_eq!(statement["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey"]));
-                target(&statement["Resource"]) == "ArchiveKeyArn"
-            })
+        let functions = template.resources_of("AWS::Serverless::Function").into_iter();
+        let key_of = |(name, function): (&str, _)| {
+            let statements = template.statements(function).into_iter();
+            let mut of_key = statements.filter(|statement| statement["Sid"] == "Key");
+            let statement = of_key.next()?;
+            assert_eq!(target(&statement["Resource"]), "ArchiveKeyArn");
+            Some((name.to_owned(), statement["Action"].clone()))
         };
-        let functions = template.resources_of("AWS::Serverless::Function").into_iter().map(|(name, _)| name);
-        functions.filter(of_key).map(ToOwned::to_owned).collect()
+        functions.filter_map(key_of).collect()
     };
+    assert_eq!(granted(&[]), BTreeMap::new());
+    let writes = json!(["kms:Decrypt", "kms:GenerateDataKey"]);
+    let writers = ["Derive", "RawNbiot", "RawSigfox", "Settle"].map(|name| (name.to_owned(), writes.clone()));
+    let readers = ["PulseNbiot", "PulseSigfox"].map(|name| (name.to_owned(), json!("kms:Decrypt")));
     let key = ("ArchiveKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1");
-    assert_eq!(granted(&[]), BTreeSet::new());
-    assert_eq!(granted(&[key]), ["Derive", "RawNbiot", "RawSigfox", "Settle"].map(ToOwned::to_owned).into());
+    assert_eq!(granted(&[key]), writers.into_iter().chain(readers).collect());
 }
 
 #[test]

@@ -71,7 +71,7 @@ mod tests {
     use pulsegate_model::at::At;
     use pulsegate_model::envelope;
     use pulsegate_model::pulse::PulseItem;
-    use pulsegate_pipeline::archive::tombstones::Tombstones;
+    use pulsegate_pipeline::archive::tombstones;
     use pulsegate_pipeline::fakes::{FakeObjects, FakeQueue, FakeStore, tally};
     use pulsegate_pipeline::ports::Arrived;
     use serde_json::{Value, json};
@@ -196,7 +196,7 @@ mod tests {
         let stage = stage(Store::default(), FakeQueue::default());
         let erased = "sigfox:1".parse().unwrap();
         let deadline = Instant::now() + Duration::from_secs(1);
-        Tombstones::bury(&stage.archive, erased, At::EPOCH, deadline).await.unwrap();
+        tombstones::bury(&stage.archive, erased, At::EPOCH, deadline).await.unwrap();
         tally::start();
         assert_eq!(failed(ten(), &stage).await, [""; 0]);
         let tally = tally::end();

@@ -9,10 +9,8 @@ use pulsegate_model::pulse::PulseItem;
 use serde::Serialize;
 
 mod event;
-mod raw;
 mod size;
 
-pub use raw::{RawItemError, raw_item, uplink_of};
 pub use size::item_size;
 
 /// An item of a table: names and values, in the types of DynamoDB.
@@ -40,7 +38,7 @@ pub fn expiring_pulse_item(item: &PulseItem, arrived: At, retention_days: u32) -
 }
 
 /// Builds the item of a value from its serialized form.
-#[expect(clippy::expect_used, reason = "items are structs of texts, numbers and bytes, which a table always holds")]
+#[expect(clippy::expect_used, reason = "items are structs of texts and numbers, which a table always holds")]
 pub(crate) fn to_item(value: &impl Serialize) -> Item {
     serde_dynamo::to_item(value).expect("an item is a struct")
 }

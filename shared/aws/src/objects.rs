@@ -17,6 +17,8 @@ use pulsegate_pipeline::archive::store::{
 use pulsegate_pipeline::ports::Refused;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cause::cause;
+
 /// A bucket.
 #[derive(Debug, Clone)]
 pub struct S3Objects {
@@ -46,7 +48,7 @@ impl ObjectStore for S3Objects {
         let request = request.set_start_after(after.map(ToOwned::to_owned));
         let request = request.max_keys(i32::try_from(MAX_LISTED).unwrap_or(i32::MAX));
         let answer = timeout_at(deadline, Box::pin(request.send())).await.map_err(|e| failed(e.into()))?;
-        let answer = answer.map_err(|e| failed(e.into()))?;
+        let answer = answer.map_err(|e| failed(cause(&e).into()))?;
         let listed = |object: aws_sdk_s3::types::Object| {
             Some(Listed {
                 key: object.key?,
@@ -70,7 +72,7 @@ impl ObjectStore for S3Objects {
                 Err(e) => match status(&e) {
                     Some(404) => Ok(Got::Absent),
                     Some(412) => Ok(Got::Changed),
-                    _ => Err(e.into()),
+                    _ => Err(cause(&e).into()),
                 },
             }
         };
@@ -97,7 +99,7 @@ impl ObjectStore for S3Objects {
             Err(e) if condition != Condition::Always && matches!(status(&e), Some(404 | 409 | 412)) => {
                 Ok(Put::Conflict)
             }
-            Err(e) => Err(failed(e.into())),
+            Err(e) => Err(failed(cause(&e).into())),
         }
     }
 

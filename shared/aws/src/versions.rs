@@ -11,10 +11,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::objects::{S3Objects, range, read, status};
 
 impl S3Objects {
-    /// The actions that erasure needs on the bucket, and on its objects.
-    pub const VERSION_ACTIONS: [&[&str]; 2] =
-        [&["s3:ListBucketVersions"], &["s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]];
-
     /// Deletes at most [`MAX_LISTED`] versions, the limit of a request.
     async fn delete_page_of_versions(&self, versions: &[Version], deadline: Instant) -> Refused {
         let all = || (0..versions.len()).collect();

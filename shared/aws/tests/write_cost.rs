@@ -1,19 +1,19 @@
-//! Holds the tables of `docs/write-cost.md` to the items that are written. With `RENEW_DOCS=1` in the environment it
+//! Holds the tables of `docs/write-cost.md` to the records and items that are written. With `RENEW_DOCS=1` in the environment it
 //! renews them.
 
 use std::fmt::Write as _;
 
 use frames::{read, repository};
-use pulsegate_aws::items::{Item, item_size, pulse_item, raw_item};
+use pulsegate_aws::items::{Item, item_size, pulse_item};
 use pulsegate_model::codec::Channel;
 use pulsegate_model::pulse::{self, PulseItem};
+use pulsegate_model::record;
 use pulsegate_model::uplink::Uplink;
 use serde_json::json;
 
 const PAGE: &str = "docs/write-cost.md";
 /// DynamoDB bills a put per started KiB (the page has the source).
 const WRITE_UNIT: usize = 1024;
-const RETENTION_DAYS: u32 = 30;
 /// A count of ten digits, typical for a 32-bit counter after some years at a busy meter.
 const COUNT: u32 = 4_000_000_000;
 
@@ -24,7 +24,7 @@ fn the_tables_of_the_page_are_what_is_written() {
         std::fs::write(repository(PAGE), &page).unwrap();
     }
     let renew = "RENEW_DOCS=1 cargo test --locked --workspace --test write_cost";
-    assert!(page == read(PAGE), "{PAGE} does not match the items that are written. To renew it: {renew}");
+    assert!(page == read(PAGE), "{PAGE} does not match what is written. To renew it: {renew}");
 }
 
 /// Returns the page with this table between its markers.
@@ -37,14 +37,13 @@ fn with_table(page: &str, name: &str, table: &str) -> String {
 
 /// Returns a row for every frame of `tests/codecs/`.
 fn frames() -> String {
-    let mut table =
-        "| frame | payload | raw item | units | pulse item | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
+    let mut table = "| frame | payload | record | pulse item | units |\n|---|--:|--:|--:|--:|\n".to_owned();
     for (_, case) in frames::cases() {
         let (uplink, name) = (frames::uplink(&case), case["name"].as_str().unwrap_or_default());
         let pulse =
             pulse::decode(&uplink).map(|item| pulse_item(&item)).map_or("none | 0".to_owned(), |item| cost(&[item]));
-        let (payload, raw) = (uplink.payload.bytes().len(), cost(&[raw_item(&uplink, uplink.at, RETENTION_DAYS)]));
-        let _ = writeln!(table, "| `{name}` | {payload} | {raw} | {pulse} |");
+        let (payload, record) = (uplink.payload.bytes().len(), records(&[uplink]));
+        let _ = writeln!(table, "| `{name}` | {payload} | {record} | {pulse} |");
     }
     table
 }
@@ -64,16 +63,14 @@ fn days() -> String {
         ("two history frames, one for each channel", &both),
         ("13 frames of a series of both channels", &series),
     ];
-    let mut table =
-        "| reported in | payloads | raw items | units | pulse items | units |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
+    let mut table = "| reported in | payloads | records | pulse items | units |\n|---|--:|--:|--:|--:|\n".to_owned();
     for (name, uplinks) in rows {
         let payloads: usize = uplinks.iter().map(|uplink| uplink.payload.bytes().len()).sum();
-        let raw: Vec<Item> = uplinks.iter().map(|uplink| raw_item(uplink, uplink.at, RETENTION_DAYS)).collect();
-        let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", cost(&raw), cost(&decoded(uplinks)));
+        let _ = writeln!(table, "| {name} | {payloads} | {} | {} |", records(uplinks), cost(&decoded(uplinks)));
     }
     let _ = writeln!(
         table,
-        "| one item of both channels, of a format that has both in a frame | | | | {} |",
+        "| one item of both channels, of a format that has both in a frame | | | {} |",
         cost(&[of_both(&a)])
     );
     table
@@ -97,6 +94,15 @@ fn of_both(uplink: &Uplink) -> Item {
     let counts = item.channels[&Channel::A].clone();
     item.channels.insert(Channel::B, counts);
     pulse_item(&item)
+}
+
+/// Returns the bytes of the uplinks' records before compression.
+fn records(uplinks: &[Uplink]) -> usize {
+    let mut bytes = Vec::new();
+    for uplink in uplinks {
+        record::encode(uplink, &mut bytes);
+    }
+    bytes.len()
 }
 
 /// Returns the bytes and the write units of all items.

@@ -12,9 +12,9 @@ use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{aggregate, envelope, record};
 
-use crate::archive::tombstones::Tombstones;
 use crate::ports::{Arrived, Refused};
 use crate::telemetry::OutcomeCounts;
+use crate::tombstones::Tombstones;
 
 /// One record of a batch, whichever service delivered it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 //! - [`batch`]: opens the records of one batch; the only place with the rule for partial failures.
 //! - [`deadline`]: the time limit of a batch.
 //! - [`raw`]: the stage that stores uplinks, then publishes them; [`pulse`]: the stage that decodes them.
-//! - [`archive`]: every uplink as it came, in an object store.
+//! - [`archive`]: every uplink as it came, in an object store. [`tombstones`]: the devices that were erased from it.
 //! - [`downlink`]: queued downlinks and their outcomes.
 //! - [`quarantine`]: sends records that cannot be parsed to quarantine.
 //! - [`ports`]: traits of one to three methods for each service; their docs are the contract. `fakes` fail on purpose.
@@ -29,3 +29,4 @@ pub mod quarantine;
 pub mod raw;
 pub mod sigfox;
 pub mod telemetry;
+pub mod tombstones;

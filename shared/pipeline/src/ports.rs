@@ -18,8 +18,7 @@ use pulsegate_model::uplink::Uplink;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::archive::store::StoreError;
-use crate::archive::tombstones::Tombstones;
+use crate::tombstones::Tombstones;
 
 mod observe;
 mod receive;
@@ -51,7 +50,7 @@ pub trait RawStore {
     fn put(&self, uplinks: &[Uplink], deadline: Instant) -> impl Future<Output = Refused> + Send;
 
     /// Returns the erased devices, of which nothing must be stored any more. A store from which nobody erases has none.
-    fn erased(&self, deadline: Instant) -> impl Future<Output = Result<Tombstones, StoreError>> + Send {
+    fn erased(&self, deadline: Instant) -> impl Future<Output = Result<Tombstones, ReadError>> + Send {
         let _ = deadline;
         ready(Ok(Tombstones::default()))
     }

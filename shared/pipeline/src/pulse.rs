@@ -11,7 +11,7 @@ use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
 use crate::archive::store::ObjectStore;
-use crate::archive::tombstones::Tombstones;
+use crate::archive::tombstones;
 use crate::batch::{self, BatchOutcome, BatchRecord, Pieces};
 use crate::ports::{Arrived, PulseStore, Queue};
 use crate::quarantine;
@@ -38,7 +38,7 @@ impl<P: PulseStore, Q: Queue, S: ObjectStore> PulseStage<P, Q, S> {
         if opened.is_empty() {
             return opened.given_back(&[]);
         }
-        let tombstones = match Tombstones::load(&self.archive, deadline).await {
+        let tombstones = match tombstones::load(&self.archive, deadline).await {
             Ok(tombstones) => tombstones,
             Err(error) => {
                 tracing::warn!(reason = %error, cause = %error.source, "the erased devices are not known");

@@ -144,10 +144,11 @@ mod tests {
     use pulsegate_model::uplink::testing::any_uplink;
 
     use super::*;
-    use crate::archive::tombstones::{ERASED, Tombstones};
+    use crate::archive::tombstones;
     use crate::archive::writer::ArchiveWriter;
     use crate::batch::Failed;
     use crate::fakes::{FakeObjects, FakeQueue, FakeStore};
+    use crate::tombstones::ERASED;
 
     type Stage = RawStage<FakeStore<Uplink>, FakeStore<Arrived<DeviceEvent>>, FakeQueue>;
 
@@ -254,7 +255,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_of_an_erased_device_is_dropped_and_counted() {
         let store = FakeObjects::default();
-        Tombstones::bury(&store, "sigfox:2".parse().unwrap(), At::EPOCH, Instant::now()).await.unwrap();
+        tombstones::bury(&store, "sigfox:2".parse().unwrap(), At::EPOCH, Instant::now()).await.unwrap();
         let Stage { events, pulse, quarantine, .. } = stage();
         let stage = RawStage { raw: ArchiveWriter { store }, events, pulse, quarantine };
         let outcome = stage.run("raw-test", &ten(), Instant::now() + Duration::from_secs(1)).await;

@@ -1,6 +1,6 @@
 //! The archive in virtual time, with faults in the object store and in everything that uses it.
 //!
-//! The code is the real one: objects, `Settle`, `Derive` and the reader. The object store is a model of S3, and so are the
+//! The code is the real one: objects, `Settle`, `Derive`, the reader and `Erase`. The object store is a model of S3, and so are the
 //! invocations that put batches, the overlapping runs of `settle` and of `derive`, and those who read meanwhile. A run depends
 //! only on its seed.
 //!
@@ -9,11 +9,13 @@
 //! - [`faults`]: the kinds of faults.
 //! - [`messages`]: the uplinks of a run.
 //! - [`objects`]: the model of S3.
-//! - [`client`]: the connection of a writer, of a run of `settle` or `derive` or of a reader, which may have a planted bug.
-//! - [`activity`]: writers, runs of `settle` and `derive` and readers, at once.
+//! - [`client`]: the connection of a process, which may have a planted bug.
+//! - [`activity`]: writers, runs of `settle`, `derive` and `erase`, and readers, at once.
 //! - [`verdict`]: checks reads and the final state. `points`: checks the points files.
 //! - [`campaign`]: many runs.
 
+use fastrand::Rng;
+use pulsegate_model::device::DeviceId;
 use tokio::task::LocalSet;
 
 use super::world::World;
@@ -53,7 +55,7 @@ pub fn simulate(seed: u64, bug: Option<Bug>) -> Report {
     LocalSet::new().block_on(&runtime, async {
         let world = World::new(seed, true);
         let messages = world.draw(Messages::drawn);
-        let activity = Activity::new(&world, messages, bug);
+        let activity = Activity::new(&world, messages, erasing(seed, bug), bug);
         activity.storm().await;
         activity.calm().await;
         Report {
@@ -64,4 +66,12 @@ pub fn simulate(seed: u64, bug: Option<Bug>) -> Report {
             digest: world.digest(),
         }
     })
+}
+
+/// The device to erase: in every second run; with a planted bug in each if it shows only then, and in none otherwise.
+fn erasing(seed: u64, bug: Option<Bug>) -> Option<DeviceId> {
+    // Not from the world's numbers, so that a run without erasure is what it would be if there were none.
+    let mut rng = Rng::with_seed(seed);
+    let (is_due, device) = (rng.bool(), messages::device(&mut rng));
+    bug.map_or(is_due, Bug::is_of_erasure).then_some(device)
 }

@@ -184,11 +184,12 @@ pub fn table<F: FaultKind>(counts: &[u64]) -> String {
     rows.concat()
 }
 
-/// Draws the outage of a service: none, or one of up to twelve minutes, which is longer than Sigfox repeats a callback.
-pub(super) fn outage(rng: &mut Rng, stormy: bool) -> Range<Duration> {
+/// Draws the outage of a service, which begins within so many seconds: none, or one of up to twelve minutes, which is longer
+/// than Sigfox repeats a callback.
+pub(super) fn outage(rng: &mut Rng, stormy: bool, within: u64) -> Range<Duration> {
     if !stormy || rng.f64() < 0.75 {
         return Duration::ZERO..Duration::ZERO;
     }
-    let [from, lasts] = [rng.u64(0..480), if rng.bool() { rng.u64(1..60) } else { rng.u64(60..720) }];
+    let [from, lasts] = [rng.u64(0..within), if rng.bool() { rng.u64(1..60) } else { rng.u64(60..720) }];
     Duration::from_secs(from)..Duration::from_secs(from + lasts)
 }

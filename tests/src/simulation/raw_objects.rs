@@ -8,8 +8,8 @@ use bytes::Bytes;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Put, StoreError};
-use pulsegate_pipeline::archive::tombstones::ERASED;
 use pulsegate_pipeline::ports::Refused;
+use pulsegate_pipeline::tombstones::ERASED;
 use tokio::time::{Instant, timeout_at};
 
 use super::faults::Fault;

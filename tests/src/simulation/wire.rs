@@ -37,9 +37,14 @@ pub struct WireFaults<F = Fault> {
 }
 
 impl<F: FaultKind> Wire<F> {
-    /// Creates a connection, with a random outage.
+    /// Creates a connection, with a random outage, which begins in the first eight minutes.
     pub fn new(world: &Arc<World<F>>, faults: WireFaults<F>) -> Self {
-        let down = world.draw(|rng| faults::outage(rng, world.faults.are_active()));
+        Self::with_outage(world, faults, 480)
+    }
+
+    /// Creates a connection, with a random outage, which begins in the first so many seconds.
+    pub fn with_outage(world: &Arc<World<F>>, faults: WireFaults<F>, within: u64) -> Self {
+        let down = world.draw(|rng| faults::outage(rng, world.faults.are_active(), within));
         Self { world: Arc::clone(world), faults, down }
     }
 

@@ -105,7 +105,7 @@ pub async fn without_the_table_of_pulses_every_message_is_in_the_archive_and_noi
     let directory = repository(&format!("target/e2e-archive-{}", std::process::id()));
     let parameters = ["PulseTable=false", "BatchingWindowSeconds=1"];
     let stack = Stack::start(&directory, &cloud.address("SIGFOX_API_URL"), &parameters);
-    let cloud = cloud.other(stack.addresses().clone());
+    let cloud = Cloud::at(stack.addresses().clone()).await;
     assert!(!stack.addresses().contains_key("PULSE_TABLE"));
 
     let (messages, expected) = events::demo_today();

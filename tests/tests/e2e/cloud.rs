@@ -46,10 +46,9 @@ impl Cloud {
         Self::of(aws::sdk_config().await, std::env::vars().collect())
     }
 
-    /// Connects to another stack.
-    pub fn other(&self, addresses: HashMap<String, String>) -> Self {
-        let config = self.config.clone().into_builder().endpoint_url(&addresses["AWS_ENDPOINT_URL"]).build();
-        Self::of(config, addresses)
+    /// Connects to the stack with these addresses.
+    pub async fn at(addresses: HashMap<String, String>) -> Self {
+        Self::of(aws::sdk_config_of(|name| addresses.get(name).cloned()).await, addresses)
     }
 
     fn of(config: aws_config::SdkConfig, addresses: HashMap<String, String>) -> Self {

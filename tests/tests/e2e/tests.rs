@@ -331,7 +331,7 @@ async fn stop_a_busy_bridge(cloud: &Cloud, signal: &str, imei: &str) -> ExitStat
     let missing = async || {
         let uplinks = cloud.archived_of(&format!("nbiot:{imei}")).await;
         let stored: BTreeSet<Vec<u8>> =
-            uplinks.iter().filter_map(|uplink| uplink.payload.get(..LEN).map(<[u8]>::to_vec)).collect();
+            uplinks.iter().filter_map(|uplink| uplink.payload.bytes().get(..LEN).map(<[u8]>::to_vec)).collect();
         acknowledged.difference(&stored).count()
     };
     until("every acknowledged datagram in the archive", async || missing().await == 0).await;

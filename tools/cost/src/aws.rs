@@ -87,21 +87,12 @@ impl Rates<'_> {
         Ok(self.at("kinesis-shard-hour", shards * HOURS)? + self.at("kinesis-payload-unit", units)?)
     }
 
-    /// Surcharge on shards that keep records for more than 24 hours.
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn kinesis_retention(&self, shards: Decimal) -> Cost {
-        self.at("kinesis-long-retention-shard-hour", shards * HOURS)
-    }
-
     /// A network load balancer for the whole month.
     ///
     /// # Errors
     /// See [`Rates::api`].
     pub fn balancer(&self, udp: Flows, tcp: Option<Flows>) -> Cost {
-        let units =
-            udp.units(dec!(400), dec!(50_000)) + tcp.map_or(Decimal::ZERO, |f| f.units(dec!(800), dec!(100_000)));
+        let units = udp.udp_units() + tcp.map_or(Decimal::ZERO, |f| f.units(dec!(800), dec!(100_000)));
         Ok(self.at("load-balancer-hour", HOURS)? + self.balancer_units(units)?)
     }
 
@@ -149,44 +140,12 @@ impl Rates<'_> {
         self.at("logs-gb", bytes / GIB)
     }
 
-    /// Storage of log lines.
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn logs_kept(&self, bytes: Decimal) -> Cost {
-        self.at("logs-storage-gb-month", bytes / GIB)
-    }
-
     /// Custom metrics.
     ///
     /// # Errors
     /// See [`Rates::api`].
     pub fn metrics(&self, number: Decimal) -> Cost {
         self.at("metric-month", number)
-    }
-
-    /// Alarms.
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn alarms(&self, number: Decimal) -> Cost {
-        self.at("alarm-month", number)
-    }
-
-    /// Secrets, and the calls that read them.
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn secrets(&self, number: Decimal, calls: Decimal) -> Cost {
-        Ok(self.at("secret-month", number)? + self.at("secret-call", calls)?)
-    }
-
-    /// Bytes to the internet, and bytes between zones (which AWS bills to both zones).
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn transfer(&self, out: Decimal, between_zones: Decimal) -> Cost {
-        Ok(self.at("transfer-out-gb", out / GB)? + self.at("transfer-zone-gb", dec!(2) * between_zones / GB)?)
     }
 
     /// Writes of items up to 1 KB, paid by request.
@@ -205,28 +164,12 @@ impl Rates<'_> {
         self.at("dynamodb-write-capacity-hour", a_second * HOURS)
     }
 
-    /// Provisioned reads a second of items up to 4 KB, paid by the hour.
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn reads_provisioned(&self, a_second: Decimal) -> Cost {
-        self.at("dynamodb-read-capacity-hour", a_second * HOURS)
-    }
-
     /// Storage of tables.
     ///
     /// # Errors
     /// See [`Rates::api`].
     pub fn stored(&self, bytes: Decimal) -> Cost {
         self.at("dynamodb-storage", bytes / GIB)
-    }
-
-    /// Point-in-time recovery of tables.
-    ///
-    /// # Errors
-    /// See [`Rates::api`].
-    pub fn point_in_time(&self, bytes: Decimal) -> Cost {
-        self.at("dynamodb-point-in-time", bytes / GIB)
     }
 
     /// Puts of objects, and their storage.
@@ -239,6 +182,11 @@ impl Rates<'_> {
 }
 
 impl Flows {
+    /// Capacity units of UDP flows.
+    pub fn udp_units(self) -> Decimal {
+        self.units(dec!(400), dec!(50_000))
+    }
+
     fn units(self, new: Decimal, open: Decimal) -> Decimal {
         let bytes = self.bytes * dec!(3600) / GB;
         (self.new / new).max(self.new * self.open_seconds / open).max(bytes)

@@ -48,8 +48,16 @@ pub fn text(options: &Options) -> Result<String, Error> {
     let bills = loads.iter().map(bills).collect::<Result<Vec<_>, _>>()?;
     // Comes after the bills, which record the prices that they use, and before anything else that uses prices.
     let mut tables = vec![show::inputs(options, &inputs, &designs)];
-    for (load, bills) in loads.iter().zip(&bills) {
+    if options.totals {
+        tables.push(show::totals(&bills, &inputs.prices.currency));
+    }
+    for (load, bills) in loads.iter().zip(&bills).filter(|_| !options.totals) {
         tables.push(show::bills(load, bills, &inputs.prices.currency));
+        if options.items {
+            for bill in bills {
+                tables.extend(show::items(bill, &inputs.prices)?);
+            }
+        }
         tables.extend(show::changes(load, &designs, &inputs)?);
     }
     if let Some(file) = &options.compare {

@@ -9,9 +9,10 @@
 //! - [`aws`]: what AWS bills for each service; [`limits`]: limits of AWS and of this project.
 //! - [`measurement`]: the results of recorded runs; [`template`]: values of `template.yaml`.
 //! - [`capacity`]: shards and tasks for a rate of uplinks.
-//! - [`options`]: command-line options of both commands.
+//! - [`options`]: command-line options of all commands.
 //! - [`bill`]: `cost bill`, the monthly bill by design and fleet size.
 //! - [`plan`]: `cost plan`, the capacity for a fleet as parameters of `template.yaml`.
+//! - [`reads`]: `cost reads`, the price of reading the archive.
 
 pub mod aws;
 pub mod bill;
@@ -26,6 +27,7 @@ pub mod options;
 pub mod plan;
 pub mod prices;
 pub mod print;
+pub mod reads;
 pub mod template;
 
 pub use self::error::Error;

@@ -36,6 +36,15 @@ pub const SHARD_USE: Decimal = dec!(0.7);
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
 pub const CALL_MESSAGES: Decimal = dec!(10);
 
+/// Bytes of an invocation's event (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+pub const EVENT_BYTES: Decimal = dec!(6_291_456);
+
+/// Bytes that an event adds to each message or record: receipt, attributes, names; from recorded events, rounded up.
+pub const EVENT_OVERHEAD: Decimal = dec!(700);
+
+/// Factor by which base64 lengthens a record of a stream.
+pub const BASE64: Decimal = dec!(1.3333333333333333333333333333);
+
 /// Pollers that Lambda keeps at an empty queue; each request waits for 20 seconds
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>).
 pub const POLLERS: Decimal = dec!(5);
@@ -52,6 +61,22 @@ pub const UDP_IDLE: Decimal = dec!(120);
 /// Bytes that `DynamoDB` adds to each stored item
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 pub const ITEM_OVERHEAD: Decimal = dec!(100);
+
+/// Objects that one request lists, and that `settle` merges in a pass
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
+pub const LISTED: Decimal = dec!(1000);
+
+/// Planned rows of a file of `day/`: 56,250 hourly meters. A larger file is longer in memory when `settle` merges it.
+pub const FILE_ROWS: Decimal = dec!(1_350_000);
+
+/// Rows of a row group of a file (`pulsegate_pipeline::archive::file`).
+pub const ROW_GROUP: Decimal = dec!(32_768);
+
+/// Most bits of a partition (`pulsegate_pipeline::archive::place`).
+pub const MAX_BITS: u32 = 10;
+
+/// Bytes that Athena bills for a query at least (<https://aws.amazon.com/athena/pricing/>).
+pub const QUERY_BYTES: Decimal = dec!(10_000_000);
 
 /// Default quota of an account for writes a second of a table, by request or provisioned; AWS raises it on request
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>).

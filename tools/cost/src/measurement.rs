@@ -3,10 +3,13 @@
 //!
 //! Numbers count uplinks: messages of a meter, however they are packed. Means are over the whole run.
 
+pub mod archive;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use self::archive::Archive;
 use crate::Error;
 
 /// Bounds of a number that cannot be zero, and of one that can. Within them no calculation overflows a decimal.
@@ -48,6 +51,8 @@ pub struct Measurement {
     pub tables: Tables,
     /// Number of distinct metrics in the logs, by name and `part`. AWS bills each by the month.
     pub metrics: u32,
+    /// The archive. `fleet report` copies it from the built-in file.
+    pub archive: Archive,
 }
 
 /// A recorded run.
@@ -212,6 +217,17 @@ impl Measurement {
         }
     }
 
+    /// The same with the raw functions' times of writing objects instead of items.
+    #[must_use]
+    pub fn with_archive(&self) -> Self {
+        let mut all = self.clone();
+        for raw in [&mut all.functions.raw_sigfox, &mut all.functions.raw_nbiot] {
+            raw.fixed_ms = self.archive.raw_fixed_ms.value;
+            raw.per_uplink_ms = self.archive.raw_row_ms.value;
+        }
+        all
+    }
+
     /// Returns the text of the file.
     pub fn text(&self) -> String {
         // Numbers and strings always serialize.
@@ -259,7 +275,9 @@ impl Measurement {
             ("tables.pulse_units", t.pulse_units, POSITIVE),
         ];
         let others = others.map(|(name, value, bounds)| (name.to_owned(), value, bounds));
-        functions.chain(queues).chain(others).collect()
+        let archive = self.archive.by_name();
+        let archive = archive.map(|(name, of, bounds)| (format!("archive.{name}.value"), of.value, bounds));
+        functions.chain(queues).chain(others).chain(archive).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Command-line options of both commands, and the parsers of their values.
+//! Command-line options of all commands, and the parsers of their values.
 
 use rust_decimal::{Decimal, dec};
 

@@ -4,10 +4,12 @@
 //!
 //! - [`options`]: the command line.
 //! - [`requirements`]: what the fleet needs, from [`crate::capacity`], and how a burst drains.
+//! - [`settling`]: partitions of the archive, and time and memory of the runs that merge it.
 //! - [`show`]: the plan as tables, and as the parameters of `template.yaml` for `samconfig.toml`.
 
 pub mod options;
 pub mod requirements;
+pub mod settling;
 pub mod show;
 
 pub use self::options::Options;
@@ -36,6 +38,7 @@ pub fn text(options: &Options) -> Result<String, Error> {
     let tables = [
         show::parameters(options, &requirements),
         show::burst(options, &requirements),
+        show::archive(&requirements),
         show::inputs(options, &measured),
     ];
     Ok(print::several(&tables, options.format))

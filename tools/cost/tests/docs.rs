@@ -6,7 +6,7 @@
 use clap::{Args as _, Command, FromArgMatches as _};
 use cost::bill::designs::{self, Inputs};
 use cost::bill::picture;
-use cost::{bill, plan};
+use cost::{bill, plan, reads};
 
 const BEGIN: &str = "<!-- begin: ";
 const END: &str = "<!-- end -->";
@@ -24,6 +24,10 @@ fn output(command: &str) -> String {
         "plan" => {
             let matches = plan::Options::augment_args(parser).try_get_matches_from(words).unwrap();
             plan::text(&plan::Options::from_arg_matches(&matches).unwrap())
+        }
+        "reads" => {
+            let matches = reads::Options::augment_args(parser).try_get_matches_from(words).unwrap();
+            reads::text(&reads::Options::from_arg_matches(&matches).unwrap())
         }
         other => panic!("no command {other}"),
     };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails the test")]
 
 use clap::{Args as _, Command, FromArgMatches as _};
+use cost::bill::pulsegate::setup::Store;
 use cost::measurement::Measurement;
 use cost::plan::requirements::Requirements;
 use cost::plan::{self, show};
@@ -19,6 +20,31 @@ fn decimal(value: &Value) -> Decimal {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number")).into()
 }
 
+/// True once the template has the archive and the option of a table of pulses.
+fn has_archive(template: &Value) -> bool {
+    template["Parameters"]["PulseTable"].is_object()
+}
+
+/// Batch and window of the raw stages without a table of pulses.
+const RAW: (&[Decimal], &[Decimal]) = (&[deployed::ARCHIVE_BATCH], &[deployed::ARCHIVE_WINDOW]);
+
+/// Checks that a property is `value`, or a choice between conditions that has it and all of `others`.
+fn is(property: &Value, value: Decimal, others: &[Decimal], name: &str) {
+    let numbers = numbers(property);
+    for expected in std::iter::once(&value).chain(others) {
+        assert!(numbers.contains(expected), "{name}: {expected} is not in {property}");
+    }
+}
+
+/// All numbers of a property.
+fn numbers(of: &Value) -> Vec<Decimal> {
+    match of {
+        Value::Array(all) => all.iter().flat_map(numbers).collect(),
+        Value::Object(all) => all.values().flat_map(numbers).collect(),
+        one => one.as_u64().map(Decimal::from).into_iter().collect(),
+    }
+}
+
 /// Properties of a resource.
 fn of(template: &Value, name: &str) -> Value {
     let properties = &template["Resources"][name]["Properties"];
@@ -31,16 +57,22 @@ fn batches_and_windows_are_the_template_s() {
     let template = template();
     for name in ["RawSigfoxSource", "PulseSigfoxSource", "PulseNbiotSource"] {
         let source = of(&template, name);
-        assert_eq!(decimal(&source["BatchSize"]), deployed::QUEUE_BATCH, "{name}");
-        assert_eq!(decimal(&source["MaximumBatchingWindowInSeconds"]), deployed::QUEUE_WINDOW, "{name}");
+        // The pulse stages exist only with their table.
+        let (batch, window) = match name {
+            "RawSigfoxSource" if has_archive(&template) => (deployed::ARCHIVE_BATCH, RAW.1),
+            _ => (deployed::QUEUE_BATCH, &[][..]),
+        };
+        is(&source["BatchSize"], batch, &[], name);
+        is(&source["MaximumBatchingWindowInSeconds"], deployed::QUEUE_WINDOW, window, name);
     }
     let stream = of(&template, "RawNbiot")["Events"].as_object().map(|events| events.values().next().cloned());
     let source = match stream {
         Some(Some(event)) => event["Properties"].clone(),
         _ => of(&template, "RawNbiotSource"),
     };
-    assert_eq!(decimal(&source["BatchSize"]), deployed::STREAM_BATCH);
-    assert_eq!(decimal(&source["MaximumBatchingWindowInSeconds"]), deployed::STREAM_WINDOW);
+    let (batch, window) = if has_archive(&template) { RAW } else { (&[][..], &[][..]) };
+    is(&source["BatchSize"], deployed::STREAM_BATCH, batch, "RawNbiot");
+    is(&source["MaximumBatchingWindowInSeconds"], deployed::STREAM_WINDOW, window, "RawNbiot");
     assert_eq!(decimal(&source["ParallelizationFactor"]), Decimal::ONE);
 }
 
@@ -48,7 +80,12 @@ fn batches_and_windows_are_the_template_s() {
 fn defaults_are_the_template_s() {
     let template = template();
     let default = |name: &str| decimal(&template["Parameters"][name]["Default"]);
-    assert_eq!(default("RawRetentionDays"), deployed::RAW_DAYS.into());
+    if has_archive(&template) {
+        let schedule = template["Parameters"]["SettleSchedule"]["Default"].as_str().unwrap();
+        assert_eq!(schedule, format!("rate({} minutes)", deployed::SETTLE_MINUTES));
+        let nightly = template["Parameters"]["DeriveSchedule"]["Default"].as_str().unwrap();
+        assert!(nightly.starts_with("cron(") && nightly.ends_with(" * * ? *)"), "{nightly} is not once a day");
+    }
     assert_eq!(default("LogRetentionDays"), deployed::LOG_DAYS);
     assert_eq!(default("StreamRetentionHours"), deployed::STREAM_HOURS.into());
     assert_eq!(default("TableReadCapacity"), deployed::READ_CAPACITY);
@@ -62,7 +99,16 @@ fn what_is_there_is_counted_as_in_the_template() {
     let resources = template["Resources"].as_object().unwrap();
     let count = |fits: &dyn Fn(&Value) -> bool| Decimal::from(resources.values().filter(|r| fits(r)).count());
     let tables = count(&|r| r["Type"] == "AWS::DynamoDB::Table" && r["Properties"]["BillingMode"]["Ref"].is_string());
-    assert_eq!(tables, deployed::TABLES);
+    let store = if has_archive(&template) { Store::Pulses } else { Store::Tables };
+    assert_eq!(tables, store.tables().into());
+    if has_archive(&template) {
+        for name in ["Settle", "Derive"] {
+            let function = of(&template, name);
+            let archive = Measurement::built_in().unwrap().archive;
+            assert_eq!(decimal(&function["MemorySize"]), archive.memory_mb.decimal(), "{name}");
+            assert_eq!(decimal(&function["Timeout"]), deployed::RUN_SECONDS, "{name}");
+        }
+    }
     let of_type = |kind: &'static str, condition: Option<&'static str>| {
         count(&|r| r["Type"] == kind && r["Condition"].as_str() == condition)
     };
@@ -71,6 +117,10 @@ fn what_is_there_is_counted_as_in_the_template() {
     let policies = of_type("AWS::ApplicationAutoScaling::ScalingPolicy", Some("DeployBridge"));
     let alarms = of_type("AWS::CloudWatch::Alarm", Some("DeployBridge")) + dec!(2) * policies;
     assert_eq!(alarms, deployed::BRIDGE_ALARMS);
+    if has_archive(&template) {
+        let alarms = of_type("AWS::CloudWatch::Alarm", None) + of_type("AWS::CloudWatch::Alarm", Some("DerivePoints"));
+        assert_eq!(alarms, deployed::ARCHIVE_ALARMS);
+    }
     assert_eq!(of_type("AWS::CloudWatch::Dashboard", None), Decimal::ZERO);
     assert_eq!(of_type("AWS::EC2::EIP", Some("BridgeFacesInternet")), deployed::BALANCER_ADDRESSES);
     let scaling = of(&template, "BridgeScalingByCpu");
@@ -118,9 +168,11 @@ fn fits(parameter: &Value, value: &str) -> Result<(), String> {
 fn strategy() -> impl Strategy<Value = Vec<String>> {
     let arrival = prop::sample::select(vec!["uniform", "top-of-hour", "jitter"]);
     let database = prop::sample::select(vec!["on-demand", "provisioned"]);
-    (1_u64..40_000_000, 0_u32..=10, arrival, database, 24_u32..=8760, any::<bool>()).prop_map(
-        |(devices, share, arrival, database, hours, single)| {
+    let store = prop::sample::select(vec!["archive", "pulses"]);
+    (1_u64..40_000_000, 0_u32..=10, arrival, database, store, 24_u32..=8760, any::<bool>()).prop_map(
+        |(devices, share, arrival, database, store, hours, single)| {
             let mut all = vec![
+                format!("--store={store}"),
                 format!("--devices={devices}"),
                 format!("--sigfox-share={}", f64::from(share) / 10.0),
                 format!("--arrival={arrival}"),
@@ -144,7 +196,8 @@ proptest! {
         let needs = Requirements::of(&options, &Measurement::built_in().unwrap()).unwrap();
         let parameters = &template()["Parameters"];
         let set = show::overrides(&options, &needs);
-        for (name, value, _) in &set {
+        let template_has = |name: &str| has_archive(&template()) || parameters[name].is_object();
+        for (name, value, _) in set.iter().filter(|(name, ..)| template_has(name)) {
             let verdict = fits(&parameters[name], value);
             prop_assert!(verdict.is_ok(), "{name}={value}: {verdict:?}");
         }
@@ -160,12 +213,18 @@ proptest! {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let (options, measured) = (options(&arguments), Measurement::built_in().unwrap());
         let needs = Requirements::of(&options, &measured).unwrap();
+        let measured = measured.with_archive();
         let of_an_instance = |milliseconds: f64| dec!(1000) / (Decimal::try_from(milliseconds).unwrap() * dec!(6.91));
         let f = &measured.functions;
         // A shard has one instance at a time, and is used to seven tenths.
         let stream = of_an_instance(f.raw_nbiot.per_uplink_ms) * Decimal::from(needs.shards) * dec!(0.7);
         prop_assert!(stream >= needs.average * (Decimal::ONE - options.sending.sigfox_share), "{stream} a second: {needs:?}");
-        // The tables have a reserve of a fifth, and the functions process twice as much as the tables.
+        if options.store == Store::Archive {
+            let queue = of_an_instance(f.raw_sigfox.per_uplink_ms) * Decimal::from(needs.concurrency);
+            prop_assert!(queue >= dec!(2) * needs.average * options.sending.sigfox_share, "{queue} a second: {needs:?}");
+            return Ok(());
+        }
+        // The table has a reserve of a fifth, and the functions process twice as much as the table.
         for function in [&f.raw_sigfox, &f.pulse_sigfox, &f.pulse_nbiot] {
             let queue = of_an_instance(function.per_uplink_ms) * Decimal::from(needs.concurrency);
             prop_assert!(queue >= dec!(2) * needs.average / dec!(0.8), "{queue} a second: {needs:?}");
@@ -193,6 +252,16 @@ fn the_lines_for_samconfig_say_how_to_get_them_again() {
         let again = options(&command.split(' ').collect::<Vec<_>>());
         assert_eq!(plan::text(&again).unwrap(), text);
     }
+}
+
+#[test]
+fn a_schedule_with_spaces_is_quoted_for_sam() {
+    let text = plan::text(&options(&["--devices=3.6M", "--store=archive", "--samconfig"])).unwrap();
+    let toml: toml::Table = text.parse().unwrap();
+    let lines: Vec<_> =
+        toml["parameter_overrides"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
+    assert!(lines.contains(&"SettleSchedule=\"rate(15 minutes)\""), "{lines:?}");
+    assert!(lines.contains(&"PulseTable=false") && !lines.iter().any(|line| line.starts_with("Table")), "{lines:?}");
 }
 
 #[test]

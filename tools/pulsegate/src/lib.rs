@@ -105,7 +105,7 @@ pub enum Problem {
     /// Settings are missing or wrong: addresses of the stack's resources, region, credentials.
     #[error("{0}. After `make up`, .local/env has all settings")]
     Settings(MissingSettings),
-    /// A queue or a table cannot be read.
+    /// A queue, a table or the archive cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A bucket cannot be reached.

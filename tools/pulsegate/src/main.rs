@@ -100,13 +100,13 @@ async fn redrive(options: RedriveOptions) -> Result<CommandOutput, Problem> {
 }
 
 async fn redecode(options: &RedecodeOptions) -> Result<CommandOutput, Problem> {
-    let (sdk, order) = connected(redecode::Order::of(options)).await?;
-    let tables = redecode::Tables {
-        raw: DynamoReader::new(&sdk, &order.question.raw_table),
+    let (sdk, order) = connected(redecode::Order::of(options, downlinks::now()?)).await?;
+    let stores = redecode::Stores {
+        archive: archive(&sdk, order.question.archive_bucket.clone(), order.bits.clone()),
         pulses: DynamoReader::new(&sdk, &order.question.pulse_table),
         out: DynamoTable::new(&sdk, &order.question.pulse_table),
     };
-    redecode::run(&tables, &order, &stop()).await
+    redecode::run(&stores, &order, &stop()).await
 }
 
 async fn erase(options: &EraseOptions) -> Result<CommandOutput, Problem> {

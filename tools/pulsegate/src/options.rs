@@ -22,7 +22,7 @@ mod uplinks;
 use address::Resource;
 pub use archive::ArchiveOptions;
 pub use erase::{EraseAddresses, EraseOptions};
-pub use redecode::RedecodeOptions;
+pub use redecode::{RedecodeAddresses, RedecodeOptions};
 pub use redrive::{DestinationOptions, RedriveAddresses, RedriveCommand, RedriveOptions, SelectionOptions, Send};
 pub use uplinks::{UplinksFormat, UplinksOptions};
 
@@ -67,7 +67,7 @@ pub enum Command {
     Redrive(RedriveOptions),
     /// Decode history again, after a codec has changed
     ///
-    /// Decodes raw uplinks with the codecs of this program and compares the results with the table of pulses. It writes
+    /// Decodes the archive's uplinks with the codecs of this program and compares the results with the table of pulses. It writes
     /// only with --write, and never deletes. Deploy the functions first, from the same sources: they then write the
     /// same items meanwhile.
     Redecode(Box<RedecodeOptions>),

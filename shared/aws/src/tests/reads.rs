@@ -1,6 +1,6 @@
 //! Tests of retried reads.
 
-use pulsegate_pipeline::ports::ReceiveQueue as _;
+use pulsegate_pipeline::ports::{PulseReader as _, ReceiveQueue as _};
 
 use super::*;
 
@@ -73,6 +73,40 @@ async fn a_table_that_throttles_is_read_again_and_one_that_is_not_there_is_not()
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0]["KeyConditionExpression"], "#device = :device AND #uplink BETWEEN :from AND :to");
     assert_eq!(requests[0]["ExclusiveStartKey"]["uplink"]["S"], "0");
+}
+
+fn pulse(hour: u32) -> Value {
+    json!({
+        "device": {"S": "sigfox:1"}, "uplink": {"S": format!("2026-11-20T{hour:02}:00:00Z#00042")},
+        "profile": {"S": "adeunis-pulse-v4"}, "codec": {"S": "adeunis-pulse-v4"}, "codec_version": {"N": "4"},
+        "frame": {"S": "0x46"}, "battery_mv": {"N": "3600"}, "expires_at": {"N": "1900000000"},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn pulse_items_are_read_page_by_page_to_the_end_of_a_span_and_without_what_only_the_table_knows() {
+    let (config, requests) = answering(|before, _: &Value| match before {
+        0 => (200, json!({"Items": [pulse(10)], "LastEvaluatedKey": {"device": {"S": "d"}, "uplink": {"S": "9"}}})),
+        1 => (200, json!({"Items": [pulse(11)]})),
+        _ => (200, json!({"Items": [{"device": {"S": "sigfox:1"}, "uplink": {"S": "x"}}]})),
+    });
+    let reader = PulseTableReader { table: DynamoReader::new(&config, "t") };
+    let (from, to) = ("2026-11-20T10:00:00Z".parse().unwrap(), "2026-11-20T11:00:00Z".parse().unwrap());
+    let device = "sigfox:1".parse().unwrap();
+    let items = reader.items(device, from, to, soon()).await.unwrap();
+    let read: Vec<_> = items.iter().map(|item| (item.uplink.as_str(), item.battery_mv)).collect();
+    assert_eq!(read, [("2026-11-20T10:00:00Z#00042", Some(3600)), ("2026-11-20T11:00:00Z#00042", Some(3600))]);
+    {
+        let requests = requests.lock().unwrap();
+        assert_eq!(requests[0]["KeyConditionExpression"], "#device = :device AND #uplink BETWEEN :from AND :to");
+        // A key is longer than its time, so that of the second after the last is not in the range.
+        assert_eq!(requests[0]["ExpressionAttributeValues"][":to"]["S"], "2026-11-20T11:00:01Z");
+        assert_eq!(requests[1]["ExclusiveStartKey"]["uplink"]["S"], "9");
+    }
+    assert_eq!(reader.items(device, to, from, soon()).await.unwrap(), []);
+    assert_eq!(requests.lock().unwrap().len(), 2, "DynamoDB rejects a range that ends before it begins");
+    let error = reader.items(device, from, to, soon()).await.unwrap_err();
+    assert_eq!(error.to_string(), "a pulse item of sigfox:1 cannot be read");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Removes a device from the archive, while raw stages, runs of `settle` and readers go on.
 //!
-//! 1. The tombstone ([`Tombstones::bury`]): from then on, no invocation that begins writes rows of the device.
+//! 1. The tombstone ([`bury`](super::tombstones::bury)): from then on, no invocation that begins writes rows of the device.
 //! 2. [`Erase::objects`]: an object of `new/` that holds rows of the device is replaced by one without them. The new one
 //!    is put before the old one is deleted, and its name is that of a rest of the old one: see [`object`].
 //! 3. [`Erase::files`]: a file of `day/` is swapped for one without the rows.
@@ -28,15 +28,11 @@ use tokio::time::Instant;
 use super::file;
 use super::object;
 use super::place::{self, DAY, NEW};
+use super::points::POINTS;
 use super::store::{Condition, Get, Got, Part, Put, StoreError};
-#[cfg(doc)]
-use super::tombstones::Tombstones;
 use super::versions::{ListedVersion, Version, VersionedStore};
 
 mod devices;
-
-/// The prefix of the points that `derive` makes.
-const POINTS: &str = "points/";
 
 /// The longest that an invocation of a function can last.
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>)

@@ -289,6 +289,15 @@ impl FileRows {
     }
 }
 
+/// The number of rows of a file, of its footer.
+///
+/// # Errors
+/// [`FileError::Parquet`].
+pub fn rows(content: Bytes) -> Result<usize, FileError> {
+    let file = SerializedFileReader::new(content)?;
+    Ok(usize::try_from(file.metadata().file_metadata().num_rows()).unwrap_or(0))
+}
+
 /// Row groups that may have rows of a device, by their statistics.
 pub fn groups_of(device: DeviceId, footer: &ParquetMetaData) -> Vec<usize> {
     let device = device.to_string();

@@ -132,6 +132,13 @@ impl FromStr for PartitionBits {
     }
 }
 
+impl fmt::Display for PartitionBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days: Vec<String> = self.0.iter().map(|(&day, bits)| format!("{}={bits}", Day::Date(day))).collect();
+        f.write_str(&days.join(","))
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -179,6 +186,7 @@ mod tests {
         assert_eq!((of("2025-12-31"), of("2027-02-28"), of("2027-03-01"), of("2040-01-01")), (0, 0, 6, 6));
         assert_eq!(bits.bits(Day::Odd), 0);
         assert_eq!("".parse(), Ok(PartitionBits::default()));
+        assert_eq!(bits.to_string(), "2026-01-01=0,2027-03-01=6");
         for text in ["2026-01-01", "2026-01-01=11", "2026-13-01=1", "x=1", "2026-01-01=1,2026-01-01=2"] {
             assert!(text.parse::<PartitionBits>().is_err(), "{text}");
         }

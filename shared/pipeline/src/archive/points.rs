@@ -43,7 +43,8 @@ use state::State;
 use super::place::{Day, PartitionBits, Place};
 use super::reader::ArchiveError;
 use super::store::{Condition, ObjectStore, Put, StoreError};
-use super::tombstones::Tombstones;
+use super::tombstones;
+use crate::tombstones::Tombstones;
 
 /// The prefix of points files.
 pub const POINTS: &str = "points/";
@@ -119,7 +120,7 @@ impl<S: ObjectStore> Derive<'_, S> {
     /// [`StoreError`] if the store cannot be reached. What is written stays, and the next run goes on.
     pub async fn run(&self) -> Result<Derived, StoreError> {
         // A run that begins after a device is erased does not write it any more, whatever it still reads.
-        let erased = Tombstones::load(self.store, self.deadline).await?;
+        let erased = tombstones::load(self.store, self.deadline).await?;
         let mut state = State::read(self.store, self.bits, self.decoder, self.deadline).await?;
         let mut derived = Derived::default();
         let mut due = state.places();

@@ -24,7 +24,7 @@ use super::object::{self, ObjectError};
 use super::place::{Day, NEW, PartitionBits};
 use super::row::{self, Row};
 use super::store::{ETag, Get, Got, ObjectStore, Part, StoreError};
-use super::tombstones::Tombstones;
+use super::tombstones;
 
 /// Bytes read from the end of a file, for its footer. A file of a million rows has a footer of 42 KB.
 pub(super) const FOOTER: u64 = 64 * 1024;
@@ -84,7 +84,7 @@ impl<S: ObjectStore> Archive<S> {
         to: At,
         deadline: Instant,
     ) -> Result<Vec<Uplink>, ArchiveError> {
-        if Tombstones::load(&self.store, deadline).await?.contains(device) {
+        if tombstones::load(&self.store, deadline).await?.contains(device) {
             return Ok(Vec::new());
         }
         for _ in 0..MAX_RESTARTS {

@@ -16,6 +16,8 @@ use super::place::{DAY, Day, Place};
 use super::reader::{Archive, ArchiveError, MAX_RESTARTS};
 use super::row::Row;
 use super::store::{Get, Got, ObjectStore, StoreError};
+use super::tombstones;
+use crate::tombstones::Tombstones;
 
 /// The beginning of a scan: its places, and the rows of `new/`, which stay in memory. There are a quarter of an hour's of
 /// these, and more if `settle` stands still.
@@ -29,21 +31,24 @@ pub struct Scan<'a, S> {
     to: At,
     places: BTreeSet<Place>,
     new: BTreeMap<Place, BTreeSet<Row>>,
+    tombstones: Tombstones,
 }
 
 impl<S: ObjectStore> Archive<S> {
-    /// Begins a scan of the uplinks from one time to another, both included. [`At::EPOCH`] and [`At::MAX`] include all.
+    /// Begins a scan of the uplinks from one time to another, both included, without those of erased devices.
+    /// [`At::EPOCH`] and [`At::MAX`] include all.
     ///
     /// # Errors
     /// [`ArchiveError`].
     pub async fn scan(&self, from: At, to: At, deadline: Instant) -> Result<Scan<'_, S>, ArchiveError> {
         let mut new: BTreeMap<Place, BTreeSet<Row>> = BTreeMap::new();
+        let tombstones = tombstones::load(&self.store, deadline).await?;
         for uplink in self.new_in_span(from, to, deadline).await? {
             new.entry(self.bits.place(&uplink)).or_default().insert(Row::from(&uplink));
         }
         let mut places = self.files(from, to, deadline).await?;
         places.extend(new.keys());
-        Ok(Scan { archive: self, from, to, places, new })
+        Ok(Scan { archive: self, from, to, places, new, tombstones })
     }
 
     async fn new_in_span(&self, from: At, to: At, deadline: Instant) -> Result<Vec<Uplink>, ArchiveError> {
@@ -109,7 +114,8 @@ impl<S: ObjectStore> Scan<'_, S> {
         let file = file.map(FileRows::new).transpose();
         let file = file.map_err(|source| ArchiveError::File { key: key.clone(), source })?;
         let new = self.new.get(&place).cloned().unwrap_or_default().into_iter().peekable();
-        Ok(PlaceUplinks { key, span: (self.from, self.to), file, of_file: None, new, held: None })
+        let (span, tombstones) = ((self.from, self.to), self.tombstones.clone());
+        Ok(PlaceUplinks { key, span, tombstones, file, of_file: None, new, held: None })
     }
 }
 
@@ -117,6 +123,7 @@ impl<S: ObjectStore> Scan<'_, S> {
 pub struct PlaceUplinks {
     key: String,
     span: (At, At),
+    tombstones: Tombstones,
     file: Option<FileRows>,
     /// The next row of the file.
     of_file: Option<Row>,
@@ -142,6 +149,7 @@ impl PlaceUplinks {
         loop {
             let before = match self.next_row()? {
                 Some(row) if !(self.span.0..=self.span.1).contains(&row.at()) => continue,
+                Some(row) if self.tombstones.contains(row.device()) => continue,
                 // Of rows with one key the last is valid, as in [`super::row::valid`].
                 Some(row) if self.held.as_ref().is_some_and(|held| held.key() == row.key()) => {
                     self.held = Some(row);

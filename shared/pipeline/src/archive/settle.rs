@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use pulsegate_model::uplink::Uplink;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -12,8 +13,21 @@ use super::object::{self, ObjectError};
 use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;
 use super::store::{Condition, Get, Got, Object, ObjectStore, Put, StoreError};
-use super::tombstones::Tombstones;
+use super::tombstones;
 use crate::telemetry::is_zero;
+use crate::tombstones::Tombstones;
+
+/// Objects that are read at once. A GET takes tens of milliseconds, so a thousand of them one after another would take most
+/// of a minute.
+const READS_AT_ONCE: usize = 16;
+
+/// The memory, in bytes, that the uplinks of a run may take: 1.2 million short ones, more than 3.6 million meters send in a
+/// quarter of an hour. The rows of the file that is being merged take as much again at the most, if all are of one
+/// partition. With the file that is together less than half of the function's 1,769 MB.
+pub const MAX_MEMORY: usize = 400_000_000;
+
+/// What an uplink takes beside its payload: 168 bytes and three short texts.
+const UPLINK_MEMORY: usize = 300;
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -35,7 +49,7 @@ pub struct Settled {
     pub remaining: usize,
     /// Objects that this code cannot read, and files. They stay as they are, with the rows that belong there.
     pub unreadable: usize,
-    /// True if `new/` held more objects than a run reads.
+    /// True if `new/` held more than a run reads. The caller may begin another run at once.
     pub more: bool,
     /// When the oldest object of `new/` was written, in seconds since 1970; `None` if there was no object.
     pub oldest: Option<i64>,
@@ -85,14 +99,22 @@ impl Settled {
 }
 
 impl<S: ObjectStore> Settle<'_, S> {
-    /// Merges up to a page of objects.
+    /// Merges up to a page of objects, and up to [`MAX_MEMORY`].
     ///
     /// # Errors
     /// [`SettleError`]. Nothing is lost: the next run begins anew.
     pub async fn run(&self) -> Result<Settled, SettleError> {
+        self.run_within(MAX_MEMORY).await
+    }
+
+    /// The same with uplinks of at most this many bytes of memory, and at least one object.
+    ///
+    /// # Errors
+    /// As of [`Self::run`].
+    pub async fn run_within(&self, memory: usize) -> Result<Settled, SettleError> {
         let mut settled = Settled::default();
-        let tombstones = Tombstones::load(self.store, self.deadline).await?;
-        let (names, rows) = self.read(&tombstones, &mut settled).await?;
+        let tombstones = tombstones::load(self.store, self.deadline).await?;
+        let (names, rows) = self.read(memory, &tombstones, &mut settled).await?;
         let mut files: BTreeMap<Place, Vec<Uplink>> = BTreeMap::new();
         for uplink in rows {
             files.entry(self.bits.place(&uplink)).or_default().push(uplink);
@@ -113,27 +135,35 @@ impl<S: ObjectStore> Settle<'_, S> {
         Ok(settled)
     }
 
-    /// Reads the objects of the first page. An object that another run has deleted meanwhile is in the files.
+    /// Reads objects of the first page, in its order. An object that another run has deleted meanwhile is in the files.
     /// Drops the rows of erased devices.
     async fn read(
         &self,
+        memory: usize,
         tombstones: &Tombstones,
         settled: &mut Settled,
     ) -> Result<(Vec<String>, Vec<Uplink>), SettleError> {
         let page = self.store.list(NEW, None, self.deadline).await?;
         settled.more = page.truncated;
         settled.oldest = page.objects.iter().map(|listed| listed.modified).min();
-        let (mut names, mut uplinks) = (Vec::new(), Vec::new());
-        for listed in page.objects {
-            let Got::Object(object) = self.store.get(Get::whole(&listed.key), self.deadline).await? else { continue };
-            match object::decode(&listed.key, &object.content) {
+        let reads = page.objects.into_iter().map(|listed| self.object(listed.key));
+        let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
+        let (mut names, mut uplinks, mut taken) = (Vec::new(), Vec::new(), 0);
+        while let Some(read) = reads.next().await {
+            if taken > memory {
+                settled.more = true;
+                break;
+            }
+            let (key, Got::Object(object)) = read? else { continue };
+            match object::decode(&key, &object.content) {
                 Ok(of_object) => {
+                    taken += of_object.iter().map(|uplink| UPLINK_MEMORY + uplink.payload.bytes().len()).sum::<usize>();
                     uplinks.extend(of_object);
-                    names.push(listed.key);
+                    names.push(key);
                 }
                 Err(error) => {
                     settled.unreadable += 1;
-                    report_object(&listed.key, &error);
+                    report_object(&key, &error);
                 }
             }
         }
@@ -141,6 +171,11 @@ impl<S: ObjectStore> Settle<'_, S> {
         uplinks.retain(|uplink: &Uplink| !tombstones.contains(uplink.device));
         (settled.objects, settled.rows, settled.erased) = (names.len(), uplinks.len(), all - uplinks.len());
         Ok((names, uplinks))
+    }
+
+    async fn object(&self, key: String) -> Result<(String, Got), StoreError> {
+        let got = self.store.get(Get::whole(&key), self.deadline).await?;
+        Ok((key, got))
     }
 
     /// Replaces a file by its union with these uplinks. Returns false if it cannot be read.

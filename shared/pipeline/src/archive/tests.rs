@@ -22,6 +22,8 @@ use super::store::{Condition, Get, Got, ObjectStore, Page, Put, StoreError};
 use crate::fakes::FakeObjects;
 use crate::ports::Refused;
 
+mod golden;
+
 fn bits() -> PartitionBits {
     "1970-01-01=0,2030-01-01=2".parse().unwrap()
 }
@@ -197,6 +199,36 @@ fn an_object_whose_name_is_not_its_content_stays_and_holds_up_no_other() {
     assert_eq!((settled.objects, settled.unreadable, settled.files), (1, 1, 1));
     assert_eq!(store.keys(NEW), [bad]);
     assert_eq!(store.keys(DAY).len(), 1);
+}
+
+#[test]
+fn a_run_stops_reading_when_its_memory_is_used_and_the_next_one_goes_on() {
+    let store = FakeObjects::default();
+    let uplinks: Vec<Uplink> = (1..=20_u32).map(|n| {
+        serde_json::from_str(&format!(r#"{{"device":"sigfox:{n:X}","kind":"data","at":"2026-11-20T12:00:00Z","time_source":"network","profile":"p","payload":"46"}}"#)).unwrap()
+    }).collect();
+    let bits = PartitionBits::default();
+    let runs = block(async {
+        for batch in uplinks.chunks(4) {
+            put(&store, batch).await;
+        }
+        let mut runs = Vec::new();
+        loop {
+            let run = Settle { store: &store, bits: &bits, stop: soon(), deadline: soon() };
+            let settled = is_send(run.run_within(2_000)).await.unwrap();
+            runs.push((settled.objects, settled.more));
+            if !settled.more {
+                return runs;
+            }
+        }
+    });
+    assert_eq!(runs, [(2, true), (2, true), (1, false)]);
+    assert_eq!(store.all(), expected(&uplinks, &bits));
+}
+
+/// Lambda moves a handler's future between threads.
+fn is_send<F: Future + Send>(future: F) -> F {
+    future
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use tokio::time::Instant;
 
 use super::object;
-use super::store::{Condition, ObjectStore, StoreError};
-use super::tombstones::Tombstones;
-use crate::ports::{RawStore, Refused};
+use super::store::{Condition, ObjectStore};
+use super::tombstones;
+use crate::ports::{RawStore, ReadError, Refused};
+use crate::tombstones::Tombstones;
 use pulsegate_model::uplink::Uplink;
 
 /// The archive, to add uplinks to. A batch is stored as a whole or not at all.
@@ -16,8 +17,9 @@ pub struct ArchiveWriter<S> {
 }
 
 impl<S: ObjectStore + Sync> RawStore for ArchiveWriter<S> {
-    async fn erased(&self, deadline: Instant) -> Result<Tombstones, StoreError> {
-        Tombstones::load(&self.store, deadline).await
+    async fn erased(&self, deadline: Instant) -> Result<Tombstones, ReadError> {
+        let loaded = tombstones::load(&self.store, deadline).await;
+        loaded.map_err(|error| ReadError { what: "the object of erased devices".to_owned(), source: error.source })
     }
 
     async fn put(&self, uplinks: &[Uplink], deadline: Instant) -> Refused {

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use pulsegate_model::aggregate::StreamRecord;
 use pulsegate_model::event::DeviceEvent;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
-use crate::archive::store::StoreError;
-use crate::archive::tombstones::Tombstones;
+use crate::archive::store::{Condition, Get, Got, ObjectStore, Page, Put, StoreError};
 use crate::ports::{
     Arrived, EventStore, PulseStore, Queue, RawStore, ReadError, ReceiveQueue, Received, Refused, Stream,
 };
+use crate::tombstones::Tombstones;
 
 /// The number of steps until the process is killed. Clones share it.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ impl<P: RawStore + Sync> RawStore for Mortal<'_, P> {
         self.call(self.port.put(uplinks, deadline)).await
     }
 
-    async fn erased(&self, deadline: Instant) -> Result<Tombstones, StoreError> {
+    async fn erased(&self, deadline: Instant) -> Result<Tombstones, ReadError> {
         self.call(self.port.erased(deadline)).await
     }
 }
@@ -83,6 +84,30 @@ impl<P: PulseStore + Sync> PulseStore for Mortal<'_, P> {
 impl<P: EventStore + Sync> EventStore for Mortal<'_, P> {
     async fn put(&self, events: &[Arrived<DeviceEvent>], deadline: Instant) -> Refused {
         self.call(self.port.put(events, deadline)).await
+    }
+}
+
+impl<S: ObjectStore + Sync> ObjectStore for Mortal<'_, S> {
+    async fn list(&self, prefix: &str, after: Option<&str>, deadline: Instant) -> Result<Page, StoreError> {
+        self.call(self.port.list(prefix, after, deadline)).await
+    }
+
+    async fn get(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
+        self.call(self.port.get(request, deadline)).await
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Condition<'_>,
+        deadline: Instant,
+    ) -> Result<Put, StoreError> {
+        self.call(self.port.put(key, content, condition, deadline)).await
+    }
+
+    async fn delete(&self, keys: &[String], deadline: Instant) -> Refused {
+        self.call(self.port.delete(keys, deadline)).await
     }
 }
 

@@ -16,9 +16,9 @@ use pulsegate_pipeline::archive::place::NEW;
 use pulsegate_pipeline::archive::points::{Derive, decoder};
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_pipeline::archive::settle::{Settle, SettleError};
+use pulsegate_pipeline::archive::settle::{MAX_MEMORY, Settle, SettleError};
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
-use pulsegate_pipeline::archive::tombstones::Tombstones;
+use pulsegate_pipeline::archive::tombstones;
 use tokio::time::{Instant, sleep};
 
 use super::client::{Bug, Client, Role};
@@ -44,13 +44,10 @@ const AWAITS_OF_DERIVE: u32 = 150;
 const LONG: Duration = Duration::from_mins(5);
 
 /// Maximum time, in milliseconds, of a run of `settle` that is to have none left.
-const SHORT: u64 = 700;
+const SHORT: u64 = 250;
 
 /// The same for `derive`, which reads more.
 const SHORT_DERIVE: u64 = 4_000;
-
-/// Number of replays of all messages while a device is erased. They take longer than the erasure.
-const MAX_REPLAYS: usize = 60;
 
 /// Maximum number of runs of `settle` until `new/` is empty.
 const MAX_CALM_RUNS: usize = 200;
@@ -104,15 +101,15 @@ pub struct Made {
 }
 
 impl Activity {
-    /// Nothing has been delivered yet.
-    pub fn new(world: &Arc<World<Fault>>, messages: Messages, bug: Option<Bug>) -> Rc<Self> {
+    /// Nothing has been delivered yet. Erases a device if one is given.
+    pub fn new(world: &Arc<World<Fault>>, messages: Messages, erasing: Option<DeviceId>, bug: Option<Bug>) -> Rc<Self> {
         Rc::new(Self {
             world: Arc::clone(world),
             objects: ObjectsModel::new(world),
             bug,
             pending: RefCell::new((0..messages.uplinks.len()).collect()),
             acknowledged: RefCell::default(),
-            erasing: erasing(world, bug),
+            erasing,
             erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
             derives: derives(world, bug),
@@ -203,7 +200,7 @@ impl Activity {
             acknowledge(uplinks);
         }
         let store = self.client(Role::Writer);
-        let Ok(tombstones) = Tombstones::load(&store, Instant::now() + LONG).await else { return false };
+        let Ok(tombstones) = tombstones::load(&store, Instant::now() + LONG).await else { return false };
         let (erased, uplinks): (Vec<&Uplink>, Vec<&Uplink>) =
             uplinks.iter().partition(|uplink| tombstones.contains(uplink.device));
         self.world.faults.happened(Fault::ErasedDropped, erased.len());
@@ -228,13 +225,16 @@ impl Activity {
         }
         let store = self.client(Role::Settle);
         let run = Settle { store: &store, bits: &self.messages.bits, stop, deadline };
-        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run()).await;
+        // One object uses it up.
+        let memory = if self.world.is_due(Fault::SettleBounded) { 0 } else { MAX_MEMORY };
+        let ended = self.mortal(Fault::SettleKilled, AWAITS_OF_SETTLE, run.run_within(memory)).await;
         self.settling.set(self.settling.get() - 1);
         match ended {
             None => {}
             Some(Ok(settled)) => {
                 self.count(|made| made.settled += 1);
                 self.world.faults.happened(Fault::SettleOutOfTime, usize::from(settled.remaining > 0));
+                self.world.faults.happened(Fault::SettleBounded, usize::from(settled.more && memory == 0));
                 if settled.unreadable > 0 {
                     self.report("settle cannot read an object or a file".to_owned());
                 }
@@ -314,7 +314,7 @@ impl Activity {
         if self.erasure.get() == Erasure::None {
             self.erasure.set(Erasure::Begun);
         }
-        Tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
+        tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
         self.erasure.set(Erasure::Buried);
         Ok(())
     }
@@ -338,26 +338,32 @@ impl Activity {
     /// Erases the device as an operator does, while its messages are replayed: searches again when no invocation can
     /// run any more that began before the tombstone.
     async fn erase_at_last(self: &Rc<Self>) {
+        let is_erased = Cell::new(false);
         let replay = async {
-            for _ in 0..MAX_REPLAYS {
-                let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
+            let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
+            while !is_erased.get() {
                 self.put(&all).await;
                 if self.derives && self.world.coin() {
                     self.derive().await;
                 }
-                sleep(self.world.span(1_000..=60_000)).await;
+                sleep(self.world.span(2_000..=20_000)).await;
             }
+            self.put(&all).await;
         };
         let erase = async {
             let ended = async {
                 self.bury_and_search().await?;
                 sleep(MAX_INVOCATION).await;
                 self.search().await?;
+                if self.bug == Some(Bug::TombstoneLast) {
+                    sleep(self.world.span(1_000..=20_000)).await;
+                }
                 self.bury().await
             };
             if let Err(error) = ended.await {
                 self.report(format!("erase: {error}"));
             }
+            is_erased.set(true);
         };
         tokio::join!(replay, erase);
     }
@@ -397,14 +403,8 @@ impl Activity {
     }
 }
 
-/// Draws the device to erase, in every second run; in each if the bug shows only then, and in none if it shows otherwise.
-fn erasing(world: &World<Fault>, bug: Option<Bug>) -> Option<DeviceId> {
-    let is_due = world.coin();
-    let device = world.draw(messages::device);
-    bug.map_or(is_due, Bug::is_of_erasure).then_some(device)
-}
-
-/// Draws whether `derive` has a part, in every second run; as [`erasing`] if there is a bug.
+/// Draws whether `derive` has a part, in every second run; in each if the bug shows only then, and in none if it shows
+/// otherwise.
 fn derives(world: &World<Fault>, bug: Option<Bug>) -> bool {
     let is_due = world.coin();
     bug.map_or(is_due, Bug::is_of_derive)

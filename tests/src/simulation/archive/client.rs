@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Part, Put, StoreError};
-use pulsegate_pipeline::archive::tombstones::ERASED;
 use pulsegate_pipeline::archive::versions::{Version, VersionPage, VersionedStore};
 use pulsegate_pipeline::ports::Refused;
+use pulsegate_pipeline::tombstones::ERASED;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 

@@ -31,6 +31,9 @@ const WRITES: WireFaults<Fault> = WireFaults {
     down: Fault::WriteWhileDown,
 };
 
+/// The storm lasts about this long, in seconds: an outage begins within it.
+const STORM: u64 = 60;
+
 /// Attempts of the SDK, whose standard this is. (`pulsegate_aws::objects`)
 const ATTEMPTS: usize = 3;
 
@@ -65,8 +68,8 @@ impl ObjectsModel {
     pub fn new(world: &Arc<World<Fault>>) -> Self {
         Self(Arc::new(Inner {
             world: Arc::clone(world),
-            reads: Wire::new(world, READS),
-            writes: Wire::new(world, WRITES),
+            reads: Wire::with_outage(world, READS, STORM),
+            writes: Wire::with_outage(world, WRITES, STORM),
             page: world.draw(|rng| rng.usize(1..=6)),
             etag_of_content: world.coin(),
             state: Mutex::default(),

@@ -10,7 +10,7 @@ use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW, Place};
 use pulsegate_pipeline::archive::points::{POINTS, file as point_file};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_pipeline::archive::tombstones::ERASED;
+use pulsegate_pipeline::tombstones::ERASED;
 
 use super::activity::Activity;
 use super::messages::Messages;

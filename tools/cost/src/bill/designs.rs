@@ -2,7 +2,7 @@
 
 use super::monthly::Bill;
 use super::options::Options;
-use super::pulsegate::setup::{Callbacks, Database, Setup};
+use super::pulsegate::setup::{Callbacks, Database, Setup, Store};
 use super::study::{self, Accounting};
 use super::{packed, pulsegate};
 use crate::Error;
@@ -86,7 +86,7 @@ pub fn chosen(options: &Options) -> Result<Vec<Design>, Error> {
         let found: Vec<_> = all.iter().filter(|(group, design)| *group == asked || design.name() == asked).collect();
         if found.is_empty() {
             let names: Vec<_> = all.iter().map(|(_, design)| design.name()).collect();
-            let groups = "ours, study, corrected, model";
+            let groups = "ours, single, tables, study, corrected, model";
             return Err(Error::Invalid(format!("no design \"{asked}\"; use {groups}, or {}", names.join(", "))));
         }
         for (_, design) in found {
@@ -105,7 +105,9 @@ pub fn chosen(options: &Options) -> Result<Vec<Design>, Error> {
 
 fn wanted(design: &Design, database: Option<Database>) -> bool {
     match design {
-        Design::Ours(_, setup) => database.is_none_or(|database| setup.database == database),
+        Design::Ours(_, setup) => {
+            setup.store == Store::Archive || database.is_none_or(|database| setup.database == database)
+        }
         Design::Study(..) | Design::Model(_) => true,
     }
 }
@@ -113,10 +115,17 @@ fn wanted(design: &Design, database: Option<Database>) -> bool {
 /// Returns every design with its group.
 pub fn all(options: &Options) -> Vec<(&'static str, Design)> {
     let mut all = Vec::new();
-    for (callbacks, way) in [(Callbacks::Batch, "batch"), (Callbacks::Single, "single")] {
-        for (database, paid) in [(Database::OnDemand, "on-demand"), (Database::Provisioned, "provisioned")] {
-            let setup = Box::new(options.setup(callbacks, database));
-            all.push(("ours", Design::Ours(format!("ours-{way}-{paid}"), setup)));
+    let ours = |group, name: String, store, callbacks, database| {
+        (group, Design::Ours(name, Box::new(options.setup(store, callbacks, database))))
+    };
+    let payments = [(Database::OnDemand, "on-demand"), (Database::Provisioned, "provisioned")];
+    for (callbacks, way, group) in [(Callbacks::Batch, "batch", "ours"), (Callbacks::Single, "single", "single")] {
+        all.push(ours(group, format!("archive-{way}"), Store::Archive, callbacks, Database::OnDemand));
+        for (database, paid) in payments {
+            all.push(ours(group, format!("pulses-{way}-{paid}"), Store::Pulses, callbacks, database));
+        }
+        for (database, paid) in payments {
+            all.push(ours("tables", format!("tables-{way}-{paid}"), Store::Tables, callbacks, database));
         }
     }
     for (name, design, accounting) in packed::of_the_study() {

@@ -13,6 +13,21 @@ pub struct Bill {
     pub devices: u64,
     /// Lines by service; empty if the cost is unknown, because the design was not tried at this size.
     pub lines: Vec<Line>,
+    /// What was bought, for our own designs; the lines are the costs of these.
+    pub items: Vec<Item>,
+}
+
+/// A quantity that AWS bills.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Line of the bill.
+    pub service: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// ID of the price.
+    pub price: &'static str,
+    /// Quantity, in the unit of the price.
+    pub quantity: Decimal,
 }
 
 /// A line of a bill.
@@ -29,7 +44,7 @@ pub struct Line {
 impl Bill {
     /// Creates a bill without lines.
     pub fn new(design: impl Into<String>, currency: &str, devices: u64) -> Self {
-        Self { design: design.into(), currency: currency.to_owned(), devices, lines: Vec::new() }
+        Self { design: design.into(), currency: currency.to_owned(), devices, lines: Vec::new(), items: Vec::new() }
     }
 
     /// True if the cost is known.

@@ -10,6 +10,7 @@ use super::study::{self, Accounting};
 use crate::Error;
 use crate::load::Load;
 use crate::money::rounded;
+use crate::prices::Prices;
 use crate::print::Table;
 
 /// The sources of the numbers.
@@ -43,17 +44,33 @@ fn measured(options: &Options, inputs: &Inputs, table: &mut Table) {
     if measured.provisional {
         table.row(["provisional", "some of the measurements are estimates: see above"]);
     }
-    let (months, days, used) = (options.months, options.raw_days, options.utilisation);
-    table.row([
-        "tables".to_owned(),
-        format!("after {months} months; raw uplinks kept for {days} days; used part of the capacity {used}"),
-    ]);
+    let assumed = measured.archive.by_name();
+    let assumed: Vec<_> = assumed.iter().filter(|(_, value, _)| value.assumed).map(|(name, ..)| *name).collect();
+    if !assumed.is_empty() {
+        table.row(["assumed, not measured".to_owned(), format!("archive: {}", assumed.join(", "))]);
+    }
+    table.row(["stores".to_owned(), stores(options)]);
     let freed = Vec::from_iter(inputs.prices.freed(&inputs.free)).join(", ");
     let freed = if freed.is_empty() { "none".to_owned() } else { format!("{}: {freed}", options.free_tier) };
     table.row(["free tiers".to_owned(), freed]);
     if !options.repeats.is_zero() {
         table.row(["repeated".to_owned(), format!("{} % of the uplinks arrive twice", percent(options.repeats))]);
     }
+}
+
+fn stores(options: &Options) -> String {
+    let kept = |days: u32| if days == 0 { "for ever".to_owned() } else { format!("for {days} days") };
+    format!(
+        "after {} months; archive kept {}, settled every {} minutes{}; pulses in a table kept {}; raw uplinks in a table kept {}; \
+         used part of the tables' capacity {}",
+        options.months,
+        kept(options.archive_days),
+        options.settle_minutes,
+        if options.kms { ", with a key of KMS" } else { "" },
+        kept(options.pulse_days),
+        kept(options.raw_days),
+        options.utilisation
+    )
 }
 
 fn note(design: &Design) -> Option<String> {
@@ -105,6 +122,62 @@ pub fn bills(load: &Load, bills: &[Bill], currency: &str) -> Table {
     row(&mut table, "total per device", bills, |bill| small(bill.per_device(bill.total())));
     row(&mut table, "largest part", bills, |bill| dominant(bill.dominant()));
     row(&mut table, "largest part without the database", bills, |bill| dominant(bill.dominant_without_database()));
+    table
+}
+
+/// The billed items of a design of ours; `None` for another one. Amounts are without free tiers and at the first tier's
+/// price; a row for each line of the bill has the difference.
+///
+/// # Errors
+/// [`Error::Invalid`] if a price is missing.
+pub fn items(bill: &Bill, prices: &Prices) -> Result<Option<Table>, Error> {
+    if bill.items.is_empty() {
+        return Ok(None);
+    }
+    let title = format!("{} devices, {}: items, {} a month", bill.devices, bill.design, bill.currency);
+    let mut table = Table::new(title, &["service", "item", "for", "quantity", "unit", "price", "amount"]);
+    for line in &bill.lines {
+        let mut sum = Decimal::ZERO;
+        for item in bill.items.iter().filter(|item| item.service == line.service && !item.quantity.is_zero()) {
+            let price = prices.price(item.price)?;
+            let each = price.tiers.first().map_or(Decimal::ZERO, |tier| tier.price);
+            let amount = each.checked_mul(item.quantity).unwrap_or(Decimal::MAX);
+            sum = sum.checked_add(amount).unwrap_or(Decimal::MAX);
+            table.row([
+                line.service.to_owned(),
+                price.item.clone(),
+                item.purpose.to_owned(),
+                quantity(item.quantity),
+                price.unit.clone(),
+                each.normalize().to_string(),
+                cents(amount),
+            ]);
+        }
+        let less = line.amount - sum;
+        if !rounded(less, 2).is_zero() {
+            let texts = [line.service, "free tiers and tiers", "", "", "", "", &cents(less)].map(str::to_owned);
+            table.row(texts);
+        }
+    }
+    table.row(["total", "", "", "", "", "", &cents(bill.total())].map(str::to_owned));
+    Ok(Some(table))
+}
+
+/// Formats a quantity: a small one with digits after the point.
+fn quantity(quantity: Decimal) -> String {
+    let digits = if quantity < dec!(100) { 2 } else { 0 };
+    rounded(quantity, digits).to_string()
+}
+
+/// The totals of each design, a column for each fleet.
+pub fn totals(fleets: &[Vec<Bill>], currency: &str) -> Table {
+    let sizes = fleets.iter().filter_map(|bills| bills.first()).map(|bill| format!("{} devices", bill.devices));
+    let head = std::iter::once("total".to_owned()).chain(sizes).collect();
+    let mut table = Table { title: format!("Totals, {currency} a month"), head, rows: Vec::new() };
+    for (index, design) in fleets.first().into_iter().flatten().enumerate() {
+        let of_design: Vec<_> = fleets.iter().map(|bills| bills[index].clone()).collect();
+        row(&mut table, &design.design, &of_design, |bill| cents(bill.total()));
+    }
     table
 }
 

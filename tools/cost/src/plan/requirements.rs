@@ -1,16 +1,17 @@
 //! The requirements of a fleet, and how an hour's burst drains with them.
 //!
 //! The ingress accepts a burst at its own rate: the bridge and the stream, or the callback and its queue. The stages behind
-//! it need the hour's average plus a reserve; the capacity of the tables determines how long the burst takes. Nothing limits
-//! the functions to that capacity: they retry writes that a provisioned table throttles until their time-out, and AWS bills
-//! that time.
+//! it need the hour's average plus a reserve; the capacity of the table of pulses determines how long the burst takes. Nothing
+//! limits the functions to that capacity: they retry writes that a provisioned table throttles until their time-out, and AWS
+//! bills that time. Without that table the functions alone determine it.
 
 use rust_decimal::{Decimal, dec};
 
 use super::options::Options;
+use super::settling::Settling;
 use crate::Error;
-use crate::bill::pulsegate::setup::{Callbacks, Database};
-use crate::bill::pulsegate::tables::write_capacity;
+use crate::bill::pulsegate::setup::{Callbacks, Database, Store};
+use crate::bill::pulsegate::tables::{units, write_capacity};
 use crate::capacity::{self, Bridge, Inflow, throughput};
 use crate::limits::{
     ACCOUNT_BURST, ACCOUNT_CALLS, BRIDGE_TIMEOUT, CALLBACK_BYTES, MESSAGE_BYTES, QUERY_UPLINKS, TABLE_WRITES,
@@ -23,6 +24,9 @@ use crate::template::QUEUE_BATCH;
 /// Factor by which limits exceed the calculated rate: callbacks are repeated, and so are messages that a table or a queue
 /// throttled.
 const RESERVE: Decimal = dec!(2);
+
+/// Seconds in which the functions of an archive process a burst: nothing else limits them.
+const BURST_SECONDS: Decimal = dec!(600);
 
 /// The requirements of a fleet.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +49,7 @@ pub struct Requirements {
     pub stream_bytes: Decimal,
     /// Records that the stream receives in the busiest second.
     pub stream_records: Decimal,
-    /// `TableWriteCapacity`; for tables paid by request, the write units that each accepts.
+    /// `TableWriteCapacity`; for a table paid by request, the write units that it accepts. 0 without a table.
     pub writes: Decimal,
     /// `MaximumConcurrency`.
     pub concurrency: u32,
@@ -53,6 +57,8 @@ pub struct Requirements {
     pub throttle: (Decimal, Decimal),
     /// How an hour's burst drains.
     pub drain: Drain,
+    /// The archive.
+    pub settling: Settling,
     /// Remarks: limits to be raised by AWS, and consequences.
     pub notes: Vec<String>,
 }
@@ -79,6 +85,7 @@ impl Requirements {
     /// [`Error::Invalid`] if the fleet needs more than AWS offers.
     pub fn of(options: &Options, of: &Measurement) -> Result<Self, Error> {
         let load = options.load();
+        let of = &of.with_archive();
         let (average, arrival) = (load.second(), options.sending.arrival);
         let peak = capacity::peak(average, arrival);
         let datagrams = load.nbiot(peak);
@@ -87,17 +94,24 @@ impl Requirements {
         let stream_records = datagrams / in_a_record;
         let inflow = Inflow { uplinks: datagrams, records: stream_records, average: load.nbiot(average) };
         let shards = capacity::shards(inflow, of, options.slower);
-        let writes = match options.database {
-            Database::Provisioned => write_capacity(average, of, options.utilisation),
-            Database::OnDemand => TABLE_WRITES,
+        let writes = match (options.store, options.database) {
+            (Store::Archive, _) => Decimal::ZERO,
+            (store, Database::Provisioned) => write_capacity(average, store, of, options.utilisation),
+            (_, Database::OnDemand) => TABLE_WRITES,
         };
         let callbacks = callbacks(options.callbacks(), &load, peak);
-        let units = measured(of.tables.raw_units).max(measured(of.tables.pulse_units));
-        let slowest = slowest(of, options.slower);
-        let concurrency = concurrency(writes / units, slowest)?;
+        let wanted = match options.store {
+            Store::Archive => load.sigfox(wanted(&load, arrival)),
+            store => writes / units(store, of),
+        };
+        let slowest = slowest(options.store, of, options.slower);
+        let concurrency = concurrency(wanted, slowest)?;
         let queues = slowest * Decimal::from(concurrency);
         let stream = capacity::behind_a_shard(of, options.slower) * Decimal::from(shards);
-        let rate = behind(&load, writes / units, queues, stream);
+        let table = options.store.has_pulses().then_some(wanted);
+        // Both networks' pulse functions are behind a queue.
+        let nbiot = if options.store.has_pulses() { queues.min(stream) } else { stream };
+        let rate = behind(&load, table, queues, nbiot);
         let mut requirements = Self {
             average,
             peak,
@@ -112,9 +126,11 @@ impl Requirements {
             concurrency,
             throttle: throttle(callbacks),
             drain: Drain::of(load.hour(), arrival, rate),
+            settling: Settling::of(options, &load, rate, of),
             notes: Vec::new(),
         };
         requirements.notes = requirements.notes(options);
+        requirements.notes.extend(requirements.settling.notes(options.devices));
         requirements.notes.extend(too_long(options, load.sigfox(peak), of));
         requirements.notes.extend(not_in_a_query(options, load.sigfox(peak)));
         Ok(requirements)
@@ -134,9 +150,8 @@ impl Requirements {
             ));
         }
         if self.drain.rate < self.average {
-            notes.push(
-                "tables and functions are slower than the average arrival: the backlog grows for ever".to_owned(),
-            );
+            notes
+                .push("table and functions are slower than the average arrival: the backlog grows for ever".to_owned());
         } else if self.drain.takes > Decimal::from(options.give_up_seconds()) {
             notes.push("a burst takes longer than StreamGiveUpSeconds: raise the capacity".to_owned());
         }
@@ -145,7 +160,7 @@ impl Requirements {
                 "TableWriteCapacity exceeds an account's quota of {TABLE_WRITES} writes a second of a table, unless AWS raises it"
             ));
         }
-        if options.database == Database::OnDemand {
+        if options.store.has_pulses() && options.database == Database::OnDemand {
             notes.push(format!(
                 "a table paid by request accepts up to {TABLE_WRITES} writes a second, but at first only twice its previous peak \
                  (4,000 for a new table); throttled writes are retried"
@@ -215,19 +230,30 @@ fn throttle(callbacks: Decimal) -> (Decimal, Decimal) {
 }
 
 /// Uplinks of a full batch of messages.
-fn full_batch(bytes: f64) -> Decimal {
+pub(super) fn full_batch(bytes: f64) -> Decimal {
     QUEUE_BATCH * (MESSAGE_BYTES / measured(bytes)).floor().max(Decimal::ONE)
 }
 
-/// Uplinks a second that an instance of the slowest stage behind a queue processes.
-fn slowest(of: &Measurement, slower: Decimal) -> Decimal {
-    let (f, q) = (&of.functions, &of.queues);
-    let stages = [(&f.raw_sigfox, &q.raw_sigfox), (&f.pulse_sigfox, &q.pulse_sigfox), (&f.pulse_nbiot, &q.pulse_nbiot)];
-    let each = stages.map(|(function, queue)| throughput(function, full_batch(queue.uplink_bytes), slower));
-    each.into_iter().min().unwrap_or(Decimal::ONE)
+/// Uplinks a second for which the functions behind the queue of an archive are planned, of both networks.
+fn wanted(load: &Load, arrival: Arrival) -> Decimal {
+    match arrival {
+        Arrival::Uniform | Arrival::Jitter => load.second(),
+        // The concurrency doubles it.
+        Arrival::TopOfHour => load.hour() / BURST_SECONDS / RESERVE,
+    }
 }
 
-/// Concurrent invocations for each queue: enough to use a table's capacity, and at least two, AWS's minimum.
+/// Uplinks a second that an instance of the slowest stage behind a queue processes.
+fn slowest(store: Store, of: &Measurement, slower: Decimal) -> Decimal {
+    let (f, q) = (&of.functions, &of.queues);
+    let stages = [(&f.raw_sigfox, &q.raw_sigfox), (&f.pulse_sigfox, &q.pulse_sigfox), (&f.pulse_nbiot, &q.pulse_nbiot)];
+    let there = if store.has_pulses() { stages.len() } else { 1 };
+    let each =
+        stages[..there].iter().map(|(function, queue)| throughput(function, full_batch(queue.uplink_bytes), slower));
+    each.min().unwrap_or(Decimal::ONE)
+}
+
+/// Concurrent invocations for each queue: twice as many as process `writes` uplinks a second, and at least two, AWS's minimum.
 fn concurrency(writes: Decimal, slowest: Decimal) -> Result<u32, Error> {
     let needed = whole(writes * RESERVE / slowest).max(dec!(2));
     u32::try_from(needed).ok().filter(|n| *n <= 1000).ok_or_else(|| {
@@ -238,9 +264,9 @@ fn concurrency(writes: Decimal, slowest: Decimal) -> Result<u32, Error> {
 }
 
 /// Uplinks a second of both networks, in the fleet's mix, that tables and functions process: each network at most the rate of
-/// its functions, both together at most the rate of the tables.
-fn behind(load: &Load, writes: Decimal, queues: Decimal, stream: Decimal) -> Decimal {
-    let sigfox = queues.checked_div(load.sigfox_share);
-    let nbiot = queues.min(stream).checked_div(Decimal::ONE - load.sigfox_share);
-    [sigfox, nbiot].into_iter().flatten().fold(writes, Decimal::min)
+/// its functions, both together at most the rate of the table.
+fn behind(load: &Load, table: Option<Decimal>, sigfox: Decimal, nbiot: Decimal) -> Decimal {
+    let of_sigfox = sigfox.checked_div(load.sigfox_share);
+    let of_nbiot = nbiot.checked_div(Decimal::ONE - load.sigfox_share);
+    [of_sigfox, of_nbiot, table].into_iter().flatten().min().unwrap_or(nbiot)
 }

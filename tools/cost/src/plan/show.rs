@@ -1,10 +1,12 @@
 //! A plan as tables, and as lines for `samconfig.toml`.
 
+use std::fmt::Write as _;
+
 use rust_decimal::{Decimal, dec};
 
 use super::options::Options;
 use super::requirements::Requirements;
-use crate::bill::pulsegate::setup::Database;
+use crate::bill::pulsegate::setup::{Database, Store};
 use crate::measurement::Measurement;
 use crate::money::rounded;
 use crate::print::Table;
@@ -13,7 +15,12 @@ use crate::print::Table;
 pub fn overrides(options: &Options, requirements: &Requirements) -> Vec<(&'static str, String, String)> {
     let mut all = Vec::new();
     let mut set = |name: &'static str, value: String, why: String| all.push((name, value, why));
-    if options.database == Database::Provisioned {
+    let archive = options.store == Store::Archive;
+    let why = if archive { "pulses are decoded when they are read" } else { "as requested" };
+    set("PulseTable", (!archive).to_string(), why.to_owned());
+    if archive {
+        // The table's parameters have no effect.
+    } else if options.database == Database::Provisioned {
         let used = options.utilisation.normalize();
         set("BillingMode", "PROVISIONED".to_owned(), "the load is known".to_owned());
         let why =
@@ -22,7 +29,22 @@ pub fn overrides(options: &Options, requirements: &Requirements) -> Vec<(&'stati
     } else {
         set("BillingMode", "PAY_PER_REQUEST".to_owned(), "as requested".to_owned());
     }
-    set("RawRetentionDays", options.raw_days.to_string(), "as requested".to_owned());
+    if !archive {
+        set("PulseRetentionDays", options.pulse_days.to_string(), "as requested; 0: for ever".to_owned());
+    }
+    set("ArchiveRetentionDays", options.archive_days.to_string(), "as requested; 0: for ever".to_owned());
+    let settling = &requirements.settling;
+    let bits = format!("{} rows in a file of a whole day", rounded(settling.file_rows, 0));
+    set("PartitionBits", format!("{}={}", options.from_day, settling.bits), bits);
+    let last = format!(
+        "the last run of a day takes {} s and {} MB",
+        rounded(settling.seconds.1, 0),
+        rounded(settling.memory, 0)
+    );
+    set("SettleSchedule", settling.schedule(), last);
+    if let Some(schedule) = settling.derive_schedule() {
+        set("DeriveSchedule", schedule.to_owned(), "a run has hardly the time for a night's files".to_owned());
+    }
     let stream = format!(
         "{} MB and {} records a second at most",
         rounded(requirements.stream_bytes / Decimal::from(1_000_000), 2),
@@ -32,7 +54,11 @@ pub fn overrides(options: &Options, requirements: &Requirements) -> Vec<(&'stati
     set("StreamRetentionHours", options.stream_hours.to_string(), "as requested".to_owned());
     let give_up = options.give_up_seconds().to_string();
     set("StreamGiveUpSeconds", give_up, "before the stream deletes the record".to_owned());
-    let concurrency = "for each queue: twice as many as use the tables' capacity, at least 2".to_owned();
+    let concurrency = match options.store {
+        Store::Archive => "drains the queue at twice the average, or a burst within ten minutes; at least 2",
+        Store::Pulses | Store::Tables => "for each queue: twice as many as use the table's capacity, at least 2",
+    }
+    .to_owned();
     set("MaximumConcurrency", requirements.concurrency.to_string(), concurrency);
     let callbacks = format!("twice the {} callbacks of the busiest second", rounded(requirements.callbacks, 1));
     set("ThrottleRate", requirements.throttle.0.to_string(), format!("{callbacks}, at least 100"));
@@ -69,8 +95,8 @@ pub fn burst(options: &Options, requirements: &Requirements) -> Table {
     set("uplinks a second, average", rounded(requirements.average, 1).to_string());
     set("uplinks a second, maximum", rounded(requirements.peak, 1).to_string());
     set("minutes in which they arrive", rounded(minutes(drain.arrives_in), 1).to_string());
-    set("uplinks a second that tables and functions process", rounded(drain.rate, 1).to_string());
-    set("minutes until the last pulse is stored", rounded(minutes(drain.takes), 1).to_string());
+    set("uplinks a second that table and functions process", rounded(drain.rate, 1).to_string());
+    set("minutes until the last uplink is stored", rounded(minutes(drain.takes), 1).to_string());
     set("maximum backlog", rounded(drain.backlog, 0).to_string());
     let give_up = Decimal::from(options.give_up_seconds());
     let held = drain.takes <= give_up && drain.rate >= requirements.average;
@@ -78,6 +104,15 @@ pub fn burst(options: &Options, requirements: &Requirements) -> Table {
     set("the stream keeps records for", format!("{} hours: {verdict}", options.stream_hours));
     for note in &requirements.notes {
         set("note", note.clone());
+    }
+    table
+}
+
+/// The archive, as a table.
+pub fn archive(requirements: &Requirements) -> Table {
+    let mut table = Table::new("The archive", &["what", "value"]);
+    for (what, value) in requirements.settling.rows() {
+        table.row([what.to_owned(), value]);
     }
     table
 }
@@ -100,11 +135,9 @@ pub fn samconfig(options: &Options, requirements: &Requirements) -> String {
     let mut text =
         format!("# {}\n# Merge this into the section's own list.\nparameter_overrides = [\n", options.command());
     for (name, value, _) in overrides(options, requirements) {
-        text.push_str("    \"");
-        text.push_str(name);
-        text.push('=');
-        text.push_str(&value);
-        text.push_str("\",\n");
+        // SAM ends a value at a space unless it is quoted. Writing to a string cannot fail.
+        let value = if value.contains(' ') { format!("\\\"{value}\\\"") } else { value };
+        let _ = writeln!(text, "    \"{name}={value}\",");
     }
     text.push_str("]\n");
     for note in &requirements.notes {

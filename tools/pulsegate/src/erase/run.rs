@@ -6,7 +6,7 @@ use std::time::Duration;
 use pulsegate_aws::DeviceItems;
 use pulsegate_pipeline::archive::erase::Erase;
 use pulsegate_pipeline::archive::store::{Condition, Get, Got, Put};
-use pulsegate_pipeline::archive::tombstones::Tombstones;
+use pulsegate_pipeline::archive::tombstones;
 use pulsegate_pipeline::archive::versions::VersionedStore;
 use pulsegate_pipeline::ports::{Queue, ReceiveQueue, Received};
 use tokio::time::{Instant, sleep};
@@ -59,11 +59,11 @@ where
         let &Order { device, write, grace, now, .. } = self.order;
         let archive = &self.places.archive;
         if !write {
-            report.tombstone = Tombstones::load(archive, deadline()).await?.of(device);
+            report.tombstone = tombstones::load(archive, deadline()).await?.of(device);
             return self.search(report).await;
         }
         // First, so that nothing which arrives from now on is stored.
-        let erased = Tombstones::bury(archive, device, now, deadline()).await?;
+        let erased = tombstones::bury(archive, device, now, deadline()).await?;
         report.tombstone = Some(erased);
         let age = u64::try_from(now.unix() - erased.unix()).unwrap_or_default();
         let safe = Instant::now() + grace.saturating_sub(Duration::from_secs(age));

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pulsegate_aws::MissingSettings;
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::archive::place::PartitionBits;
 
 use super::address::{self, Resource};
-use super::{Format, any_device};
+use super::{ArchiveOptions, Format, any_device};
 use crate::Problem;
 
 /// Uplinks to decode again, and where to write the results.
@@ -22,7 +24,7 @@ pub struct RedecodeOptions {
     /// Only uplinks before this time
     #[arg(long, value_name = "TIME")]
     pub to: Option<At>,
-    /// Every uplink in the raw table
+    /// Every uplink in the archive
     #[arg(long, conflicts_with_all = ["device", "from", "to"])]
     pub all: bool,
     /// Write changed and new items. Without it, they are only shown
@@ -37,35 +39,56 @@ pub struct RedecodeOptions {
     /// List every uplink that differs in this new or empty file: one line of JSON each, with device and key
     #[arg(long, value_name = "FILE")]
     pub meters: Option<PathBuf>,
-    /// Read units a second, for both tables together
+    /// Read units a second of the table of pulses
     #[arg(long, value_name = "UNITS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub read_units: u32,
     /// Write units a second
     #[arg(long, value_name = "UNITS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub write_units: u32,
-    /// Number of parallel scan segments
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub segments: u32,
+    /// Number of files of the archive that are read in parallel
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub parallel: u32,
+    /// The stack's parameter `PulseRetentionDays`: new items expire so many days after the time of their uplink; 0: never
+    #[arg(long, env = "PULSE_RETENTION_DAYS", value_name = "DAYS", default_value_t = 0)]
+    pub pulse_retention_days: u32,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// The stack's output `RawTable`
-    #[arg(long, env = "RAW_TABLE", value_name = "NAME")]
-    raw_table: Option<String>,
+    /// The archive.
+    #[command(flatten)]
+    archive: ArchiveOptions,
     /// The stack's output `PulseTable`
     #[arg(long, env = "PULSE_TABLE", value_name = "NAME")]
     pulse_table: Option<String>,
 }
 
-const RAW_TABLE: Resource = Resource::named(["--raw-table", "RAW_TABLE", "RawTable"]);
 const PULSE_TABLE: Resource = Resource::named(["--pulse-table", "PULSE_TABLE", "PulseTable"]);
 
+/// The archive and the table that a run works with.
+#[derive(Debug)]
+pub struct RedecodeAddresses {
+    /// Bucket of the archive.
+    pub archive_bucket: String,
+    /// Number of its partitions.
+    pub partition_bits: PartitionBits,
+    /// Table of pulse items.
+    pub pulse_table: String,
+}
+
 impl RedecodeOptions {
-    /// Returns the names of the raw table and of the table of pulses.
+    /// Returns the addresses of the archive and of the table of pulses.
     ///
     /// # Errors
     /// [`Problem::Settings`].
-    pub fn tables(&self) -> Result<[String; 2], Problem> {
-        Ok(address::all([(&RAW_TABLE, self.raw_table.as_ref()), (&PULSE_TABLE, self.pulse_table.as_ref())])?)
+    pub fn addresses(&self) -> Result<RedecodeAddresses, Problem> {
+        match (self.archive.archive(), address::all([(&PULSE_TABLE, self.pulse_table.as_ref())])) {
+            (Ok((archive_bucket, partition_bits)), Ok([pulse_table])) => {
+                Ok(RedecodeAddresses { archive_bucket, partition_bits, pulse_table })
+            }
+            (archive, table) => {
+                let missing = [archive.err(), table.err()].into_iter().flatten();
+                Err(MissingSettings(missing.flat_map(|MissingSettings(each)| each).collect()).into())
+            }
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use pulsegate_aws::Key;
 use pulsegate_aws::items::Item;
+use pulsegate_model::at::At;
 use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseError;
+use pulsegate_model::uplink::{TimeSource, Uplink};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::AttributeValue;
 
 use super::compare::{differences, same};
+use super::expiry::{self, Expired, Expiry};
 
 /// Maximum number of differences shown of an example.
 const MAX_DIFFERENCES: usize = 20;
@@ -22,6 +25,8 @@ pub(super) enum Finding {
     Changed,
     /// It decodes, and has no item.
     New,
+    /// It decodes, and has no item: this would have expired.
+    Expired,
     /// Its item is of a newer version of the codec than this program has. The item is not changed.
     Newer,
     /// It does not decode, but has an item. The item is not changed.
@@ -30,20 +35,15 @@ pub(super) enum Finding {
     StillUndecodable,
 }
 
-/// An uplink, decoded from all of its raw items.
+/// An uplink, decoded from all kinds in which it arrived.
 #[derive(Debug)]
 pub(super) struct Decoded {
     /// The key of its pulse item.
     pub(super) key: Key,
-    /// The result of each raw item.
+    /// Its time, if it is not that of a clock that is not set.
+    time: Option<At>,
+    /// The result of each kind.
     candidates: Vec<Result<Item, PulseError>>,
-}
-
-/// A raw item that cannot be parsed.
-#[derive(Debug)]
-pub(super) struct UnreadableItem {
-    pub(super) key: Key,
-    pub(super) reason: String,
 }
 
 /// The decision about an uplink.
@@ -68,35 +68,35 @@ pub(super) struct Codec {
     pub(super) version: String,
 }
 
-/// Decodes raw items. Items of the same uplink must be adjacent.
-pub(super) fn decode(items: Vec<Item>) -> (Vec<Decoded>, Vec<UnreadableItem>) {
-    let (mut decoded, mut unreadable): (Vec<Decoded>, _) = (Vec::new(), Vec::new());
-    for item in items {
-        let Some(raw_key) = Key::of(&item) else { continue }; // every item of such a table has a key
-        let uplink = match pulsegate_aws::items::uplink_of(item) {
-            Ok(uplink) => uplink,
-            Err(reason) => {
-                unreadable.push(UnreadableItem { key: raw_key, reason: reason.to_string() });
-                continue;
-            }
-        };
+/// Decodes uplinks, which are in the archive's order.
+pub(super) fn decode(uplinks: &[Uplink]) -> Vec<Decoded> {
+    let mut decoded: Vec<Decoded> = Vec::new();
+    for uplink in uplinks {
         let key = Key { device: uplink.device.to_string(), uplink: uplink.key().to_string() };
-        let candidate = pulse::decode(&uplink).map(|item| pulsegate_aws::items::pulse_item(&item));
-        match decoded.last_mut() {
-            Some(last) if last.key == key => last.candidates.push(candidate),
-            _ => decoded.push(Decoded { key, candidates: vec![candidate] }),
+        let candidate = pulse::decode(uplink).map(|item| pulsegate_aws::items::pulse_item(&item));
+        // Between two kinds of an uplink there is at most the same uplink from a clock that is not set.
+        if let Some(decoded) = decoded.iter_mut().rev().take(2).find(|decoded| decoded.key == key) {
+            decoded.candidates.push(candidate);
+        } else {
+            let time = (uplink.time_source != TimeSource::Unset).then_some(uplink.at);
+            decoded.push(Decoded { key, time, candidates: vec![candidate] });
         }
     }
-    (decoded, unreadable)
+    decoded
 }
 
 impl Decoded {
     /// Compares the uplink with its existing item. An uplink that arrived in two kinds with different contents is the
-    /// same if the item equals either of them, because either may have been written last; otherwise the first that
-    /// decodes counts. It never replaces an item of a newer version of the codec, because then this program is
+    /// same if the item equals either of them, because either may have been written last; otherwise the last that
+    /// decodes counts, as for readers of the archive. It never replaces an item of a newer version of the codec, because then this program is
     /// outdated.
-    pub(super) fn judge(self, held: Option<&Item>) -> Verdict {
-        let Self { key, candidates } = self;
+    pub(super) fn judge(self, held: Option<Item>, expiry: Expiry) -> Verdict {
+        let Self { key, time, candidates } = self;
+        let (held, expires_at) = held.map_or((None, None), |held| {
+            let (held, expires_at) = expiry::without(held);
+            (Some(held), expires_at)
+        });
+        let held = held.as_ref();
         let before = held.map_or_else(Codec::none, Codec::of);
         let newer = |now: &Codec| before.is_newer_than(now);
         let verdict = |what, now, why, item| Verdict { key, what, before: before.to_string(), now, why, item };
@@ -111,7 +111,7 @@ impl Decoded {
         if let Some(item) = items.iter().find(|item| held.is_some_and(|held| same(held, item))) {
             return verdict(Finding::Same, Codec::of(item), Vec::new(), None);
         }
-        let Some(item) = items.into_iter().next() else {
+        let Some(item) = items.pop() else {
             let now = refusal.as_ref().map_or_else(Codec::none, Codec::of_refusal);
             let why = refusal.iter().map(ToString::to_string).collect();
             let what = match held {
@@ -123,14 +123,17 @@ impl Decoded {
         };
         let now = Codec::of(&item);
         match held {
-            None => verdict(Finding::New, now, Vec::new(), Some(item)),
+            None => match expiry.of_new(time) {
+                Ok(expires_at) => verdict(Finding::New, now, Vec::new(), Some(expiry::with(item, expires_at))),
+                Err(Expired) => verdict(Finding::Expired, now, Vec::new(), None),
+            },
             Some(held) => {
                 let mut why = differences(held, &item);
                 why.truncate(MAX_DIFFERENCES);
                 if newer(&now) {
                     verdict(Finding::Newer, now, why, None)
                 } else {
-                    verdict(Finding::Changed, now, why, Some(item))
+                    verdict(Finding::Changed, now, why, Some(expiry::with(item, expires_at)))
                 }
             }
         }

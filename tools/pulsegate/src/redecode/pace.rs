@@ -6,10 +6,8 @@ use std::time::Duration;
 use pulsegate_aws::items::{Item, item_size};
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes of a read unit. An eventually consistent read costs half a unit.
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>)
-const READ_UNIT: usize = 4096;
 /// Bytes of a write unit.
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>)
 const WRITE_UNIT: usize = 1024;
 
 /// A limit in units a second, for all tasks that share it.
@@ -36,24 +34,15 @@ impl Pace {
     }
 }
 
-/// Approximate read units of these items in one request, for tables that do not report them.
-pub(super) fn read_units(items: &[Item]) -> f64 {
-    let bytes: usize = items.iter().map(item_size).sum();
-    halves(bytes.div_ceil(READ_UNIT))
-}
-
-/// Read units of a lookup of this many items, each of at most one unit, as pulse items are.
+/// Read units of a lookup of this many items, each of at most 4,096 bytes, as pulse items are, for tables that do not
+/// report them. An eventually consistent read costs half a unit.
 pub(super) fn lookup_units(keys: usize) -> f64 {
-    halves(keys)
+    f64::from(u32::try_from(keys).unwrap_or(u32::MAX)) / 2.0
 }
 
 /// Write units of an item.
 pub(super) fn write_units(item: &Item) -> f64 {
     f64::from(u32::try_from(item_size(item).div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX))
-}
-
-fn halves(units: usize) -> f64 {
-    f64::from(u32::try_from(units).unwrap_or(u32::MAX)) / 2.0
 }
 
 #[cfg(test)]

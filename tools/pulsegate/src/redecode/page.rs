@@ -1,103 +1,175 @@
-//! Pages that end between two uplinks: an uplink that arrived in two kinds has two raw items, and is compared once.
+//! Uplinks of the archive in pages that end between two uplinks: an uplink that arrived in two kinds is compared once.
 
-use pulsegate_aws::{Key, Page, Pages, Part};
+use std::vec;
+
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::place::{Day, Place};
+use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
+use pulsegate_pipeline::archive::scan::{PlaceUplinks, Scan};
+use pulsegate_pipeline::archive::store::ObjectStore;
+use pulsegate_pipeline::ports::ReadError;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::pace::{Pace, read_units};
+use super::question::Question;
 use crate::Problem;
 
-/// Reads the next page of a part, at the given pace.
-pub(super) async fn next(
-    table: &impl Pages,
-    part: &Part,
-    after: Option<&Key>,
-    limit: usize,
-    reading: &Pace,
-    deadline: impl Fn() -> Instant,
-) -> Result<Page, Problem> {
-    let ask = async |after: Option<&Key>| -> Result<Page, Problem> {
-        let page = table.page(part, after, limit, deadline()).await?;
-        reading.pay(page.units.unwrap_or_else(|| read_units(&page.items))).await;
+/// The selected uplinks.
+pub(super) enum Selected<'a, S> {
+    /// Those of a device.
+    Device(Vec<Uplink>),
+    /// Those of all devices.
+    All(Scan<'a, S>),
+}
+
+/// The uplinks of a device, or of a file, in order.
+pub(super) struct Uplinks {
+    source: Source,
+    next: Option<Uplink>,
+}
+
+enum Source {
+    Device(vec::IntoIter<Uplink>),
+    Place(Box<PlaceUplinks>),
+}
+
+/// The part of its order by which an uplink is found again. All kinds of an uplink have the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Mark {
+    device: DeviceId,
+    at: At,
+    sequence: Option<u32>,
+}
+
+impl<'a, S: ObjectStore> Selected<'a, S> {
+    pub(super) async fn open(archive: &'a Archive<S>, question: &Question, deadline: Instant) -> Result<Self, Problem> {
+        let (from, last) = question.span();
+        let selected = match question.device {
+            Some(device) => archive.uplinks(device, from, last, deadline).await.map(Self::Device),
+            None => archive.scan(from, last, deadline).await.map(Self::All),
+        };
+        selected.map_err(unread)
+    }
+
+    /// The files of a part, in order: each part has some of each day's. A device has one part, without files.
+    pub(super) fn places(&self, number: u32, parts: u32) -> Vec<Option<Place>> {
+        match self {
+            Self::Device(_) => vec![None],
+            Self::All(scan) => scan.places().filter(|place| part(*place, parts) == number).map(Some).collect(),
+        }
+    }
+
+    pub(super) async fn read(&self, place: Option<Place>, deadline: Instant) -> Result<Uplinks, Problem> {
+        let source = match (self, place) {
+            (Self::All(scan), Some(place)) => {
+                Source::Place(Box::new(scan.open(place, deadline).await.map_err(unread)?))
+            }
+            (Self::Device(uplinks), _) => Source::Device(uplinks.clone().into_iter()),
+            (Self::All(_), None) => Source::Device(Vec::new().into_iter()),
+        };
+        Ok(Uplinks { source, next: None })
+    }
+}
+
+impl Uplinks {
+    /// Skips the uplinks up to this one.
+    pub(super) fn skip(&mut self, done: &Mark) -> Result<(), Problem> {
+        while self.peek()?.is_some_and(|uplink| Mark::of(uplink) <= *done) {
+            self.next = None;
+        }
+        Ok(())
+    }
+
+    /// The next page, of so many uplinks, and the remaining kinds of the last; none at the end.
+    pub(super) fn page(&mut self, limit: usize) -> Result<Vec<Uplink>, Problem> {
+        let mut page: Vec<Uplink> = Vec::new();
+        while let Some(next) = self.peek()? {
+            let is_of_last = page.last().is_some_and(|last| Mark::of(last) == Mark::of(next));
+            if page.len() >= limit && !is_of_last {
+                break;
+            }
+            page.extend(self.next.take());
+        }
         Ok(page)
+    }
+
+    fn peek(&mut self) -> Result<Option<&Uplink>, Problem> {
+        if self.next.is_none() {
+            self.next = match &mut self.source {
+                Source::Device(uplinks) => uplinks.next(),
+                Source::Place(uplinks) => uplinks.next_uplink().map_err(unread)?,
+            };
+        }
+        Ok(self.next.as_ref())
+    }
+}
+
+impl Mark {
+    pub(super) fn of(uplink: &Uplink) -> Self {
+        let Uplink { device, at, sequence, .. } = *uplink;
+        Self { device, at, sequence }
+    }
+}
+
+/// The number of a file's part: a function of the file alone, so that a resumed run has the same parts although files
+/// have been added meanwhile.
+fn part(place: Place, parts: u32) -> u32 {
+    let day = match place.day {
+        Day::Date(day) => u32::try_from(day).unwrap_or_default(),
+        Day::Odd => 0,
     };
-    let mut page = ask(after).await?;
-    while cut(&mut page) {
-        let more = ask(page.next.as_ref()).await?;
-        page.items.extend(more.items);
-        page.next = more.next;
-    }
-    Ok(page)
+    (day + u32::from(place.partition)) % parts
 }
 
-/// Moves the last uplink to the next page if that may have more items of it. Returns `true` if the page has only this
-/// uplink: then it ends on the next page.
-fn cut(page: &mut Page) -> bool {
-    let Some(next) = &page.next else { return false };
-    let is_last = |key: Option<Key>| key.is_some_and(|key| uplink(&key) == uplink(next));
-    if !is_last(page.items.last().and_then(Key::of)) {
-        return false;
-    }
-    let Some(end) = page.items.iter().rposition(|item| !is_last(Key::of(item))) else { return true };
-    page.next = Key::of(&page.items[end]);
-    page.items.truncate(end + 1);
-    false
-}
-
-/// Identifies the uplink of a raw item: the key without the kind at its end.
-fn uplink(key: &Key) -> (&str, &str) {
-    (&key.device, key.uplink.rsplit_once('#').map_or(key.uplink.as_str(), |(uplink, _kind)| uplink))
+fn unread(error: ArchiveError) -> Problem {
+    ReadError { what: "the archive".to_owned(), source: error.into() }.into()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
     use proptest::prelude::*;
-    use pulsegate_aws::Scope;
-    use pulsegate_aws::fakes::FakeTable;
-    use pulsegate_aws::items::Item;
+    use serde_json::json;
 
     use super::*;
 
-    fn item(device: u8, uplink: u8, kind: &str) -> Item {
-        let uplink = format!("2026-11-20T12:00:{uplink:02}Z#-#{kind}");
-        serde_dynamo::to_item(serde_json::json!({"device": format!("sigfox:{device}"), "uplink": uplink})).unwrap()
+    fn uplink((at, sequence, kind): (u32, Option<u32>, bool)) -> Uplink {
+        serde_json::from_value(json!({
+            "device": "sigfox:1", "kind": if kind { "data" } else { "data-advanced" }, "time_source": "network",
+            "at": format!("2026-11-20T12:00:{at:02}Z"), "sequence": sequence, "profile": "p", "payload": "46",
+        }))
+        .unwrap()
     }
 
     proptest! {
         #[test]
-        fn every_item_is_in_one_page_and_none_of_an_uplink_is_in_another(
-            uplinks in proptest::collection::btree_set((0..3_u8, 0..20_u8), 0..30),
-            advanced in proptest::collection::btree_set((0..3_u8, 0..20_u8), 0..30),
-            limit in 1..5_usize, from in 0..20_u32, segments in 1..3_u32,
+        fn every_uplink_is_in_one_page_and_no_kind_of_it_in_another_from_wherever_it_is_resumed(
+            keys in proptest::collection::btree_set((0..5_u32, proptest::option::of(0..3_u32), any::<bool>()), 0..30),
+            limit in 1..5_usize,
         ) {
-            let data = uplinks.iter().map(|(device, uplink)| item(*device, *uplink, "data"));
-            let again = advanced.iter().map(|(device, uplink)| item(*device, *uplink, "data-advanced"));
-            let table = FakeTable::of(data.chain(again));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            let mut seen: Vec<Key> = Vec::new();
-            for number in 0..segments {
-                let from = format!("2026-11-20T12:00:{from:02}Z").parse().ok();
-                let part = Part { scope: Scope::Segment { number, of: segments }, from, to: None };
-                let mut after: Option<Key> = None;
-                loop {
-                    let page = runtime.block_on(async {
-                        let (pace, deadline) = (Pace::new(1_000), || Instant::now() + Duration::from_secs(1));
-                        next(&table, &part, after.as_ref(), limit, &pace, deadline).await.unwrap()
-                    });
-                    let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
-                    prop_assert!(keys.iter().all(|key| seen.iter().all(|seen| uplink(seen) != uplink(key))));
-                    seen.extend(keys);
-                    let Some(next) = page.next else { break };
-                    prop_assert!(after.is_none_or(|after| after < next));
-                    after = Some(next);
+            let all: Vec<Uplink> = keys.into_iter().map(uplink).collect();
+            let mut done: Option<Mark> = None;
+            let mut seen = Vec::new();
+            loop {
+                let mut uplinks = Uplinks { source: Source::Device(all.clone().into_iter()), next: None };
+                if let Some(done) = &done {
+                    uplinks.skip(done).unwrap();
                 }
+                let page = uplinks.page(limit).unwrap();
+                let Some(last) = page.last() else { break };
+                prop_assert!(page.len() >= limit || uplinks.page(1).unwrap().is_empty());
+                prop_assert!(page.iter().all(|uplink| done.as_ref().is_none_or(|done| Mark::of(uplink) > *done)));
+                done = Some(Mark::of(last));
+                seen.extend(page);
             }
-            let in_time = |(device, uplink): &(u8, u8)| (u32::from(*uplink) >= from).then_some((*device, *uplink));
-            let expected = uplinks.iter().filter_map(in_time).count() + advanced.iter().filter_map(in_time).count();
-            prop_assert_eq!(seen.len(), expected);
-            prop_assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), expected);
+            prop_assert_eq!(seen, all);
         }
+    }
+
+    #[test]
+    fn the_files_of_a_day_and_the_days_of_a_partition_are_of_different_parts() {
+        let of = |day, partition| part(Place { day: Day::Date(day), partition, bits: 6 }, 4);
+        assert_eq!([of(20_000, 0), of(20_000, 1), of(20_001, 1), of(20_003, 0)], [0, 1, 2, 3]);
     }
 }

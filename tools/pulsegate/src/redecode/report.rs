@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use pulsegate_aws::Key;
 use serde_json::{Value, json};
 
 use super::judge::Finding;
@@ -11,16 +10,18 @@ use super::tally::{Example, Pair};
 use crate::options::Format;
 use crate::print;
 
-const OUTCOMES: [Finding; 6] = [
+const OUTCOMES: [Finding; 7] = [
     Finding::Same,
     Finding::Changed,
     Finding::New,
     Finding::Newer,
     Finding::NoLongerDecodable,
     Finding::StillUndecodable,
+    Finding::Expired,
 ];
 
-const HEAD: [&str; 8] = ["codec before", "codec now", "same", "changed", "new", "newer", "no longer", "still not"];
+const HEAD: [&str; 9] =
+    ["codec before", "codec now", "same", "changed", "new", "newer", "no longer", "still not", "expired"];
 
 /// Formats the report. The JSON report includes the list of differences.
 pub(super) fn print(state: &State, list: Option<Vec<Value>>, format: Format) -> String {
@@ -33,13 +34,9 @@ pub(super) fn print(state: &State, list: Option<Vec<Value>>, format: Format) -> 
 fn object(state: &State, list: Option<Vec<Value>>) -> Value {
     let mut pairs = state.tally.pairs.clone();
     pairs.sort_by(|a, b| (&a.before, &a.now).cmp(&(&b.before, &b.now)));
-    let not_raw = state.tally.not_raw.iter();
-    let not_raw: Vec<Value> = not_raw
-        .map(|(reason, (count, example))| json!({"reason": reason, "count": count, "example": example}))
-        .collect();
     let mut object = json!({
-        "written": state.question.write, "finished": state.is_finished(), "raw_items": state.tally.items,
-        "by_codec": pairs, "not_raw_uplinks": not_raw,
+        "written": state.question.write, "finished": state.is_finished(), "raw_uplinks": state.tally.uplinks,
+        "by_codec": pairs,
     });
     for what in OUTCOMES {
         if let Some(name) = json!(what).as_str() {
@@ -57,14 +54,10 @@ fn table(state: &State) -> String {
     pairs.sort_by(|a, b| (&a.before, &a.now).cmp(&(&b.before, &b.now)));
     let row = |pair: &&Pair| {
         let count = |what| pair.counts.get(&what).copied().unwrap_or_default().to_string();
-        let [same, changed, new, newer, no_longer, still_not] = OUTCOMES.map(count);
-        [pair.before.clone(), pair.now.clone(), same, changed, new, newer, no_longer, still_not]
+        let [same, changed, new, newer, no_longer, still_not, expired] = OUTCOMES.map(count);
+        [pair.before.clone(), pair.now.clone(), same, changed, new, newer, no_longer, still_not, expired]
     };
     let mut text = print::table(&HEAD, &pairs.iter().map(row).collect::<Vec<_>>());
-    for (reason, (count, Key { device, uplink })) in &state.tally.not_raw {
-        let line = format!("{count} raw items skipped, such as {device} {uplink}: {reason}");
-        let _ = writeln!(text, "{}", print::visible(&line));
-    }
     for example in pairs.iter().flat_map(|pair| &pair.examples) {
         show(&mut text, example);
     }
@@ -80,8 +73,8 @@ fn show(text: &mut String, Example { what, key, why }: &Example) {
 }
 
 fn last_line(state: &State) -> String {
-    let [_, changed, new, _, no_longer, _] = OUTCOMES.map(|what| state.tally.of(what));
-    let items = state.tally.items;
+    let [_, changed, new, _, no_longer, _, expired] = OUTCOMES.map(|what| state.tally.of(what));
+    let uplinks = state.tally.uplinks;
     let so_far = if state.is_finished() { "" } else { " so far" };
     let done = match (state.question.write, changed + new) {
         (_, 0) => "nothing to write".to_owned(),
@@ -93,5 +86,6 @@ fn last_line(state: &State) -> String {
     } else {
         String::new()
     };
-    format!("\n{items} raw items{so_far}; {done}{stays}\n")
+    let gone = if expired > 0 { format!("; {expired} have no item, which would have expired") } else { String::new() };
+    format!("\n{uplinks} raw uplinks{so_far}; {done}{stays}{gone}\n")
 }

@@ -7,16 +7,22 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use pulsegate_aws::items::Item;
-use pulsegate_aws::{Key, Lookup, MAX_KEYS, Page, Pages, Table};
+use pulsegate_aws::{Key, Lookup, MAX_KEYS, Table};
+use pulsegate_model::at::At;
+use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::place::{PartitionBits, Place};
+use pulsegate_pipeline::archive::store::ObjectStore;
 use tokio::time::Instant;
 
 use super::differences::DifferenceList;
-use super::judge::{Finding, UnreadableItem, Verdict, decode};
+use super::expiry::Expiry;
+use super::judge::{Finding, Verdict, decode};
 use super::pace::{Pace, lookup_units, write_units};
+use super::page::{Mark, Selected};
 use super::question::Question;
 use super::state::{Position, State};
-use super::{Tables, page, report, tally};
-use crate::options::{Format, RedecodeOptions};
+use super::{Stores, report, tally};
+use crate::options::{Format, RedecodeAddresses, RedecodeOptions};
 use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::{CommandOutput, Problem};
@@ -24,7 +30,11 @@ use crate::{CommandOutput, Problem};
 /// How long a rejected or throttled request is retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Limits of a page of raw items. At the given pace a page takes about a second; its lookup fits into one request.
+/// How long the beginning may take: the list of the files, and the objects that are not settled. A device's uplinks are
+/// read as a whole.
+const OPEN_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Limits of a page of uplinks. At the given pace a page takes about a second; its lookup fits into one request.
 const PAGE_SIZE: std::ops::RangeInclusive<u32> = 100..=1_000;
 
 /// Limits of the items in one write: about a second's, and at most as many as the table writes in parallel.
@@ -35,6 +45,10 @@ const WRITE_BATCH: std::ops::RangeInclusive<u32> = 25..=250;
 pub struct Order {
     /// Uplinks to decode.
     pub question: Question,
+    /// Number of the archive's partitions.
+    pub bits: PartitionBits,
+    /// The beginning of the run.
+    pub now: At,
     /// State file.
     pub state: Option<PathBuf>,
     /// True if to resume from the state file.
@@ -52,18 +66,20 @@ impl Order {
     ///
     /// # Errors
     /// [`Problem`] if they are incomplete.
-    pub fn of(options: &RedecodeOptions) -> Result<Self, Problem> {
+    pub fn of(options: &RedecodeOptions, now: At) -> Result<Self, Problem> {
         let RedecodeOptions { state, resume, ref meters, read_units, write_units, format, .. } = options.clone();
         if format == Format::Json && state.is_some() && meters.is_none() {
             return Err(Problem::ListInFile);
         }
-        Ok(Self { question: Question::of(options)?, state, resume, read_units, write_units, format })
+        let RedecodeAddresses { archive_bucket, partition_bits: bits, pulse_table } = options.addresses()?;
+        let question = Question::of(options, [archive_bucket, bits.to_string(), pulse_table])?;
+        Ok(Self { question, bits, now, state, resume, read_units, write_units, format })
     }
 }
 
 /// A running command.
-struct Run<'a, R, P, W> {
-    tables: &'a Tables<R, P, W>,
+struct Run<'a, S, P, W> {
+    stores: &'a Stores<S, P, W>,
     order: &'a Order,
     stop: &'a Stop,
     reading: Pace,
@@ -76,7 +92,7 @@ struct Shared {
     state: State,
     list: DifferenceList,
     progress: Progress,
-    /// Raw items that earlier processes of this run have read.
+    /// Raw uplinks that earlier processes of this run have read.
     before: u64,
 }
 
@@ -84,8 +100,8 @@ struct Shared {
 ///
 /// # Errors
 /// [`Problem`] if the run cannot start. If it ends early, the output has the problem beside the report so far.
-pub async fn run<R: Pages, P: Lookup, W: Table>(
-    tables: &Tables<R, P, W>,
+pub async fn run<S: ObjectStore, P: Lookup, W: Table>(
+    stores: &Stores<S, P, W>,
     order: &Order,
     stop: &Stop,
 ) -> Result<CommandOutput, Problem> {
@@ -96,9 +112,9 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
         (None, Format::Json) => DifferenceList::Memory(String::new()),
         (None, Format::Table) => DifferenceList::None,
     };
-    let before = state.tally.items;
+    let before = state.tally.uplinks;
     let run = Run {
-        tables,
+        stores,
         order,
         stop,
         reading: Pace::new(order.read_units),
@@ -106,7 +122,11 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
         shared: Mutex::new(Shared { state, list, progress: Progress::new(), before }),
     };
     run.save(&mut run.shared())?;
-    let ended = try_join_all((0..order.question.segments).map(|number| run.walk(number))).await;
+    let ended = async {
+        let selected = Selected::open(&stores.archive, &order.question, Instant::now() + OPEN_TIMEOUT).await?;
+        try_join_all((0..order.question.parallel).map(|number| run.walk(number, &selected))).await
+    };
+    let ended = ended.await;
     let mut shared = run.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     let hint = if order.state.is_some() { "; resume with the same options and --continue" } else { "" };
     let problem = match ended {
@@ -125,45 +145,84 @@ pub async fn run<R: Pages, P: Lookup, W: Table>(
     Ok(CommandOutput { text: report::print(&shared.state, list, order.format), problem })
 }
 
-impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
-    /// Processes a part, page by page. A page counts once all of it is complete.
-    async fn walk(&self, number: u32) -> Result<(), Problem> {
-        let part = self.order.question.part(number);
-        let limit = (self.order.read_units.saturating_mul(2)).clamp(*PAGE_SIZE.start(), *PAGE_SIZE.end()) as usize;
-        while !self.stop.is_requested() {
-            let after = match &self.shared().state.positions[number as usize] {
-                Position::Start => None,
-                Position::Behind(key) => Some(key.clone()),
-                Position::End => return Ok(()),
+impl<S: ObjectStore, P: Lookup, W: Table> Run<'_, S, P, W> {
+    /// Processes a part, file by file.
+    async fn walk(&self, number: u32, selected: &Selected<'_, S>) -> Result<(), Problem> {
+        let done = match &self.shared().state.positions[number as usize] {
+            Position::Start => None,
+            Position::Behind(key, mark) => Some((self.place(key.as_deref())?, mark.clone())),
+            Position::End => return Ok(()),
+        };
+        for place in selected.places(number, self.order.question.parallel) {
+            let done = match &done {
+                Some((last, _)) if *last > place => continue,
+                Some((last, mark)) if *last == place => Some(mark),
+                _ => None,
             };
-            let page = page::next(&self.tables.raw, &part, after.as_ref(), limit, &self.reading, deadline).await?;
-            let Page { items, next, .. } = page;
-            let looked_at = items.len() as u64;
-            let (decoded, unreadable) = decode(items);
-            let mut held = self.held(decoded.iter().map(|decoded| decoded.key.clone()).collect()).await?;
-            let mut verdicts: Vec<Verdict> = decoded
-                .into_iter()
-                .map(|decoded| {
-                    let held = held.remove(&decoded.key);
-                    decoded.judge(held.as_ref())
-                })
-                .collect();
+            if !self.walk_place(number, selected, place, done).await? {
+                return Ok(());
+            }
+        }
+        self.note(number, Position::End, 0, &mut [])
+    }
+
+    /// Processes a file, page by page. A page counts once all of it is complete. Returns false if it is stopped.
+    async fn walk_place(
+        &self,
+        number: u32,
+        selected: &Selected<'_, S>,
+        place: Option<Place>,
+        done: Option<&Mark>,
+    ) -> Result<bool, Problem> {
+        let limit = (self.order.read_units.saturating_mul(2)).clamp(*PAGE_SIZE.start(), *PAGE_SIZE.end()) as usize;
+        if self.stop.is_requested() {
+            return Ok(false);
+        }
+        let mut uplinks = selected.read(place, deadline()).await?;
+        if let Some(done) = done {
+            uplinks.skip(done)?;
+        }
+        loop {
+            if self.stop.is_requested() {
+                return Ok(false);
+            }
+            let page = uplinks.page(limit)?;
+            let Some(last) = page.last() else { return Ok(true) };
+            let mut verdicts = self.judge(&page).await?;
             self.admit(&verdicts)?;
             if self.order.question.write {
                 self.intend(&verdicts)?;
                 self.write(&verdicts).await?;
             }
-            let position = next.map_or(Position::End, Position::Behind);
-            self.note(number, position, looked_at, &mut verdicts, &unreadable)?;
+            let position = Position::Behind(place.map(|place| place.to_string()), Mark::of(last));
+            self.note(number, position, page.len() as u64, &mut verdicts)?;
         }
-        Ok(())
+    }
+
+    /// Compares uplinks with their items.
+    async fn judge(&self, uplinks: &[Uplink]) -> Result<Vec<Verdict>, Problem> {
+        let decoded = decode(uplinks);
+        let mut held = self.held(decoded.iter().map(|decoded| decoded.key.clone()).collect()).await?;
+        let expiry = Expiry { days: self.order.question.pulse_retention_days, now: self.order.now };
+        let verdicts = decoded.into_iter().map(|decoded| {
+            let held = held.remove(&decoded.key);
+            decoded.judge(held, expiry)
+        });
+        Ok(verdicts.collect())
+    }
+
+    /// The file of a position.
+    fn place(&self, key: Option<&str>) -> Result<Option<Place>, Problem> {
+        let wrong =
+            |key: &str| Problem::State { path: self.path(), reason: format!("{key} is not a file of the archive") };
+        key.map(|key| self.stores.archive.bits.place_named(key).ok_or_else(|| wrong(key))).transpose()
     }
 
     /// Looks up pulse items.
     async fn held(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>, Problem> {
         let mut held = HashMap::new();
         for keys in keys.chunks(MAX_KEYS) {
-            let found = self.tables.pulses.get(keys, deadline()).await?;
+            let found = self.stores.pulses.get(keys, deadline()).await?;
             self.reading.pay(found.units.unwrap_or_else(|| lookup_units(keys.len()))).await;
             held.extend(found.items.into_iter().filter_map(|item| Some((Key::of(&item)?, item))));
         }
@@ -185,7 +244,7 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
     async fn write(&self, verdicts: &[Verdict]) -> Result<(), Problem> {
         let items: Vec<Item> = verdicts.iter().filter_map(|verdict| verdict.item.clone()).collect();
         for items in items.chunks(self.order.write_units.clamp(*WRITE_BATCH.start(), *WRITE_BATCH.end()) as usize) {
-            let refused = self.tables.out.put(items, deadline()).await;
+            let refused = self.stores.out.put(items, deadline()).await;
             if !refused.is_empty() {
                 return Err(Problem::NotWritten(refused.len()));
             }
@@ -195,25 +254,15 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
     }
 
     /// Records a complete page. The list becomes durable before the state that refers to it.
-    fn note(
-        &self,
-        number: u32,
-        position: Position,
-        looked_at: u64,
-        verdicts: &mut [Verdict],
-        unreadable: &[UnreadableItem],
-    ) -> Result<(), Problem> {
+    fn note(&self, number: u32, position: Position, looked_at: u64, verdicts: &mut [Verdict]) -> Result<(), Problem> {
         let mut shared = self.shared();
         for verdict in verdicts.iter_mut() {
             shared.state.settle(verdict);
         }
         let mut tally = shared.state.tally.clone();
-        tally.items += looked_at;
+        tally.uplinks += looked_at;
         for verdict in verdicts.iter() {
             tally.take(verdict);
-        }
-        for item in unreadable {
-            tally.take_unreadable(item);
         }
         shared.state.meters_bytes = shared.list.add(verdicts.iter().filter_map(tally::line))?;
         shared.state.tally = tally;
@@ -228,9 +277,9 @@ impl<R: Pages, P: Lookup, W: Table> Run<'_, R, P, W> {
         let Shared { state, progress, before, .. } = shared;
         progress.report(|seconds| {
             #[expect(clippy::cast_precision_loss, reason = "a rate, for display only")]
-            let rate = (state.tally.items - *before) as f64 / seconds;
+            let rate = (state.tally.uplinks - *before) as f64 / seconds;
             let (changed, new) = (state.tally.of(Finding::Changed), state.tally.of(Finding::New));
-            format!("{} raw items, {rate:.0}/s, {changed} changed and {new} new so far", state.tally.items)
+            format!("{} raw uplinks, {rate:.0}/s, {changed} changed and {new} new so far", state.tally.uplinks)
         });
         Ok(())
     }

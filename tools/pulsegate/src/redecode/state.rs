@@ -10,12 +10,13 @@ use pulsegate_aws::Key;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Finding, Verdict};
+use super::page::Mark;
 use super::question::Question;
 use super::tally::Tally;
 use crate::Problem;
 
 /// Version of the file's format.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Positions of a run, and its counts so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,18 +45,18 @@ struct Intent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Position {
-    /// Before the first item.
+    /// Before the first uplink.
     Start,
-    /// After this key.
-    Behind(Key),
-    /// After the last item.
+    /// After this uplink of this file; without a file, of the device.
+    Behind(Option<String>, Mark),
+    /// After the last uplink.
     End,
 }
 
 impl State {
     /// The state of a new run.
     pub(super) fn new(question: Question) -> Self {
-        let positions = (0..question.segments).map(|_| Position::Start).collect();
+        let positions = (0..question.parallel).map(|_| Position::Start).collect();
         Self { v: VERSION, question, positions, tally: Tally::default(), meters_bytes: 0, intents: BTreeMap::new() }
     }
 
@@ -72,7 +73,7 @@ impl State {
         }
         let text = fs::read_to_string(path).map_err(|e| Problem::File(path.display().to_string(), e))?;
         let state: Self = serde_json::from_str(&text).map_err(|e| wrong(&format!("not a state file: {e}")))?;
-        if state.v != VERSION || state.positions.len() != state.question.segments as usize {
+        if state.v != VERSION || state.positions.len() != state.question.parallel as usize {
             return Err(wrong("the file has another format"));
         }
         if state.question != question {

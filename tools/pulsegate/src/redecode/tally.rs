@@ -6,7 +6,7 @@ use pulsegate_aws::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::judge::{Finding, UnreadableItem, Verdict};
+use super::judge::{Finding, Verdict};
 
 /// Maximum number of examples for each pair of codecs and finding.
 const MAX_EXAMPLES: usize = 3;
@@ -14,12 +14,10 @@ const MAX_EXAMPLES: usize = 3;
 /// Counts and examples.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tally {
-    /// Number of raw items.
-    pub(super) items: u64,
+    /// Number of raw uplinks, each kind by itself.
+    pub(super) uplinks: u64,
     /// Counts by the codecs before and now.
     pub(super) pairs: Vec<Pair>,
-    /// Unreadable raw items by reason: their number, and the first of their keys.
-    pub(super) not_raw: BTreeMap<String, (u64, Key)>,
     /// Version of each codec used.
     pub(super) versions: BTreeMap<String, String>,
 }
@@ -76,17 +74,9 @@ impl Tally {
         });
         let pair = &mut self.pairs[position];
         *pair.counts.entry(*what).or_default() += 1;
-        if *what != Finding::Same {
+        if !matches!(what, Finding::Same | Finding::Expired) {
             pair.show(Example { what: *what, key: key.clone(), why: why.clone() });
         }
-    }
-
-    /// Counts an unreadable raw item.
-    pub(super) fn take_unreadable(&mut self, item: &UnreadableItem) {
-        let UnreadableItem { key, reason } = item;
-        let (count, first) = self.not_raw.entry(reason.clone()).or_insert_with(|| (0, key.clone()));
-        *count += 1;
-        *first = first.clone().min(key.clone());
     }
 }
 
@@ -104,14 +94,15 @@ impl Pair {
     }
 }
 
-/// Returns the line of the list for an uplink that differs; `None` for an uplink that is the same or still undecodable.
+/// Returns the line of the list for an uplink that differs; `None` for one that is the same, expired or still
+/// undecodable.
 pub(super) fn line(verdict: &Verdict) -> Option<Value> {
     let Verdict { key, what, before, now, why, .. } = verdict;
     let line = json!({
         "device": key.device, "uplink": key.uplink, "what": what, "before": before, "now": now.to_string(),
     });
     match what {
-        Finding::Same | Finding::StillUndecodable => None,
+        Finding::Same | Finding::Expired | Finding::StillUndecodable => None,
         Finding::Changed | Finding::New | Finding::Newer => Some(line),
         Finding::NoLongerDecodable => {
             let mut line = line;

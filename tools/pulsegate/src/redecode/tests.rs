@@ -10,7 +10,10 @@ use pulsegate_aws::items::Item;
 use pulsegate_model::at::At;
 use pulsegate_model::pulse;
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::fakes::Life;
+use pulsegate_pipeline::archive::object;
+use pulsegate_pipeline::archive::settle::Settle;
+use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
+use pulsegate_pipeline::fakes::{FakeObjects, Life};
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -19,6 +22,9 @@ use super::*;
 use crate::options::{Command, Format, Options};
 use crate::stop::Stop;
 use crate::{CommandOutput, Problem};
+
+/// The time of the runs.
+const NOW: &str = "2027-01-01T00:00:00Z";
 
 /// Longer than any run, in simulated time.
 const LONG: std::time::Duration = std::time::Duration::from_hours(24);
@@ -31,9 +37,9 @@ enum Before {
     Nothing,
 }
 
-/// A raw table, and a table of pulses that an older codec has filled in part.
+/// An archive, part of which is settled, and a table of pulses that an older codec has filled in part.
 struct World {
-    raw: FakeTable,
+    archive: FakeObjects,
     pulses: FakeTable,
     /// The expected contents of the table of pulses after the run.
     expected: Vec<Item>,
@@ -64,16 +70,38 @@ fn in_version(version: &str, item: &Item) -> Item {
     item.into()
 }
 
+/// An archive with these uplinks, of which the first half is settled.
+fn archive(uplinks: &[Uplink]) -> FakeObjects {
+    let (store, bits) = (FakeObjects::default(), "2026-11-05=2".parse().unwrap());
+    let deadline = tokio::time::Instant::now() + LONG;
+    let filled = async {
+        let (settled, new) = uplinks.split_at(uplinks.len() / 2);
+        for batch in [settled, new].into_iter().flat_map(|part| part.chunks(100).map(Some).chain([None])) {
+            match batch {
+                Some(batch) => {
+                    let object = object::encode(batch).unwrap();
+                    store.put(&object.key, object.content, Condition::Always, deadline).await.unwrap();
+                }
+                None if store.keys("day/").is_empty() => {
+                    Settle { store: &store, bits: &bits, stop: deadline, deadline }.run().await.unwrap();
+                }
+                None => {}
+            }
+        }
+    };
+    futures_util::FutureExt::now_or_never(filled).unwrap();
+    store
+}
+
 impl World {
     /// Takes for each uplink: its pulse item, whether it decodes now, and whether it arrived in two kinds.
     fn of(uplinks: impl IntoIterator<Item = (Before, bool, bool)>) -> Self {
-        let (mut raw, mut held, mut expected, mut differ) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut sent, mut held, mut expected, mut differ) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
         for (n, (before, decodable, twice)) in uplinks.into_iter().enumerate() {
             let uplink = uplink(n, decodable);
-            raw.push(pulsegate_aws::items::raw_item(&uplink, uplink.at, 30));
+            sent.push(uplink.clone());
             if twice {
-                let advanced = Uplink { kind: pulsegate_model::uplink::Kind::DataAdvanced, ..uplink.clone() };
-                raw.push(pulsegate_aws::items::raw_item(&advanced, advanced.at, 30));
+                sent.push(Uplink { kind: pulsegate_model::uplink::Kind::DataAdvanced, ..uplink.clone() });
             }
             let was = pulsegate_aws::items::pulse_item(&pulse::decode(&super::tests::uplink(n, true)).unwrap());
             let was = match before {
@@ -94,7 +122,7 @@ impl World {
             held.extend(was);
         }
         let expected = FakeTable::of(expected).items();
-        Self { raw: FakeTable::of(raw), pulses: FakeTable::of(held), expected, differ }
+        Self { archive: archive(&sent), pulses: FakeTable::of(held), expected, differ }
     }
 
     /// Every combination, `times` times.
@@ -107,8 +135,9 @@ impl World {
     }
 
     async fn redecode(&self, mortal: &Life, order: &Order, stop: &Stop) -> Result<CommandOutput, Problem> {
-        let (raw, pulses, out) = (mortal.with(&self.raw), mortal.with(&self.pulses), mortal.with(&self.pulses));
-        run(&Tables { raw, pulses, out }, order, stop).await
+        let archive = Archive { store: mortal.with(&self.archive), bits: order.bits.clone() };
+        let (pulses, out) = (mortal.with(&self.pulses), mortal.with(&self.pulses));
+        run(&Stores { archive, pulses, out }, order, stop).await
     }
 
     async fn report(&self, line: &str) -> Value {
@@ -119,13 +148,13 @@ impl World {
 }
 
 fn order(line: &str) -> Result<Order, Problem> {
-    let words = "pulsegate redecode --raw-table r --pulse-table p --format json";
+    let words = "pulsegate redecode --archive-bucket b --partition-bits 2026-11-05=2 --pulse-table p --format json";
     let Command::Redecode(options) =
         Options::try_parse_from(words.split_whitespace().chain(line.split_whitespace())).unwrap().command
     else {
         panic!("not redecode");
     };
-    Order::of(&options)
+    Order::of(&options, NOW.parse().unwrap())
 }
 
 /// The reported finding for each uplink that differs.
@@ -171,7 +200,7 @@ async fn what_is_changed_and_new_is_named_and_nothing_is_written_unless_asked_fo
     assert_eq!(told(&report), owned(&world.differ));
     let counts = ["same", "changed", "new", "no_longer_decodable", "still_undecodable"].map(|name| &report[name]);
     assert_eq!(counts, [40, 40, 40, 40, 20].map(|n| json!(n)).each_ref());
-    assert_eq!(report["raw_items"], 20 * (9 + 3));
+    assert_eq!(report["raw_uplinks"], 20 * (9 + 3));
     assert_eq!(world.pulses.items(), before);
 
     let report = world.report("--all --write").await;
@@ -200,7 +229,8 @@ async fn examples_tell_the_difference_attribute_by_attribute_and_by_codec() {
         .redecode(&Life::of(usize::MAX), &Order { format: Format::Table, ..order("--all").unwrap() }, &Stop::default())
         .await
         .unwrap();
-    for part in ["codec before", "    gone: \"x\" -> nothing\n", "2 raw items; nothing written; --write would write 1"]
+    for part in
+        ["codec before", "    gone: \"x\" -> nothing\n", "2 raw uplinks; nothing written; --write would write 1"]
     {
         assert!(done.text.contains(part), "{part}: {}", done.text);
     }
@@ -213,7 +243,7 @@ async fn a_device_and_a_time_span_are_decoded_alone() {
         ("--device 3", "sigfox:3", "", "3"),
         ("--device sigfox:3 --from 2026-11-04T12:00:00Z", "sigfox:3", "2026-11-04", "3"),
         ("--from 2026-11-04T12:00:00Z --to 2026-11-06T12:00:00Z", "", "2026-11-04", "2026-11-06"),
-        ("--to 2026-11-03T00:00:00Z --segments 1", "", "", "2026-11-03"),
+        ("--to 2026-11-03T00:00:00Z --parallel 1", "", "", "2026-11-03"),
         ("--device 3 --from 2026-11-04T12:00:00Z --to 2026-11-06T12:00:00Z", "sigfox:3", "2026-11-04", "2026-11-06"),
     ] {
         let within = |key: &str| {
@@ -235,37 +265,82 @@ async fn an_uplink_in_two_kinds_that_contradict_each_other_is_as_it_was_written_
         payload: "46800000ffff00000002".parse().unwrap(),
         ..data.clone()
     };
-    let raw = FakeTable::of([&data, &advanced].map(|uplink| pulsegate_aws::items::raw_item(uplink, uplink.at, 30)));
     for held in [&data, &advanced] {
         let pulses = FakeTable::of([pulse::decode(held).map(|item| pulsegate_aws::items::pulse_item(&item)).unwrap()]);
-        let world = World { raw: FakeTable::of(raw.items()), pulses, expected: vec![], differ: BTreeMap::new() };
+        let world = World {
+            archive: archive(&[data.clone(), advanced.clone()]),
+            pulses,
+            expected: vec![],
+            differ: BTreeMap::new(),
+        };
         assert_eq!(world.report("--all --write").await["same"], 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn raw_items_that_are_none_are_told_and_hold_nothing_up() {
-    let world = World::mixed(1);
-    let uplink = uplink(3, true);
-    let mut odd = pulsegate_aws::items::raw_item(&uplink, uplink.at, 30).inner().clone();
-    odd.insert("kind".to_owned(), AttributeValue::S("newer".to_owned()));
-    odd.insert("uplink".to_owned(), AttributeValue::S("2026-11-01T12:00:00Z#00003#newer".to_owned()));
-    let items = world.raw.items().into_iter().chain([odd.into()]);
-    let world = World { raw: FakeTable::of(items), ..world };
-    let report = world.report("--all --write").await;
-    assert_eq!(report["not_raw_uplinks"][0]["count"], 1);
-    assert_eq!(world.pulses.items(), world.expected);
+async fn of_two_kinds_that_contradict_each_other_the_one_that_readers_of_the_archive_see_is_written() {
+    let data = uplink(0, true);
+    let advanced = Uplink {
+        kind: pulsegate_model::uplink::Kind::DataAdvanced,
+        payload: "46800000ffff00000002".parse().unwrap(),
+        ..data.clone()
+    };
+    let unset = Uplink { time_source: pulsegate_model::uplink::TimeSource::Unset, ..data.clone() };
+    let now = |uplink: &Uplink| pulsegate_aws::items::pulse_item(&pulse::decode(uplink).unwrap());
+    let expected = FakeTable::of([now(&advanced), now(&unset)]).items();
+    let archive = archive(&[data, advanced, unset]);
+    let world = World { archive, pulses: FakeTable::default(), expected: vec![], differ: BTreeMap::new() };
+    assert_eq!(world.report("--all --write").await["new"], 2);
+    assert_eq!(world.pulses.items(), expected);
+}
+
+/// The item with an expiry.
+fn expiring(item: Item, expires_at: &str) -> Item {
+    expiry::with(item, Some(AttributeValue::N(expires_at.to_owned())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_expiry_of_an_item_is_no_difference_and_stays() {
+    let now = |n| pulsegate_aws::items::pulse_item(&pulse::decode(&uplink(n, true)).unwrap());
+    let archive = archive(&[uplink(0, true), uplink(1, true)]);
+    let pulses = FakeTable::of([expiring(now(0), "7"), expiring(older(&now(1)), "8")]);
+    let world = World { archive, pulses, expected: vec![], differ: BTreeMap::new() };
+    let report = world.report("--all --write --pulse-retention-days 30").await;
+    assert_eq!((&report["same"], &report["changed"], &report["expired"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(world.pulses.items(), FakeTable::of([expiring(now(0), "7"), expiring(now(1), "8")]).items());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_item_expires_after_its_uplink_and_one_that_would_have_expired_is_not_written() {
+    // Uplinks of 2026-11-01 and of the day after, of 2026-11-01 with a clock that is not set, and one that does not decode.
+    let unset = Uplink { time_source: pulsegate_model::uplink::TimeSource::Unset, ..uplink(1, true) };
+    let sent = [uplink(0, true), uplink(7, true), unset, uplink(2, false)];
+    let world =
+        World { archive: archive(&sent), pulses: FakeTable::default(), expected: vec![], differ: BTreeMap::new() };
+    // The first is 60 days and a half older than the run.
+    let report = world.report("--all --write --pulse-retention-days 60").await;
+    let counts = ["new", "expired", "still_undecodable"].map(|name| &report[name]);
+    assert_eq!(counts, [&json!(2), &json!(1), &json!(1)]);
+    assert_eq!(report["differences"].as_array().unwrap().len(), 2);
+    let item = |uplink: &Uplink, from: At| {
+        let item = pulsegate_aws::items::pulse_item(&pulse::decode(uplink).unwrap());
+        expiring(item, &from.expires_at(60).to_string())
+    };
+    let expected = FakeTable::of([item(&sent[1], sent[1].at), item(&sent[2], NOW.parse().unwrap())]);
+    assert_eq!(world.pulses.items(), expected.items());
+    let again = world.report("--all --write --pulse-retention-days 60").await;
+    assert_eq!((&again["same"], &again["new"], &again["expired"]), (&json!(2), &json!(0), &json!(1)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_is_killed_at_any_moment_and_continues_ends_as_if_nothing_had_been() {
     let scratch = Scratch::new();
-    let line = format!("--all --write --segments 2 --read-units 50 {}", scratch.options());
-    let unbroken = World::mixed(25).report(&line).await;
+    let line = format!("--all --write --parallel 2 --read-units 50 {}", scratch.options());
+    let unbroken = World::mixed(4).report(&line).await;
     assert_eq!(unbroken["finished"], true);
     for moments in 0.. {
-        let (world, scratch) = (World::mixed(25), Scratch::new());
-        let line = format!("--all --write --segments 2 --read-units 50 {}", scratch.options());
+        let (world, scratch) = (World::mixed(4), Scratch::new());
+        let line = format!("--all --write --parallel 2 --read-units 50 {}", scratch.options());
         let mortal = Life::of(moments);
         let first = timeout(LONG, world.redecode(&mortal, &order(&line).unwrap(), &Stop::default())).await;
         let report = world.report(&format!("{line} --continue")).await;
@@ -273,7 +348,7 @@ async fn whoever_is_killed_at_any_moment_and_continues_ends_as_if_nothing_had_be
             report["differences"].as_array().unwrap().iter().map(ToString::to_string).collect::<BTreeSet<_>>()
         };
         assert!(sorted(&report) == sorted(&unbroken), "the lists differ, killed at {moments}");
-        for part in ["by_codec", "raw_items", "same", "changed", "new", "no_longer_decodable", "still_undecodable"] {
+        for part in ["by_codec", "raw_uplinks", "same", "changed", "new", "no_longer_decodable", "still_undecodable"] {
             assert_eq!(report[part], unbroken[part], "{part}, killed at {moments}");
         }
         assert_eq!(world.pulses.items(), world.expected, "killed at {moments}");
@@ -281,6 +356,35 @@ async fn whoever_is_killed_at_any_moment_and_continues_ends_as_if_nothing_had_be
             assert!(moments > 20, "it went through {moments} moments only");
             return;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_gone_on_with_in_the_middle_of_a_file() {
+    let at = |n: usize| At::from_unix(1_793_534_400 + i64::try_from(n).unwrap()).unwrap();
+    let sent: Vec<Uplink> = (0..450).map(|n| Uplink { at: at(n), ..uplink(n, true) }).collect();
+    let expected = sent.iter().map(|uplink| pulsegate_aws::items::pulse_item(&pulse::decode(uplink).unwrap()));
+    let expected = FakeTable::of(expected).items();
+    for stopped_after in [2, 4] {
+        let scratch = Scratch::new();
+        let pulses = FakeTable::default();
+        let world = World { archive: archive(&sent), pulses, expected: vec![], differ: BTreeMap::new() };
+        // A page of 100 uplinks a second.
+        let line = format!("--all --write --read-units 50 --write-units 1000 {}", scratch.options());
+        let stop = Stop::default();
+        let stopping = async {
+            tokio::time::sleep(std::time::Duration::from_secs(stopped_after)).await;
+            stop.request();
+        };
+        let (mortal, order) = (Life::of(usize::MAX), order(&line).unwrap());
+        let (done, ()) = tokio::join!(world.redecode(&mortal, &order, &stop), stopping);
+        let report: Value = serde_json::from_str(&done.unwrap().text).unwrap();
+        let before = report["raw_uplinks"].as_u64().unwrap();
+        assert!((100..450).contains(&before) && world.pulses.len() as u64 == before, "{before}");
+        let report = world.report(&format!("{line} --continue")).await;
+        assert_eq!((&report["raw_uplinks"], &report["new"]), (&json!(450), &json!(450)));
+        assert_eq!(report["differences"].as_array().unwrap().len(), 450);
+        assert_eq!(world.pulses.items(), expected);
     }
 }
 
@@ -299,7 +403,7 @@ async fn who_stops_it_is_told_how_to_go_on() {
     assert_eq!(done.problem.unwrap().in_full(), "stopped; resume with the same options and --continue");
     let report: Value = serde_json::from_str(&done.text).unwrap();
     assert_eq!(report["finished"], false);
-    assert!(report["raw_items"].as_u64().unwrap() > 0 && world.pulses.items() != world.expected);
+    assert!(report["raw_uplinks"].as_u64().unwrap() > 0 && world.pulses.items() != world.expected);
     world.report(&format!("{line} --continue")).await;
     assert_eq!(world.pulses.items(), world.expected);
 }
@@ -315,7 +419,7 @@ async fn a_state_is_only_gone_on_with_by_its_own_question() {
     assert!(refused("--all --continue").await.contains("there is nothing to continue"));
     world.report(&format!("--all {options}")).await;
     assert!(refused("--all").await.contains("use --continue"));
-    for other in ["--all --write", "--device 3", "--all --segments 2"] {
+    for other in ["--all --write", "--device 3", "--all --parallel 2"] {
         let reason = refused(&format!("{other} --continue")).await;
         assert!(reason.contains("other options") || reason.contains("another format"), "{other}: {reason}");
     }
@@ -336,14 +440,14 @@ async fn a_state_is_only_gone_on_with_by_its_own_question() {
 #[tokio::test(start_paused = true)]
 async fn of_a_page_that_is_refused_nothing_counts() {
     let (world, scratch) = (World::mixed(1), Scratch::new());
-    let line = format!("--all --write --segments 1 {}", scratch.options());
-    let tables = Tables { raw: &world.raw, pulses: &world.pulses, out: FakeTable::refusing(["sigfox:3"]) };
+    let line = format!("--all --write --parallel 1 {}", scratch.options());
     let (mortal, full) = (Life::of(usize::MAX), order(&line).unwrap());
-    let tables = Tables { raw: mortal.with(tables.raw), pulses: mortal.with(tables.pulses), out: tables.out };
-    let done = run(&tables, &full, &Stop::default()).await.unwrap();
+    let archive = || Archive { store: mortal.with(&world.archive), bits: full.bits.clone() };
+    let (pulses, out) = (mortal.with(&world.pulses), FakeTable::refusing(["sigfox:3"]));
+    let done = run(&Stores { archive: archive(), pulses, out }, &full, &Stop::default()).await.unwrap();
     assert!(done.problem.unwrap().in_full().starts_with("the table of pulses has refused 1 items"));
-    assert_eq!(serde_json::from_str::<Value>(&done.text).unwrap()["raw_items"], 0);
-    let down = Tables { raw: FakeTable::down(), pulses: FakeTable::down(), out: FakeTable::down() };
+    assert_eq!(serde_json::from_str::<Value>(&done.text).unwrap()["raw_uplinks"], 0);
+    let down = Stores { archive: archive(), pulses: FakeTable::down(), out: FakeTable::down() };
     let done = run(&down, &order(&format!("{line} --continue")).unwrap(), &Stop::default()).await.unwrap();
     assert_eq!(done.problem.unwrap().in_full(), "the table cannot be read: down on purpose");
     world.report(&format!("{line} --continue")).await;
@@ -367,12 +471,12 @@ proptest! {
             (prop_oneof![Just(Before::Current), Just(Before::Older), Just(Before::Nothing)], any::<bool>(), any::<bool>()),
             0..60,
         ),
-        segments in 1..4_u32,
+        parallel in 1..4_u32,
     ) {
         let world = World::of(uplinks);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let line = format!("--all --segments {segments}");
+            let line = format!("--all --parallel {parallel}");
             assert_eq!(told(&world.report(&line).await), owned(&world.differ));
             assert_eq!(told(&world.report(&format!("{line} --write")).await), owned(&world.differ));
             assert_eq!(world.pulses.items(), world.expected);

@@ -1,7 +1,7 @@
 //! Uplinks as they came, each with what today's codec makes of it.
 
 use pulsegate_model::pulse::{self, ChannelCounts, PulseError, PulseItem};
-use pulsegate_model::uplink::{Radio, Uplink};
+use pulsegate_model::uplink::{Radio, RadioText, Uplink};
 use serde_json::{Value, json};
 
 use super::format::{csv, name, or_empty};
@@ -53,11 +53,11 @@ pub(super) fn shown(uplinks: &[Uplink], format: UplinksFormat) -> Result<String,
 }
 
 fn row(uplink: &Uplink, read: &Read) -> [String; 8] {
-    let mut payload = name(&uplink.payload);
-    if payload.len() > MAX_DIGITS {
-        payload.truncate(MAX_DIGITS);
-        payload += &format!("... ({} bytes)", uplink.payload.bytes().len());
-    }
+    let digits = name(&uplink.payload);
+    let payload = match digits.get(..MAX_DIGITS) {
+        Some(first) if digits.len() > MAX_DIGITS => format!("{first}... ({} bytes)", uplink.payload.bytes().len()),
+        _ => digits,
+    };
     [
         uplink.at.to_string(),
         uplink.sequence.map_or_else(|| "-".to_owned(), |sequence| sequence.to_string()),
@@ -135,7 +135,7 @@ fn record(uplink: &Uplink, read: &Read) -> [String; 18] {
         name(payload),
         or_empty(radio.rssi.map(f64::from)),
         or_empty(radio.snr.map(f64::from)),
-        or_empty(radio.station.as_ref().map(|station| station.as_str())),
+        or_empty(radio.station.as_ref().map(RadioText::as_str)),
         or_empty(radio.signal_quality),
         of_item(|item| item.codec.to_string()),
         of_item(|item| item.codec_version.to_string()),

@@ -18,7 +18,7 @@ use crate::archive::reader::Archive;
 use crate::archive::row::Row;
 use crate::archive::settle::Settle;
 use crate::archive::store::ObjectStore;
-use crate::archive::tombstones::Tombstones;
+use crate::archive::tombstones;
 use crate::fakes::FakeObjects;
 
 fn bits() -> PartitionBits {
@@ -178,11 +178,11 @@ fn the_first_tombstone_of_a_device_stays_and_those_of_others_are_kept() {
     let other: DeviceId = "sigfox:2".parse().unwrap();
     let at = |seconds: i64| At::from_unix(1_795_176_000 + seconds).unwrap();
     block(async {
-        assert!(!Tombstones::load(&store, soon()).await.unwrap().contains(device()));
-        assert_eq!(Tombstones::bury(&store, device(), at(0), soon()).await.unwrap(), at(0));
-        assert_eq!(Tombstones::bury(&store, other, at(5), soon()).await.unwrap(), at(5));
-        assert_eq!(Tombstones::bury(&store, device(), at(9), soon()).await.unwrap(), at(0));
-        let tombstones = Tombstones::load(&store, soon()).await.unwrap();
+        assert!(!tombstones::load(&store, soon()).await.unwrap().contains(device()));
+        assert_eq!(tombstones::bury(&store, device(), at(0), soon()).await.unwrap(), at(0));
+        assert_eq!(tombstones::bury(&store, other, at(5), soon()).await.unwrap(), at(5));
+        assert_eq!(tombstones::bury(&store, device(), at(9), soon()).await.unwrap(), at(0));
+        let tombstones = tombstones::load(&store, soon()).await.unwrap();
         assert!(tombstones.contains(device()) && tombstones.contains(other));
     });
 }
@@ -201,7 +201,7 @@ fn settle_drops_what_arrives_of_an_erased_device_and_a_reader_returns_none() {
     let archive = Archive { store, bits: bits() };
     let read = |name: &str| archive.uplinks(name.parse().unwrap(), span.0, span.1, soon());
     block(async {
-        Tombstones::bury(&archive.store, device(), span.0, soon()).await.unwrap();
+        tombstones::bury(&archive.store, device(), span.0, soon()).await.unwrap();
         fill(&archive.store, &uplinks, 0).await;
         assert_eq!((read("sigfox:1").await.unwrap().len(), read("sigfox:2").await.unwrap().len()), (0, 1));
         let settled =

@@ -21,7 +21,7 @@ use crate::archive::place::{Day, PartitionBits, Place};
 use crate::archive::reader::ArchiveError;
 use crate::archive::row::{self, Row};
 use crate::archive::store::{ETag, ObjectStore};
-use crate::archive::tombstones::Tombstones;
+use crate::tombstones::Tombstones;
 
 /// A file of uplinks to read.
 pub(super) struct Wanted<'a> {

@@ -376,7 +376,7 @@ fn a_device_that_has_a_tombstone_gets_no_points() {
     let uplinks = three_days();
     block(async {
         put_and_settle(&store, &uplinks).await;
-        Tombstones::bury(&store, uplinks[0].device, At::EPOCH, soon()).await.unwrap();
+        tombstones::bury(&store, uplinks[0].device, At::EPOCH, soon()).await.unwrap();
         derive_all(&store).await;
     });
     let rest: Vec<Uplink> = uplinks.into_iter().skip(1).step_by(2).collect();

@@ -116,7 +116,7 @@ proptest! {
 #[test]
 fn a_scan_that_settle_overtakes_at_any_request_misses_nothing() {
     let uplinks: Vec<Uplink> = (0..24)
-        .map(|n| uplink(n % 3 + 1, &format!("2026-11-{:02}T{:02}:00:00Z", 19 + n % 4, n), &format!("{:02x}", n)))
+        .map(|n| uplink(n % 3 + 1, &format!("2026-11-{:02}T{:02}:00:00Z", 19 + n % 4, n), &format!("{n:02x}")))
         .collect();
     let bits: PartitionBits = "2026-11-21=2".parse().unwrap();
     for before in 0.. {

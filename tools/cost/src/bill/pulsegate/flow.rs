@@ -2,14 +2,16 @@
 
 use rust_decimal::{Decimal, dec};
 
-use super::setup::{Batching, Callbacks, Setup};
+use super::setup::{Batching, Callbacks, Setup, Store};
 use crate::aws::BatchSize;
 use crate::capacity::{self, Inflow};
-use crate::limits::{CALL_MESSAGES, CALLBACK_BYTES, MESSAGE_BYTES, POLL_SECONDS, POLLERS};
+use crate::limits::{
+    BASE64, CALL_MESSAGES, CALLBACK_BYTES, EVENT_BYTES, EVENT_OVERHEAD, MESSAGE_BYTES, POLL_SECONDS, POLLERS,
+};
 use crate::load::{Load, SECONDS};
 use crate::measurement::{Function, Measurement, Queue};
 use crate::money::{measured, whole};
-use crate::template::{QUEUE_BATCH, QUEUE_WINDOW, STREAM_BATCH, STREAM_WINDOW};
+use crate::template::{ARCHIVE_BATCH, ARCHIVE_WINDOW, QUEUE_BATCH, QUEUE_WINDOW, STREAM_BATCH, STREAM_WINDOW};
 
 /// The billed quantities of a month's uplinks.
 #[derive(Debug, Clone)]
@@ -18,8 +20,8 @@ pub struct Flow {
     pub calls: Decimal,
     /// Invocations by function, in the order in which an uplink passes them; the callback is first.
     pub functions: Vec<Runs>,
-    /// Requests that SQS bills.
-    pub requests: Decimal,
+    /// Requests that SQS bills, by queue.
+    pub queues: Vec<(&'static str, Decimal)>,
     /// Records that Kinesis bills.
     pub records: Decimal,
     /// Shards.
@@ -49,7 +51,8 @@ pub struct Runs {
 
 /// A function behind a queue.
 struct Stage<'a> {
-    name: &'static str,
+    /// Names of the function and of the queue.
+    name: (&'static str, &'static str),
     function: &'a Function,
     queue: &'a Queue,
 }
@@ -62,7 +65,7 @@ impl Flow {
         let flow = Self {
             calls: none,
             functions: Vec::new(),
-            requests: none,
+            queues: Vec::new(),
             records: none,
             shards,
             tasks,
@@ -72,14 +75,15 @@ impl Flow {
         flow.with_sigfox(setup, load, measured).with_nbiot(setup, load, measured)
     }
 
-    /// Invocations of all functions.
-    pub fn invocations(&self) -> Decimal {
-        self.functions.iter().map(|runs| runs.invocations).sum()
+    /// Requests that SQS bills.
+    pub fn requests(&self) -> Decimal {
+        self.queues.iter().map(|(_, requests)| requests).sum()
     }
 
-    /// GB-seconds of all functions.
-    pub fn gb_seconds(&self) -> Decimal {
-        self.functions.iter().map(|runs| runs.invocations * runs.milliseconds / dec!(1000) * runs.gb).sum()
+    /// Invocations of the raw stages.
+    pub fn raw_invocations(&self) -> Decimal {
+        let raw = self.functions.iter().filter(|runs| runs.name.starts_with("raw-"));
+        raw.map(|runs| runs.invocations).sum()
     }
 
     fn with_sigfox(mut self, setup: &Setup, load: &Load, of: &Measurement) -> Self {
@@ -89,18 +93,25 @@ impl Flow {
         let each = uplinks.checked_div(calls).unwrap_or_default();
         self.calls = calls;
         self.run("sigfox-callback", &f.sigfox_callback, setup, calls, each);
-        let raw = Stage { name: "raw-sigfox", function: &f.raw_sigfox, queue: &q.raw_sigfox };
+        let name = ("raw-sigfox", "ProcessRawDataSigfox");
+        let raw = Stage { name, function: &f.raw_sigfox, queue: &q.raw_sigfox };
         let (batches, each) = self.behind(&raw, setup, uplinks, calls * messages(each, raw.queue));
-        let pulse = Stage { name: "pulse-sigfox", function: &f.pulse_sigfox, queue: &q.pulse_sigfox };
-        self.behind(&pulse, setup, uplinks, batches * messages(each, pulse.queue));
+        let name = ("pulse-sigfox", "ProcessPulseDataSigfox");
+        let pulse = Stage { name, function: &f.pulse_sigfox, queue: &q.pulse_sigfox };
+        if setup.store.has_pulses() {
+            self.behind(&pulse, setup, uplinks, batches * messages(each, pulse.queue));
+        }
         self
     }
 
     fn with_nbiot(mut self, setup: &Setup, load: &Load, of: &Measurement) -> Self {
         let (uplinks, rate) = (load.nbiot(load.month()), load.nbiot(load.second()));
-        let pulse = Stage { name: "pulse-nbiot", function: &of.functions.pulse_nbiot, queue: &of.queues.pulse_nbiot };
+        let name = ("pulse-nbiot", "ProcessPulseDataNbiot");
+        let pulse = Stage { name, function: &of.functions.pulse_nbiot, queue: &of.queues.pulse_nbiot };
         if uplinks.is_zero() {
-            self.behind(&pulse, setup, uplinks, Decimal::ZERO);
+            if setup.store.has_pulses() {
+                self.behind(&pulse, setup, uplinks, Decimal::ZERO);
+            }
             return self;
         }
         let peak = capacity::peak(rate, setup.arrival);
@@ -110,14 +121,18 @@ impl Flow {
         self.records = uplinks / in_a_record;
         let records = peak / capacity::in_a_record(peak / self.tasks, of);
         self.shards = capacity::shards(Inflow { uplinks: peak, records, average: rate }, of, setup.slower).into();
-        let most = in_a_record * STREAM_BATCH;
-        let held = match setup.batching {
+        let record = EVENT_OVERHEAD + in_a_record * capacity::bytes_in_a_record(of) * BASE64;
+        let (records, window) = batch(setup, (STREAM_BATCH, STREAM_WINDOW), record);
+        let most = in_a_record * records;
+        let held = match batching(setup) {
             Batching::Measured => batch_size(&of.functions.raw_nbiot, most).at(rate / self.shards),
-            Batching::Template => (rate / self.shards * STREAM_WINDOW).min(most),
+            Batching::Template => (rate / self.shards * window).min(most),
         };
         let held = held.max(in_a_record);
         self.run("raw-nbiot", &of.functions.raw_nbiot, setup, uplinks / held, held);
-        self.behind(&pulse, setup, uplinks, uplinks / held * messages(held, pulse.queue));
+        if setup.store.has_pulses() {
+            self.behind(&pulse, setup, uplinks, uplinks / held * messages(held, pulse.queue));
+        }
         self
     }
 
@@ -132,23 +147,40 @@ impl Flow {
     /// Adds a queue with `messages` of `uplinks` in total, and the function behind it. Returns that function's monthly
     /// invocations, and the uplinks of each.
     fn behind(&mut self, stage: &Stage, setup: &Setup, uplinks: Decimal, messages: Decimal) -> (Decimal, Decimal) {
+        let (function, queue) = stage.name;
         if messages.is_zero() {
-            self.requests += POLLERS * SECONDS / POLL_SECONDS;
+            self.queues.push((queue, POLLERS * SECONDS / POLL_SECONDS));
             return (Decimal::ZERO, Decimal::ZERO);
         }
         let (in_a_message, rate) = (uplinks / messages, uplinks / SECONDS);
-        let most = in_a_message * QUEUE_BATCH;
-        let held = match setup.batching {
+        let message = EVENT_OVERHEAD + in_a_message * measured(stage.queue.uplink_bytes);
+        let full = if setup.store.has_archive() && function == "raw-sigfox" { ARCHIVE_BATCH } else { QUEUE_BATCH };
+        let (held_messages, window) = batch(setup, (full, QUEUE_WINDOW), message);
+        let most = in_a_message * held_messages;
+        let held = match batching(setup) {
             Batching::Measured => batch_size(stage.function, most).at(rate),
-            Batching::Template => (rate * QUEUE_WINDOW / POLLERS).min(most),
+            Batching::Template => (rate * window / POLLERS).min(most),
         };
         let held = held.max(in_a_message);
         let invocations = uplinks / held;
         let traffic = Traffic { uplinks, messages, invocations };
-        self.requests += messages + receives(stage.queue, traffic) + messages / in_a_call(traffic);
-        self.run(stage.name, stage.function, setup, invocations, held);
+        let requests = messages + receives(setup.store, stage.queue, traffic) + messages / in_a_call(traffic);
+        self.queues.push((queue, requests));
+        self.run(function, stage.function, setup, invocations, held);
         (invocations, held)
     }
+}
+
+/// Maximum messages or records of a batch, of which an event holds those of `bytes` each, and its window in seconds. `short`
+/// are those with a table of pulses.
+fn batch(setup: &Setup, short: (Decimal, Decimal), bytes: Decimal) -> (Decimal, Decimal) {
+    let (batch, window) = if setup.store == Store::Archive { (ARCHIVE_BATCH, ARCHIVE_WINDOW) } else { short };
+    if batch == ARCHIVE_BATCH { (batch.min((EVENT_BYTES / bytes).floor()).max(Decimal::ONE), window) } else { short }
+}
+
+/// Batches were measured with the windows of a table of pulses.
+fn batching(setup: &Setup) -> Batching {
+    if setup.store == Store::Archive { Batching::Template } else { setup.batching }
 }
 
 /// Monthly callbacks, each with at least one uplink. A batch above the maximum length counts as several, which takes as many
@@ -173,8 +205,12 @@ fn messages(uplinks: Decimal, queue: &Queue) -> Decimal {
 }
 
 /// Billed requests that receive messages: one for each 64 KiB of each call, and at least those of pollers at an empty queue.
-fn receives(queue: &Queue, traffic: Traffic) -> Decimal {
-    let in_one = in_a_call(traffic);
+fn receives(store: Store, queue: &Queue, traffic: Traffic) -> Decimal {
+    let in_one = match store {
+        // A batch of a minute takes many calls: a poller asks again as soon as it has an answer, at least every second.
+        Store::Archive => in_a_call(traffic).min((traffic.messages / SECONDS / POLLERS).max(Decimal::ONE)),
+        Store::Pulses | Store::Tables => in_a_call(traffic),
+    };
     let bytes = in_one * traffic.uplinks / traffic.messages * measured(queue.uplink_bytes);
     let requests = traffic.messages / in_one * whole(bytes / MESSAGE_BYTES);
     requests.max(POLLERS * SECONDS / POLL_SECONDS)

@@ -11,8 +11,10 @@ async fn refused(world: &World, line: &str) -> (String, Value) {
 /// Runs until the first write.
 async fn interrupted(world: &World, line: &str) {
     let mortal = Life::of(usize::MAX);
-    let tables = Tables { raw: mortal.with(&world.raw), pulses: mortal.with(&world.pulses), out: FakeTable::down() };
-    assert!(run(&tables, &order(line).unwrap(), &Stop::default()).await.unwrap().problem.is_some());
+    let order = order(line).unwrap();
+    let archive = Archive { store: mortal.with(&world.archive), bits: order.bits.clone() };
+    let stores = Stores { archive, pulses: mortal.with(&world.pulses), out: FakeTable::down() };
+    assert!(run(&stores, &order, &Stop::default()).await.unwrap().problem.is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +45,7 @@ async fn another_version_of_a_codec_writes_nothing_of_what_a_run_was_begun_with(
 #[tokio::test(start_paused = true)]
 async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
     let (world, scratch) = (World::mixed(1), Scratch::new());
-    interrupted(&world, &format!("--all --write --segments 1 {}", scratch.options())).await;
+    interrupted(&world, &format!("--all --write --parallel 1 {}", scratch.options())).await;
     let state: Value = serde_json::from_slice(&std::fs::read(scratch.0.join("state")).unwrap()).unwrap();
     assert!(state["tally"]["versions"]["adeunis-pulse-v4"].is_string(), "{state}");
 }
@@ -51,13 +53,12 @@ async fn the_versions_a_run_writes_with_are_noted_before_it_writes() {
 #[tokio::test(start_paused = true)]
 async fn what_a_newer_version_has_decoded_is_told_and_never_replaced() {
     // Four uplinks, one of which does not decode here: three items of a newer version, and one of an older.
-    let uplinks = (0..4).map(|n| uplink(n, n != 2));
-    let raw = FakeTable::of(uplinks.map(|uplink| pulsegate_aws::items::raw_item(&uplink, uplink.at, 30)));
+    let archive = archive(&(0..4).map(|n| uplink(n, n != 2)).collect::<Vec<_>>());
     let now = |n| pulsegate_aws::items::pulse_item(&pulse::decode(&uplink(n, true)).unwrap());
     // As a string, 10 would be smaller than 2.
     let newer: Vec<Item> = (0..3).map(|n| in_version("10", &now(n))).collect();
     let pulses = FakeTable::of(newer.iter().cloned().chain([older(&now(3))]));
-    let world = World { raw, pulses, expected: vec![], differ: BTreeMap::new() };
+    let world = World { archive, pulses, expected: vec![], differ: BTreeMap::new() };
     for line in ["--all", "--all --write"] {
         let (reason, report) = refused(&world, line).await;
         assert!(reason.starts_with("3 pulse items are of a newer version"), "{reason}");
@@ -69,7 +70,7 @@ async fn what_a_newer_version_has_decoded_is_told_and_never_replaced() {
     assert_eq!(world.pulses.items(), expected);
     let table = Order { format: Format::Table, ..order("--all").unwrap() };
     let text = world.redecode(&Life::of(usize::MAX), &table, &Stop::default()).await.unwrap().text;
-    assert!(text.contains("newer, such as sigfox:") && text.ends_with("4 raw items; nothing to write\n"), "{text}");
+    assert!(text.contains("newer, such as sigfox:") && text.ends_with("4 raw uplinks; nothing to write\n"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
