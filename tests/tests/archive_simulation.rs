@@ -57,7 +57,7 @@ fn deleting_before_the_swap_is_found() {
 
 #[test]
 fn forgetting_the_rest_is_found() {
-    found(Bug::ForgetsTheRest, "at the end");
+    found(Bug::ForgetsTheRest, "a reader misses");
 }
 
 /// Two overlapping runs can each delete what the other one relies on, and a reader of several pages can be overtaken.

@@ -66,6 +66,8 @@ pub struct Activity {
     pending: RefCell<BTreeSet<usize>>,
     acknowledged: RefCell<BTreeSet<Row>>,
     settling: Cell<usize>,
+    /// True if `derive` has a part in this run.
+    pub derives: bool,
     deriving: Cell<usize>,
     made: Cell<Made>,
     /// The device that is erased in this run, if one is.
@@ -110,6 +112,7 @@ impl Activity {
             erasing,
             erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
+            derives: derives(world, bug),
             deriving: Cell::default(),
             made: Cell::default(),
             wrong: RefCell::default(),
@@ -123,7 +126,9 @@ impl Activity {
         for round in 0..rounds {
             self.start(4, |this| async move { this.deliver().await });
             self.start(3, |this| async move { this.settle().await });
-            self.start(2, |this| async move { this.derive().await });
+            if self.derives {
+                self.start(2, |this| async move { this.derive().await });
+            }
             self.start(4, |this| async move { this.read().await });
             if self.erasing.is_some() && round >= rounds / 2 {
                 self.start(1, |this| async move { this.erase().await });
@@ -149,6 +154,9 @@ impl Activity {
                 break;
             }
             self.settle().await;
+        }
+        if !self.derives {
+            return;
         }
         self.derive().await;
         let before = self.objects.etags();
@@ -335,7 +343,7 @@ impl Activity {
             let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
             while !is_erased.get() {
                 self.put(&all).await;
-                if self.world.coin() {
+                if self.derives && self.world.coin() {
                     self.derive().await;
                 }
                 sleep(self.world.span(2_000..=20_000)).await;
@@ -393,6 +401,13 @@ impl Activity {
     pub fn errors(&self) -> Vec<String> {
         self.wrong.borrow().clone()
     }
+}
+
+/// Draws whether `derive` has a part, in every second run; in each if the bug shows only then, and in none if it shows
+/// otherwise.
+fn derives(world: &World<Fault>, bug: Option<Bug>) -> bool {
+    let is_due = world.coin();
+    bug.map_or(is_due, Bug::is_of_derive)
 }
 
 /// Draws a batch: some of the pending uplinks, sometimes one of them twice.

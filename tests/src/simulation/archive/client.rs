@@ -50,6 +50,11 @@ pub enum Bug {
 }
 
 impl Bug {
+    /// True if it shows only where `derive` has a part.
+    pub fn is_of_derive(self) -> bool {
+        matches!(self, Self::ClaimsWhatItHasNotRead | Self::MixesVersions)
+    }
+
     /// True if it shows only where a device is erased.
     pub fn is_of_erasure(self) -> bool {
         use Bug::{EraseDeletesFirst, KeepsOlderVersions, RawIgnoresTombstones, TombstoneLast};

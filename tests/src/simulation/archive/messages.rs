@@ -79,22 +79,25 @@ fn uplink(rng: &mut Rng) -> Uplink {
     }
 }
 
-/// Draws a history that reaches back for hours or days, or a frame that no codec reads. There are few, so that uplinks have
-/// points in common.
+/// Draws one of four contents: a frame that no codec reads, a count, or a count with a history that reaches back for hours
+/// or days. There are so few, so that uplinks are alike and have points in common.
 fn content(rng: &mut Rng, device: DeviceId, time: i64) -> (&'static str, Vec<u8>) {
-    let index = rng.u8(..4);
-    match (device.network(), rng.u8(..8)) {
-        (Network::Sigfox, 0) => ("adeunis-pulse-v3-1h", vec![index]),
-        (Network::Nbiot, 0) => ("senml-json", vec![index]),
-        (Network::Sigfox, _) => {
-            let hours = rng.usize(..20);
-            let steps = std::iter::repeat_n([0, 1], hours).flatten();
-            ("adeunis-pulse-v3-1h", [0x5A, 0, 0, 0, 1, index].into_iter().chain(steps).collect())
+    let drawn = rng.u8(..4);
+    match device.network() {
+        Network::Sigfox => {
+            let steps: &[u8] = if drawn == 1 { &[] } else { &[0, 1].repeat(14) };
+            let history = [&[0x5A, 0, 0, 0, 1, drawn], steps].concat();
+            ("adeunis-pulse-v3-1h", if drawn == 0 { vec![0] } else { history })
         }
-        (Network::Nbiot, _) => {
-            let before = time - rng.i64(0..4) * DAY;
-            let count = |time, index| format!(r#"{{"n":"A","u":"count","v":{index},"t":{time}}}"#);
-            ("senml-json", format!("[{},{}]", count(time, index), count(before, index / 2)).into_bytes())
+        Network::Nbiot => {
+            let count = |days, index| format!(r#"{{"n":"A","u":"count","v":{index},"t":{}}}"#, time - days * DAY);
+            let pack = match drawn {
+                0 => String::new(),
+                1 => format!("[{}]", count(0, 9)),
+                2 => format!("[{},{}]", count(0, 9), count(1, 8)),
+                _ => format!("[{},{}]", count(0, 8), count(3, 7)),
+            };
+            ("senml-json", pack.into_bytes())
         }
     }
 }

@@ -82,7 +82,7 @@ impl ObjectsModel {
         objects.iter().map(|(key, (content, _))| (key.clone(), content.clone())).collect()
     }
 
-    /// Returns the versions of all objects.
+    /// Returns the `ETag` of each object.
     pub fn etags(&self) -> BTreeMap<String, ETag> {
         let objects = &lock(&self.0.state).objects;
         objects.iter().map(|(key, (_, etag))| (key.clone(), etag.clone())).collect()

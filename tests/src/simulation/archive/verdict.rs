@@ -23,7 +23,9 @@ const MAX_REPORTED: usize = 3;
 pub fn wrong(activity: &Activity) -> Vec<String> {
     let mut wrong: Vec<String> = activity.errors().into_iter().take(MAX_REPORTED).collect();
     wrong.extend(activity.world.panics().iter().take(MAX_REPORTED).map(|panic| format!("a panic: {panic}")));
-    wrong.extend(points::wrong(activity).into_iter().take(MAX_REPORTED));
+    if activity.derives {
+        wrong.extend(points::wrong(activity).into_iter().take(MAX_REPORTED));
+    }
     let (expected, mut found) = (expected(activity), activity.objects.all());
     found.retain(|key, _| key != ERASED && !key.starts_with(POINTS));
     if let Some(device) = activity.erasing {
