@@ -37,7 +37,7 @@ pub fn aiocoap() -> Option<Command> {
     or_skip(command, "aiocoap (`make test-clients` installs it)")
 }
 
-/// Returns the command of `tests/archive_readers.py`, without arguments, or `None` if DuckDB and pyarrow are not installed.
+/// Returns the command of `tests/archive_readers.py`, without arguments, or `None` if `DuckDB` and pyarrow are not installed.
 pub fn archive_readers() -> Option<Command> {
     let script = python_of("readers", "tests/archive_readers.py");
     or_skip(script, "DuckDB and pyarrow (`make test-clients` installs them)")

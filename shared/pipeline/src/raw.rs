@@ -87,17 +87,13 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
     async fn store_and_pass_on(&self, stage: &'static str, uplinks: &[Uplink], deadline: Instant) -> Passed {
         let mut given_back = self.raw.put(uplinks, deadline::leaving_time(deadline)).await;
         let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !given_back.contains(position)).collect();
-        match &self.pulse {
-            Some(queue) => {
-                given_back.extend(publish(queue, uplinks, &stored, deadline).await);
-                Passed { given_back, quarantined: 0 }
-            }
-            None => {
-                let (unsent, quarantined) = self.quarantine_undecodable(stage, uplinks, stored, deadline).await;
-                given_back.extend(unsent);
-                Passed { given_back, quarantined }
-            }
+        if let Some(queue) = &self.pulse {
+            given_back.extend(publish(queue, uplinks, &stored, deadline).await);
+            return Passed { given_back, quarantined: 0 };
         }
+        let (unsent, quarantined) = self.quarantine_undecodable(stage, uplinks, stored, deadline).await;
+        given_back.extend(unsent);
+        Passed { given_back, quarantined }
     }
 
     /// Quarantines the uplinks at these positions that no codec can read. Returns the positions of those that cannot be

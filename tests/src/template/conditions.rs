@@ -1,4 +1,4 @@
-//! Conditions, evaluated as CloudFormation does.
+//! Conditions, evaluated as `CloudFormation` does.
 
 use std::collections::BTreeMap;
 

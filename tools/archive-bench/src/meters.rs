@@ -61,7 +61,7 @@ pub(crate) struct Meters {
     fleet: Fleet,
     rows: Rows,
     /// Each with its pulses so far.
-    meters: Vec<(u32, u64)>,
+    counts: Vec<(u32, u64)>,
 }
 
 impl Meters {
@@ -75,17 +75,17 @@ impl Meters {
         let bits: PartitionBits = BITS.parse()?;
         let is_of = |device: DeviceId| bits.place_of(device, Day::at(start)).partition == 0;
         let numbers = (0..DEVICES).filter(|&number| is_of(fleet.meter(number).device));
-        Ok(Self { meters: numbers.map(|number| (number, 0)).collect(), fleet, rows })
+        Ok(Self { counts: numbers.map(|number| (number, 0)).collect(), fleet, rows })
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.meters.len()
+        self.counts.len()
     }
 
     /// A meter on NB-IoT, in the middle of the others.
     pub(crate) fn one(&self) -> DeviceId {
-        let mut devices = self.meters.iter().skip(self.len() / 2).map(|&(number, _)| self.fleet.meter(number).device);
+        let mut devices = self.counts.iter().skip(self.len() / 2).map(|&(number, _)| self.fleet.meter(number).device);
         devices.find(|device| device.network() == Network::Nbiot).unwrap_or(self.fleet.meter(0).device)
     }
 
@@ -93,7 +93,7 @@ impl Meters {
     pub(crate) fn hour(&mut self, hour: u32) -> Fallible<(Vec<Uplink>, usize)> {
         let mut sent = Vec::new();
         let mut counted = 0;
-        for (number, pulses) in &mut self.meters {
+        for (number, pulses) in &mut self.counts {
             let of_hour = self.fleet.pulses(*number, hour);
             counted += usize::from(of_hour > 0);
             *pulses += u64::from(of_hour);
@@ -135,6 +135,6 @@ fn radio(device: DeviceId, number: u32, rng: &mut Rng) -> Fallible<Radio> {
             station: Some(format!("{:04X}", 0x1A00 + number / 1_000 + rng.u32(0..3)).parse()?),
             signal_quality: None,
         },
-        Network::Nbiot => Radio { signal_quality: (number % 5 == 0).then(|| rng.u8(8..28)), ..Radio::default() },
+        Network::Nbiot => Radio { signal_quality: (number.is_multiple_of(5)).then(|| rng.u8(8..28)), ..Radio::default() },
     })
 }

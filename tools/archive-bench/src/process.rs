@@ -21,7 +21,7 @@ impl Stopwatch {
 
     /// Wall time and processor time, in seconds.
     pub(crate) fn seconds(&self) -> Fallible<(f64, f64)> {
-        Ok((self.started.elapsed().as_secs_f64(), (processor()? - self.processor).as_secs_f64()))
+        Ok((self.started.elapsed().as_secs_f64(), processor()?.saturating_sub(self.processor).as_secs_f64()))
     }
 }
 

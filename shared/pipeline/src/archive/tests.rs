@@ -43,7 +43,7 @@ pub(super) fn crowded() -> impl Strategy<Value = Uplink> {
 }
 
 pub(super) fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 pub(super) async fn put(store: &FakeObjects, uplinks: &[Uplink]) {
@@ -298,7 +298,8 @@ fn two_runs_that_put_back_the_same_rows_do_not_each_delete_what_the_other_relies
         let first = Settle { store: &slow, bits: &bits, stop, deadline: soon() }.run().await.unwrap();
         let second = Settle { store: &store, bits: &bits, stop: Instant::now(), deadline: soon() }.run().await.unwrap();
         assert_eq!((first.files, first.remaining, second.files), (1, 1, 0));
-        store.delete(&slow.deletions.lock().unwrap(), soon()).await;
+        let deletions = slow.deletions.into_inner().unwrap();
+        store.delete(&deletions, soon()).await;
         while settle(&store, &bits).await.objects > 0 {}
     });
     assert_eq!(store.all(), expected(&uplinks, &bits));

@@ -146,7 +146,7 @@ async fn burst(begin: PreparedRun, options: &Options, (stop, held): (Stop, Share
     let ended = shown(ending, &stream, &progress, options.quiet).await;
     let (totals, burst) = ended.map_err(|e| Problem::Wrong(format!("the burst failed: {e}")))??;
     let seconds = curve::seconds(&run.measured, &totals);
-    run.measured.burst = Some(Burst { seconds, shards, ..burst });
+    run.measured.burst = Some(Burst { shards, seconds, ..burst });
     Ok(run)
 }
 

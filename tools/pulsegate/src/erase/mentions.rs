@@ -24,7 +24,7 @@ pub(super) fn mentions(device: DeviceId, bytes: &[u8]) -> bool {
     if words(bytes).any(is_id) {
         return true;
     }
-    let hex: String = binary.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hex::encode(&binary);
     !binary.is_empty() && (has(bytes, &binary) || has(&bytes.to_ascii_lowercase(), hex.as_bytes()))
 }
 

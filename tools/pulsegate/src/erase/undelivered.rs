@@ -49,8 +49,8 @@ pub(super) fn judge(device: DeviceId, content: &[u8]) -> Verdict {
     Verdict::Replace(object.to_string().into_bytes())
 }
 
-/// A record without the device; `Some(None)` if nothing is left of it, `None` if it has another form.
-fn without(device: DeviceId, record: &Value) -> Option<Option<Value>> {
+/// A record without the device: none or one. `None` if it has another form.
+fn without(device: DeviceId, record: &Value) -> Option<Vec<Value>> {
     let data = BASE64_STANDARD.decode(record["kinesis"]["data"].as_str()?).ok()?;
     let key = record["kinesis"]["partitionKey"].as_str().unwrap_or_default();
     let user_records = aggregate::user_records(&data).unwrap_or_else(|| vec![data]);
@@ -65,14 +65,15 @@ fn without(device: DeviceId, record: &Value) -> Option<Option<Value>> {
         }
     }
     if !found {
-        return Some(Some(record.clone()));
+        return Some(vec![record.clone()]);
     }
-    Some(others.close().map(|StreamRecord { partition_key, data }| {
+    let of_others = others.close().map(|StreamRecord { partition_key, data }| {
         let mut record = record.clone();
         record["kinesis"]["partitionKey"] = partition_key.into();
         record["kinesis"]["data"] = BASE64_STANDARD.encode(data).into();
         record
-    }))
+    });
+    Some(of_others.into_iter().collect())
 }
 
 #[cfg(test)]

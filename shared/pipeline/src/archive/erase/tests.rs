@@ -41,7 +41,7 @@ fn device() -> DeviceId {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 fn block<T>(future: impl Future<Output = T>) -> T {
@@ -66,7 +66,7 @@ async fn settle(store: &FakeObjects) -> usize {
 
 /// Makes all steps of a run.
 async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 4] {
-    let erase = Erase { store, device: device(), write, timeout: Duration::from_secs(60), stop };
+    let erase = Erase { store, device: device(), write, timeout: Duration::from_mins(1), stop };
     let (objects, files) = (erase.objects().await.unwrap(), erase.files().await.unwrap());
     [objects, files, erase.points().await.unwrap(), erase.older_versions().await.unwrap()]
 }
@@ -158,7 +158,7 @@ fn a_file_is_found_with_any_number_of_partitions() {
     }
     let files = store.all().len();
     let none = || false;
-    let erase = Erase { store: &store, device, write: true, timeout: Duration::from_secs(60), stop: &none };
+    let erase = Erase { store: &store, device, write: true, timeout: Duration::from_mins(1), stop: &none };
     let files_erased = block(erase.files()).unwrap();
     assert_eq!((files_erased.found, files_erased.removed), (files, files));
 }

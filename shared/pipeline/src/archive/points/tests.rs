@@ -114,11 +114,11 @@ fn any_uplink() -> impl Strategy<Value = Uplink> {
         uplink(&format!("sigfox:{device}"), "adeunis-pulse-v3-1h", at, Some(index), &history(index + 9, &steps))
     });
     let times = vec((prop_oneof![-3 * DAY..DAY, -34 * DAY..0], 0..3_u32), 1..4);
-    let timed = (1..3_u64, any_time(), times).prop_map(|(device, at, counts)| {
+    let by_counts = (1..3_u64, any_time(), times).prop_map(|(device, at, counts)| {
         let counts: Vec<_> = counts.into_iter().map(|(before, count)| (at + before, count)).collect();
         timed(device, at, &counts)
     });
-    let uplinks = prop_oneof![3 => series, 1 => histories, 2 => timed];
+    let uplinks = prop_oneof![3 => series, 1 => histories, 2 => by_counts];
     let sources = prop_oneof![9 => Just(TimeSource::Network), 1 => Just(TimeSource::Unset)];
     (uplinks, sources).prop_map(|(uplink, time_source)| Uplink { time_source, ..uplink })
 }

@@ -52,7 +52,7 @@ async fn meters_with_wrong_clocks_are_accounted_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_row_is_found() {
-    let (found, lost) = changed(|world, sent| world.lose_raw(sent)).await;
+    let (found, lost) = changed(World::lose_raw).await;
     assert_eq!(stages(&found), [(lost.key(), Stage::NotRaw)]);
     assert_eq!(found.audit.wrong, ["1 acknowledged, and not in the archive, or not readable by its codec"]);
 }

@@ -65,7 +65,9 @@ impl ObjectStore for MemoryArchive {
         let mut found = lock(&self.contents.uplinks);
         match decoded {
             Ok(uplinks) => {
-                uplinks.iter().for_each(|uplink| found.take(uplink, &self.fleet));
+                for uplink in &uplinks {
+                    found.take(uplink, &self.fleet);
+                }
                 self.contents.rows.fetch_add(uplinks.len() as u64, Ordering::Relaxed);
             }
             Err(_) => found.unreadable += 1,
