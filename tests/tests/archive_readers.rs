@@ -11,7 +11,7 @@ use pulsegate_pipeline::archive::row::Row;
 use pulsegate_tests::clients;
 use serde_json::{Value, json};
 
-/// Of columns: the types in DuckDB and in Arrow.
+/// Of columns: the types in `DuckDB` and in Arrow.
 const TYPES: [(&str, &str, &str); 11] = [
     ("device", "VARCHAR", "string"),
     ("at", "BIGINT", "int64"),

@@ -133,7 +133,7 @@ async fn an_uplink_dated_2021_is_archived_once_and_its_pulses_are_kept_for_the_r
     for _delivery in 0..2 {
         let event = serde_json::from_value(event.clone()).unwrap();
         assert!(raw_nbiot::handle(event, &stage, soon()).await.unwrap().batch_item_failures.is_empty());
-        assert_eq!(archived(&stage.raw.store), [uplink.clone()]);
+        assert_eq!(archived(&stage.raw.store), std::slice::from_ref(&uplink));
         pulse::handle(sqs(&published(&stage)), &pulse, "pulse-test", soon()).await.unwrap();
         assert_eq!(expiries(&pulse.pulses.table), [4 + 30 * 86_400]);
     }

@@ -147,8 +147,8 @@ fn the_key_is_granted_to_the_archives_users_and_only_if_there_is_one() {
         functions.filter_map(key_of).collect()
     };
     assert_eq!(granted(&[]), BTreeMap::new());
-    let writes = json!(["kms:Decrypt", "kms:GenerateDataKey"]);
-    let writers = ["Derive", "RawNbiot", "RawSigfox", "Settle"].map(|name| (name.to_owned(), writes.clone()));
+    let to_write = json!(["kms:Decrypt", "kms:GenerateDataKey"]);
+    let writers = ["Derive", "RawNbiot", "RawSigfox", "Settle"].map(|name| (name.to_owned(), to_write.clone()));
     let readers = ["PulseNbiot", "PulseSigfox"].map(|name| (name.to_owned(), json!("kms:Decrypt")));
     let key = ("ArchiveKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1");
     assert_eq!(granted(&[key]), writers.into_iter().chain(readers).collect());

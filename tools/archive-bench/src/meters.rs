@@ -135,6 +135,8 @@ fn radio(device: DeviceId, number: u32, rng: &mut Rng) -> Fallible<Radio> {
             station: Some(format!("{:04X}", 0x1A00 + number / 1_000 + rng.u32(0..3)).parse()?),
             signal_quality: None,
         },
-        Network::Nbiot => Radio { signal_quality: (number.is_multiple_of(5)).then(|| rng.u8(8..28)), ..Radio::default() },
+        Network::Nbiot => {
+            Radio { signal_quality: (number.is_multiple_of(5)).then(|| rng.u8(8..28)), ..Radio::default() }
+        }
     })
 }

@@ -190,8 +190,8 @@ impl World {
 
     /// Runs the command, in a process with so many steps to live.
     async fn run(&self, line: &str, steps: usize) -> CommandOutput {
-        let (remaining, life) = (Mutex::new(steps), Life::of(steps.min(usize::MAX / 2)));
-        let bucket = |store| Mortal { store, steps: &remaining };
+        let (countdown, life) = (Mutex::new(steps), Life::of(steps.min(usize::MAX / 2)));
+        let bucket = |store| Mortal { store, steps: &countdown };
         let queue = |name, queue| QueueEnds { name, inbox: life.with(queue), again: life.with(queue) };
         let places = Places {
             archive: bucket(&self.archive),
@@ -298,7 +298,7 @@ async fn what_an_invocation_stores_that_began_before_the_tombstone_is_found_by_t
     let began = Instant::now();
     let later = Order { now: "2026-11-21T00:15:00Z".parse().unwrap(), ..order(WRITE) };
     let left = Mutex::new(usize::MAX);
-    let bucket = |store| Mortal { store, steps: &remaining };
+    let bucket = |store| Mortal { store, steps: &left };
     let places = Places {
         archive: bucket(&world.archive),
         undelivered: bucket(&world.undelivered),
@@ -315,7 +315,7 @@ async fn a_run_that_is_stopped_says_so_and_the_next_continues() {
     let stop = Stop::default();
     stop.request();
     let left = Mutex::new(usize::MAX);
-    let bucket = |store| Mortal { store, steps: &remaining };
+    let bucket = |store| Mortal { store, steps: &left };
     let places = Places {
         archive: bucket(&world.archive),
         undelivered: bucket(&world.undelivered),
