@@ -123,8 +123,8 @@ pub async fn every_pulse_of_a_fleet_on_a_bad_day_is_accounted_for(cloud: Cloud) 
     let archive_only = stack.join("archive-only");
     std::fs::create_dir_all(&archive_only).unwrap();
     let env = std::fs::read_to_string(stack.join("env")).unwrap();
-    let without: String = env.lines().filter(|line| !line.contains("PULSE_")).map(|line| format!("{line}\n")).collect();
-    std::fs::write(archive_only.join("env"), without).unwrap();
+    let without: Vec<&str> = env.lines().filter(|line| !line.contains("PULSE_")).collect();
+    std::fs::write(archive_only.join("env"), without.join("\n")).unwrap();
     for (stack, options, has_table) in [(&stack, "--list=20", true), (&archive_only, "--by-key", false)] {
         let audit = fleet("audit", stack).arg(&run).args(["--wait=2m", options]).spawn().unwrap();
         assert!(output(audit).await.status.success(), "with a pulses table: {has_table}");

@@ -189,9 +189,9 @@ impl World {
     }
 
     /// Runs the command, in a process with so many steps to live.
-    async fn run(&self, line: &str, steps: usize) -> CommandOutput {
-        let (countdown, life) = (Mutex::new(steps), Life::of(steps.min(usize::MAX / 2)));
-        let bucket = |store| Mortal { store, steps: &countdown };
+    async fn run(&self, command: &str, steps: usize) -> CommandOutput {
+        let (left, life) = (Mutex::new(steps), Life::of(steps.min(usize::MAX / 2)));
+        let bucket = |store| Mortal { store, steps: &left };
         let queue = |name, queue| QueueEnds { name, inbox: life.with(queue), again: life.with(queue) };
         let places = Places {
             archive: bucket(&self.archive),
@@ -199,7 +199,7 @@ impl World {
             tables: vec![("pulses", &self.pulses)],
             queues: vec![queue("quarantine", &self.quarantine), queue("dead letters", &self.letters)],
         };
-        run(&places, &order(line), &Stop::default()).await
+        run(&places, &order(command), &Stop::default()).await
     }
 
     /// Contents of all places, with older versions.
