@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_s3::types::{BucketVersioningStatus, CreateBucketConfiguration, VersioningConfiguration};
 use bytes::Bytes;
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{DynamoTable, EventTable, PulseTable, S3Objects, SqsQueue, Table as _};
@@ -72,7 +72,9 @@ impl<'a> World<'a> {
         let config = aws_sdk_s3::config::Builder::from(&cloud.config).force_path_style(true).build();
         let s3 = aws_sdk_s3::Client::from_conf(config);
         for bucket in [ARCHIVE, UNDELIVERED] {
-            s3.create_bucket().bucket(bucket).send().await.unwrap();
+            let region = cloud.config.region().unwrap().as_ref().into();
+            let here = CreateBucketConfiguration::builder().location_constraint(region).build();
+            s3.create_bucket().bucket(bucket).create_bucket_configuration(here).send().await.unwrap();
         }
         let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         s3.put_bucket_versioning().bucket(ARCHIVE).versioning_configuration(versioning).send().await.unwrap();

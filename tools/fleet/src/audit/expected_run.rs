@@ -6,8 +6,9 @@ use fixedbitset::FixedBitSet;
 use pulsegate_aws::Key;
 use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, Network};
+use pulsegate_model::profile;
 use pulsegate_model::pulse::{self, PulseItem};
-use pulsegate_model::uplink::{Kind, Payload, SortKey, SortKeyError, Uplink};
+use pulsegate_model::uplink::{Kind, Payload, Radio, SortKey, SortKeyError, Uplink};
 
 use crate::Problem;
 use crate::meters::{self, Dating, Fleet, Session};
@@ -223,8 +224,16 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
         sequence: Some(sent.sequence),
         profile: meter.profile.parse().map_err(|e| wrong(&e))?,
         payload: Payload::from_bytes(&sent.payload).map_err(|e| wrong(&e))?,
-        radio: pulsegate_model::uplink::Radio::default(),
+        radio: reported_radio(meter, &sent.payload),
     })
+}
+
+/// What a datagram in the clear reports about its reception. The bridge takes nothing from the inside of a sealed one.
+fn reported_radio(meter: &meters::Meter, payload: &[u8]) -> Radio {
+    let in_the_clear = meter.transport == meters::Transport::Efento;
+    let profile = profile::find(meter.device.network(), meter.profile).filter(|_| in_the_clear);
+    let head = profile.and_then(|profile| profile.codec.identify?.head(payload).ok());
+    Radio { signal_quality: head.and_then(|head| head.signal_quality), ..Radio::default() }
 }
 
 /// Parses a sort key of the pulses table, or of a raw uplink, which ends with the kind.
