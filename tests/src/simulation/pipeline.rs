@@ -26,9 +26,10 @@ use super::fleet::{Fleet, SECRET};
 use super::planted::{self, Bug, PlantedQueue, PlantedTable};
 use super::poison::Poison;
 use super::queue::QueueModel;
+use super::queue_mapping::QueueSettings;
 use super::raw_objects::RawObjects;
 use super::senders::{Sigfox, send_datagram};
-use super::settings::Settings;
+use super::settings::{DeployedQueue, Settings};
 use super::stream::StreamModel;
 use super::stream_mapping::StreamMapping;
 use super::table::TableModel;
@@ -71,13 +72,13 @@ impl Secret for OneSecret {
 impl Pipeline {
     /// Starts everything except the senders.
     pub async fn start(world: &Arc<World>, settings: Settings, fleet: &Fleet, bug: Option<Bug>) -> Arc<Self> {
-        let queue = |name| {
-            let dead_letters = QueueModel::new(world, "dead letters", settings.visibility, None);
-            QueueModel::new(world, name, settings.visibility, Some((dead_letters, settings.max_receives)))
+        let queue = |name, DeployedQueue { visibility, max_receives, .. }| {
+            let dead_letters = QueueModel::new(world, "dead letters", visibility, None);
+            QueueModel::new(world, name, visibility, Some((dead_letters, max_receives)))
         };
         let stream = StreamModel::new(world, world.draw(|rng| rng.u32(1..=3)));
-        let raw = queue("raw");
-        let quarantine = QueueModel::new(world, "quarantine", settings.visibility, None);
+        let raw = queue("raw", settings.raw);
+        let quarantine = QueueModel::new(world, "quarantine", settings.raw.visibility, None);
         let callback = CallbackFunction {
             secrets: Cached::read(OneSecret).await.unwrap_or_else(|e| panic!("{e}")),
             rules: Rules::default(),
@@ -97,8 +98,8 @@ impl Pipeline {
             event_table: TableModel::new(world, "event"),
             sigfox: Sigfox::new(world, callback),
             raw,
-            pulse_sigfox: queue("pulse-sigfox"),
-            pulse_nbiot: queue("pulse-nbiot"),
+            pulse_sigfox: queue("pulse-sigfox", settings.pulse),
+            pulse_nbiot: queue("pulse-nbiot", settings.pulse),
             quarantine,
             stream,
             bucket: Arc::default(),
@@ -168,7 +169,7 @@ impl Pipeline {
 
     fn map_raw_sigfox(&self) {
         let stage = Arc::new(self.raw_stage(Some(&self.event_table), &self.pulse_sigfox));
-        self.map(&self.raw, move |event, deadline| {
+        self.map(&self.raw, self.settings.raw.mapping, move |event, deadline| {
             let stage = Arc::clone(&stage);
             Box::pin(async move { raw_sigfox::handle(event, &stage, deadline).await })
         });
@@ -181,13 +182,18 @@ impl Pipeline {
             quarantine,
             archive: self.archive.clone(),
         });
-        self.map(queue, move |event, deadline| {
+        self.map(queue, self.settings.pulse.mapping, move |event, deadline| {
             let stage = Arc::clone(&stage);
             Box::pin(async move { pulse::handle(event, &stage, name, deadline).await })
         });
     }
 
-    fn map(&self, queue: &QueueModel, handle: impl Fn(SqsEvent, Instant) -> Handling<SqsBatchResponse> + 'static) {
+    fn map(
+        &self,
+        queue: &QueueModel,
+        mapping: QueueSettings,
+        handle: impl Fn(SqsEvent, Instant) -> Handling<SqsBatchResponse> + 'static,
+    ) {
         let (world, limit, poison) = (Arc::clone(&self.world), self.settings.limit, self.poison.clone());
         let (name, handle) = (queue.name(), Arc::new(handle));
         let invoke = move |event: SqsEvent| {
@@ -197,7 +203,7 @@ impl Pipeline {
                 run(&world, limit, killed, |deadline| handle(event, deadline)).await
             }
         };
-        self.world.spawn(queue_mapping::run(Arc::clone(&self.world), queue.clone(), self.settings.queues, invoke));
+        self.world.spawn(queue_mapping::run(Arc::clone(&self.world), queue.clone(), mapping, invoke));
     }
 
     fn map_raw_nbiot(&self) {

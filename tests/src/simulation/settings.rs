@@ -8,55 +8,62 @@ use super::queue_mapping::QueueSettings;
 use super::stream_mapping::StreamSettings;
 use crate::template::Template;
 
-/// The deployed settings. All queues and all mappings on queues have the same; [`Settings::read`] checks that.
+/// The deployed settings, of a stack with a table of pulses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Visibility time-out of the queues.
-    pub visibility: Duration,
-    /// Maximum number of receives before a message becomes a dead letter.
-    pub max_receives: u32,
-    /// The mappings on the queues.
-    pub queues: QueueSettings,
+    /// The queue in front of `raw-sigfox`.
+    pub raw: DeployedQueue,
+    /// The two queues in front of `pulse`, which have the same settings; [`Settings::read`] checks that.
+    pub pulse: DeployedQueue,
     /// The mapping on the stream.
     pub stream: StreamSettings,
     /// Time-out of the functions behind queues and stream.
     pub limit: Duration,
 }
 
+/// The settings of a queue and of the mapping on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeployedQueue {
+    /// Visibility time-out.
+    pub visibility: Duration,
+    /// Maximum number of receives before a message becomes a dead letter.
+    pub max_receives: u32,
+    /// The mapping.
+    pub mapping: QueueSettings,
+}
+
 impl Settings {
     /// Reads `template.yaml`.
     pub fn read() -> Self {
-        let template = Template::read();
+        let template = Template::with(&[]);
         let number = |value: &Value| -> u64 { template.text(value).parse().unwrap_or_else(|e| panic!("{value}: {e}")) };
         let seconds = |value: &Value| Duration::from_secs(number(value));
-        let mappings = template.resources_of("AWS::Lambda::EventSourceMapping");
+        let properties = |name: &str| template.resource(name)["Properties"].clone();
         let batch = |mapping: &Value| usize::try_from(number(&mapping["BatchSize"])).unwrap_or(usize::MAX);
         let window = |mapping: &Value| seconds(&mapping["MaximumBatchingWindowInSeconds"]);
-        let of_queue = |mapping: &Value| QueueSettings {
-            batch: batch(mapping),
-            window: window(mapping),
-            concurrency: usize::try_from(number(&mapping["ScalingConfig"]["MaximumConcurrency"])).unwrap_or(1),
-        };
-        let (streams, queues): (Vec<&Value>, Vec<&Value>) = mappings
-            .into_iter()
-            .map(|(_, mapping)| mapping)
-            .partition(|mapping| mapping["StartingPosition"].is_string());
-        let redriven = template.resources_of("AWS::SQS::Queue").into_iter().map(|(_, queue)| queue);
-        let redriven = redriven.filter(|queue| queue["RedrivePolicy"].is_object());
-        let of_messages = |queue: &Value| {
+        let deployed = |(queue, mapping): (&str, &str)| {
+            let (queue, mapping) = (properties(queue), properties(mapping));
             let max_receives = number(&queue["RedrivePolicy"]["maxReceiveCount"]);
-            (seconds(&queue["VisibilityTimeout"]), u32::try_from(max_receives).unwrap_or(u32::MAX))
+            DeployedQueue {
+                visibility: seconds(&queue["VisibilityTimeout"]),
+                max_receives: u32::try_from(max_receives).unwrap_or(u32::MAX),
+                mapping: QueueSettings {
+                    batch: batch(&mapping),
+                    window: window(&mapping),
+                    concurrency: usize::try_from(number(&mapping["ScalingConfig"]["MaximumConcurrency"])).unwrap_or(1),
+                },
+            }
         };
-        let (visibility, max_receives) = alike(redriven.map(of_messages));
+        let pulse = [("ProcessPulseDataSigfox", "PulseSigfoxSource"), ("ProcessPulseDataNbiot", "PulseNbiotSource")];
+        let stream = properties("RawNbiotSource");
         Self {
-            visibility,
-            max_receives,
-            queues: alike(queues.into_iter().map(of_queue)),
-            stream: alike(streams.into_iter().map(|mapping| StreamSettings {
-                batch: batch(mapping),
-                window: window(mapping),
-                give_up: seconds(&mapping["MaximumRecordAgeInSeconds"]),
-            })),
+            raw: deployed(("ProcessRawDataSigfox", "RawSigfoxSource")),
+            pulse: alike(pulse.into_iter().map(deployed)),
+            stream: StreamSettings {
+                batch: batch(&stream),
+                window: window(&stream),
+                give_up: seconds(&stream["MaximumRecordAgeInSeconds"]),
+            },
             limit: seconds(&template.section("Globals")["Function"]["Timeout"]),
         }
     }
