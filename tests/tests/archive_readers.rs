@@ -8,7 +8,7 @@ use std::time::Duration;
 use pulsegate_model::at::At;
 use pulsegate_model::uplink::{Decibels, Uplink};
 use pulsegate_pipeline::archive::file::{self, ROW_GROUP};
-use pulsegate_pipeline::archive::place::{PartitionBits, Place};
+use pulsegate_pipeline::archive::place::{Day, PartitionBits, Place};
 use pulsegate_pipeline::archive::points::file::{PointRow, ValueKind};
 use pulsegate_pipeline::archive::points::{self, Derive, POINTS, decoder};
 use pulsegate_pipeline::archive::row::Row;
@@ -183,7 +183,8 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     }
     let steps = || series.values().flat_map(|values| values.windows(2).map(|pair| pair[1] - pair[0]));
 
-    assert_eq!(days.len(), store.keys(POINTS).len());
+    // A file without points has no row.
+    assert_eq!(days.len(), points.iter().map(|point| Day::at(point.at)).collect::<BTreeSet<Day>>().len());
     assert_eq!(sum(&days, "points"), i64::try_from(points.len()).unwrap());
     let texts = |row: &Value| (row["device"].as_str().unwrap().to_owned(), row["channel"].as_str().unwrap().to_owned());
     let last: BTreeMap<_, _> = last.iter().map(|row| (texts(row), row["value"].as_i64().unwrap())).collect();
