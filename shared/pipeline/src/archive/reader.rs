@@ -15,7 +15,7 @@ use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedRowGroupReader;
 use pulsegate_model::at::At;
-use pulsegate_model::device::DeviceId;
+use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::uplink::{Uplink, UplinkError};
 use tokio::time::Instant;
 
@@ -155,8 +155,18 @@ impl<S: ObjectStore> Archive<S> {
         let Some(Footer { etag, size, content: footer }) = footer(&self.store, key, deadline).await? else {
             return Ok(Some(Vec::new()));
         };
-        let mut rows = Vec::new();
-        for group in file::groups_of(device, &footer) {
+        let mut groups = file::groups_of(device, &footer);
+        // The row group where the networks meet comes last: by its bounds it may have nearly any device.
+        if device.network() == Network::Nbiot {
+            groups.reverse();
+        }
+        let (mut rows, mut last) = (Vec::new(), None);
+        for group in groups {
+            // The rows of a device follow each other.
+            if !rows.is_empty() && last.is_some_and(|last: usize| last.abs_diff(group) > 1) {
+                break;
+            }
+            last = Some(group);
             let range = range_of(&footer, group);
             let request = Get { key, part: Part::Range(range.clone()), version: Some(&etag) };
             let Got::Object(part) = self.store.get(request, deadline).await? else { return Ok(None) };
