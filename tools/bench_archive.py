@@ -165,8 +165,8 @@ def deriving(runs):
         bench("derive-before", home)
     with step(f"derive the points of the third and again of the second, {runs} times"):
         of = median([bench("derive", copied(home)) for _ in range(runs)])
-    print(f"`derive` as each night: the points of a day of 1.35 million uplinks, and again those of the day before, of which it")
-    print(f"has some ({of['files']:.0f} files made, {of['current']:.0f} left as they were):\n")
+    print("`derive` as each night: the points of the day that ended, and again those of the day before, of which its uplinks")
+    print(f"have some ({of['files']:.0f} files made, {of['current']:.0f} left as they were):\n")
     print("| Uplinks of the days made | µs of processor each | Processor s | Wall s | Peak MB | GET | Points an uplink | Bytes a point | Bytes an uplink |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     print(
@@ -195,8 +195,8 @@ def reading(days):
             f"| {duckdb['milliseconds']:.1f} | {duckdb['milliseconds'] / of['milliseconds']:.1f} | {estimate(of)} | {price:.0f} |"
         )
     low, high = FIRST_BYTE_MS
-    print(f"\nThe files of {days} days stand for all days of the year, by links. S3: requests x ({low} to {high} ms) +")
-    print("bytes / 85 MB/s + the local time, since the reader makes one request after another.\n")
+    print(f"\nThe files of {days} days stand for all days of the year, by links.\n")
+    print(f"    S3 s = (LIST + GET) x {low} to {high} ms + bytes / 85 MB/s + ms here\n")
 
 
 def estimate(of):
