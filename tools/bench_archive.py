@@ -40,8 +40,10 @@ KINDS = {
     "random": "32 random bytes a frame",
 }
 
-# Assumed times of S3 until the first byte, in milliseconds, and its rate for one request, in bytes a millisecond.
-FIRST_BYTE_MS = (30, 100)
+# S3's time until the first byte, in milliseconds, and its rate for one request, in bytes a millisecond. (AWS, "Best
+# practices design patterns: optimizing Amazon S3 performance": "roughly 100-200 milliseconds", "one concurrent request for
+# each 85-90 MB/s")
+FIRST_BYTE_MS = (100, 200)
 BYTES_PER_MS = 85_000
 
 # USD a million requests, eu-west-1.
@@ -58,6 +60,7 @@ def main():
             load = os.getloadavg()[0]
             print_heading(args, load)
             late = settling(args.runs)
+            deriving(args.runs)
             reading(args.days)
             shutil.rmtree(HOME)
         if late:
@@ -86,7 +89,6 @@ def settling(runs):
             settled[kind] = median([bench("settle", copied(home)) for _ in range(runs)])
     print_settled(generated, settled)
     compare(runs, settled["fleet"])
-    points(runs)
     backlog(runs)
     print_day(settled["fleet"])
     missed = lambda name, value, most: [f"{name} {value:.2f} of {most}"] if value > most else []
@@ -134,15 +136,6 @@ def compare(runs, ours):
     print()
 
 
-def points(runs):
-    home = fresh("fleet", keep=True)
-    with step(f"derive its points, {runs} times"):
-        of = median([bench("derive", copied(home)) for _ in range(runs)])
-    print(f"`derive` of the 1.35 million uplinks of that file: {of['points']:,.0f} points of {of['bytes_per_point']:.1f} bytes,")
-    print(f"which is {of['bytes_per_uplink']:.1f} bytes an uplink; {of['microseconds_per_uplink']:.2f} µs of processor an uplink,")
-    print(f"{of['peak_mb']:.0f} MB at most.\n")
-
-
 def backlog(runs):
     home = fresh("backlog")
     with step("generate a backlog of 1.44 million rows in new/"):
@@ -165,6 +158,24 @@ def print_day(of):
     print(f"    a day: {RUNS_OF_A_DAY} x {(half + new) * each:.0f} s = {RUNS_OF_A_DAY * (half + new) * each / 3600:.1f} hours of processor\n")
 
 
+def deriving(runs):
+    home = fresh("derive")
+    with step("generate three days of a partition, and the points of the first two"):
+        bench("generate", home, "--rows", "fleet", "--days", "3")
+        bench("derive-before", home)
+    with step(f"derive the points of the third and again of the second, {runs} times"):
+        of = median([bench("derive", copied(home)) for _ in range(runs)])
+    print("`derive` as each night: the points of the day that ended, and again those of the day before, of which its uplinks")
+    print(f"have some ({of['files']:.0f} files made, {of['current']:.0f} left as they were):\n")
+    print("| Uplinks of the days made | µs of processor each | Processor s | Wall s | Peak MB | GET | Points an uplink | Bytes a point | Bytes an uplink |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(
+        f"| {of['uplinks']:,.0f} | {of['microseconds_per_uplink']:.2f} | {of['processor_seconds']:.2f} | {of['seconds']:.2f} "
+        f"| {of['peak_mb']:.0f} | {of['gets']:.0f} | {of['points_per_uplink']:.2f} | {of['bytes_per_point']:.1f} "
+        f"| {of['bytes_per_uplink']:.1f} |\n"
+    )
+
+
 def reading(days):
     home = fresh("read")
     with step(f"generate {days} days of a partition"):
@@ -173,27 +184,25 @@ def reading(days):
         ours = bench("read", home, "--days", str(days))["spans"]
     with step("the same by DuckDB"):
         theirs = reader("read-duckdb", home)["spans"]
-    print("Reading a meter out of settled files of 1.44 million rows, from a local disk; the least of five:\n")
-    print("| | LIST | GET | MB | ms | DuckDB ms | of ours | S3 s, one after another | S3 s, 16 at once | USD a million |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("Reading a meter out of settled files of 1.47 million rows, from a local disk; the least of five:\n")
+    print("| | LIST | GET | MB | ms | DuckDB ms | of ours | S3 s, estimated | USD a million, requests |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name in ("day", "month", "year"):
         of, duckdb = ours[name], theirs[name]
-        requests, megabytes = of["lists"] + of["gets"], of["bytes"] / 1e6
         price = of["lists"] * LIST_USD + of["gets"] * GET_USD
-        estimates = " | ".join(span(requests, of["bytes"], of["milliseconds"], at_once) for at_once in (1, 16))
         print(
-            f"| {name} | {of['lists']} | {of['gets']} | {megabytes:.2f} | {of['milliseconds']:.1f} "
-            f"| {duckdb['milliseconds']:.1f} | {duckdb['milliseconds'] / of['milliseconds']:.1f} | {estimates} | {price:.0f} |"
+            f"| {name} | {of['lists']} | {of['gets']} | {of['bytes'] / 1e6:.2f} | {of['milliseconds']:.1f} "
+            f"| {duckdb['milliseconds']:.1f} | {duckdb['milliseconds'] / of['milliseconds']:.1f} | {estimate(of)} | {price:.0f} |"
         )
     low, high = FIRST_BYTE_MS
-    print(f"\nThe files of {days} days stand for the year. S3: requests x ({low} to {high} ms) / at once + bytes / 85 MB/s")
-    print("+ the local time; at least the three rounds LIST, footers, rows.\n")
+    print(f"\nThe files of {days} days stand for all days of the year, by links.\n")
+    print(f"    S3 s = (LIST + GET) x {low} to {high} ms + bytes / 85 MB/s + ms here\n")
 
 
-def span(requests, count, local, at_once):
+def estimate(of):
     """Seconds from S3, for the shortest and the longest time until the first byte."""
-    rounds = max(3, requests / at_once)
-    each = [(rounds * first + count / BYTES_PER_MS + local) / 1e3 for first in FIRST_BYTE_MS]
+    requests = of["lists"] + of["gets"]
+    each = [(requests * first + of["bytes"] / BYTES_PER_MS + of["milliseconds"]) / 1e3 for first in FIRST_BYTE_MS]
     return " to ".join(f"{seconds:.2g}" for seconds in each)
 
 

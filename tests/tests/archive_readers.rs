@@ -1,17 +1,23 @@
 //! Other programs read the archive's files: types, counts, bounds and sums of all columns are those of the rows written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use pulsegate_model::at::At;
 use pulsegate_model::uplink::{Decibels, Uplink};
 use pulsegate_pipeline::archive::file::{self, ROW_GROUP};
+use pulsegate_pipeline::archive::place::{Day, PartitionBits, Place};
+use pulsegate_pipeline::archive::points::file::{PointRow, ValueKind};
+use pulsegate_pipeline::archive::points::{self, Derive, POINTS, decoder};
 use pulsegate_pipeline::archive::row::Row;
-use pulsegate_tests::clients;
+use pulsegate_pipeline::fakes::FakeObjects;
+use pulsegate_tests::{clients, repository};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-/// Of columns: the types in `DuckDB` and in Arrow.
+/// Of columns of `day/`: the types in `DuckDB` and in Arrow.
 const TYPES: [(&str, &str, &str); 11] = [
     ("device", "VARCHAR", "string"),
     ("at", "BIGINT", "int64"),
@@ -26,8 +32,22 @@ const TYPES: [(&str, &str, &str); 11] = [
     ("signal_quality", "UTINYINT", "uint8"),
 ];
 
-/// All uplinks of the project's frames, hour after hour, with and without radio metadata: two row groups and a bit.
-fn uplinks() -> Vec<Uplink> {
+/// The same of `points/`.
+const POINT_TYPES: [(&str, &str, &str); 10] = [
+    ("device", "VARCHAR", "string"),
+    ("channel", "VARCHAR", "string"),
+    ("kind", "VARCHAR", "string"),
+    ("at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("value", "BIGINT", "int64"),
+    ("time_source", "VARCHAR", "string"),
+    ("counter_bits", "INTEGER", "int32"),
+    ("contradicted", "BOOLEAN", "bool"),
+    ("codec", "VARCHAR", "string"),
+    ("codec_version", "INTEGER", "int32"),
+];
+
+/// All uplinks of the project's frames, hour after hour, with and without radio metadata.
+fn uplinks(hours: i64) -> Vec<Uplink> {
     let frames: Vec<Uplink> = frames::cases().map(|(_, case)| frames::uplink(&case)).collect();
     let hour = |hour: i64| {
         frames.iter().enumerate().map(move |(nth, uplink)| {
@@ -44,7 +64,6 @@ fn uplinks() -> Vec<Uplink> {
             uplink
         })
     };
-    let hours = i64::try_from(2 * ROW_GROUP / frames.len() + 2).unwrap();
     (0..hours).flat_map(hour).collect()
 }
 
@@ -101,28 +120,153 @@ fn expected(column: &str, uplinks: &[Uplink]) -> Value {
     }
 }
 
+/// What a column of points must be.
+fn expected_of_points(column: &str, points: &[PointRow]) -> Value {
+    let words = |word: &dyn Fn(&PointRow) -> String| {
+        of_texts(points.iter().map(|point| word(point).into_bytes()), |text| String::from_utf8_lossy(text).into())
+    };
+    let numbers =
+        |number: &dyn Fn(&PointRow) -> Option<i64>| of_numbers(points.iter().filter_map(number), |n| n.to_string());
+    match column {
+        "device" => words(&|point| point.device.to_string()),
+        "channel" => words(&|point| point.channel.clone()),
+        "kind" => words(&|point| if point.kind == ValueKind::Index { "index" } else { "counted" }.to_owned()),
+        "at" => numbers(&|point| Some(point.at.unix() * 1_000)),
+        "value" => numbers(&|point| Some(point.value.cast_signed())),
+        "time_source" => words(&|point| json!(point.time_source).as_str().unwrap().to_owned()),
+        "counter_bits" => numbers(&|point| point.counter_bits.map(i64::from)),
+        "contradicted" => numbers(&|point| Some(point.contradicted.into())),
+        "codec" => words(&|point| point.codec.clone()),
+        "codec_version" => numbers(&|point| Some(point.codec_version.into())),
+        other => panic!("the file has a column {other}"),
+    }
+}
+
 #[test]
 fn duckdb_and_pyarrow_read_a_days_file_as_it_was_written() {
     let Some(mut reader) = clients::archive_readers() else { return };
-    let uplinks = uplinks();
-    let content = file::union(None, uplinks.iter().map(Row::from).collect()).unwrap();
-    let name = format!("archive-readers-{}.parquet", std::process::id());
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, content).unwrap();
-    let read = run(reader.arg(&path));
-    std::fs::remove_file(path).unwrap();
+    // Two row groups and a bit.
+    let uplinks = uplinks(i64::try_from(2 * ROW_GROUP / frames::cases().count() + 2).unwrap());
+    let home = Home::new("day");
+    home.write("00.parquet", &file::union(None, uplinks.iter().map(Row::from).collect()).unwrap());
+    let read = run(reader.arg("totals").arg(home.0.join("00.parquet")));
     let distinct: BTreeSet<Row> = uplinks.iter().map(Row::from).collect();
     let uplinks: Vec<Uplink> = distinct.iter().map(|row| row.uplink().unwrap()).collect();
     assert!(uplinks.len() > 2 * ROW_GROUP, "{} rows", uplinks.len());
-    for (program, types) in [("duckdb", TYPES.map(|(_, kind, _)| kind)), ("pyarrow", TYPES.map(|(.., kind)| kind))] {
-        assert_eq!(read[program]["rows"], uplinks.len(), "{program}");
+    assert_totals(&read, uplinks.len(), &TYPES, |column| expected(column, &uplinks));
+}
+
+#[tokio::test]
+async fn duckdb_and_pyarrow_read_points_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = derived(&uplinks(48)).await;
+    let home = Home::of("points", &store);
+    let points = points_of(&store);
+    let read = run(reader.arg("totals").args(store.keys(POINTS).iter().map(|key| home.0.join(key))));
+    assert_totals(&read, points.len(), &POINT_TYPES, |column| expected_of_points(column, &points));
+}
+
+#[tokio::test]
+async fn the_queries_of_the_document_give_what_the_points_are() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let uplinks = uplinks(48);
+    let store = derived(&uplinks).await;
+    let home = Home::of("queries", &store);
+    let points = points_of(&store);
+    let read = run(reader.arg("queries").arg(repository("docs/points.md")).arg(&home.0));
+    let [days, last, pulses, hours, profiles] = <[Vec<Value>; 5]>::try_from(rows_of(&read)).unwrap();
+    // In the document the consumption is the difference of two points of an index that follow each other.
+    let mut series: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
+    for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
+        let of_meter = series.entry((point.device.to_string(), point.channel.clone())).or_default();
+        of_meter.push(point.value.cast_signed());
+    }
+    let steps = || series.values().flat_map(|values| values.windows(2).map(|pair| pair[1] - pair[0]));
+
+    // A file without points has no row.
+    assert_eq!(days.len(), points.iter().map(|point| Day::at(point.at)).collect::<BTreeSet<Day>>().len());
+    assert_eq!(sum(&days, "points"), i64::try_from(points.len()).unwrap());
+    let texts = |row: &Value| (row["device"].as_str().unwrap().to_owned(), row["channel"].as_str().unwrap().to_owned());
+    let last: BTreeMap<_, _> = last.iter().map(|row| (texts(row), row["value"].as_i64().unwrap())).collect();
+    assert_eq!(last, series.iter().map(|(meter, values)| (meter.clone(), *values.last().unwrap())).collect());
+    assert_eq!(pulses.len(), series.values().map(Vec::len).sum::<usize>());
+    assert_eq!(sum(&pulses, "pulses"), steps().sum::<i64>());
+    assert_eq!(sum(&hours, "pulses"), steps().filter(|step| *step >= 0).sum::<i64>());
+    let distinct: BTreeSet<Row> = uplinks.iter().map(Row::from).collect();
+    assert_eq!(sum(&profiles, "uplinks"), i64::try_from(distinct.len()).unwrap());
+}
+
+fn rows_of(read: &Value) -> Vec<Vec<Value>> {
+    serde_json::from_value(read.clone()).unwrap()
+}
+
+/// The sum of a column, whose numbers may be texts: JSON has no decimals.
+fn sum(rows: &[Value], column: &str) -> i64 {
+    let number = |value: &Value| value.as_i64().or_else(|| value.as_str().map(|text| text.parse().unwrap()));
+    rows.iter().filter_map(|row| number(&row[column])).sum()
+}
+
+fn assert_totals(read: &Value, rows: usize, types: &[(&str, &str, &str)], expected: impl Fn(&str) -> Value) {
+    for program in ["duckdb", "pyarrow"] {
+        assert_eq!(read[program]["rows"], rows, "{program}");
         let columns: BTreeMap<String, Value> = serde_json::from_value(read[program]["columns"].clone()).unwrap();
-        assert_eq!(columns.len(), TYPES.len(), "{program}");
-        for ((column, ..), kind) in TYPES.iter().zip(types) {
-            let mut expected = expected(column, &uplinks);
-            expected["type"] = kind.into();
+        assert_eq!(columns.len(), types.len(), "{program}");
+        for (column, of_duckdb, of_arrow) in types {
+            let mut expected = expected(column);
+            expected["type"] = if program == "duckdb" { *of_duckdb } else { *of_arrow }.into();
             assert_eq!(columns[*column], expected, "{program}: {column}");
         }
+    }
+}
+
+/// The files of these uplinks, and the points made from them.
+async fn derived(uplinks: &[Uplink]) -> FakeObjects {
+    let (store, bits) = (FakeObjects::default(), PartitionBits::default());
+    let mut files: BTreeMap<Place, Vec<Row>> = BTreeMap::new();
+    for uplink in uplinks {
+        files.entry(bits.place(uplink)).or_default().push(uplink.into());
+    }
+    for (place, rows) in files {
+        store.set(&place.to_string(), file::union(None, rows).unwrap());
+    }
+    let late = Instant::now() + Duration::from_mins(10);
+    Derive { store: &store, bits: &bits, decoder, stop: late, deadline: late }.run().await.unwrap();
+    store
+}
+
+fn points_of(store: &FakeObjects) -> Vec<PointRow> {
+    let files = store.all().into_iter().filter(|(key, _)| key.starts_with(POINTS));
+    files.flat_map(|(_, content)| points::file::read(content).unwrap().1).collect()
+}
+
+/// A directory for one test.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Self {
+        let name = format!("archive-readers-{name}-{}", std::process::id());
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    /// All objects, as files.
+    fn of(name: &str, store: &FakeObjects) -> Self {
+        let home = Self::new(name);
+        for (key, content) in store.all() {
+            home.write(&key, &content);
+        }
+        home
+    }
+
+    fn write(&self, key: &str, content: &[u8]) {
+        let path = self.0.join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -63,7 +63,7 @@ fn forgetting_the_rest_is_found() {
 /// Two overlapping runs can each delete what the other one relies on, and a reader of several pages can be overtaken.
 #[test]
 fn a_rest_with_the_name_of_a_batch_is_found() {
-    found(Bug::NamesTheRestAsABatch, "at the end");
+    found(Bug::NamesTheRestAsABatch, "a reader misses");
 }
 
 #[test]

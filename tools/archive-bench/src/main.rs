@@ -3,6 +3,7 @@
 //! ```text
 //! archive-bench generate DIRECTORY [--rows fleet|short|random] [--days N] [--backlog]
 //! archive-bench settle DIRECTORY
+//! archive-bench derive-before DIRECTORY
 //! archive-bench derive DIRECTORY
 //! archive-bench read DIRECTORY --days N
 //! ```
@@ -37,8 +38,7 @@ fn per(some: usize, each: usize) -> f64 {
     some as f64 / each as f64
 }
 
-const USAGE: &str =
-    "archive-bench generate|settle|derive|read DIRECTORY [--rows fleet|short|random] [--days N] [--backlog]";
+const USAGE: &str = "archive-bench generate|settle|derive-before|derive|read DIRECTORY [--rows fleet|short|random] [--days N] [--backlog]";
 
 fn main() -> Fallible<()> {
     let mut arguments = lexopt::Parser::from_env();
@@ -62,6 +62,7 @@ fn main() -> Fallible<()> {
     let measured = match command.to_str() {
         Some("generate") => generate::run(&directory, rows, days, backlog)?,
         Some("settle") => runtime.block_on(settle::run(&directory))?,
+        Some("derive-before") => runtime.block_on(derive::derive_before(&directory))?,
         Some("derive") => runtime.block_on(derive::run(&directory))?,
         Some("read") => runtime.block_on(read::run(&directory, days))?,
         _ => return Err(USAGE.into()),

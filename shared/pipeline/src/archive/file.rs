@@ -1,7 +1,7 @@
 //! The archive's files: sorted, distinct rows in Parquet, with one fixed encoding. The same set of rows is always the same
 //! bytes, for one version of the `parquet` crate.
 //!
-//! Columns of one device follow each other with small differences, which the encodings below store in few bits: 6 to 10
+//! Columns of one device follow each other with small differences, which the encodings below store in few bits: 10 to 12
 //! bytes a row in all. `docs/archive.md` lists the columns for other readers.
 
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ use pulsegate_model::uplink::{Kind, TimeSource};
 
 use super::row::Row;
 
-/// Rows of a row group: a reader of one device reads one or two of them, 145 KB each.
+/// Rows of a row group: a reader of one device reads one or two of them, 400 KB each.
 pub const ROW_GROUP: usize = 32_768;
 
 /// `at` is in seconds since 1970. Levels are in dB.

@@ -163,25 +163,33 @@ proptest! {
 
 #[test]
 fn a_day_with_several_row_groups_is_read_by_the_groups_of_the_device() {
-    let uplink = |device: u32, hour: i64| {
+    let uplink = |device: &str, hour: i64| {
         let text = format!(
-            r#"{{"device":"sigfox:{device:X}","kind":"data","at":"{}","time_source":"network","sequence":{hour},
+            r#"{{"device":"{device}","kind":"data","at":"{}","time_source":"network","sequence":{hour},
             "profile":"adeunis-pulse-v4","payload":"46800000009f00000002"}}"#,
             At::from_unix(1_795_132_800 + hour * 3600).unwrap()
         );
         serde_json::from_str::<Uplink>(&text).unwrap()
     };
-    let uplinks: Vec<Uplink> = (1..=3_000).flat_map(|device| (0..24).map(move |hour| uplink(device, hour))).collect();
+    let sigfox = (1..=3_000).map(|device| format!("sigfox:{device:X}"));
+    let devices: Vec<String> =
+        sigfox.chain((0..3_000).map(|device| format!("nbiot:{}", 490_154_203_000_000_u64 + device))).collect();
+    let uplinks: Vec<Uplink> =
+        devices.iter().flat_map(|device| (0..24).map(move |hour| uplink(device, hour))).collect();
     let content = file::union(None, uplinks.iter().map(Row::from).collect()).unwrap();
     assert!(content.len() < 12 * uplinks.len(), "{} bytes for {} rows", content.len(), uplinks.len());
     let store = FakeObjects::default();
     let archive = Archive { store, bits: PartitionBits::default() };
     archive.store.set("day/2026-11-20/00.parquet", content);
-    let device = "sigfox:7D0".parse().unwrap();
     let day = ("2026-11-20T00:00:00Z".parse().unwrap(), "2026-11-20T23:59:59Z".parse().unwrap());
-    let read = block(archive.uplinks(device, day.0, day.1, soon())).unwrap();
-    assert_eq!(read.len(), 24);
-    assert!(read.iter().all(|uplink| uplink.device == device));
+    // Of both networks those at the ends, in the middle, and those of which two row groups have rows.
+    let boundaries = (1..5).map(|group| group * file::ROW_GROUP / 24);
+    for nth in boundaries.chain([0, 1_999, 2_999, 3_000, 4_500, devices.len() - 1]) {
+        let device = devices[nth].parse().unwrap();
+        let read = block(archive.uplinks(device, day.0, day.1, soon())).unwrap();
+        assert_eq!(read.len(), 24, "{device}");
+        assert!(read.iter().all(|uplink| uplink.device == device));
+    }
 }
 
 #[test]
