@@ -68,7 +68,7 @@ impl ObjectStore for S3Objects {
         // Boxed, as everywhere here: the SDK's futures are nested so deeply that callers would not compile.
         let read = async {
             match Box::pin(get.send()).await {
-                Ok(answer) => read(answer).await.map(Got::Object),
+                Ok(answer) => read(answer, &request.part).await.map(Got::Object),
                 Err(e) => match status(&e) {
                     Some(404) => Ok(Got::Absent),
                     Some(412) => Ok(Got::Changed),
@@ -148,12 +148,16 @@ pub(crate) fn range(part: &Part) -> Option<String> {
     }
 }
 
-pub(crate) async fn read(answer: GetObjectOutput) -> Result<Object, Box<dyn Error + Send + Sync>> {
+pub(crate) async fn read(answer: GetObjectOutput, part: &Part) -> Result<Object, Box<dyn Error + Send + Sync>> {
     // "bytes 0-99/1234" for a part.
     let total = answer.content_range().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
     let etag = ETag(answer.e_tag().unwrap_or_default().to_owned());
     let content = answer.body.collect().await?.into_bytes();
-    Ok(Object { size: total.unwrap_or(content.len() as u64), content, etag })
+    Ok(match total {
+        Some(size) => Object { content, size, etag },
+        // A server may answer with the whole object (RFC 9110, section 14.2); a stand-in does so for older versions.
+        None => Object { content: part.of(&content), size: content.len() as u64, etag },
+    })
 }
 
 pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {

@@ -63,7 +63,7 @@ impl VersionedStore for S3Objects {
         let get = get.set_range(range(&part));
         let read = async {
             match get.send().await {
-                Ok(answer) => read(answer).await.map(Got::Object),
+                Ok(answer) => read(answer, &part).await.map(Got::Object),
                 Err(e) if status(&e) == Some(404) => Ok(Got::Absent),
                 Err(e) => Err(e.into()),
             }

@@ -149,6 +149,20 @@ pub struct StoreError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl Part {
+    /// This part of a whole object.
+    pub fn of(&self, content: &Bytes) -> Bytes {
+        let size = content.len() as u64;
+        let range = match self {
+            Self::Whole => 0..size,
+            Self::Range(range) => range.start.min(size)..range.end.min(size),
+            Self::Last(last) => size.saturating_sub(*last)..size,
+        };
+        let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        content.slice(position(range.start)..position(range.end))
+    }
+}
+
 impl<'a> Get<'a> {
     /// A whole object, of whatever version.
     pub fn whole(key: &'a str) -> Self {

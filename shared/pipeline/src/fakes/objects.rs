@@ -101,7 +101,7 @@ impl ObjectStore for FakeObjects {
         if request.version.is_some_and(|version| *version != etag) {
             return Ok(Got::Changed);
         }
-        Ok(Got::Object(part_of(content, request.part)))
+        Ok(Got::Object(part_of(content, &request.part)))
     }
 
     async fn put(&self, key: &str, content: Bytes, condition: Condition<'_>, _: Instant) -> Result<Put, StoreError> {
@@ -155,7 +155,7 @@ impl VersionedStore for FakeObjects {
         let found = versions.iter().find(|kept| kept.version == *version);
         Ok(found
             .and_then(|kept| kept.content.as_ref())
-            .map_or(Got::Absent, |content| Got::Object(part_of(content, part))))
+            .map_or(Got::Absent, |content| Got::Object(part_of(content, &part))))
     }
 
     async fn delete_versions(&self, gone: &[Version], _: Instant) -> Refused {
@@ -171,13 +171,6 @@ impl VersionedStore for FakeObjects {
     }
 }
 
-fn part_of(content: &Bytes, part: Part) -> Object {
-    let size = content.len() as u64;
-    let range = match part {
-        Part::Whole => 0..size,
-        Part::Range(range) => range.start.min(size)..range.end.min(size),
-        Part::Last(last) => size.saturating_sub(last)..size,
-    };
-    let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-    Object { content: content.slice(position(range.start)..position(range.end)), size, etag: etag(content) }
+fn part_of(content: &Bytes, part: &Part) -> Object {
+    Object { content: part.of(content), size: content.len() as u64, etag: etag(content) }
 }

@@ -306,12 +306,5 @@ impl State {
 
 /// A part of an object.
 pub(super) fn part_of(content: &Bytes, etag: &ETag, part: &Part) -> Object {
-    let size = content.len() as u64;
-    let range = match part {
-        Part::Whole => 0..size,
-        Part::Range(range) => range.start.min(size)..range.end.min(size),
-        Part::Last(last) => size.saturating_sub(*last)..size,
-    };
-    let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-    Object { content: content.slice(position(range.start)..position(range.end)), size, etag: etag.clone() }
+    Object { content: part.of(content), size: content.len() as u64, etag: etag.clone() }
 }
