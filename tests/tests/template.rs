@@ -7,7 +7,7 @@ use pulsegate_aws::{
     DownlinkAdminTable, DownlinkTable, DynamoDeviceItems, DynamoReader, DynamoTable, DynamoWatermarks, KinesisStream,
     RotatingSecret, S3Objects, SecretStore, SqsQueue, SqsReceiver,
 };
-use pulsegate_pipeline::config::{ConfigError, EnvSettings, RawConfig};
+use pulsegate_pipeline::config::{ArchiveConfig, ConfigError, EnvSettings, RawConfig};
 use pulsegate_tests::template::{Template, list, target};
 use pulsegate_tests::{read, repository};
 use serde_json::{Value, json};
@@ -51,8 +51,8 @@ fn functions() -> BTreeMap<&'static str, Function> {
         ),
         ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
         ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
-        ("Derive", Function { krate: "derive", settings: settings(derive::Config::from_settings) }),
-        ("Settle", Function { krate: "settle", settings: settings(settle::Config::from_settings) }),
+        ("Derive", Function { krate: "derive", settings: settings(ArchiveConfig::from_settings) }),
+        ("Settle", Function { krate: "settle", settings: settings(ArchiveConfig::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
         ("PulseNbiot", Function { krate: "pulse", settings: pulse() }),
     ])
@@ -127,8 +127,8 @@ fn a_function_without_settings_names_all_that_it_lacks() {
         ("raw-sigfox", raw_sigfox::Config::from_settings(&none()).err(), 4),
         ("raw-nbiot", RawConfig::from_settings(&none()).err(), 2),
         ("pulse", pulse::Config::from_settings(&none()).err(), 4),
-        ("settle", settle::Config::from_settings(&none()).err(), 1),
-        ("derive", derive::Config::from_settings(&none()).err(), 1),
+        ("settle", ArchiveConfig::from_settings(&none()).err(), 1),
+        ("derive", ArchiveConfig::from_settings(&none()).err(), 1),
     ] {
         let error = error.unwrap().to_string();
         assert_eq!(error.matches("is not set").count(), count, "{name}: {error}");

@@ -7,7 +7,6 @@ use std::time::Duration;
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::points::{Derive, Derived, decoder};
 use pulsegate_pipeline::archive::store::{ObjectStore, StoreError};
-use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 use pulsegate_pipeline::deadline;
 use pulsegate_pipeline::telemetry::{self, Metrics};
 use serde_json::json;
@@ -18,28 +17,6 @@ pub const STAGE: &str = "derive";
 
 /// The time that one points file takes at most: 1.35 million rows, and as many from each of several other days.
 const ONE_FILE: Duration = Duration::from_mins(2);
-
-/// The settings of the function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// `ARCHIVE_BUCKET`.
-    pub archive_bucket: String,
-    /// `PARTITION_BITS`: the number of partitions, by day.
-    pub partition_bits: PartitionBits,
-}
-
-impl Config {
-    /// Reads the settings.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        let archive_bucket = settings.required("ARCHIVE_BUCKET");
-        let partition_bits = settings.optional("PARTITION_BITS");
-        settings.complete()?;
-        Ok(Self { archive_bucket: archive_bucket?, partition_bits: partition_bits?.unwrap_or_default() })
-    }
-}
 
 /// Makes the points files that differ from their sources, as far as time suffices.
 ///
@@ -90,14 +67,5 @@ mod tests {
         let (_, points) = file::read(store.all()["points/day=2026-11-20/00.parquet"].clone()).unwrap();
         let values: Vec<_> = points.iter().map(|point| (point.channel.as_str(), point.value, point.at)).collect();
         assert_eq!(values, [("A", 0x9F, uplink.at), ("B", 2, uplink.at)]);
-    }
-
-    #[test]
-    fn a_bucket_is_required_and_partitions_are_not() {
-        let bucket = |name| (name == "ARCHIVE_BUCKET").then(|| "bucket".to_owned());
-        let config = Config::from_settings(&EnvSettings::new(&bucket)).unwrap();
-        assert_eq!(config, Config { archive_bucket: "bucket".to_owned(), partition_bits: PartitionBits::default() });
-        let error = Config::from_settings(&EnvSettings::new(&|_| None)).unwrap_err();
-        assert_eq!(error.to_string(), "the environment variable ARCHIVE_BUCKET is not set");
     }
 }

@@ -1,10 +1,10 @@
 //! Wires the function: logs, configuration, clients, run.
 
-use derive::{Config, handle};
+use derive::handle;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pulsegate_aws::{EmbeddedMetrics, S3Objects};
 use pulsegate_pipeline::archive::points::Derived;
-use pulsegate_pipeline::config::{EnvSettings, environment, or_exit};
+use pulsegate_pipeline::config::{ArchiveConfig, EnvSettings, environment, or_exit};
 use pulsegate_pipeline::{deadline, telemetry};
 use serde::de::IgnoredAny;
 
@@ -12,10 +12,10 @@ use serde::de::IgnoredAny;
 async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(EmbeddedMetrics);
-    let Config { archive_bucket, partition_bits } = or_exit(Config::from_settings(&EnvSettings::new(&environment)));
+    let config = or_exit(ArchiveConfig::from_settings(&EnvSettings::new(&environment)));
     let sdk = pulsegate_aws::sdk_config().await;
-    let store = S3Objects::new(&sdk, archive_bucket);
-    let (store, bits) = (&store, &partition_bits);
+    let store = S3Objects::new(&sdk, config.archive_bucket);
+    let (store, bits) = (&store, &config.partition_bits);
     lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| async move {
         Ok::<Derived, Error>(handle(store, bits, deadline::before(event.context.deadline)).await?)
     }))

@@ -5,7 +5,6 @@
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::settle::{Settle, SettleError, Settled};
 use pulsegate_pipeline::archive::store::ObjectStore;
-use pulsegate_pipeline::config::{ConfigError, EnvSettings};
 use pulsegate_pipeline::deadline;
 use pulsegate_pipeline::telemetry::{self, Metrics};
 use serde_json::{Value, json};
@@ -13,28 +12,6 @@ use tokio::time::Instant;
 
 /// The part name in metrics.
 pub const STAGE: &str = "settle";
-
-/// The settings of the function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// `ARCHIVE_BUCKET`.
-    pub archive_bucket: String,
-    /// `PARTITION_BITS`: the number of partitions, by day.
-    pub partition_bits: PartitionBits,
-}
-
-impl Config {
-    /// Reads the settings.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the variable.
-    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
-        let archive_bucket = settings.required("ARCHIVE_BUCKET");
-        let partition_bits = settings.optional("PARTITION_BITS");
-        settings.complete()?;
-        Ok(Self { archive_bucket: archive_bucket?, partition_bits: partition_bits?.unwrap_or_default() })
-    }
-}
 
 /// Merges what is in `new/`, as far as time suffices. Returns the sums of all runs. `now` is in seconds since 1970.
 ///
@@ -115,12 +92,5 @@ mod tests {
         let at = uplink(0).at;
         let read = archive.uplinks(uplink(0).device, at, at, minute()).await.unwrap();
         assert_eq!(read, (0..10).map(uplink).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_wrong_number_of_partitions_is_named() {
-        let settings = |name| Some(if name == "PARTITION_BITS" { "64" } else { "bucket" }.to_owned());
-        let error = Config::from_settings(&EnvSettings::new(&settings)).unwrap_err().to_string();
-        assert!(error.starts_with(r#"the environment variable PARTITION_BITS is "64": "#), "{error}");
     }
 }

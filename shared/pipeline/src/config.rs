@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use crate::archive::place::PartitionBits;
+
 /// Settings that are absent or wrong.
 #[derive(Debug, Clone, thiserror::Error, PartialEq)]
 pub enum ConfigError {
@@ -123,6 +125,28 @@ impl RawConfig {
     }
 }
 
+/// The settings of a function that works on the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveConfig {
+    /// `ARCHIVE_BUCKET`.
+    pub archive_bucket: String,
+    /// `PARTITION_BITS`: the number of partitions, by day.
+    pub partition_bits: PartitionBits,
+}
+
+impl ArchiveConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn from_settings(settings: &EnvSettings<'_>) -> Result<Self, ConfigError> {
+        let archive_bucket = settings.required("ARCHIVE_BUCKET");
+        let partition_bits = settings.optional("PARTITION_BITS");
+        settings.complete()?;
+        Ok(Self { archive_bucket: archive_bucket?, partition_bits: partition_bits?.unwrap_or_default() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +177,24 @@ mod tests {
         let expected = "the environment variable DAYS is \"thirty\": invalid digit found in string";
         assert_eq!(read("DAYS", "thirty").unwrap_err().to_string(), expected);
         assert_eq!(read("DAYS", "30"), Ok(30));
+    }
+
+    #[test]
+    fn a_wrong_number_of_partitions_is_named() {
+        let settings = |name| Some(if name == "PARTITION_BITS" { "64" } else { "bucket" }.to_owned());
+        let error = ArchiveConfig::from_settings(&EnvSettings::new(&settings)).unwrap_err().to_string();
+        assert!(error.starts_with(r#"the environment variable PARTITION_BITS is "64": "#), "{error}");
+    }
+
+    #[test]
+    fn a_bucket_is_required_and_partitions_are_not() {
+        let bucket = |name| (name == "ARCHIVE_BUCKET").then(|| "bucket".to_owned());
+        let config = ArchiveConfig::from_settings(&EnvSettings::new(&bucket)).unwrap();
+        assert_eq!(
+            config,
+            ArchiveConfig { archive_bucket: "bucket".to_owned(), partition_bits: PartitionBits::default() }
+        );
+        let error = ArchiveConfig::from_settings(&EnvSettings::new(&|_| None)).unwrap_err();
+        assert_eq!(error.to_string(), "the environment variable ARCHIVE_BUCKET is not set");
     }
 }

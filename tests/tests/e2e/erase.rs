@@ -132,8 +132,10 @@ impl<'a> World<'a> {
                 serde_dynamo::to_item(json!({"device": device, (*key): format!("key-{n}")})).unwrap()
             };
             let of = |device| (0..30).map(move |n| (device, n));
-            let items: Vec<Item> = of(DEVICE).chain(of(OTHER)).map(item).collect();
-            assert!(self.table(table).put(&items, soon()).await.is_empty());
+            // One at a time: the adapter takes items without `uplink` or `event` for one item.
+            for item in of(DEVICE).chain(of(OTHER)).map(item) {
+                assert!(self.table(table).put(&[item], soon()).await.is_empty());
+            }
         }
         let letter = envelope::pack(&[uplink(DEVICE, 9, DATA), uplink(OTHER, 9, DATA)]).remove(0).body;
         for queue in &QUEUES[1..4] {
@@ -255,7 +257,7 @@ pub async fn an_erased_device_is_nowhere_and_does_not_come_back(cloud: Cloud) {
     world.arrive(&[uplink(DEVICE, 5, NOISE), uplink(OTHER, 5, NOISE)]).await;
     world.fill().await;
     let others = world.everything().await.iter().filter(|text| names(text, OTHER) && !text.starts_with("new/")).count();
-    assert!(others > 20, "{others}");
+    assert!(others > 60, "{others}");
 
     let (code, shown) = world.erase(&[]).await;
     assert_eq!((code, &shown["written"], &shown["tombstone"]), (Some(0), &json!(false), &Value::Null));
