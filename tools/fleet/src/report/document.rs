@@ -12,9 +12,9 @@ use crate::print::{Format, Table};
 const HEAD: &str = "\
 # Load tests
 
-Written by `fleet report` from the files of recorded runs; do not edit. Each run is `fleet load` against a stack (called `fleet simulate`
-when these runs were recorded), then `fleet audit`, and `fleet report --record` for the functions' logs; its files are in its directory.
-Numbers of messages are uplinks of meters: a series of four counts as four.
+Written by `fleet report` from the files of recorded runs; do not edit. Each run is `fleet load` against a stack, then
+`fleet audit`, and `fleet report --record` for the functions' logs; its files are in its directory. Numbers of messages are uplinks of meters: a
+series of four counts as four. Runs of `fleet simulate`, the former name, are from before the archive: raw uplinks were in a table then.
 ";
 
 const DELIVERED: &str = "
