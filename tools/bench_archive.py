@@ -8,6 +8,7 @@ process of its own, and prints tables in Markdown to standard output. It fails i
 import argparse
 import datetime
 import json
+import math
 import os
 import shutil
 import statistics
@@ -45,6 +46,9 @@ KINDS = {
 # each 85-90 MB/s")
 FIRST_BYTE_MS = (100, 200)
 BYTES_PER_MS = 85_000
+
+# As in shared/pipeline/src/archive/reader.rs.
+FILES_AT_ONCE = 16
 
 # USD a million requests, eu-west-1.
 LIST_USD, GET_USD = 5.0, 0.40
@@ -196,13 +200,15 @@ def reading(days):
         )
     low, high = FIRST_BYTE_MS
     print(f"\nThe files of {days} days stand for all days of the year, by links.\n")
-    print(f"    S3 s = (LIST + GET) x {low} to {high} ms + bytes / 85 MB/s + ms here\n")
+    print(f"    S3 s = waits x {low} to {high} ms + bytes / 85 MB/s + ms here\n")
 
 
 def estimate(of):
     """Seconds from S3, for the shortest and the longest time until the first byte."""
-    requests = of["lists"] + of["gets"]
-    each = [(requests * first + of["bytes"] / BYTES_PER_MS + of["milliseconds"]) / 1e3 for first in FIRST_BYTE_MS]
+    # The list of erased devices, and those of new/, one after another; then the footers of 16 files at once, and their rows.
+    files = (of["gets"] - 1) / 2
+    waits = 1 + of["lists"] + 2 * math.ceil(files / FILES_AT_ONCE)
+    each = [(waits * first + of["bytes"] / BYTES_PER_MS + of["milliseconds"]) / 1e3 for first in FIRST_BYTE_MS]
     return " to ".join(f"{seconds:.2g}" for seconds in each)
 
 
