@@ -38,7 +38,7 @@ FUNCTIONS = {
 LEAST_STARTS = 10
 
 # The limits that Pulsegate sets itself. The cold start of SigfoxCallback includes a request for its secret.
-MAX_BINARY_MB = 10
+MAX_BINARY_MB = 12  # the client of S3 takes 2 MB, Parquet and zstd 1 to 2
 MAX_INIT_MS = 25
 
 
