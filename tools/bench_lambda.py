@@ -88,7 +88,7 @@ def measured(name, starts, addresses):
 
 
 def wanted_of(event):
-    """What the answer to an event must contain."""
+    """The required content of the answer to an event."""
     if "headers" in event:
         return {"statusCode": 204}
     return {"batchItemFailures": []} if "Records" in event else {"unreadable": 0}

@@ -87,7 +87,7 @@ fn of_numbers(values: impl Iterator<Item = i64>, text: impl Fn(i64) -> String) -
     })
 }
 
-/// What a column must be.
+/// The expected properties of a column.
 fn expected(column: &str, uplinks: &[Uplink]) -> Value {
     let words = |word: fn(&Uplink) -> Option<String>| {
         of_texts(uplinks.iter().filter_map(word).map(String::into_bytes), |text| String::from_utf8_lossy(text).into())
@@ -120,7 +120,7 @@ fn expected(column: &str, uplinks: &[Uplink]) -> Value {
     }
 }
 
-/// What a column of points must be.
+/// The expected properties of a column of points.
 fn expected_of_points(column: &str, points: &[PointRow]) -> Value {
     let words = |word: &dyn Fn(&PointRow) -> String| {
         of_texts(points.iter().map(|point| word(point).into_bytes()), |text| String::from_utf8_lossy(text).into())

@@ -1,4 +1,4 @@
-"""What other programs take for the archive's work, each in a process of its own. Prints one line of JSON.
+"""The archive's work done by other programs, each in a process of its own. Prints one line of JSON.
 
     merge-duckdb DIRECTORY THREADS    the union of the day's file and of the new rows, sorted and written by DuckDB
     merge-pyarrow DIRECTORY THREADS   the same by pyarrow

@@ -55,7 +55,7 @@ impl Tombstones {
         !self.0.is_empty() && self.0.contains_key(&hash(device))
     }
 
-    /// When the device was erased; `None` if it was not.
+    /// The time at which the device was erased; `None` if it was not.
     pub fn of(&self, device: DeviceId) -> Option<At> {
         self.0.get(&hash(device)).copied()
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, text, until};
 
-/// Where uplinks are stored.
+/// The store of uplinks.
 const ARCHIVE: &str = "ARCHIVE_BUCKET";
 
 /// The callbacks of `events/`, by file name, with the place where each is stored, its device and its key there.

@@ -22,7 +22,7 @@ const DEVICES: u32 = 3_900_000;
 /// Of so many uplinks one is lost.
 const LOST: u32 = 100;
 
-/// What the rows contain.
+/// The content of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rows {
     /// The profiles of the load test, but for the one that sends several uplinks an hour: half of the meters on Sigfox, most
@@ -78,7 +78,7 @@ impl Meters {
         Ok(Self { counts: numbers.map(|number| (number, 0)).collect(), fleet, rows })
     }
 
-    /// How many there are.
+    /// Their number.
     pub(crate) fn len(&self) -> usize {
         self.counts.len()
     }

@@ -39,7 +39,7 @@ pub struct Options {
     /// Number of meters; k and M stand for thousands and millions
     #[arg(long, value_parser = devices, help_heading = "Fleet")]
     pub devices: u64,
-    /// How the fleet sends.
+    /// The fleet's way of sending.
     #[command(flatten)]
     pub sending: Sending,
     /// Price file [default: built in, eu-west-1]

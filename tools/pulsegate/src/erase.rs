@@ -34,7 +34,7 @@ pub use run::run;
 /// Longer than any request takes in normal operation: a file of a day can have 10 MB.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Where a device can be.
+/// The places in which a device can be.
 #[derive(Debug)]
 pub struct Places<S, T, I, A> {
     /// The archive's bucket.
@@ -50,7 +50,7 @@ pub struct Places<S, T, I, A> {
 /// A queue to receive from and to send to.
 #[derive(Debug)]
 pub struct QueueEnds<I, A> {
-    /// What is in it.
+    /// Its content.
     pub name: &'static str,
     /// To receive from and to delete from.
     pub inbox: I,
@@ -65,7 +65,7 @@ pub struct Order {
     pub device: DeviceId,
     /// False: it only shows what it would remove.
     pub write: bool,
-    /// How long after the tombstone an invocation that began before it may still write.
+    /// Time after the tombstone in which an invocation that began before it may still write.
     pub grace: Duration,
     /// Output format.
     pub format: Format,

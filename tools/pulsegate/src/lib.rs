@@ -120,9 +120,9 @@ pub enum Problem {
          read, or taken apart from other devices: see docs/erase.md"
     )]
     NotErased {
-        /// What cannot be read or taken apart.
+        /// The number of those that cannot be read or taken apart.
         left: usize,
-        /// What was found and is still there.
+        /// The number of those that were found and are still there.
         kept: usize,
     },
     /// No selection of records.

@@ -70,7 +70,7 @@ pub struct Erased {
     pub unreadable: usize,
 }
 
-/// Why a step ended early. The next run continues.
+/// The cause of an early end of a step. The next run continues.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
     /// The store cannot be reached.

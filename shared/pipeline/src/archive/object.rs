@@ -33,7 +33,7 @@ const MAX_CONTENT: usize = 64 * 1024 * 1024;
 /// The longest rest in one object, so that the longest uplinks fit into [`MAX_CONTENT`].
 pub const MAX_REST: usize = 15_000;
 
-/// What the name of a rest begins with: all batches' names, in hex, are before it.
+/// The beginning of a rest's name: all batches' names, in hex, are before it.
 const REST: &str = "rest-";
 
 /// An object to put.

@@ -37,7 +37,7 @@ pub struct Place {
     pub day: Day,
     /// The first bits of the SHA-256 of the device's ID.
     pub partition: u16,
-    /// How many bits.
+    /// The number of bits.
     pub bits: u8,
 }
 

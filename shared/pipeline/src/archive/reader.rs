@@ -188,7 +188,7 @@ pub(super) struct Footer {
     pub(super) etag: ETag,
     /// Its length in bytes.
     pub(super) size: u64,
-    /// What is where in it.
+    /// Its layout.
     pub(super) content: ParquetMetaData,
 }
 

@@ -26,7 +26,7 @@ const READS_AT_ONCE: usize = 16;
 /// partition. With the file that is together less than half of the function's 1,769 MB.
 pub const MAX_MEMORY: usize = 400_000_000;
 
-/// What an uplink takes beside its payload: 168 bytes and three short texts.
+/// The memory of an uplink beside its payload: 168 bytes and three short texts.
 const UPLINK_MEMORY: usize = 300;
 
 /// The outcome of a run.
@@ -51,11 +51,11 @@ pub struct Settled {
     pub unreadable: usize,
     /// True if `new/` held more than a run reads. The caller may begin another run at once.
     pub more: bool,
-    /// When the oldest object of `new/` was written, in seconds since 1970; `None` if there was no object.
+    /// The time at which the oldest object of `new/` was written, in seconds since 1970; `None` if there was no object.
     pub oldest: Option<i64>,
 }
 
-/// Why a run ended early. What it had read is still in `new/`, or in files and in `new/`.
+/// The cause of an early end of a run. Its rows are still in `new/`, or in files and in `new/`.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     /// The store cannot be reached.

@@ -70,7 +70,7 @@ pub struct Listed {
     pub size: u64,
     /// Its version.
     pub etag: ETag,
-    /// When it was last written, in seconds since 1970.
+    /// The time at which it was last written, in seconds since 1970.
     pub modified: i64,
 }
 
@@ -118,7 +118,7 @@ pub struct Object {
     pub etag: ETag,
 }
 
-/// When a write takes place.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition<'a> {
     /// Always. For objects named after their content.

@@ -55,7 +55,7 @@ async fn settle(store: &FakeObjects, bits: &PartitionBits) -> Settled {
     Settle { store, bits, stop: soon(), deadline: soon() }.run().await.unwrap()
 }
 
-/// What the files must be.
+/// The files as they must be.
 fn expected(uplinks: &[Uplink], bits: &PartitionBits) -> BTreeMap<String, Bytes> {
     let mut files: BTreeMap<Place, Vec<Row>> = BTreeMap::new();
     for uplink in uplinks {

@@ -52,7 +52,7 @@ pub struct Version {
 pub struct VersionPage {
     /// The versions.
     pub versions: Vec<ListedVersion>,
-    /// Where the next page begins, if there are more.
+    /// The beginning of the next page, if there are more.
     pub next: Option<Version>,
 }
 

@@ -1,4 +1,4 @@
-//! What goes on at once: batches are put and delivered again, runs of `settle` and of `derive` overlap, devices are read.
+//! All activity at once: batches are put and delivered again, runs of `settle` and of `derive` overlap, devices are read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ const MAX_CALM_RUNS: usize = 200;
 pub struct Activity {
     /// The run.
     pub world: Arc<World<Fault>>,
-    /// What is delivered.
+    /// The delivered uplinks.
     pub messages: Messages,
     /// The bucket.
     pub objects: ObjectsModel,
@@ -72,12 +72,12 @@ pub struct Activity {
     made: Cell<Made>,
     /// The device that is erased in this run, if one is.
     pub erasing: Option<DeviceId>,
-    /// How far this has come.
+    /// The progress of the erasure.
     erasure: Cell<Erasure>,
     wrong: RefCell<Vec<String>>,
 }
 
-/// How far the erasure of a device has come.
+/// The progress of the erasure of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Erasure {
     None,
@@ -87,7 +87,7 @@ enum Erasure {
     Buried,
 }
 
-/// How often something was done.
+/// Counts of completed activities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Made {
     /// Runs of `settle` that ended.
@@ -392,7 +392,7 @@ impl Activity {
         self.wrong.borrow_mut().push(wrong);
     }
 
-    /// How often something was done.
+    /// Counts of completed activities.
     pub fn made(&self) -> Made {
         self.made.get()
     }

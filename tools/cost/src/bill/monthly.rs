@@ -13,7 +13,7 @@ pub struct Bill {
     pub devices: u64,
     /// Lines by service; empty if the cost is unknown, because the design was not tried at this size.
     pub lines: Vec<Line>,
-    /// What was bought, for our own designs; the lines are the costs of these.
+    /// The quantities bought, for our own designs; the lines are the costs of these.
     pub items: Vec<Item>,
 }
 
@@ -22,7 +22,7 @@ pub struct Bill {
 pub struct Item {
     /// Line of the bill.
     pub service: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: &'static str,
     /// ID of the price.
     pub price: &'static str,

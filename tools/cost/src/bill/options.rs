@@ -74,7 +74,7 @@ pub struct Options {
     /// Numbers of meters, comma-separated; k and M stand for thousands and millions
     #[arg(long, value_delimiter = ',', value_parser = devices, default_value = "180k,360k,3.6M", help_heading = "Fleet")]
     pub devices: Vec<u64>,
-    /// How the fleet sends.
+    /// The fleet's way of sending.
     #[command(flatten)]
     pub sending: Sending,
     /// Part of the uplinks that arrives twice, because an acknowledgement was lost or a call timed out: paid twice, stored once

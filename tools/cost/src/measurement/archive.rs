@@ -21,7 +21,7 @@ const DAYS: (f64, f64) = (0.0, 366.0);
 pub struct Value {
     /// The number, in the unit of its field.
     pub value: f64,
-    /// What was measured, or why the number is assumed.
+    /// The measurement, or the reason why the number is assumed.
     pub source: String,
     /// Date of the source, as `2026-11-30`.
     pub date: String,

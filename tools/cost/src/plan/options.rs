@@ -36,7 +36,7 @@ pub struct Options {
     /// Number of meters; k and M stand for thousands and millions
     #[arg(long, value_parser = devices, help_heading = "Fleet")]
     pub devices: u64,
-    /// How the fleet sends.
+    /// The fleet's way of sending.
     #[command(flatten)]
     pub sending: Sending,
     /// Sigfox makes a call for each uplink, instead of one a second for each device type

@@ -18,7 +18,7 @@ const PLANNED: Decimal = dec!(0.8);
 /// Bytes of a MB of memory.
 const MB: Decimal = dec!(1_048_576);
 
-/// What the archive of a fleet needs.
+/// The needs of a fleet's archive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settling {
     /// Bits of a partition.

@@ -95,7 +95,7 @@ where
     Ok(Sources { pulses_table: stores.pulses.is_some(), ..sources })
 }
 
-/// What was read, besides the accounts.
+/// The sources that were read, besides the accounts.
 struct ReadStores {
     networks: BTreeMap<String, NetworkCounts>,
     sources: Sources,

@@ -228,7 +228,7 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
     })
 }
 
-/// What a datagram in the clear reports about its reception. The bridge takes nothing from the inside of a sealed one.
+/// The reception that a datagram in the clear reports. The bridge takes nothing from the inside of a sealed one.
 fn reported_radio(meter: &meters::Meter, payload: &[u8]) -> Radio {
     let in_the_clear = meter.transport == meters::Transport::Efento;
     let profile = profile::find(meter.device.network(), meter.profile).filter(|_| in_the_clear);

@@ -29,7 +29,7 @@ pub struct Audit {
     pub strange: UnexpectedItems,
     /// Items of other devices, which do not belong to these runs.
     pub foreign: u64,
-    /// Where the audit read.
+    /// The sources of the audit.
     #[serde(default)]
     pub sources: Sources,
     /// Sizes of uplinks and items, by network.
@@ -42,7 +42,7 @@ pub struct Audit {
     pub not_looked_at: Vec<String>,
 }
 
-/// Where the audit read.
+/// The sources of the audit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     /// Objects in the archive's `new/`.

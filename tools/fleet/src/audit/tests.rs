@@ -183,7 +183,7 @@ impl World {
 
 type FakeStores = Stores<FakeObjects, FakeTable, FakeReceiveQueue>;
 
-/// How much of the archive is settled.
+/// The settled share of the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     New,

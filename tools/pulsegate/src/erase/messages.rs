@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::mentions::mentions;
 use crate::redrive::route::{Load, route};
 
-/// What is to become of a message.
+/// The fate of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It has nothing of the device.

@@ -57,7 +57,7 @@ impl Report {
         self.places.iter().map(|(_, count)| of(count)).sum()
     }
 
-    /// Why the device is not erased, although the run has not failed.
+    /// The reason why the device is not erased, although the run has not failed.
     pub(super) fn problem(&self, order: &Order) -> Option<Problem> {
         let left = self.sum(|count| count.left);
         let kept = if order.write { self.sum(|count| count.found.saturating_sub(count.removed)) } else { 0 };

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::mentions::mentions;
 
-/// What is to become of an object.
+/// The fate of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Verdict {
     /// It has nothing of the device.

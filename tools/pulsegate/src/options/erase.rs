@@ -20,8 +20,8 @@ pub struct EraseOptions {
     /// Erase. Without it, what would be removed is only shown
     #[arg(long)]
     pub write: bool,
-    /// How long after the tombstone an invocation that began before it may still write; after that the places are searched
-    /// again. The longest time-out of a function
+    /// Time after the tombstone in which an invocation that began before it may still write; after that the places are
+    /// searched again. The longest time-out of a function
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = grace)]
     pub grace: Duration,
     /// Output format

@@ -30,7 +30,7 @@ use crate::{CommandOutput, Problem};
 /// How long a rejected or throttled request is retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long the beginning may take: the list of the files, and the objects that are not settled. A device's uplinks are
+/// The time that the beginning may take: the list of the files, and the objects that are not settled. A device's uplinks are
 /// read as a whole.
 const OPEN_TIMEOUT: Duration = Duration::from_mins(10);
 

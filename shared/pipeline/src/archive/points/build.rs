@@ -26,11 +26,11 @@ use crate::tombstones::Tombstones;
 /// A file of uplinks to read.
 pub(super) struct Wanted<'a> {
     pub(super) place: Place,
-    /// What is known of it, if anything is.
+    /// The knowledge about it, if there is any.
     pub(super) known: Option<Known<'a>>,
 }
 
-/// What is known of a version of a file.
+/// The knowledge about a version of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) etag: &'a ETag,
@@ -121,7 +121,7 @@ impl<S: ObjectStore> Builder<'_, S> {
     }
 }
 
-/// What is known of a points file while it is made.
+/// The state of a points file while it is made.
 struct File {
     place: Place,
     day: i64,

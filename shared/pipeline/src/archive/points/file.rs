@@ -49,7 +49,7 @@ pub struct PointRow {
     pub device: DeviceId,
     /// Its channel.
     pub channel: String,
-    /// What `value` is.
+    /// The meaning of `value`.
     pub kind: ValueKind,
     /// The time of an index; the beginning or the end of a period, depending on the device's maker.
     pub at: At,
@@ -67,7 +67,7 @@ pub struct PointRow {
     pub codec_version: u16,
 }
 
-/// What a value is.
+/// The meaning of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueKind {
     /// The pulses of one period.

@@ -88,7 +88,7 @@ impl Work {
         }
     }
 
-    /// What AWS bills for the archive, without the functions' duration.
+    /// The archive's part of AWS's bill, without the functions' duration.
     pub fn items(&self, setup: &Setup, of: &Archive) -> Vec<Item> {
         let request = |purpose, price, quantity| Item { service: "S3 requests", purpose, price, quantity };
         let stored = |purpose, bytes: Decimal| Item {
