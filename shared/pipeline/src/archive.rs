@@ -21,13 +21,14 @@
 //! - [`decoded`]: their pulse items, by today's codecs.
 //! - [`scan`]: the uplinks of all devices, file by file.
 //! - [`points`]: makes the files of points from the files of uplinks.
-//! - [`row`], [`file`]: rows, and their one encoding in Parquet. [`place`]: the file of an uplink.
+//! - [`row`], [`file`]: rows, and their one encoding in Parquet, of [`columns`]. [`place`]: the file of an uplink.
 //! - [`store`]: the port. [`versions`]: the port of a bucket with older versions.
 //! - [`tombstones`], [`erase`]: removes a device. Of the rows of an erased device, and only of these, the set may lose some.
 //!
 //! Once `new/` is empty, each file is, to the byte, the encoding of the set of delivered uplinks of its day and
 //! partition: union does not depend on order, grouping or repetition.
 
+pub mod columns;
 pub mod decoded;
 pub mod erase;
 pub mod file;

@@ -8,21 +8,23 @@ use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::basic::Encoding;
+use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
-use pulsegate_model::at::{At, AtError};
-use pulsegate_model::device::{DeviceId, DeviceIdError};
-use pulsegate_model::uplink::{Kind, TimeSource};
+use pulsegate_model::at::At;
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::Kind;
 
+use super::columns::{
+    DeviceText, FileError, Last, Optional, Reader, TIME_SOURCES, Words, base_properties, write, write_optional,
+};
 use super::row::Row;
 
 /// Rows of a row group: a reader of one device reads one or two of them, 400 KB each.
@@ -43,31 +45,6 @@ const SCHEMA: &str = "message uplink {
     OPTIONAL INT32 signal_quality (INTEGER(8,false));
 }";
 
-/// A file that cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// Not Parquet, or Parquet with other columns.
-    #[error("not a file of the archive: {0}")]
-    Parquet(#[from] ParquetError),
-    /// A device ID that is none.
-    #[error(transparent)]
-    Device(#[from] DeviceIdError),
-    /// A time that is none.
-    #[error(transparent)]
-    At(#[from] AtError),
-    /// A text without a meaning in its column.
-    #[error("{column} {text:?} is not known")]
-    Unknown {
-        /// The column.
-        column: &'static str,
-        /// The text.
-        text: String,
-    },
-    /// Rows that are not in order.
-    #[error("the rows are not in order")]
-    Order,
-}
-
 static SCHEMA_TYPE: LazyLock<Result<TypePtr, String>> =
     LazyLock::new(|| parse_message_type(SCHEMA).map(Arc::new).map_err(|e| e.to_string()));
 
@@ -79,26 +56,6 @@ fn properties() -> WriterProperties {
         .set_column_dictionary_enabled(column("payload"), false)
         .set_column_encoding(column("payload"), Encoding::DELTA_BYTE_ARRAY)
         .build()
-}
-
-/// The properties of all files, with row groups of so many rows, and numbers with small differences in these columns.
-pub(super) fn base_properties(row_group: usize, delta: &[&str]) -> WriterPropertiesBuilder {
-    let column = |name: &str| ColumnPath::from(name);
-    let mut properties = WriterProperties::builder()
-        // A fixed name instead of the crate's version.
-        .set_created_by("pulsegate 1".to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(row_group))
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_offset_index_disabled(true)
-        // A reader finds the row groups of a device by these.
-        .set_column_statistics_enabled(column("device"), EnabledStatistics::Chunk);
-    for name in delta {
-        properties = properties
-            .set_column_dictionary_enabled(column(name), false)
-            .set_column_encoding(column(name), Encoding::DELTA_BINARY_PACKED);
-    }
-    properties
 }
 
 /// Writes sorted, distinct rows.
@@ -154,8 +111,7 @@ impl FileWriter {
     }
 }
 
-/// The rows of a row group by column, as Parquet wants them: values that are there, and for optional columns a level of 1
-/// for each value that is there.
+/// The rows of a row group by column.
 #[derive(Default)]
 struct Columns {
     device: Vec<ByteArray>,
@@ -170,41 +126,6 @@ struct Columns {
     snr: Optional<i32>,
     station: Optional<ByteArray>,
     signal_quality: Optional<i32>,
-}
-
-pub(super) struct Optional<T> {
-    values: Vec<T>,
-    levels: Vec<i16>,
-}
-
-impl<T> Default for Optional<T> {
-    fn default() -> Self {
-        Self { values: Vec::new(), levels: Vec::new() }
-    }
-}
-
-impl<T> Optional<T> {
-    pub(super) fn push(&mut self, value: Option<T>) {
-        self.levels.push(value.is_some().into());
-        self.values.extend(value);
-    }
-}
-
-/// The ID of the last device as text: the same bytes for all rows in a row.
-#[derive(Default)]
-pub(super) struct DeviceText(Option<(DeviceId, ByteArray)>);
-
-impl DeviceText {
-    pub(super) fn of(&mut self, device: DeviceId) -> ByteArray {
-        match &self.0 {
-            Some((last, text)) if *last == device => text.clone(),
-            _ => {
-                let text = ByteArray::from(device.to_string().as_str());
-                self.0 = Some((device, text.clone()));
-                text
-            }
-        }
-    }
 }
 
 impl Columns {
@@ -240,24 +161,6 @@ impl Columns {
         write_optional::<ByteArrayType>(group, &self.station)?;
         write_optional::<Int32Type>(group, &self.signal_quality)
     }
-}
-
-pub(super) fn write_optional<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    column: &Optional<T::T>,
-) -> Result<(), ParquetError> {
-    write::<T>(group, &column.values, Some(&column.levels))
-}
-
-pub(super) fn write<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    values: &[T::T],
-    levels: Option<&[i16]>,
-) -> Result<(), ParquetError> {
-    let missing = || ParquetError::General("the schema has fewer columns".to_owned());
-    let mut column = group.next_column()?.ok_or_else(missing)?;
-    column.typed::<T>().write_batch(values, levels, None)?;
-    column.close()
 }
 
 /// Reads the rows of a file in order, a row group at a time.
@@ -311,8 +214,7 @@ pub fn groups_of(device: DeviceId, footer: &ParquetMetaData) -> Vec<usize> {
 
 /// Reads the first column of a row group, `device`.
 pub(super) fn read_devices(group: &dyn RowGroupReader) -> Result<Vec<ByteArray>, FileError> {
-    let len = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-    Reader { group, len, next: 0 }.required::<ByteArrayType>()
+    Reader::new(group).required::<ByteArrayType>()
 }
 
 /// Reads all rows of a row group.
@@ -321,7 +223,6 @@ pub(super) fn read_devices(group: &dyn RowGroupReader) -> Result<Vec<ByteArray>,
 /// [`FileError`].
 pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
     let mut columns = Reader::new(group);
-    let len = columns.len;
     let devices = columns.required::<ByteArrayType>()?;
     let at = columns.required::<Int64Type>()?;
     let mut sequence = columns.optional::<Int32Type>()?;
@@ -335,8 +236,8 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
     let mut signal_quality = columns.optional::<Int32Type>()?;
 
     let mut device = Last::default();
-    let mut rows = Vec::with_capacity(len);
-    for nth in 0..len {
+    let mut rows = Vec::with_capacity(devices.len());
+    for nth in 0..devices.len() {
         rows.push(Row {
             device: device.parse(&devices[nth])?,
             at: At::from_unix(at[nth])?,
@@ -354,87 +255,6 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
     Ok(rows)
 }
 
-/// Reads the columns of a row group in order.
-pub(super) struct Reader<'a> {
-    group: &'a dyn RowGroupReader,
-    len: usize,
-    next: usize,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(group: &'a dyn RowGroupReader) -> Self {
-        Self { group, len: usize::try_from(group.metadata().num_rows()).unwrap_or(0), next: 0 }
-    }
-
-    pub(super) fn required<T: DataType>(&mut self) -> Result<Vec<T::T>, FileError> {
-        let mut values = Vec::with_capacity(self.len);
-        let (read, ..) = self.column::<T>()?.read_records(self.len, None, None, &mut values)?;
-        self.check(read)?;
-        Ok(values)
-    }
-
-    pub(super) fn optional<T: DataType>(&mut self) -> Result<OptionalValues<T::T>, FileError> {
-        let (mut values, mut levels) = (Vec::new(), Vec::with_capacity(self.len));
-        let (read, ..) = self.column::<T>()?.read_records(self.len, Some(&mut levels), None, &mut values)?;
-        self.check(read)?;
-        Ok(OptionalValues { values: values.into_iter(), levels: levels.into_iter() })
-    }
-
-    fn column<T: DataType>(&mut self) -> Result<ColumnReaderImpl<T>, FileError> {
-        let missing = || ParquetError::General(format!("there is no column {} of its type", self.next));
-        if self.next >= self.group.num_columns() {
-            return Err(missing().into());
-        }
-        let column: ColumnReader = self.group.get_column_reader(self.next)?;
-        let is = self.group.metadata().column(self.next).column_type();
-        if is != T::get_physical_type() {
-            return Err(missing().into());
-        }
-        self.next += 1;
-        Ok(get_typed_column_reader(column))
-    }
-
-    fn check(&self, read: usize) -> Result<(), FileError> {
-        let short = || ParquetError::General(format!("column {} is shorter than its row group", self.next - 1));
-        if read == self.len { Ok(()) } else { Err(short().into()) }
-    }
-}
-
-pub(super) struct OptionalValues<T> {
-    values: std::vec::IntoIter<T>,
-    levels: std::vec::IntoIter<i16>,
-}
-
-impl<T> OptionalValues<T> {
-    pub(super) fn next(&mut self) -> Option<T> {
-        if self.levels.next()? == 1 { self.values.next() } else { None }
-    }
-}
-
-/// The device of the last row: the next one is most often of the same.
-#[derive(Default)]
-pub(super) struct Last(Option<(ByteArray, DeviceId)>);
-
-impl Last {
-    pub(super) fn parse(&mut self, text: &ByteArray) -> Result<DeviceId, FileError> {
-        match &self.0 {
-            Some((last, device)) if last == text => Ok(*device),
-            _ => {
-                let device = text.as_utf8()?.parse()?;
-                self.0 = Some((text.clone(), device));
-                Ok(device)
-            }
-        }
-    }
-}
-
-/// The values of a column that has few, with their texts.
-pub(super) struct Words<T: 'static> {
-    pub(super) column: &'static str,
-    pub(super) values: &'static [T],
-    pub(super) text: fn(T) -> &'static str,
-}
-
 const KINDS: Words<Kind> = Words {
     column: "kind",
     values: &[Kind::Data, Kind::DataAdvanced],
@@ -443,32 +263,6 @@ const KINDS: Words<Kind> = Words {
         Kind::DataAdvanced => "data-advanced",
     },
 };
-
-pub(super) const TIME_SOURCES: Words<TimeSource> = Words {
-    column: "time_source",
-    values: &[TimeSource::Network, TimeSource::Device, TimeSource::Computed, TimeSource::Unset],
-    text: |source| match source {
-        TimeSource::Network => "network",
-        TimeSource::Device => "device",
-        TimeSource::Computed => "computed",
-        TimeSource::Unset => "unset",
-    },
-};
-
-impl<T: Copy> Words<T> {
-    pub(super) fn text(&self, value: T) -> ByteArray {
-        Bytes::from_static((self.text)(value).as_bytes()).into()
-    }
-
-    pub(super) fn value(&self, text: &ByteArray) -> Result<T, FileError> {
-        let found = self.values.iter().copied().find(|&value| (self.text)(value).as_bytes() == text.data());
-        let unknown = || FileError::Unknown {
-            column: self.column,
-            text: String::from_utf8_lossy(text.data()).chars().take(64).collect(),
-        };
-        found.ok_or_else(unknown)
-    }
-}
 
 /// The union of a file and of new rows, encoded.
 ///

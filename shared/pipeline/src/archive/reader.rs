@@ -20,7 +20,8 @@ use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::uplink::{Uplink, UplinkError};
 use tokio::time::Instant;
 
-use super::file::{self, FileError};
+use super::columns::FileError;
+use super::file;
 use super::object::{self, ObjectError};
 use super::place::{Day, NEW, PartitionBits};
 use super::row::{self, Row};

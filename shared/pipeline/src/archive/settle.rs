@@ -8,7 +8,8 @@ use pulsegate_model::uplink::Uplink;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::file::{self, FileError};
+use super::columns::FileError;
+use super::file;
 use super::object::{self, ObjectError};
 use super::place::{NEW, PartitionBits, Place};
 use super::row::Row;

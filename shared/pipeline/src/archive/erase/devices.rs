@@ -8,7 +8,8 @@ use parquet::file::properties::ReaderProperties;
 use parquet::file::serialized_reader::SerializedRowGroupReader;
 
 use super::Erase;
-use crate::archive::file::{self, FileError};
+use crate::archive::columns::FileError;
+use crate::archive::file;
 use crate::archive::reader::{FOOTER, FilePart};
 use crate::archive::store::{Got, Object, Part, StoreError};
 use crate::archive::versions::{Version, VersionedStore};

@@ -18,7 +18,7 @@ use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::TimeSource;
 
 use super::origin::Origin;
-use crate::archive::file::{
+use crate::archive::columns::{
     DeviceText, FileError, Last, Optional, Reader, TIME_SOURCES, Words, base_properties, write, write_optional,
 };
 
