@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init(environment("AWS_LAMBDA_LOG_LEVEL").as_deref());
     telemetry::install(EmbeddedMetrics);
     let config = or_exit(ArchiveConfig::from_settings(&EnvSettings::new(&environment)));
-    let sdk = pulsegate_aws::sdk_config().await;
+    let sdk = pulsegate_aws::sdk_config_for_files().await;
     let store = S3Objects::new(&sdk, config.archive_bucket);
     let (store, bits) = (&store, &config.partition_bits);
     lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| async move {

@@ -88,6 +88,14 @@ pub async fn sdk_config() -> SdkConfig {
     config_loader().load().await
 }
 
+/// Longer than a request for a file of the archive takes: it may have tens of megabytes.
+const FILE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same as [`sdk_config`], for functions that read and write whole files of the archive.
+pub async fn sdk_config_for_files() -> SdkConfig {
+    patient(&sdk_config().await, FILE_TIMEOUT)
+}
+
 /// Builds the configuration for a stack whose settings are not in this process's environment. `variable` returns
 /// region, endpoint and credentials by their usual names, where it has them.
 pub async fn sdk_config_of(variable: impl Fn(&str) -> Option<String>) -> SdkConfig {
