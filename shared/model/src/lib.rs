@@ -14,15 +14,22 @@
 //!   Kinesis Producer Library.
 //! - [`profile`], [`codec`]: the kinds of devices, and the decoders of their formats.
 //! - [`pulse`]: the item that holds all counts of one uplink; [`merge`]: the points of a device, from its items.
+//! - [`assignment`]: the fact that an operator states about a channel: which meter it counts, from when to when.
+//! - [`consumption`]: volume by interval, from points and assignments; [`ledger`]: proof of its completeness by day;
+//!   [`day`]: both for each local day.
 //! - [`quarantine`]: a record that cannot be parsed, unchanged and with the reason.
 
 pub mod aggregate;
+pub mod assignment;
 pub mod at;
 pub mod clock;
 pub mod codec;
+pub mod consumption;
+pub mod day;
 pub mod device;
 pub mod envelope;
 pub mod event;
+pub mod ledger;
 pub mod merge;
 pub mod profile;
 pub mod pulse;

@@ -86,6 +86,9 @@ pub struct Channel(Cow<'static, str>);
 pub struct ChannelError(String);
 
 impl Channel {
+    /// The first name in order.
+    pub(crate) const FIRST: Self = Self(Cow::Borrowed("!"));
+
     /// The first input of a device that names them by letters, or its only one.
     pub const A: Self = Self(Cow::Borrowed("A"));
     /// The second input.
