@@ -1,9 +1,13 @@
 //! The archive in virtual time, with faults in the object store and in everything that uses it: 150 runs.
 //! `make simulate` makes ten thousand.
 
+use fastrand::Rng;
+use pulsegate_model::day::DayRow;
 use pulsegate_tests::simulation::archive::campaign::ArchiveCampaign;
 use pulsegate_tests::simulation::archive::client::Bug;
-use pulsegate_tests::simulation::archive::simulate;
+use pulsegate_tests::simulation::archive::messages::Messages;
+use pulsegate_tests::simulation::archive::reference::{self, Known};
+use pulsegate_tests::simulation::archive::{simulate, truth};
 
 const CAMPAIGN: ArchiveCampaign = ArchiveCampaign { seeds: 150, first: 0 };
 
@@ -19,6 +23,22 @@ fn whatever_fails_no_read_misses_an_acknowledged_row_and_the_files_are_those_of_
     println!("{:?}\n{}", summary.made, summary.table());
     assert_eq!((summary.runs, summary.failed.len()), (CAMPAIGN.seeds, 0));
     assert_eq!(summary.unseen(), [""; 0], "faults that never occurred");
+}
+
+#[test]
+fn all_that_was_counted_and_lost_is_in_the_days_of_the_reference() {
+    let mut all = Vec::new();
+    for seed in 0..2_000 {
+        let messages = Messages::of_meters(&mut Rng::with_seed(seed));
+        for meter in messages.fleet.iter().filter(|_| messages.is_closed()).flat_map(|fleet| &fleet.meters) {
+            let known = Known::of(meter.device, messages.uplinks.iter(), meter.assignments().iter().cloned());
+            let rows: Vec<DayRow> =
+                reference::months(messages.span).flat_map(|month| known.month(month, messages.span.1).rows).collect();
+            let wrong = truth::wrong(meter, &rows);
+            all.extend(wrong.into_iter().map(|wrong| format!("seed {seed}: {wrong}")));
+        }
+    }
+    assert!(all.is_empty(), "{} errors: {:#?}", all.len(), &all[..all.len().min(20)]);
 }
 
 #[test]

@@ -25,8 +25,11 @@ pub mod campaign;
 pub mod client;
 pub mod faults;
 pub mod messages;
+pub mod meters;
 pub mod objects;
 mod points;
+pub mod reference;
+pub mod truth;
 pub mod verdict;
 
 use activity::Activity;

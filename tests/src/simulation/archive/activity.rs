@@ -272,7 +272,7 @@ impl Activity {
     }
 
     async fn read(&self) {
-        let (device, (from, to)) = self.world.draw(|rng| (messages::device(rng), messages::span(rng)));
+        let (device, (from, to)) = self.world.draw(|rng| (messages::device(rng), self.messages.span_to_read(rng)));
         let is_buried = self.erasing == Some(device) && self.erasure.get() == Erasure::Buried;
         let due: Vec<Row> = self.acknowledged.borrow().iter().filter(|row| row.device() == device).cloned().collect();
         let archive = Archive { store: self.client(Role::Reader), bits: self.messages.bits.clone() };

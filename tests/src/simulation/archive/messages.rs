@@ -1,4 +1,5 @@
-//! The uplinks of a run: few devices, days and times, so that batches and files have rows in common.
+//! The uplinks of a run: few devices, days and times, so that batches and files have rows in common; or those of meters whose
+//! counts are known.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +10,32 @@ use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::row::Row;
 
+use super::meters::Fleet;
+
 /// 2026-11-20T12:00:00Z.
 const NOON: i64 = 1_795_176_000;
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 
 /// A day with one partition, then days with two.
 const BITS: &str = "2026-01-01=0,2026-11-21=1";
 
-const DEVICES: [&str; 4] = ["sigfox:1", "sigfox:2A", "nbiot:490154203924649", "nbiot:490154203340103"];
+pub(super) const DEVICES: [&str; 4] = ["sigfox:1", "sigfox:2A", "nbiot:490154203924649", "nbiot:490154203340103"];
+
+/// Days after which no further message changes a day.
+const CLOSED: i64 = 40;
 
 /// The uplinks of a run.
 #[derive(Debug)]
 pub struct Messages {
     /// The uplinks. Some have the same key and other contents.
     pub uplinks: Vec<Uplink>,
+    /// The time from which on each of them is delivered.
+    pub due: Vec<At>,
+    /// The meters that have sent them, if these are known.
+    pub fleet: Option<Fleet>,
+    /// The days in which the run takes place.
+    pub span: (At, At),
     /// The number of partitions.
     pub bits: PartitionBits,
 }
@@ -32,8 +44,39 @@ impl Messages {
     /// Draws the uplinks of a run.
     pub fn drawn(rng: &mut Rng) -> Self {
         let count = rng.usize(6..30);
-        let uplinks = (0..count).map(|_| uplink(rng)).collect();
-        Self { uplinks, bits: BITS.parse().unwrap_or_else(|e| panic!("{e}")) }
+        let uplinks: Vec<Uplink> = (0..count).map(|_| uplink(rng)).collect();
+        let end = NOON + [5, 50][rng.usize(..2)] * DAY;
+        Self { due: vec![At::EPOCH; count], uplinks, fleet: None, span: (at(NOON - DAY), at(end)), bits: bits() }
+    }
+
+    /// Draws meters, and takes their uplinks.
+    pub fn of_meters(rng: &mut Rng) -> Self {
+        let fleet = Fleet::drawn(rng);
+        let (due, uplinks): (Vec<At>, Vec<Uplink>) = fleet.arrivals().into_iter().unzip();
+        let times = fleet.meters.iter().flat_map(|meter| &meter.sent).map(|sent| sent.at.unix());
+        let (first, last) = times.fold((i64::MAX, 0), |(first, last), time| (first.min(time), last.max(time)));
+        let silence = if rng.u8(..4) == 0 { rng.i64(0..5) } else { CLOSED };
+        Self { uplinks, due, fleet: Some(fleet), span: (at(first), at(last + silence * DAY)), bits: bits() }
+    }
+
+    /// True if all days with messages, and all that are made from them, are over in the end.
+    pub fn is_closed(&self) -> bool {
+        let last = self.uplinks.iter().map(|uplink| uplink.at.unix()).max();
+        last.is_some_and(|last| last + (CLOSED - 1) * DAY <= self.span.1.unix())
+    }
+
+    /// Draws a span to read: all days, a part of them, or the time of clocks that are not set.
+    pub fn span_to_read(&self, rng: &mut Rng) -> (At, At) {
+        let near = if self.uplinks.is_empty() { NOON } else { self.uplinks[rng.usize(..self.uplinks.len())].at.unix() };
+        let (from, to) = match rng.u8(..8) {
+            0 => (0, DAY),
+            1..4 => (NOON - DAY, NOON + 4 * DAY),
+            _ => {
+                let from = near.max(NOON - DAY) - rng.i64(0..DAY);
+                (from, from + rng.i64(0..3 * DAY))
+            }
+        };
+        (at(from), at(to))
     }
 
     /// The distinct rows.
@@ -42,23 +85,14 @@ impl Messages {
     }
 }
 
+fn bits() -> PartitionBits {
+    BITS.parse().unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// Draws a device.
 pub fn device(rng: &mut Rng) -> DeviceId {
     let drawn = DEVICES[rng.usize(..DEVICES.len())];
     drawn.parse().unwrap_or_else(|e| panic!("{drawn}: {e}"))
-}
-
-/// Draws a span to read: all days, a part of them, or the time of clocks that are not set.
-pub fn span(rng: &mut Rng) -> (At, At) {
-    let (from, to) = match rng.u8(..8) {
-        0 => (0, DAY),
-        1..4 => (NOON - DAY, NOON + 4 * DAY),
-        _ => {
-            let from = NOON + rng.i64(-DAY..3 * DAY);
-            (from, from + rng.i64(0..3 * DAY))
-        }
-    };
-    (at(from), at(to))
 }
 
 fn uplink(rng: &mut Rng) -> Uplink {
@@ -102,6 +136,6 @@ fn content(rng: &mut Rng, device: DeviceId, time: i64) -> (&'static str, Vec<u8>
     }
 }
 
-fn at(time: i64) -> At {
+pub(super) fn at(time: i64) -> At {
     At::from_unix(time).unwrap_or_else(|e| panic!("{e}"))
 }
