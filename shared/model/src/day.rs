@@ -139,3 +139,86 @@ pub struct Carry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_contact: Option<At>,
 }
+
+/// A stand-in until the real function is there.
+pub fn days(device: DeviceId, history: &History<'_>, from: Date, until: &dyn Fn(&Zone) -> Date) -> Vec<DayRow> {
+    use crate::consumption::calendar::{date_of, start_of};
+    let mut channels: BTreeSet<Channel> = history.channels.keys().cloned().collect();
+    channels.extend(history.assignments.keys().map(|channel| (*channel).clone()));
+    channels.extend(history.carry.channels.keys().cloned());
+    let mut rows = Vec::new();
+    for channel in channels {
+        let none = Readings::default();
+        let of = |from: &BTreeMap<Channel, Readings>| from.get(&channel).unwrap_or(&none).points.clone();
+        let mut points = [of(&history.channels), of(&history.carry.channels)].concat();
+        points.sort_unstable();
+        points.dedup();
+        let assignments = history.assignments.get(&channel).copied().unwrap_or_default();
+        let zone = assignments.first().map_or(Zone::UTC, |assignment| assignment.time_zone.clone());
+        let begins = assignments.iter().filter_map(|assignment| assignment.from).chain(points.first().map(|p| p.at));
+        let Some(first) = begins.min() else { continue };
+        let until = until(&zone);
+        let mut day = date_of(first, &zone).max(from);
+        while day < until {
+            let Ok(next) = day.tomorrow() else { break };
+            let (Some(start), Some(end)) = (start_of(day, &zone), start_of(next, &zone)) else { break };
+            let before = points.iter().rfind(|p| p.at <= start).map(|p| p.index);
+            let last = points.iter().rfind(|p| p.at <= end).map(|p| p.index);
+            let later = points.iter().find(|p| p.at >= end).is_some();
+            let total = before.zip(last).filter(|_| later).map(|(a, b)| b.cast_signed() - a.cast_signed());
+            let quality = if total.is_some() { Quality::Measured } else { Quality::Missing };
+            let read = points.iter().filter(|p| start <= p.at && p.at < end).count();
+            let reports = history.reports.iter().filter(|r| start <= r.at && r.at < end);
+            let contact = history.reports.iter().filter(|r| r.at < end).map(|r| r.at).max();
+            let known = history.reports.iter().filter(|r| r.at < end && r.battery_mv.is_some()).max_by_key(|r| r.at);
+            rows.push(DayRow {
+                device,
+                channel: channel.clone(),
+                day,
+                zone: zone.clone(),
+                start,
+                end,
+                unit: if assignments.is_empty() { Unit::Pulses } else { Unit::Litres },
+                total,
+                quality,
+                flags: Marks::NONE,
+                hours: vec![total, None],
+                hour_qualities: vec![quality, Quality::Missing],
+                ledger: Ledger {
+                    slots_read: u32::try_from(read).unwrap_or(u32::MAX),
+                    uplinks: u32::try_from(reports.clone().count()).unwrap_or(u32::MAX),
+                    ..Ledger::default()
+                },
+                night_minimum: None,
+                longest_still: None,
+                device_flags: reports.flat_map(|r| r.flags.clone()).collect(),
+                battery_mv: known.map(|r| r.battery_mv).unwrap_or(history.carry.battery_mv),
+                last_contact: contact.max(history.carry.last_contact),
+            });
+            day = next;
+        }
+    }
+    rows
+}
+
+/// A stand-in until the real function is there.
+pub fn carry(_: DeviceId, history: &History<'_>, at: Date) -> Carry {
+    use crate::consumption::calendar::start_of;
+    let mut carry = Carry::default();
+    let channels: BTreeSet<&Channel> = history.channels.keys().chain(history.carry.channels.keys()).collect();
+    for channel in channels {
+        let zone =
+            history.assignments.get(channel).and_then(|of| of.first()).map_or(Zone::UTC, |a| a.time_zone.clone());
+        let Some(start) = start_of(at, &zone) else { continue };
+        let of = [&history.channels, &history.carry.channels];
+        let points = of.into_iter().filter_map(|of| of.get(channel)).flat_map(|of| of.points.clone());
+        let points: BTreeSet<Reading> = points.filter(|p| p.at <= start).collect();
+        let points = points.last().into_iter().chain(points.first()).copied().collect();
+        carry.channels.insert(channel.clone(), Readings { points, counted: Vec::new() });
+        let before = history.reports.iter().filter(|r| r.at < start);
+        carry.last_contact = before.clone().map(|r| r.at).max().max(history.carry.last_contact);
+        let known = before.filter(|r| r.battery_mv.is_some()).max_by_key(|r| r.at);
+        carry.battery_mv = known.map(|r| r.battery_mv).unwrap_or(history.carry.battery_mv);
+    }
+    carry
+}

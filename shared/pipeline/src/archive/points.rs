@@ -32,7 +32,7 @@ mod build;
 pub mod file;
 mod origin;
 mod source;
-mod state;
+pub(super) mod state;
 #[cfg(test)]
 mod tests;
 

@@ -76,7 +76,7 @@ pub enum ValueKind {
     Index,
 }
 
-const KINDS: Words<ValueKind> = Words {
+pub(in crate::archive) const KINDS: Words<ValueKind> = Words {
     column: "kind",
     values: &[ValueKind::Counted, ValueKind::Index],
     text: |kind| match kind {
