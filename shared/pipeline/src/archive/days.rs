@@ -2,13 +2,13 @@
 //! file.
 //!
 //! ```text
-//! days/month=2026-11/2a.parquet     made from points/ and reports/ of 2026-10-31 to 2027-01-04,
+//! days/month=2026-11/2a.parquet     made from points/ and reports/ of 2026-10-28 to 2027-01-04,
 //!                                   from assignments/ and from days/month=2026-10/2a.parquet
 //! ```
 //!
 //! A file is a function of
 //!
-//! - the files of points and reports of the UTC days of its month, of the day before it and of [`AHEAD`] days after it;
+//! - the files of points and reports of the UTC days of its month, of four days before it and of [`AHEAD`] days after it;
 //! - what the days of the month before leave to it: for each device a [`Carry`](pulsegate_model::day::Carry), which the last
 //!   row of the device has;
 //! - the assignments that apply until then;
@@ -23,12 +23,13 @@
 //!
 //! - [`origin`](Origin): what a file was made from. [`file`](mod@file): its columns and encoding. [`month`](Month).
 //! - `state`: what there is, and what differs from it. `assigned`: the assignments of a month.
-//! - `build`: makes a file. `source`: reads sources device by device, so that a run holds a row group of each, never a file.
+//! - `build`: makes a file. `sources`: reads sources device by device, so that a run holds a row group of each, never a file.
 //! - [`Partition`]: the work of a run.
 
 use std::collections::BTreeMap;
 
 use pulsegate_model::at::At;
+use pulsegate_model::day;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -38,7 +39,7 @@ pub mod file;
 mod month;
 mod origin;
 mod partition;
-mod source;
+mod sources;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -48,29 +49,29 @@ use build::{BuildError, Builder, Built, end_of_sources};
 pub use month::{Month, MonthError};
 pub use origin::{FORMAT, Origin};
 pub use partition::{Partition, PartitionError};
+use sources::{Kind, Seen};
 use state::State;
 
 use super::assignments::{self, AssignmentsError};
 use super::place::{Day, PartitionBits, Place};
 use super::reader::ArchiveError;
 use super::store::{Condition, ObjectStore, Put, StoreError};
+use super::stream::SourceError;
 use super::tombstones;
 use crate::tombstones::Tombstones;
 
 /// The prefix of files of days.
 pub const DAYS: &str = "days/";
 
-/// Days after a month whose points count for it: a step that begins in the month and ends later than that stays missing.
-pub const AHEAD: i64 = 35;
+/// UTC days after a month whose points and reports count for it.
+pub const AHEAD: i64 = day::DAYS_AHEAD;
 
-/// Days before a month whose points count for it: in the east, a local day begins on the UTC day before.
-const BEFORE: i64 = 1;
+/// UTC days before a month whose points and reports count for it: in the east, a local day begins on the day before, and some
+/// readings decide about those after them.
+const BEHIND: i64 = day::DAYS_BEHIND;
 
 /// Attempts to read sources that change meanwhile.
 const MAX_ATTEMPTS: usize = 3;
-
-/// Files opened or read at once, of the 134 that a file of days is made from.
-const SOURCES_AT_ONCE: usize = 16;
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -197,8 +198,8 @@ impl<S: ObjectStore> Days<'_, S> {
             }
             match builder.build(place, month, &wanted).await {
                 Ok(built) => return self.put(place, built, state, made).await,
-                Err(BuildError::Changed) => {}
-                Err(BuildError::Archive(ArchiveError::Store(error))) => return Err(error),
+                Err(BuildError::Source(SourceError::Changed)) => {}
+                Err(BuildError::Source(SourceError::Archive(ArchiveError::Store(error)))) => return Err(error),
                 Err(error) => {
                     made.unreadable += 1;
                     tracing::error!(key = key_of(place), reason = %error, "a file of days cannot be made");
@@ -213,13 +214,8 @@ impl<S: ObjectStore> Days<'_, S> {
     /// Writes a file of days, unless another run has written it since this one listed it. A run reads sources after it has
     /// listed days, so a file never goes back to older sources.
     async fn put(&self, place: Place, built: Built, state: &mut State<'_>, made: &mut Made) -> Result<(), StoreError> {
-        let Built { content, origin, rows, points, before } = built;
-        for (place, etag) in points {
-            state.saw_points(place, etag);
-        }
-        for (place, found) in before {
-            state.saw(place, found);
-        }
+        let Built { content, origin, rows, seen } = built;
+        seen.into_iter().for_each(|seen| state.saw(seen));
         let condition = state.version(place).map_or(Condition::Absent, Condition::Version);
         let Put::Done(etag) = self.store.put(&key_of(place), content, condition, self.deadline).await? else {
             made.conflicts += 1;
@@ -227,7 +223,7 @@ impl<S: ObjectStore> Days<'_, S> {
         };
         made.files += 1;
         made.rows += rows;
-        state.saw(place, Some((etag, Some(origin))));
+        state.saw(Seen { kind: Kind::Days, place, found: Some((etag, Some(origin))) });
         Ok(())
     }
 

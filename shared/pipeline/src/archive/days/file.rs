@@ -27,6 +27,7 @@ use super::origin::Origin;
 use crate::archive::columns::{
     DeviceText, FileError, Last, Lists, Optional, Reader, Words, base_properties, write, write_lists, write_optional,
 };
+use crate::archive::stream::{CompactRow, DeviceRows};
 
 /// Rows of a row group: a thousand channels for a month. A row has two lists of 24 elements, so a row group of so many rows
 /// takes some 50 MB of memory while it is written.
@@ -168,7 +169,7 @@ impl Columns {
         let ledger = &row.ledger;
         self.device.push(self.device_text.of(row.device));
         self.channel.push(row.channel.as_str().into());
-        self.day.push(month::number(row.day));
+        self.day.push(int(month::number(row.day)));
         self.time_zone.push(row.zone.name().into());
         self.starts_at.push(row.start.unix() * 1_000);
         self.ends_at.push(row.end.unix() * 1_000);
@@ -275,8 +276,20 @@ pub fn read(content: Bytes) -> Result<DaysFile, FileError> {
     Ok(read)
 }
 
+impl CompactRow for Carry {
+    type Texts = ();
+
+    /// All: `carry` is the last.
+    const COLUMNS: usize = usize::MAX;
+
+    fn read(group: &dyn RowGroupReader, (): &mut (), rows: &mut DeviceRows<Self>) -> Result<(), FileError> {
+        read_carries(group)?.into_iter().for_each(|(device, carry)| rows.push(device, carry));
+        Ok(())
+    }
+}
+
 /// Reads what the devices of a row group leave to the next month.
-pub(super) fn read_carries(group: &dyn RowGroupReader) -> Result<Vec<(DeviceId, Carry)>, FileError> {
+fn read_carries(group: &dyn RowGroupReader) -> Result<Vec<(DeviceId, Carry)>, FileError> {
     let mut columns = Reader::new(group);
     let devices = columns.required::<ByteArrayType>()?;
     columns.skip_to_last();
@@ -336,7 +349,7 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<DayRow>, FileError> 
         rows.push(DayRow {
             device: device.parse(&devices[nth])?,
             channel: parse("channel", &channels[nth])?,
-            day: month::date(days[nth]).unwrap_or(Date::ZERO),
+            day: month::date(days[nth].into()).unwrap_or(Date::ZERO),
             zone: parse("time_zone", &zones[nth])?,
             start: At::from_unix(starts[nth].div_euclid(1_000))?,
             end: At::from_unix(ends[nth].div_euclid(1_000))?,
@@ -371,7 +384,7 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<DayRow>, FileError> 
     Ok(rows)
 }
 
-pub(super) fn parse<T: std::str::FromStr>(column: &'static str, text: &ByteArray) -> Result<T, FileError> {
+fn parse<T: std::str::FromStr>(column: &'static str, text: &ByteArray) -> Result<T, FileError> {
     text.as_utf8()?.parse().map_err(|_| FileError::Unknown { column, text: shortened(text) })
 }
 

@@ -56,13 +56,13 @@ impl Month {
 
     /// The day that its files are named after, for places.
     pub(super) fn day(self) -> Day {
-        day(number(self.first).into())
+        day(number(self.first))
     }
 
     /// The month of a place's day.
     pub(super) fn of_place(place: Place) -> Option<Self> {
         let Day::Date(number) = place.day else { return None };
-        Some(Self::of(date(i32::try_from(number).ok()?)?))
+        Some(Self::of(date(number)?))
     }
 
     /// Its partitions.
@@ -111,11 +111,11 @@ pub(super) fn day(number: i64) -> Day {
 }
 
 /// The days from 1970-01-01 to a date.
-pub(super) fn number(date: Date) -> i32 {
-    EPOCH.until(date).map_or(0, |span| span.get_days())
+pub(super) fn number(date: Date) -> i64 {
+    EPOCH.until(date).map_or(0, |span| span.get_days().into())
 }
 
 /// The date so many days after 1970-01-01.
-pub(super) fn date(number: i32) -> Option<Date> {
-    EPOCH.checked_add(number.days()).ok()
+pub(super) fn date(number: i64) -> Option<Date> {
+    EPOCH.checked_add(i32::try_from(number).ok()?.days()).ok()
 }

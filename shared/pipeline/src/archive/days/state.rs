@@ -11,10 +11,10 @@ use super::assigned::SetHash;
 use super::file;
 use super::month::{self, Month};
 use super::origin::{Origin, rules};
-use super::{AHEAD, BEFORE, DAYS, key_of, place_named};
+use super::sources::{Kind, SOURCES, Seen};
+use super::{AHEAD, BEHIND, DAYS, key_of, place_named};
 use crate::archive::place::{Day, PartitionBits, Place};
 use crate::archive::points::state::list;
-use crate::archive::points::{self, POINTS};
 use crate::archive::reader::{ArchiveError, footer};
 use crate::archive::store::{ETag, ObjectStore, StoreError};
 
@@ -27,7 +27,8 @@ pub(super) struct State<'a> {
     now: At,
     /// The first month that is read; `None`: all are.
     first: Option<Month>,
-    points: BTreeMap<Place, ETag>,
+    /// The files of other kinds.
+    sources: BTreeMap<(Kind, Place), ETag>,
     days: BTreeMap<Place, Found>,
 }
 
@@ -35,20 +36,6 @@ struct Found {
     etag: ETag,
     /// `None` if another code wrote it.
     origin: Option<Origin>,
-}
-
-/// The files from which a file of days is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Wanted {
-    pub(super) points: Vec<Place>,
-    /// Files of days of the month before.
-    pub(super) before: Vec<Place>,
-}
-
-impl Wanted {
-    pub(super) fn is_empty(&self) -> bool {
-        self.points.is_empty() && self.before.is_empty()
-    }
 }
 
 impl<'a> State<'a> {
@@ -64,16 +51,21 @@ impl<'a> State<'a> {
         // Days come first: whatever is read for a file that is made later is newer than what its listed version has read.
         let after = first.map(|first| format!("{DAYS}month={}", first.previous()));
         let mut days = list(store, DAYS, after, |key| place_named(bits, key), deadline).await?;
-        let first_day = first.map(|first| month::day(i64::from(month::number(first.first())) - BEFORE));
-        let after = first_day.map(|day| format!("{POINTS}day={day}"));
-        let mut points = list(store, POINTS, after, |key| points::place_named(bits, key), deadline).await?;
         days.retain(|place, _| overlap(*place, of));
-        points.retain(|place, _| overlap(*place, of));
+        let first_day = first.map(|first| month::day(month::number(first.first()) - BEHIND));
+        let mut sources = BTreeMap::new();
+        for kind in SOURCES {
+            let prefix = kind.prefix();
+            let after = first_day.map(|day| format!("{prefix}day={day}"));
+            let found = list(store, prefix, after, |key| kind.place_named(bits, key), deadline).await?;
+            sources.extend(found.into_iter().map(|(place, etag)| ((kind, place), etag)));
+        }
+        sources.retain(|(_, place), _| overlap(*place, of));
         let origins = stream::iter(days.into_iter().map(|(place, etag)| async move {
             Ok::<_, StoreError>((place, Found { etag, origin: origin(store, place, deadline).await? }))
         }));
         let days = origins.buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(Self { bits, now, first, points, days })
+        Ok(Self { bits, now, first, sources, days })
     }
 
     /// The places that may need a file of days, oldest first: of each month from the first with sources to that of the last
@@ -100,7 +92,7 @@ impl<'a> State<'a> {
     /// The first month of each partition that has sources.
     fn begins(&self) -> BTreeMap<Place, Month> {
         let mut begins: BTreeMap<Place, Month> = BTreeMap::new();
-        for place in self.points.keys() {
+        for (_, place) in self.sources.keys() {
             let Some(month) = first_month(*place) else { continue };
             let of_partition = begins.entry(Place { day: Day::Odd, ..*place }).or_insert(month);
             *of_partition = month.min(*of_partition);
@@ -109,33 +101,36 @@ impl<'a> State<'a> {
     }
 
     /// The files from which the file of this place is made.
-    pub(super) fn wanted(&self, place: Place, month: Month) -> Wanted {
-        let number = |month: Month| i64::from(month::number(month.first()));
-        let days = number(month) - BEFORE..number(month.next()) + AHEAD;
-        let points = days.flat_map(|day| self.bits.overlapping(place, month::day(day)));
+    pub(super) fn wanted(&self, place: Place, month: Month) -> Vec<(Kind, Place)> {
+        let days = month::number(month.first()) - BEHIND..month::number(month.next().first()) + AHEAD;
+        let places: Vec<Place> = days.flat_map(|day| self.bits.overlapping(place, month::day(day))).collect();
+        let of_kind = |kind: Kind| places.iter().map(move |source| (kind, *source));
+        let sources = SOURCES.into_iter().flat_map(of_kind).filter(|source| self.sources.contains_key(source));
         let before = self.bits.overlapping(place, month.previous().day());
-        Wanted {
-            points: points.filter(|source| self.points.contains_key(source)).collect(),
-            before: before.filter(|before| self.days.contains_key(before)).collect(),
-        }
+        let before = before.filter(|before| self.days.contains_key(before)).map(|before| (Kind::Days, before));
+        sources.chain(before).collect()
     }
 
     /// True if the file is what it would be if it were made now.
-    pub(super) fn is_current(&self, place: Place, month: Month, wanted: &Wanted, assigned: SetHash) -> bool {
+    pub(super) fn is_current(&self, place: Place, month: Month, wanted: &[(Kind, Place)], assigned: SetHash) -> bool {
         let Some(origin) = self.days.get(&place).and_then(|file| file.origin.as_ref()) else { return false };
-        let sources = wanted
-            .points
-            .iter()
-            .filter_map(|source| Some((points::key_of(*source), self.points.get(source)?.0.as_str())));
-        let before = wanted.before.iter().filter_map(|before| {
-            Some((key_of(*before), self.days.get(before)?.origin.as_ref().map_or("", |origin| &origin.carries)))
-        });
+        let is_unchanged = |source: &(Kind, Place)| {
+            let (kind, of) = *source;
+            let key = kind.key_of(of);
+            match kind {
+                Kind::Days => {
+                    let carries = self.days.get(&of).and_then(|file| file.origin.as_ref()).map(|of| of.carries.as_str());
+                    origin.before.get(&key).is_some_and(|then| then == carries.unwrap_or_default())
+                }
+                _ => origin.sources.get(&key) == self.sources.get(source).map(|etag| &etag.0),
+            }
+        };
         let is_as_far = |(zone, open): (&String, &String)| {
             zone.parse().is_ok_and(|zone: Zone| month.open(&zone, self.now).to_string() == *open)
         };
         origin.rules == rules()
-            && same(&origin.sources, sources)
-            && same(&origin.before, before)
+            && origin.sources.len() + origin.before.len() == wanted.len()
+            && wanted.iter().all(is_unchanged)
             && origin.assignments == assigned.text()
             && origin.open.iter().all(is_as_far)
     }
@@ -145,20 +140,15 @@ impl<'a> State<'a> {
         self.days.get(&place).map(|file| &file.etag)
     }
 
-    /// Notes the version of a file of points.
-    pub(super) fn saw_points(&mut self, place: Place, etag: Option<ETag>) {
-        match etag {
-            Some(etag) => self.points.insert(place, etag),
-            None => self.points.remove(&place),
-        };
-    }
-
-    /// Notes a file of days; `None`: it is gone.
-    pub(super) fn saw(&mut self, place: Place, found: Option<(ETag, Option<Origin>)>) {
-        match found {
-            Some((etag, origin)) => self.days.insert(place, Found { etag, origin }),
-            None => self.days.remove(&place),
-        };
+    /// Notes what a run has found.
+    pub(super) fn saw(&mut self, seen: Seen) {
+        let Seen { kind, place, found } = seen;
+        match (kind, found) {
+            (Kind::Days, Some((etag, origin))) => drop(self.days.insert(place, Found { etag, origin })),
+            (Kind::Days, None) => drop(self.days.remove(&place)),
+            (_, Some((etag, _))) => drop(self.sources.insert((kind, place), etag)),
+            (_, None) => drop(self.sources.remove(&(kind, place))),
+        }
     }
 }
 
@@ -170,27 +160,15 @@ pub(super) fn overlap(one: Place, other: Place) -> bool {
 
 /// The month of the last day that is over somewhere. It is over first at 14 hours before UTC.
 fn last_month(now: At) -> Option<Month> {
-    let day = month::date(i32::try_from((now.unix() + 14 * 3_600).div_euclid(86_400) - 1).ok()?)?;
-    Some(Month::of(day))
+    Some(Month::of(month::date((now.unix() + 14 * 3_600).div_euclid(86_400) - 1)?))
 }
 
-/// The month of the first local day that a file of points has a part in: in the west it is the day before.
+/// The month of the first local day that a file has a part in: in the west it is the day before.
 fn first_month(place: Place) -> Option<Month> {
     let Day::Date(day) = place.day else { return None };
-    let month = Month::of(month::date(i32::try_from(day - BEFORE).ok()?)?);
-    // The month of the first day of all is not before that day.
+    let month = Month::of(month::date(day - 1)?);
+    // There are no files before the first day of all.
     Some(if month.day() == Day::Odd { month.next() } else { month })
-}
-
-fn same<'a>(then: &BTreeMap<String, String>, now: impl Iterator<Item = (String, &'a str)>) -> bool {
-    let mut rest = then.len();
-    for (key, version) in now {
-        if then.get(&key).is_none_or(|then| then != version) {
-            return false;
-        }
-        rest -= 1;
-    }
-    rest == 0
 }
 
 async fn origin(store: &impl ObjectStore, place: Place, deadline: Instant) -> Result<Option<Origin>, StoreError> {

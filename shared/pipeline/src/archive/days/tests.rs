@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use pulsegate_model::assignment::{Assignment, Assignments, Zone};
 use pulsegate_model::codec::Channel;
-use pulsegate_model::day::{self, DayRow, History, Readings};
+use pulsegate_model::day::{self, Dates, DayRow, History, Readings};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge;
 use pulsegate_model::uplink::{Kind, Payload, Radio, TimeSource, Uplink};
@@ -164,7 +164,7 @@ fn expected(uplinks: &[Uplink], assigned: &[Assignment], now: At) -> Vec<DayRow>
         let assignments = assignments.of_device(device);
         let history = History { channels, assignments, ..History::default() };
         let until = |zone: &Zone| pulsegate_model::consumption::calendar::date_of(now, zone);
-        all.extend(day::days(device, &history, Date::constant(2020, 1, 1), &until));
+        all.extend(day::days(device, &history, Date::constant(2020, 1, 1), &until, &mut Dates::default()));
     }
     all
 }
