@@ -19,6 +19,7 @@ use super::*;
 use crate::archive::assignments::update;
 use crate::archive::decoded::Decoded;
 use crate::archive::points::{Derive, decoder};
+use crate::archive::row::{self, Row};
 use crate::archive::settle::Settle;
 use crate::archive::tests::{block, put, soon};
 use crate::fakes::{FakeObjects, Life};
@@ -144,16 +145,16 @@ fn expected(uplinks: &[Uplink], assigned: &[Assignment], now: At) -> Vec<DayRow>
     for assignment in assigned {
         assignments.add(assignment.clone()).unwrap();
     }
-    let mut devices: BTreeMap<DeviceId, Vec<Uplink>> = BTreeMap::new();
+    let mut devices: BTreeMap<DeviceId, BTreeSet<Row>> = BTreeMap::new();
     for assignment in assigned {
         devices.entry(assignment.device).or_default();
     }
     for uplink in uplinks {
-        devices.entry(uplink.device).or_default().push(uplink.clone());
+        devices.entry(uplink.device).or_default().insert(uplink.into());
     }
     let mut all = Vec::new();
-    for (device, mut uplinks) in devices {
-        uplinks.sort_by_key(|uplink| uplink.at);
+    for (device, rows) in devices {
+        let uplinks = row::valid(rows).iter().map(|row| row.uplink().unwrap()).collect();
         let items = Decoded::of(uplinks).items.into_values();
         let mut channels: BTreeMap<Channel, Readings> = BTreeMap::new();
         for (channel, points) in merge::merge(items).unwrap() {
