@@ -33,6 +33,7 @@
 
 pub mod assignments;
 pub mod columns;
+pub mod days;
 pub mod decoded;
 pub mod erase;
 pub mod file;

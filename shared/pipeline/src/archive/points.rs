@@ -33,7 +33,7 @@ mod build;
 pub mod file;
 mod origin;
 mod source;
-mod state;
+pub(super) mod state;
 pub mod stream;
 #[cfg(test)]
 mod tests;

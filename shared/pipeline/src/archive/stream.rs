@@ -49,6 +49,11 @@ impl Groups {
         Ok(Some(Self { etag, key, size, footer: content, left }))
     }
 
+    /// Its layout.
+    pub(super) fn footer(&self) -> &ParquetMetaData {
+        &self.footer
+    }
+
     /// Skips the row groups for which this is false.
     pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         self.left.retain(|group| keep(*group));
@@ -150,6 +155,11 @@ impl<T: CompactRow> DeviceStream<T> {
     /// The version of the file.
     pub(super) fn etag(&self) -> &ETag {
         &self.groups.etag
+    }
+
+    /// Its layout.
+    pub(super) fn footer(&self) -> &ParquetMetaData {
+        self.groups.footer()
     }
 
     /// The device of the next rows, all of which are in memory then; `None` after the last.
