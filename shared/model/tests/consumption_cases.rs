@@ -4,7 +4,7 @@
 //! `expected.intervals` are start, end, value in pulses (in litres with assignments), quality and flags.
 //! `CONSUMPTION_CASES=FILE` runs the cases of another file of this form.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use jiff::civil::Date;
 use pulsegate_model::assignment::{Assignment, Zone};
