@@ -1,4 +1,7 @@
-//! All activity at once: batches are put and delivered again, runs of `settle` and of `derive` overlap, devices are read.
+//! All activity at once: batches are put and delivered again, runs of `settle`, of `derive` and of days overlap, devices are
+//! read. Meanwhile the calendar goes on: a round of the storm lasts seconds, and days or weeks pass.
+//!
+//! `daily` has all that is about days.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -24,10 +27,16 @@ use tokio::time::{Instant, sleep};
 use super::client::{Bug, Client, Role};
 use super::faults::ArchiveFault as Fault;
 use super::messages::{self, Messages};
+use super::meters::Sent;
 use super::objects::ObjectsModel;
 use super::verdict;
 use crate::simulation::lambda::killed;
 use crate::simulation::world::World;
+
+mod daily;
+
+use daily::Daily;
+pub(super) use daily::rewritten;
 
 /// Maximum number of uplinks of a batch.
 const MAX_BATCH: usize = 4;
@@ -69,6 +78,10 @@ pub struct Activity {
     /// True if `derive` has a part in this run.
     pub derives: bool,
     deriving: Cell<usize>,
+    /// The days, if they have a part in this run.
+    pub daily: Option<Daily>,
+    /// The time outside: that of messages and days, not that of requests.
+    calendar: Cell<At>,
     made: Cell<Made>,
     /// The device that is erased in this run, if one is.
     pub erasing: Option<DeviceId>,
@@ -96,6 +109,10 @@ pub struct Made {
     pub derived: usize,
     /// Points files that they wrote.
     pub points_files: usize,
+    /// Runs of days that ended.
+    pub daily: usize,
+    /// Files of days that they wrote.
+    pub days_files: usize,
     /// Reads that ended and were checked.
     pub reads: usize,
 }
@@ -103,6 +120,10 @@ pub struct Made {
 impl Activity {
     /// Nothing has been delivered yet. Erases a device if one is given.
     pub fn new(world: &Arc<World<Fault>>, messages: Messages, erasing: Option<DeviceId>, bug: Option<Bug>) -> Rc<Self> {
+        let sent = || messages.fleet.iter().flat_map(|fleet| &fleet.meters).flat_map(|meter| &meter.sent);
+        world.faults.happened(Fault::UplinkLost, sent().filter(|sent| sent.arrives.is_empty()).count());
+        let is_late = |sent: &&Sent| sent.arrives.iter().any(|(due, _)| *due > sent.at);
+        world.faults.happened(Fault::UplinkLate, sent().filter(is_late).count());
         Rc::new(Self {
             world: Arc::clone(world),
             objects: ObjectsModel::new(world),
@@ -112,8 +133,10 @@ impl Activity {
             erasing,
             erasure: Cell::new(Erasure::None),
             settling: Cell::default(),
-            derives: derives(world, bug),
+            derives: derives(world, bug) || messages.fleet.is_some(),
             deriving: Cell::default(),
+            daily: messages.fleet.as_ref().map(Daily::new),
+            calendar: Cell::new(messages.span.0),
             made: Cell::default(),
             wrong: RefCell::default(),
             messages,
@@ -124,10 +147,14 @@ impl Activity {
     pub async fn storm(self: &Rc<Self>) {
         let rounds = self.world.draw(|rng| rng.u32(4..12));
         for round in 0..rounds {
+            self.advance(round, rounds);
             self.start(4, |this| async move { this.deliver().await });
             self.start(3, |this| async move { this.settle().await });
             if self.derives {
                 self.start(2, |this| async move { this.derive().await });
+            }
+            if self.daily.is_some() {
+                self.start_daily();
             }
             self.start(4, |this| async move { this.read().await });
             if self.erasing.is_some() && round >= rounds / 2 {
@@ -141,8 +168,10 @@ impl Activity {
         }
     }
 
-    /// Delivers the rest, settles until nothing is left to do, and derives, without faults.
+    /// Delivers the rest, settles until nothing is left to do, derives, and makes days, without faults.
     pub async fn calm(self: &Rc<Self>) {
+        self.calendar.set(self.messages.span.1);
+        self.assign_all().await;
         while !self.pending.borrow().is_empty() {
             self.deliver().await;
         }
@@ -164,6 +193,16 @@ impl Activity {
         if self.objects.etags() != before {
             self.report("a second run of derive writes something, although nothing changed".to_owned());
         }
+        self.make_all_days().await;
+    }
+
+    /// Lets the time outside pass, from the first day of the run to the last.
+    fn advance(&self, round: u32, rounds: u32) {
+        let (first, last) = self.messages.span;
+        let passed = (last.unix() - first.unix()) * i64::from(round + 1) / i64::from(rounds);
+        let now = At::from_unix(first.unix() + passed).unwrap_or(last);
+        let is_new = month(self.calendar.replace(now)) != month(now) && self.daily.is_some();
+        self.world.faults.happened(Fault::MonthEnded, usize::from(is_new));
     }
 
     /// Starts up to so many processes, at about the same time.
@@ -180,7 +219,11 @@ impl Activity {
 
     /// Delivers a batch to the raw stage.
     async fn deliver(&self) {
-        let batch = self.world.draw(|rng| batch(rng, &self.pending.borrow()));
+        let now = self.calendar.get();
+        let mut due = self.pending.borrow().clone();
+        // In the end all are due.
+        due.retain(|&position| self.messages.due[position] <= now || now == self.messages.span.1);
+        let batch = self.world.draw(|rng| batch(rng, &due));
         if batch.is_empty() {
             return;
         }
@@ -251,6 +294,8 @@ impl Activity {
             self.world.faults.happened(Fault::DerivesOverlap, 1);
         }
         let store = self.client(Role::Derive);
+        let is_older = self.world.is_due(Fault::DeriveOutdated);
+        let decoder = if is_older { |_, _: &str| "an older version".to_owned() } else { decoder };
         let run = Derive { store: &store, bits: &self.messages.bits, decoder, stop, deadline: stop + LONG };
         let ended = self.mortal(Fault::DeriveKilled, AWAITS_OF_DERIVE, run.run()).await;
         self.deriving.set(self.deriving.get() - 1);
@@ -263,6 +308,7 @@ impl Activity {
                 });
                 self.world.faults.happened(Fault::DeriveOutOfTime, usize::from(derived.remaining > 0));
                 self.world.faults.happened(Fault::DeriveOutrun, derived.conflicts);
+                self.world.faults.happened(Fault::DeriveOutdated, usize::from(is_older && derived.files > 0));
                 if derived.unreadable > 0 {
                     self.report("derive cannot read a source".to_owned());
                 }
@@ -346,6 +392,10 @@ impl Activity {
                 if self.derives && self.world.coin() {
                     self.derive().await;
                 }
+                if self.daily.is_some() && self.world.coin() {
+                    self.plan().await;
+                    self.make_days().await;
+                }
                 sleep(self.world.span(2_000..=20_000)).await;
             }
             self.put(&all).await;
@@ -408,6 +458,11 @@ impl Activity {
 fn derives(world: &World<Fault>, bug: Option<Bug>) -> bool {
     let is_due = world.coin();
     bug.map_or(is_due, Bug::is_of_derive)
+}
+
+/// The month of a time: `2026-11`.
+fn month(at: At) -> String {
+    at.to_string().chars().take(7).collect()
 }
 
 /// Draws a batch: some of the pending uplinks, sometimes one of them twice.

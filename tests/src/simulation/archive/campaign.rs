@@ -32,7 +32,7 @@ pub struct ArchiveSummary {
     pub runs: u64,
     /// Number of distinct rows.
     pub rows: usize,
-    /// Numbers of runs of `settle` and `derive`, and of reads.
+    /// Numbers of runs of `settle`, `derive` and days, and of reads.
     pub made: Made,
     /// Digest of the runs' effects; it does not depend on the order of the runs.
     pub digest: u64,
@@ -89,6 +89,8 @@ impl ArchiveSummary {
         self.made.settled += made.settled;
         self.made.derived += made.derived;
         self.made.points_files += made.points_files;
+        self.made.daily += made.daily;
+        self.made.days_files += made.days_files;
         self.made.reads += made.reads;
         self.digest = self.digest.wrapping_add(digest);
         for (sum, count) in self.faults.iter_mut().zip(&faults) {

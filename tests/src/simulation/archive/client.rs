@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use pulsegate_model::consumption;
+use pulsegate_model::day::Carry;
+use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::archive::assignments::ASSIGNMENTS;
+use pulsegate_pipeline::archive::days::DAYS;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
+use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Part, Put, StoreError};
 use pulsegate_pipeline::archive::versions::{Version, VersionPage, VersionedStore};
 use pulsegate_pipeline::ports::Refused;
@@ -12,6 +18,7 @@ use pulsegate_pipeline::tombstones::ERASED;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::activity::rewritten;
 use super::faults::ArchiveFault as Fault;
 use super::objects::{ObjectsModel, part_of};
 use crate::simulation::world::{World, lock};
@@ -47,6 +54,26 @@ pub enum Bug {
     KeepsOlderVersions,
     /// The raw stage does not read the tombstones.
     RawIgnoresTombstones,
+    /// Days claim the newest version of a points file, but have read the one before: a late uplink is ignored.
+    DaysIgnoreLatePoints,
+    /// The same of a file of assignments.
+    DaysIgnoreAssignments,
+    /// Days do not look at the points of the first day of a month, where the month before goes on.
+    DaysSkipTheNextMonth,
+    /// Days take nothing over from the month before.
+    DaysWithoutCarry,
+    /// Days skip the last devices of the month before, as if they did not read its last row group.
+    DaysSkipARowGroup,
+    /// Days do not compare the rules that a file was made by.
+    DaysIgnoreRules,
+    /// Lost uplinks are not counted where the number wraps.
+    DaysCountWithoutModulo,
+    /// Unplaced volume is dropped.
+    DaysDropUnplaced,
+    /// Days do not read the tombstones.
+    DaysIgnoreTombstones,
+    /// A change of assignments that conflicts with another one is taken for done.
+    ConflictIsSuccess,
 }
 
 impl Bug {
@@ -55,10 +82,32 @@ impl Bug {
         matches!(self, Self::ClaimsWhatItHasNotRead | Self::MixesVersions)
     }
 
+    /// True if it shows only where days are made.
+    pub fn is_of_days(self) -> bool {
+        use Bug::{
+            ConflictIsSuccess, DaysCountWithoutModulo, DaysDropUnplaced, DaysIgnoreAssignments, DaysIgnoreLatePoints,
+            DaysIgnoreRules, DaysIgnoreTombstones, DaysSkipARowGroup, DaysSkipTheNextMonth, DaysWithoutCarry,
+        };
+        matches!(
+            self,
+            DaysIgnoreLatePoints
+                | DaysIgnoreAssignments
+                | DaysSkipTheNextMonth
+                | DaysWithoutCarry
+                | DaysSkipARowGroup
+                | DaysIgnoreRules
+                | DaysCountWithoutModulo
+                | DaysDropUnplaced
+                | DaysIgnoreTombstones
+                | ConflictIsSuccess
+        )
+    }
+
     /// True if it shows only where a device is erased.
     pub fn is_of_erasure(self) -> bool {
-        use Bug::{EraseDeletesFirst, KeepsOlderVersions, RawIgnoresTombstones, TombstoneLast};
-        matches!(self, TombstoneLast | EraseDeletesFirst | KeepsOlderVersions | RawIgnoresTombstones)
+        use Bug::{DaysIgnoreTombstones, EraseDeletesFirst, KeepsOlderVersions, RawIgnoresTombstones, TombstoneLast};
+        let of_days = self == DaysIgnoreTombstones;
+        of_days || matches!(self, TombstoneLast | EraseDeletesFirst | KeepsOlderVersions | RawIgnoresTombstones)
     }
 }
 
@@ -75,6 +124,10 @@ pub enum Role {
     Reader,
     /// A run of `erase`.
     Erase,
+    /// A plan or a run of days.
+    Days,
+    /// A person who changes assignments or deletes files.
+    Operator,
 }
 
 /// The connection of one process.
@@ -147,10 +200,59 @@ impl Client {
         }
     }
 
+    /// Gets what days read, with the planted bug if there is one.
+    async fn get_for_days(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
+        let Get { key, .. } = request;
+        let is_stale = self.bug == Some(Bug::DaysIgnoreLatePoints) && key.starts_with(POINTS)
+            || self.bug == Some(Bug::DaysIgnoreAssignments) && key.starts_with(ASSIGNMENTS);
+        if self.bug == Some(Bug::DaysIgnoreTombstones) && key == ERASED {
+            return Ok(Got::Absent);
+        }
+        let got = self.objects.get(request.clone(), deadline).await?;
+        let Got::Object(now) = &got else { return Ok(self.counted(got, key)) };
+        let shown = match self.objects.replaced(key) {
+            Some(before) if is_stale => Some(before),
+            _ if key.starts_with(DAYS) => self.objects.all().get(key).and_then(|content| self.misread(content)),
+            _ => None,
+        };
+        Ok(shown.map_or(got.clone(), |content| Got::Object(part_of(&content, &now.etag, &request.part))))
+    }
+
+    /// A file of days as a planted bug reads it.
+    fn misread(&self, content: &Bytes) -> Option<Bytes> {
+        match self.bug? {
+            Bug::DaysWithoutCarry => rewritten(content, |file| file.carries.clear()),
+            Bug::DaysSkipARowGroup => rewritten(content, |file| drop(file.carries.pop_last())),
+            Bug::DaysIgnoreRules => rewritten(content, |file| {
+                file.origin.iter_mut().for_each(|origin| origin.rules = consumption::version());
+            }),
+            _ => None,
+        }
+    }
+
+    /// A file of days as a planted bug writes it.
+    fn miswritten(&self, content: &Bytes) -> Option<Bytes> {
+        match self.bug? {
+            Bug::DaysCountWithoutModulo => rewritten(content, |file| {
+                let wraps = |carry: &Carry| carry.numbers.is_sorted_by_key(|(_, number)| *number);
+                let wrapping = file.carries.iter().filter(|(_, carry)| !wraps(carry)).map(|(device, _)| *device);
+                let wrapping: Vec<DeviceId> = wrapping.collect();
+                for row in file.rows.iter_mut().filter(|row| wrapping.contains(&row.device)) {
+                    row.ledger.uplinks_lost = 0;
+                }
+            }),
+            Bug::DaysDropUnplaced => {
+                rewritten(content, |file| file.rows.iter_mut().for_each(|row| row.ledger.unplaced = 0))
+            }
+            _ => None,
+        }
+    }
+
     /// Counts that a reader begins anew.
     fn counted(&self, got: Got, key: &str) -> Got {
         match got {
             Got::Changed if self.role == Role::Derive => self.world.faults.happened(Fault::SourceChanged, 1),
+            Got::Changed if self.role == Role::Days => self.world.faults.happened(Fault::DaysSourceChanged, 1),
             Got::Absent if self.role == Role::Reader && key.starts_with(NEW) => {
                 self.world.faults.happened(Fault::ObjectGone, 1);
             }
@@ -170,6 +272,9 @@ impl ObjectStore for Client {
         if self.bug == Some(Bug::ShortNames) {
             self.show_long_names(&mut page);
         }
+        if self.has(Bug::DaysSkipTheNextMonth, Role::Days) {
+            page.objects.retain(|listed| !(listed.key.starts_with(POINTS) && listed.key.contains("-01/")));
+        }
         if self.has(Bug::SkipsGoneObjects, Role::Reader) {
             self.read_early(NEW, deadline).await?;
             let early = lock(&self.early);
@@ -182,6 +287,9 @@ impl ObjectStore for Client {
         let key = request.key;
         if self.role == Role::Derive && key.starts_with(DAY) {
             return self.get_source(request, deadline).await;
+        }
+        if self.role == Role::Days {
+            return self.get_for_days(request, deadline).await;
         }
         if self.has(Bug::RawIgnoresTombstones, Role::Writer) && key == ERASED {
             return Ok(Got::Absent);
@@ -227,6 +335,14 @@ impl ObjectStore for Client {
             let key = batch_key(&content);
             lock(&self.kept).push(key.clone());
             return self.objects.put(&key, content, condition, deadline).await;
+        }
+        if self.role == Role::Days && key.starts_with(DAYS) {
+            let content = self.miswritten(&content).unwrap_or(content);
+            return self.objects.put(key, content, condition, deadline).await;
+        }
+        if self.has(Bug::ConflictIsSuccess, Role::Operator) {
+            self.objects.put(key, content, condition, deadline).await?;
+            return Ok(Put::Done(ETag(String::new())));
         }
         let condition = if self.bug == Some(Bug::NoCompare) { Condition::Always } else { condition };
         self.objects.put(self.stored(key), content, condition, deadline).await

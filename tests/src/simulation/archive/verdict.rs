@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::assignments::ASSIGNMENTS;
+use pulsegate_pipeline::archive::days::{DAYS, file as day_file};
 use pulsegate_pipeline::archive::file::{self, FileRows};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW, Place};
@@ -14,7 +16,7 @@ use pulsegate_pipeline::tombstones::ERASED;
 
 use super::activity::Activity;
 use super::messages::Messages;
-use super::points;
+use super::{days, points};
 
 /// Maximum number of reported errors of one kind.
 const MAX_REPORTED: usize = 3;
@@ -26,8 +28,10 @@ pub fn wrong(activity: &Activity) -> Vec<String> {
     if activity.derives {
         wrong.extend(points::wrong(activity).into_iter().take(MAX_REPORTED));
     }
+    wrong.extend(days::wrong(activity).into_iter().take(MAX_REPORTED));
     let (expected, mut found) = (expected(activity), activity.objects.all());
-    found.retain(|key, _| key != ERASED && !key.starts_with(POINTS));
+    let others = [POINTS, DAYS, ASSIGNMENTS, ERASED];
+    found.retain(|key, _| !others.iter().any(|prefix| key.starts_with(prefix)));
     if let Some(device) = activity.erasing {
         // Without the erased device, a file may have no rows left.
         found.retain(|key, content| !key.starts_with(DAY) || has_rows(content, |_| true));
@@ -64,6 +68,10 @@ fn holds(key: &str, content: &Bytes, device: DeviceId) -> bool {
     if key.starts_with(POINTS) {
         let (_, rows) = point_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
         return rows.iter().any(|row| row.device == device);
+    }
+    if key.starts_with(DAYS) {
+        let read = day_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
+        return read.rows.iter().any(|row| row.device == device);
     }
     key.starts_with(DAY) && has_rows(content, |row| row.device() == device)
 }

@@ -259,6 +259,24 @@ pub struct DaysFile {
     pub carries: BTreeMap<DeviceId, Carry>,
 }
 
+/// Encodes a file with rows that are computed in another way, which tests compare with what was written.
+///
+/// # Errors
+/// [`FileError`].
+pub fn encode(
+    rows: &[DayRow],
+    carries: &BTreeMap<DeviceId, Carry>,
+    origin: &Origin,
+) -> Result<Bytes, FileError> {
+    let mut writer = DayWriter::new()?;
+    for (nth, row) in rows.iter().enumerate() {
+        let is_last = rows.get(nth + 1).is_none_or(|next| next.device != row.device);
+        let carry = carries.get(&row.device).filter(|_| is_last);
+        writer.push(row, carry.and_then(|carry| serde_json::to_string(carry).ok()).as_deref())?;
+    }
+    writer.finish(origin)
+}
+
 /// Reads a file.
 ///
 /// # Errors
