@@ -111,9 +111,11 @@ fn report(campaign: &Campaign, summary: &Summary) -> bool {
 }
 
 fn report_archive(campaign: &ArchiveCampaign, summary: &ArchiveSummary) -> bool {
-    let ArchiveSummary { runs, rows, made: Made { settled, derived, points_files, reads }, digest, .. } = summary;
+    let ArchiveSummary { runs, rows, made, digest, .. } = summary;
+    let Made { settled, derived, points_files, daily, days_files, reads } = made;
     println!("\narchive: {runs} runs, {rows} distinct rows; runs of settle that ended: {settled}; reads: {reads}");
     println!("runs of derive that ended: {derived}; points files written: {points_files}");
+    println!("runs of days that ended: {daily}; files of days written: {days_files}");
     println!("digest of all effects: {digest:016x}\n");
     print!("{}", summary.table());
     report_failed(&summary.failed, ArchiveCampaign::repeat_command);

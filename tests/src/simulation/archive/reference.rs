@@ -69,6 +69,12 @@ impl Known {
         Self { device, channels: readings.collect(), reports, assignments: assignments.collect() }
     }
 
+    /// Without reports, until files of days have them.
+    pub fn without_reports(mut self) -> Self {
+        self.reports.clear();
+        self
+    }
+
     /// The days of the month that begins on this date, as far as they are over at this time.
     pub fn month(&self, first: Date, now: At) -> Month {
         let next = first + 1.month();
