@@ -8,6 +8,8 @@
 //! day/odd/00.parquet            uplinks whose own time is no date
 //! points/day=2026-11-20/2a.parquet
 //!                               their counts of that day, decoded and merged; it can be made again at any time
+//! reports/day=2026-11-20/2a.parquet
+//!                               one row for each uplink of that day, without its counts; likewise
 //! erased                        the devices that were erased
 //! ```
 //!
@@ -20,7 +22,7 @@
 //! - [`reader`]: the uplinks of a device between two times, settled or not.
 //! - [`decoded`]: their pulse items, by today's codecs.
 //! - [`scan`]: the uplinks of all devices, file by file.
-//! - [`points`]: makes the files of points from the files of uplinks.
+//! - [`points`]: makes the files of points from the files of uplinks, and with them the files of [`reports`].
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet, of [`columns`]. [`place`]: the file of an uplink.
 //! - [`stream`]: a file device by device, a row group at a time.
 //! - [`store`]: the port. [`versions`]: the port of a bucket with older versions.
@@ -37,6 +39,7 @@ pub mod object;
 pub mod place;
 pub mod points;
 pub mod reader;
+pub mod reports;
 pub mod row;
 pub mod scan;
 pub mod settle;

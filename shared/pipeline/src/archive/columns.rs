@@ -15,6 +15,10 @@ use pulsegate_model::codec::{ChannelError, UnknownMark};
 use pulsegate_model::device::{DeviceId, DeviceIdError};
 use pulsegate_model::uplink::TimeSource;
 
+mod writer;
+
+pub(super) use writer::{Columns, Writer};
+
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
