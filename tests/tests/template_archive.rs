@@ -6,6 +6,7 @@ use pulsegate_pipeline::archive::assignments::ASSIGNMENTS;
 use pulsegate_pipeline::archive::days::DAYS;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::points::POINTS;
+use pulsegate_pipeline::archive::reports::REPORTS;
 use pulsegate_pipeline::archive::settle::Settled;
 use pulsegate_pipeline::tombstones::ERASED;
 use pulsegate_tests::read;
@@ -122,7 +123,7 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
         [vec![("s3:PutObject", below(POINTS))], read(&keys), absent_objects_are_404(&keys)].concat()
     };
     let days = || {
-        let keys = [below(ASSIGNMENTS), below(DAYS), below(POINTS), below("reports/"), ERASED.to_owned()];
+        let keys = [below(ASSIGNMENTS), below(DAYS), below(POINTS), below(REPORTS), ERASED.to_owned()];
         [vec![("s3:PutObject", below(DAYS))], read(&keys), absent_objects_are_404(&keys)].concat()
     };
     for (function, needed) in [
