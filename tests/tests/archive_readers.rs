@@ -8,15 +8,16 @@ use std::time::Duration;
 use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::at::At;
 use pulsegate_model::consumption::{Quality, Unit};
-use pulsegate_model::day::DayRow;
+use pulsegate_model::day::{DayRow, Report, ReportKind};
 use pulsegate_model::device::DeviceId;
-use pulsegate_model::uplink::{Decibels, Uplink};
+use pulsegate_model::uplink::{Decibels, Kind, Payload, Uplink};
 use pulsegate_pipeline::archive::assignments::{self, AssignmentsError};
 use pulsegate_pipeline::archive::days::{self, DAYS, Days, Month};
 use pulsegate_pipeline::archive::file::{self, ROW_GROUP};
 use pulsegate_pipeline::archive::place::{Day, PartitionBits, Place};
 use pulsegate_pipeline::archive::points::file::{PointRow, ValueKind};
 use pulsegate_pipeline::archive::points::{self, Derive, POINTS, decoder};
+use pulsegate_pipeline::archive::reports::{self, REPORTS};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::fakes::FakeObjects;
 use pulsegate_tests::{clients, repository};
@@ -50,6 +51,18 @@ const POINT_TYPES: [(&str, &str, &str); 10] = [
     ("contradicted", "BOOLEAN", "bool"),
     ("codec", "VARCHAR", "string"),
     ("codec_version", "INTEGER", "int32"),
+];
+
+/// The same of `reports/`.
+const REPORT_TYPES: [(&str, &str, &str); 8] = [
+    ("device", "VARCHAR", "string"),
+    ("at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("number", "BIGINT", "int64"),
+    ("kind", "VARCHAR", "string"),
+    ("period", "BIGINT", "int64"),
+    ("counted_at", "VARCHAR", "string"),
+    ("battery_mv", "INTEGER", "int32"),
+    ("flags", "VARCHAR", "string"),
 ];
 
 /// The same of `days/`.
@@ -109,6 +122,12 @@ fn uplinks(hours: i64) -> Vec<Uplink> {
         })
     };
     (0..hours).flat_map(hour).collect()
+}
+
+/// The network's reports about some of them.
+fn events(uplinks: &[Uplink]) -> Vec<Uplink> {
+    let numbered = uplinks.iter().step_by(7).filter(|uplink| uplink.sequence.is_some());
+    numbered.map(|uplink| Uplink { kind: Kind::Event, payload: Payload::default(), ..uplink.clone() }).collect()
 }
 
 /// Uplinks of two meters that count seven pulses an hour.
@@ -200,6 +219,39 @@ fn expected_of_points(column: &str, points: &[PointRow]) -> Value {
     }
 }
 
+/// The expected properties of a column of reports.
+fn expected_of_reports(column: &str, reports: &[(DeviceId, Report)]) -> Value {
+    let words = |word: &dyn Fn(&Report) -> String| {
+        of_texts(reports.iter().map(|(_, report)| word(report).into_bytes()), |text| {
+            String::from_utf8_lossy(text).into()
+        })
+    };
+    let numbers = |number: &dyn Fn(&Report) -> Option<i64>| {
+        of_numbers(reports.iter().filter_map(|(_, report)| number(report)), |n| n.to_string())
+    };
+    match column {
+        "device" => of_texts(reports.iter().map(|(device, _)| device.to_string().into_bytes()), |text| {
+            String::from_utf8_lossy(text).into()
+        }),
+        "at" => numbers(&|report| Some(report.at.unix() * 1_000)),
+        "number" => numbers(&|report| report.number.map(i64::from)),
+        "kind" => words(&|report| kind(report).to_owned()),
+        "period" => numbers(&|report| report.period.map(i64::from)),
+        "counted_at" => words(&|report| json!(report.counted_at).as_str().unwrap().to_owned()),
+        "battery_mv" => numbers(&|report| report.battery_mv.map(i64::from)),
+        "flags" => words(&|report| report.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        other => panic!("the file has a column {other}"),
+    }
+}
+
+fn kind(report: &Report) -> &'static str {
+    match report.kind {
+        ReportKind::Uplink => "uplink",
+        ReportKind::Undecodable => "undecodable",
+        ReportKind::Event => "event",
+    }
+}
+
 /// A row of days, as other programs print it; without `carry`.
 fn expected_of_day(row: &DayRow) -> Value {
     let time = |at: At| at.to_string().replace('T', " ").replace('Z', "+00:00");
@@ -243,14 +295,29 @@ async fn duckdb_and_pyarrow_read_points_as_they_were_written() {
 }
 
 #[tokio::test]
+async fn duckdb_and_pyarrow_read_reports_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let uplinks = uplinks(48);
+    let store = derived(&[uplinks.clone(), events(&uplinks)].concat()).await;
+    let home = Home::of("reports", &store);
+    let reports = reports_of(&store);
+    let kinds: BTreeSet<&str> = reports.iter().map(|(_, report)| kind(report)).collect();
+    assert_eq!(kinds, ["event", "undecodable", "uplink"].into());
+    let read = run(reader.arg("totals").args(store.keys(REPORTS).iter().map(|key| home.0.join(key))));
+    assert_totals(&read, reports.len(), &REPORT_TYPES, |column| expected_of_reports(column, &reports));
+}
+
+#[tokio::test]
 async fn the_queries_of_the_document_give_what_the_points_are() {
     let Some(mut reader) = clients::archive_readers() else { return };
     let uplinks = uplinks(48);
+    let uplinks = [uplinks.clone(), events(&uplinks)].concat();
     let store = derived(&uplinks).await;
     let home = Home::of("queries", &store);
     let points = points_of(&store);
     let read = run(reader.arg("queries").arg(repository("docs/points.md")).arg(&home.0));
-    let [days, last, pulses, hours, profiles] = <[Vec<Value>; 5]>::try_from(rows_of(&read)).unwrap();
+    let [days, last, pulses, hours, profiles, read_days, numbers] =
+        <[Vec<Value>; 7]>::try_from(rows_of(&read)).unwrap();
     // In the document the consumption is the difference of two points of an index that follow each other.
     let mut series: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
     for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
@@ -268,8 +335,24 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     assert_eq!(pulses.len(), series.values().map(Vec::len).sum::<usize>());
     assert_eq!(sum(&pulses, "pulses"), steps().sum::<i64>());
     assert_eq!(sum(&hours, "pulses"), steps().filter(|step| *step >= 0).sum::<i64>());
-    let distinct: BTreeSet<Row> = uplinks.iter().map(Row::from).collect();
+    let distinct: BTreeSet<Row> = uplinks.iter().filter(|uplink| uplink.kind != Kind::Event).map(Row::from).collect();
     assert_eq!(sum(&profiles, "uplinks"), i64::try_from(distinct.len()).unwrap());
+
+    let reports = reports_of(&store);
+    for (column, of) in [("uplinks", "uplink"), ("undecodable", "undecodable")] {
+        let expected = reports.iter().filter(|(_, report)| kind(report) == of).count();
+        assert_eq!(sum(&read_days, column), i64::try_from(expected).unwrap(), "{column}");
+    }
+    let mut lost = 0;
+    let of_sigfox =
+        reports.iter().filter(|(device, report)| device.to_string().starts_with("sigfox:") && report.number.is_some());
+    let of_sigfox: Vec<_> = of_sigfox.collect();
+    for pair in of_sigfox.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let number = |nth: usize| i64::from(pair[nth].1.number.unwrap());
+        let gap = (number(1) - number(0)).rem_euclid(4_096);
+        lost += if gap > 1 { gap - 1 } else { 0 };
+    }
+    assert_eq!(sum(&numbers, "lost"), lost);
 }
 
 #[tokio::test]
@@ -398,6 +481,15 @@ fn late() -> Instant {
 fn points_of(store: &FakeObjects) -> Vec<PointRow> {
     let files = store.all().into_iter().filter(|(key, _)| key.starts_with(POINTS));
     files.flat_map(|(_, content)| points::file::read(content).unwrap().1).collect()
+}
+
+/// All reports, in the order of their files.
+fn reports_of(store: &FakeObjects) -> Vec<(DeviceId, Report)> {
+    let files = store.all().into_iter().filter(|(key, _)| key.starts_with(REPORTS));
+    let devices = files.flat_map(|(_, content)| reports::file::read(content).unwrap());
+    let mut all: Vec<_> = devices.flat_map(|(device, of)| of.into_iter().map(move |report| (device, report))).collect();
+    all.sort();
+    all
 }
 
 /// A directory for one test.
