@@ -31,6 +31,7 @@ pub mod objects;
 mod days;
 mod points;
 pub mod reference;
+mod reports;
 pub mod truth;
 pub mod verdict;
 

@@ -13,7 +13,8 @@ use pulsegate_model::day::{Carry, DAYS_AHEAD, DAYS_BEHIND, DayRow};
 use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::archive::days::{self, DAYS, file};
 use pulsegate_pipeline::archive::place::{Day, Place};
-use pulsegate_pipeline::archive::points;
+use pulsegate_pipeline::archive::points::{self, POINTS};
+use pulsegate_pipeline::archive::reports::REPORTS;
 
 use super::activity::Activity;
 use super::meters::Fleet;
@@ -40,7 +41,7 @@ pub(super) fn wrong(activity: &Activity) -> Vec<String> {
     for meter in fleet.meters.iter().filter(|meter| activity.erasing != Some(meter.device)) {
         let of_device: Vec<DayRow> = rows.iter().filter(|row| row.device == meter.device).cloned().collect();
         if activity.messages.is_closed() {
-            let _ = (&of_device, truth::wrong);
+            wrong.extend(truth::wrong(meter, &of_device));
         }
     }
     wrong
@@ -52,7 +53,6 @@ fn expected(activity: &Activity, fleet: &Fleet) -> BTreeMap<String, Rows> {
     let mut files: BTreeMap<String, Rows> = BTreeMap::new();
     for meter in fleet.meters.iter().filter(|meter| activity.erasing != Some(meter.device)) {
         let known = Known::of(meter.device, messages.uplinks.iter(), meter.assignments().iter().cloned());
-        let known = known.without_reports();
         for first in reference::months(messages.span) {
             let Month { rows, carry } = known.month(first, messages.span.1);
             if rows.is_empty() {
@@ -101,7 +101,8 @@ fn sources(activity: &Activity, place: Place) -> BTreeMap<String, String> {
     let window = first - DAYS_BEHIND..seconds(next) / 86_400 + DAYS_AHEAD;
     let bits = &activity.messages.bits;
     let is_source = |key: &str| {
-        let of = points::place_named(bits, key);
+        let of_points = key.strip_prefix(REPORTS).map(|file| format!("{POINTS}{file}"));
+        let of = points::place_named(bits, of_points.as_deref().unwrap_or(key));
         of.is_some_and(|of| matches!(of.day, Day::Date(day) if window.contains(&day)) && overlap(of, place))
     };
     let versions = activity.objects.etags().into_iter().filter(|(key, _)| is_source(key));

@@ -9,15 +9,14 @@ use pulsegate_model::assignment::{Assignment, Zone};
 use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
 use pulsegate_model::consumption::calendar::date_of;
-use pulsegate_model::consumption::{Count, PeriodEnd, Reading};
-use pulsegate_model::day::{self, Carry, DAYS_AHEAD, Dates, DayRow, History, Readings, Report, ReportKind};
+use pulsegate_model::consumption::{Count, Reading};
+use pulsegate_model::day::{self, Carry, DAYS_AHEAD, Dates, DayRow, History, Readings, Report};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge;
-use pulsegate_model::profile;
-use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::{Kind, Uplink};
 use pulsegate_pipeline::archive::decoded::Decoded;
 use pulsegate_pipeline::archive::place::Day;
+use pulsegate_pipeline::archive::reports;
 use pulsegate_pipeline::archive::row::{self, Row};
 
 /// All that is known about a device in the end.
@@ -50,29 +49,16 @@ impl Known {
         rows.sort_unstable();
         let uplinks: Result<Vec<Uplink>, _> = row::valid(rows).iter().map(Row::uplink).collect();
         let uplinks = uplinks.unwrap_or_else(|e| panic!("{e}"));
-        let events = uplinks.iter().filter(|uplink| uplink.kind == Kind::Event).map(|uplink| report(uplink, None));
-        let mut reports: Vec<Report> = events.collect();
-        let Decoded { items, undecodable } = Decoded::of(uplinks.clone());
-        let of_item = |item: &PulseItem| {
-            let uplink = uplinks.iter().rfind(|uplink| uplink.key().to_string().starts_with(&item.uplink));
-            uplink.map(|uplink| report(uplink, Some(item)))
-        };
-        reports.extend(items.values().filter_map(of_item));
-        let undecodable = undecodable.iter().map(|(uplink, _)| uplink);
-        let unread = undecodable.filter(|uplink| !items.contains_key(&uplink.key().to_string()));
-        reports.extend(unread.map(|uplink| report(uplink, None)));
+        let decoded = Decoded::of(uplinks.clone());
+        let events = uplinks.iter().filter(|uplink| uplink.kind == Kind::Event);
+        let reports = reports::of(events, &decoded).into_iter().collect();
+        let Decoded { items, .. } = decoded;
         let merged = merge::merge(items.into_values()).unwrap_or_else(|e| panic!("{e}"));
         let readings = merged.into_iter().map(|(channel, of_channel)| {
             let points = of_channel.points.iter().map(Reading::from).collect();
             (channel, Readings { points, counted: of_channel.counted.iter().map(Count::from).collect() })
         });
         Self { device, channels: readings.collect(), reports, assignments: assignments.collect() }
-    }
-
-    /// Without reports, until files of days have them.
-    pub fn without_reports(mut self) -> Self {
-        self.reports.clear();
-        self
     }
 
     /// The days of the month that begins on this date, as far as they are over at this time.
@@ -111,24 +97,6 @@ fn without_end(assignment: &Assignment) -> Assignment {
 /// The beginning of a date in UTC.
 pub fn seconds(date: Date) -> i64 {
     date.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_second())
-}
-
-fn report(uplink: &Uplink, item: Option<&PulseItem>) -> Report {
-    let kind = match (uplink.kind, item) {
-        (Kind::Event, _) => ReportKind::Event,
-        (_, Some(_)) => ReportKind::Uplink,
-        (_, None) => ReportKind::Undecodable,
-    };
-    let profile = profile::find(uplink.device.network(), uplink.profile.as_str());
-    Report {
-        at: uplink.at,
-        number: uplink.sequence,
-        kind,
-        period: profile.and_then(|profile| profile.settings.log_period),
-        counted_at: PeriodEnd::default(),
-        battery_mv: item.and_then(|item| item.battery_mv),
-        flags: item.map(|item| item.flags.clone()).unwrap_or_default(),
-    }
 }
 
 /// The first days of the months in a span, and of the one before: a local day may begin there.

@@ -11,6 +11,7 @@ use pulsegate_pipeline::archive::assignments::{self, AssignmentsError};
 use pulsegate_pipeline::archive::days::{self, DAYS, Days, Partition, file};
 use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::reader::ArchiveError;
+use pulsegate_pipeline::archive::reports::REPORTS;
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
 use tokio::time::Instant;
 
@@ -172,7 +173,7 @@ impl Activity {
 
     /// Deletes a file that can be made again.
     async fn remove(&self) {
-        let Some(key) = self.some_key(&[POINTS, DAYS]).filter(|_| self.world.is_due(Fault::FileRemoved)) else { return };
+        let Some(key) = self.some_key(&[POINTS, REPORTS, DAYS]).filter(|_| self.world.is_due(Fault::FileRemoved)) else { return };
         let refused = self.client(Role::Operator).delete(&[key], Instant::now() + LONG).await;
         self.world.faults.happened(Fault::FileRemoved, usize::from(refused.is_empty()));
     }
