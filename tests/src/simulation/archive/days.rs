@@ -13,7 +13,7 @@ use pulsegate_model::day::{Carry, DAYS_AHEAD, DAYS_BEHIND, DayRow};
 use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::archive::days::{self, DAYS, file};
 use pulsegate_pipeline::archive::place::{Day, Place};
-use pulsegate_pipeline::archive::points::{self, POINTS};
+use pulsegate_pipeline::archive::points::POINTS;
 use pulsegate_pipeline::archive::reports::REPORTS;
 
 use super::activity::Activity;
@@ -101,8 +101,7 @@ fn sources(activity: &Activity, place: Place) -> BTreeMap<String, String> {
     let window = first - DAYS_BEHIND..seconds(next) / 86_400 + DAYS_AHEAD;
     let bits = &activity.messages.bits;
     let is_source = |key: &str| {
-        let of_points = key.strip_prefix(REPORTS).map(|file| format!("{POINTS}{file}"));
-        let of = points::place_named(bits, of_points.as_deref().unwrap_or(key));
+        let of = bits.place_under(POINTS, key).or_else(|| bits.place_under(REPORTS, key));
         of.is_some_and(|of| matches!(of.day, Day::Date(day) if window.contains(&day)) && overlap(of, place))
     };
     let versions = activity.objects.etags().into_iter().filter(|(key, _)| is_source(key));
