@@ -6,7 +6,7 @@ use pulsegate_model::day::DayRow;
 use pulsegate_tests::simulation::archive::campaign::ArchiveCampaign;
 use pulsegate_tests::simulation::archive::client::Bug;
 use pulsegate_tests::simulation::archive::messages::Messages;
-use pulsegate_tests::simulation::archive::reference::{self, Known};
+use pulsegate_tests::simulation::archive::reference::Known;
 use pulsegate_tests::simulation::archive::{simulate, truth};
 
 const CAMPAIGN: ArchiveCampaign = ArchiveCampaign { seeds: 150, first: 0 };
@@ -32,8 +32,7 @@ fn all_that_was_counted_and_lost_is_in_the_days_of_the_reference() {
         let messages = Messages::of_meters(&mut Rng::with_seed(seed));
         for meter in messages.fleet.iter().filter(|_| messages.is_closed()).flat_map(|fleet| &fleet.meters) {
             let known = Known::of(meter.device, messages.uplinks.iter(), meter.assignments().iter().cloned());
-            let rows: Vec<DayRow> =
-                reference::months(messages.span).flat_map(|month| known.month(month, messages.span.1).rows).collect();
+            let rows: Vec<DayRow> = known.months(messages.span).into_iter().flat_map(|(_, month)| month.rows).collect();
             let wrong = truth::wrong(meter, &rows);
             all.extend(wrong.into_iter().map(|wrong| format!("seed {seed}: {wrong}")));
         }
@@ -130,4 +129,59 @@ fn forgetting_older_versions_is_found() {
 #[test]
 fn a_raw_stage_that_does_not_read_the_tombstones_is_found() {
     found(Bug::RawIgnoresTombstones, "the erased device");
+}
+
+#[test]
+fn points_of_late_uplinks_that_days_ignore_are_found() {
+    found(Bug::DaysIgnoreLatePoints, "has other days");
+}
+
+#[test]
+fn skipping_the_points_of_the_next_month_is_found() {
+    found(Bug::DaysSkipTheNextMonth, "is made from other sources");
+}
+
+#[test]
+fn assignments_whose_change_is_not_noticed_are_found() {
+    found(Bug::DaysIgnoreAssignments, "has other days");
+}
+
+#[test]
+fn reports_older_than_the_points_are_found() {
+    found(Bug::DaysReadOldReports, "has other days");
+}
+
+#[test]
+fn a_carry_that_is_not_chained_is_found() {
+    found(Bug::DaysWithoutCarry, "has other days");
+}
+
+#[test]
+fn a_row_group_of_the_month_before_that_is_skipped_is_found() {
+    found(Bug::DaysSkipARowGroup, "has other days");
+}
+
+#[test]
+fn rules_that_are_not_compared_are_found() {
+    found(Bug::DaysIgnoreRules, "is made by older rules");
+}
+
+#[test]
+fn lost_uplinks_that_are_counted_without_modulo_are_found() {
+    found(Bug::DaysCountWithoutModulo, "has other days");
+}
+
+#[test]
+fn unplaced_volume_that_is_dropped_is_found() {
+    found(Bug::DaysDropUnplaced, "has other days");
+}
+
+#[test]
+fn days_that_are_not_searched_for_an_erased_device_are_found() {
+    found(Bug::EraseSkipsDays, "the erased device");
+}
+
+#[test]
+fn a_change_of_assignments_that_takes_a_conflict_for_success_is_found() {
+    found(Bug::ConflictIsSuccess, "has other days");
 }

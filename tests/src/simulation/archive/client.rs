@@ -11,6 +11,7 @@ use pulsegate_pipeline::archive::assignments::ASSIGNMENTS;
 use pulsegate_pipeline::archive::days::DAYS;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::points::POINTS;
+use pulsegate_pipeline::archive::reports::REPORTS;
 use pulsegate_pipeline::archive::store::{Condition, ETag, Get, Got, ObjectStore, Page, Part, Put, StoreError};
 use pulsegate_pipeline::archive::versions::{Version, VersionPage, VersionedStore};
 use pulsegate_pipeline::ports::Refused;
@@ -58,6 +59,8 @@ pub enum Bug {
     DaysIgnoreLatePoints,
     /// The same of a file of assignments.
     DaysIgnoreAssignments,
+    /// The same of a file of reports.
+    DaysReadOldReports,
     /// Days do not look at the points of the first day of a month, where the month before goes on.
     DaysSkipTheNextMonth,
     /// Days take nothing over from the month before.
@@ -70,8 +73,8 @@ pub enum Bug {
     DaysCountWithoutModulo,
     /// Unplaced volume is dropped.
     DaysDropUnplaced,
-    /// Days do not read the tombstones.
-    DaysIgnoreTombstones,
+    /// `erase` does not search the files of days.
+    EraseSkipsDays,
     /// A change of assignments that conflicts with another one is taken for done.
     ConflictIsSuccess,
 }
@@ -86,27 +89,29 @@ impl Bug {
     pub fn is_of_days(self) -> bool {
         use Bug::{
             ConflictIsSuccess, DaysCountWithoutModulo, DaysDropUnplaced, DaysIgnoreAssignments, DaysIgnoreLatePoints,
-            DaysIgnoreRules, DaysIgnoreTombstones, DaysSkipARowGroup, DaysSkipTheNextMonth, DaysWithoutCarry,
+            DaysIgnoreRules, DaysReadOldReports, DaysSkipARowGroup, DaysSkipTheNextMonth, DaysWithoutCarry,
+            EraseSkipsDays,
         };
         matches!(
             self,
             DaysIgnoreLatePoints
                 | DaysIgnoreAssignments
+                | DaysReadOldReports
                 | DaysSkipTheNextMonth
                 | DaysWithoutCarry
                 | DaysSkipARowGroup
                 | DaysIgnoreRules
                 | DaysCountWithoutModulo
                 | DaysDropUnplaced
-                | DaysIgnoreTombstones
+                | EraseSkipsDays
                 | ConflictIsSuccess
         )
     }
 
     /// True if it shows only where a device is erased.
     pub fn is_of_erasure(self) -> bool {
-        use Bug::{DaysIgnoreTombstones, EraseDeletesFirst, KeepsOlderVersions, RawIgnoresTombstones, TombstoneLast};
-        let of_days = self == DaysIgnoreTombstones;
+        use Bug::{EraseDeletesFirst, EraseSkipsDays, KeepsOlderVersions, RawIgnoresTombstones, TombstoneLast};
+        let of_days = self == EraseSkipsDays;
         of_days || matches!(self, TombstoneLast | EraseDeletesFirst | KeepsOlderVersions | RawIgnoresTombstones)
     }
 }
@@ -204,10 +209,8 @@ impl Client {
     async fn get_for_days(&self, request: Get<'_>, deadline: Instant) -> Result<Got, StoreError> {
         let Get { key, .. } = request;
         let is_stale = self.bug == Some(Bug::DaysIgnoreLatePoints) && key.starts_with(POINTS)
+            || self.bug == Some(Bug::DaysReadOldReports) && key.starts_with(REPORTS)
             || self.bug == Some(Bug::DaysIgnoreAssignments) && key.starts_with(ASSIGNMENTS);
-        if self.bug == Some(Bug::DaysIgnoreTombstones) && key == ERASED {
-            return Ok(Got::Absent);
-        }
         let got = self.objects.get(request.clone(), deadline).await?;
         let Got::Object(now) = &got else { return Ok(self.counted(got, key)) };
         let shown = match self.objects.replaced(key) {
@@ -363,6 +366,9 @@ impl VersionedStore for Client {
         after: Option<&Version>,
         deadline: Instant,
     ) -> Result<VersionPage, StoreError> {
+        if self.bug == Some(Bug::EraseSkipsDays) && prefix == DAYS {
+            return Ok(VersionPage::default());
+        }
         self.objects.versions(prefix, after, deadline).await
     }
 

@@ -18,7 +18,7 @@ use pulsegate_pipeline::archive::reports::REPORTS;
 
 use super::activity::Activity;
 use super::meters::Fleet;
-use super::reference::{self, Known, Month, seconds};
+use super::reference::{Known, Month, seconds};
 use super::truth;
 
 /// The rows of a file, and what its devices leave to the next month.
@@ -53,11 +53,7 @@ fn expected(activity: &Activity, fleet: &Fleet) -> BTreeMap<String, Rows> {
     let mut files: BTreeMap<String, Rows> = BTreeMap::new();
     for meter in fleet.meters.iter().filter(|meter| activity.erasing != Some(meter.device)) {
         let known = Known::of(meter.device, messages.uplinks.iter(), meter.assignments().iter().cloned());
-        for first in reference::months(messages.span) {
-            let Month { rows, carry } = known.month(first, messages.span.1);
-            if rows.is_empty() {
-                continue;
-            }
+        for (first, Month { rows, carry }) in known.months(messages.span) {
             let place = messages.bits.place_of(meter.device, day(first));
             let (all, carries) = files.entry(days::key_of(place)).or_default();
             all.extend(rows);
@@ -90,8 +86,14 @@ fn wrong_file(
         return None;
     }
     let other = read.rows.iter().zip(rows).find(|(found, expected)| found != expected);
-    let carry = read.carries.iter().find(|(device, carry)| carries.get(*device) != Some(carry));
-    Some(format!("at the end, {key} has other days: {} of {}, {other:#?}, {carry:#?}", read.rows.len(), rows.len()))
+    let other = other.map(|(found, expected)| format!("{found:?} instead of {expected:?}"));
+    let carry = read.carries.iter().find(|(device, carry)| carries.get(device) != Some(carry));
+    let json = |carry| serde_json::to_string(&carry).unwrap_or_default();
+    let carry = carry.map(|(device, found)| {
+        format!("{device} leaves {} instead of {}", json(Some(found)), json(carries.get(device)))
+    });
+    let what = other.or(carry).unwrap_or_else(|| format!("{} rows instead of {}", read.rows.len(), rows.len()));
+    Some(format!("at the end, {key} has other days: {what}"))
 }
 
 /// The sources that there are for a file, with their versions.

@@ -10,7 +10,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
 use pulsegate_model::consumption::calendar::date_of;
 use pulsegate_model::consumption::{Count, Reading};
-use pulsegate_model::day::{self, Carry, DAYS_AHEAD, Dates, DayRow, History, Readings, Report};
+use pulsegate_model::day::{self, Carry, DAYS_AHEAD, DAYS_BEHIND, Dates, DayRow, History, Readings, Report};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge;
 use pulsegate_model::uplink::{Kind, Uplink};
@@ -61,8 +61,20 @@ impl Known {
         Self { device, channels: readings.collect(), reports, assignments: assignments.collect() }
     }
 
+    /// The days of all months of a span that have some, as far as they are over at its end. What a device reports long before
+    /// its first count is unknown: months without rows leave nothing.
+    pub fn months(mut self, span: (At, At)) -> Vec<(Date, Month)> {
+        let mut all = months(span).skip_while(|first| self.month(*first, span.1).rows.is_empty()).collect::<Vec<_>>();
+        let begin = all.first().map_or(0, |first| seconds(*first) - DAYS_BEHIND * 86_400);
+        self.reports.retain(|report| report.at.unix() >= begin);
+        all.drain(..)
+            .map(|first| (first, self.month(first, span.1)))
+            .filter(|(_, month)| !month.rows.is_empty())
+            .collect()
+    }
+
     /// The days of the month that begins on this date, as far as they are over at this time.
-    pub fn month(&self, first: Date, now: At) -> Month {
+    fn month(&self, first: Date, now: At) -> Month {
         let next = first + 1.month();
         let end = At::from_unix(seconds(next) + DAYS_AHEAD * 86_400).unwrap_or(At::MAX);
         let mut assignments: BTreeMap<&Channel, Vec<Assignment>> = BTreeMap::new();
@@ -100,7 +112,7 @@ pub fn seconds(date: Date) -> i64 {
 }
 
 /// The first days of the months in a span, and of the one before: a local day may begin there.
-pub fn months((from, to): (At, At)) -> impl Iterator<Item = Date> {
+fn months((from, to): (At, At)) -> impl Iterator<Item = Date> {
     let first = date_of(from, &Zone::UTC).first_of_month() - 1.month();
     let last = date_of(to, &Zone::UTC);
     (0..).map(move |nth| first + i64::from(nth).months()).take_while(move |month| *month <= last)

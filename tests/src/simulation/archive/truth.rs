@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use pulsegate_model::assignment::Assignment;
 use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
-use pulsegate_model::day::DayRow;
+use pulsegate_model::day::{DAYS_BEHIND, DayRow};
 use pulsegate_model::device::Network;
 use pulsegate_model::uplink::Kind;
 
 use super::meters::{Count, Meter, Sent, Swap};
+use super::reference::seconds;
 
 /// Thousandths of a pulse in a pulse.
 const PULSE: u64 = 1_000;
@@ -36,9 +37,11 @@ pub fn wrong(meter: &Meter, rows: &[DayRow]) -> Vec<String> {
         by_channel.entry(&row.channel).or_default().push(row);
     }
     by_channel.values_mut().for_each(|rows| rows.sort_by_key(|row| row.day));
+    let first = rows.iter().map(|row| row.day).min().unwrap_or_default();
+    let begin = seconds(first.first_of_month()) - DAYS_BEHIND * 86_400;
     let of_channel = |(channel, rows): (&Channel, Vec<&DayRow>)| {
         let device = meter.device;
-        let (found, expected) = (found(&rows), expected(meter, channel, &rows));
+        let (found, expected) = (found(&rows), expected(meter, channel, begin, &rows));
         (found != expected).then(|| format!("{device} {channel}: the days have {found:?}, and true is {expected:?}"))
     };
     let mut wrong: Vec<String> = arrived(meter)
@@ -68,7 +71,7 @@ fn arrived(meter: &Meter) -> impl Iterator<Item = &Sent> {
 }
 
 /// The truth about a channel that has these rows. Uplinks before its first reading have none.
-fn expected(meter: &Meter, channel: &Channel, rows: &[&DayRow]) -> Sums {
+fn expected(meter: &Meter, channel: &Channel, begin: i64, rows: &[&DayRow]) -> Sums {
     let mut sums = Sums::default();
     let has_row = |sent: &Sent| rows.iter().any(|row| (row.start..row.end).contains(&sent.at));
     let reported = arrived(meter).filter(|sent| has_row(sent));
@@ -76,16 +79,16 @@ fn expected(meter: &Meter, channel: &Channel, rows: &[&DayRow]) -> Sums {
         sums.uplinks += 1;
         sums.undecodable += u32::from(sent.logs.is_empty());
     }
-    numbers(meter, has_row, &mut sums);
+    numbers(meter, begin, has_row, &mut sums);
     let logs = arrived(meter).flat_map(|sent| &sent.logs).filter(|log| log.channel == *channel);
     volume(meter, channel, &logs.map(|log| (log.at, log.count)).collect(), &mut sums);
     sums
 }
 
-/// What is lost between two that arrived, and can be proved.
-fn numbers(meter: &Meter, has_row: impl Fn(&Sent) -> bool, sums: &mut Sums) {
+/// What is lost between two that arrived, and can be proved. Long before the first count nothing is known.
+fn numbers(meter: &Meter, begin: i64, has_row: impl Fn(&Sent) -> bool, sums: &mut Sums) {
     let (mut before, mut lost): (Option<&Sent>, u32) = (None, 0);
-    for sent in &meter.sent {
+    for sent in meter.sent.iter().filter(|sent| sent.at.unix() >= begin) {
         if sent.arrives.is_empty() {
             lost += 1;
             continue;

@@ -16,8 +16,8 @@ use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
 use tokio::time::Instant;
 
 use super::{Activity, Client, Fault, LONG, Role};
-use crate::simulation::archive::meters::Fleet;
 use crate::simulation::archive::messages::DAY;
+use crate::simulation::archive::meters::Fleet;
 
 /// Maximum number of awaits before a plan or a run is killed, and before a change of assignments is.
 const AWAITS_OF_DAYS: u32 = 200;
@@ -66,8 +66,12 @@ impl Activity {
         self.start(1, |this| async move { this.assign().await });
         self.start(1, |this| async move { this.plan().await });
         self.start(2, |this| async move { this.make_days().await });
-        self.start(1, |this| async move { this.remove().await });
-        self.start(1, |this| async move { this.outdate().await });
+        if self.world.is_due(Fault::FileRemoved) {
+            self.start(1, |this| async move { this.remove().await });
+        }
+        if self.world.is_due(Fault::DaysOutdated) {
+            self.start(1, |this| async move { this.outdate().await });
+        }
     }
 
     /// Plans the days as the scheduled invocation does. Its clock may be some days old when it is carried out.
@@ -173,15 +177,16 @@ impl Activity {
 
     /// Deletes a file that can be made again.
     async fn remove(&self) {
-        let Some(key) = self.some_key(&[POINTS, REPORTS, DAYS]).filter(|_| self.world.is_due(Fault::FileRemoved)) else { return };
+        let Some(key) = self.some_key(&[POINTS, REPORTS, DAYS]) else { return };
         let refused = self.client(Role::Operator).delete(&[key], Instant::now() + LONG).await;
         self.world.faults.happened(Fault::FileRemoved, usize::from(refused.is_empty()));
     }
 
     /// Replaces a file of days by one that older rules have made.
     async fn outdate(&self) {
-        let Some(key) = self.some_key(&[DAYS]).filter(|_| self.world.is_due(Fault::DaysOutdated)) else { return };
-        let (Some(content), Some(version)) = (self.objects.all().remove(&key), self.objects.etags().remove(&key)) else {
+        let Some(key) = self.some_key(&[DAYS]) else { return };
+        let (Some(content), Some(version)) = (self.objects.all().remove(&key), self.objects.etags().remove(&key))
+        else {
             return;
         };
         let Some(older) = rewritten(&content, |file| {
@@ -207,6 +212,12 @@ impl Activity {
         let Some(daily) = &self.daily else { return };
         let left = || std::mem::take(&mut *daily.queue.borrow_mut());
         left();
+        // Older code was the last to write, and a file is gone.
+        if self.world.coin() {
+            self.outdate().await;
+            self.remove().await;
+            self.derive().await;
+        }
         for _ in 0..MAX_CALM_PLANS {
             self.plan().await;
             while !daily.queue.borrow().is_empty() {
