@@ -111,6 +111,16 @@ async fn a_file_is_imported_with_all_columns_and_importing_it_again_changes_noth
 }
 
 #[tokio::test]
+async fn the_example_of_the_document_is_imported() {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/meters.md")).unwrap();
+    let example = document.split("A file `meters.csv`:\n\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let store = FakeObjects::default();
+    let imported = import(&store, example.replace("    ", "")).await;
+    assert_eq!(counts(&imported), [5, 0, 0]);
+    assert_eq!(COLUMNS.iter().filter(|column| !document.contains(&format!("`{column}`"))).count(), 0);
+}
+
+#[tokio::test]
 async fn a_row_with_device_channel_and_from_of_another_assignment_replaces_it() {
     let store = FakeObjects::default();
     let header = "device,channel,from,to,litres_per_pulse,label";
