@@ -230,6 +230,16 @@ async fn every_error_of_a_file_is_named_by_line_and_column_in_one_run_and_nothin
 }
 
 #[tokio::test]
+async fn what_a_row_with_an_error_would_replace_contradicts_no_other_row() {
+    let store = FakeObjects::default();
+    let header = "device,channel,from,to,litres_per_pulse,last_index";
+    import(&store, format!("{header}\n1,A,2026-01-01,,10,\n1,B,,,10,\n")).await;
+    let rows = "1,A,2026-01-01,2026-06-01,10,x\n1,A,2026-06-01,,10,\n1,B,,2026-06-01,ten,\n1,B,2026-06-01,,10,\n";
+    let errors = refused(&store, format!("{header}\n{rows}")).await;
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+}
+
+#[tokio::test]
 async fn a_file_without_the_columns_of_a_meter_is_refused() {
     let store = FakeObjects::default();
     for content in ["", "\n\n", "\u{feff}", "\u{feff},,\n,,"] {
@@ -357,8 +367,8 @@ async fn a_swap_without_a_meter_at_that_time_or_with_one_of_elsewhere_is_refused
 #[tokio::test]
 async fn a_run_that_is_stopped_is_continued_by_the_next() {
     let store = FakeObjects::default();
-    let rows: String = (1..200).map(|n| format!("{n:X},A,1\n")).collect();
-    let file = Csv::new(format!("device,channel,litres_per_pulse\n{rows}"));
+    let rows: Vec<String> = (1..200).map(|n| format!("{n:X},A,1")).collect();
+    let file = Csv::new(format!("device,channel,litres_per_pulse\n{}", rows.join("\n")));
     let options = ImportOptions { file: file.0.clone(), write: true, format: Format::Table };
     let stop = Stop::default();
     stop.request();
