@@ -82,10 +82,16 @@ fn uplinks(hours: i64) -> Vec<Uplink> {
     (0..hours).flat_map(hour).collect()
 }
 
-/// The network's reports about some of them.
-fn events(uplinks: &[Uplink]) -> Vec<Uplink> {
+/// The network's reports about some of them, and a few uplinks that no codec reads.
+fn without_counts(uplinks: &[Uplink]) -> Vec<Uplink> {
     let numbered = uplinks.iter().step_by(7).filter(|uplink| uplink.sequence.is_some());
-    numbered.map(|uplink| Uplink { kind: Kind::Event, payload: Payload::default(), ..uplink.clone() }).collect()
+    let events = numbered.map(|uplink| Uplink { kind: Kind::Event, payload: Payload::default(), ..uplink.clone() });
+    let noise = uplinks.iter().step_by(50).map(|uplink| Uplink {
+        at: uplink.at.checked_add(1).unwrap(),
+        payload: Payload::from_bytes(&[0xFF]).unwrap(),
+        ..uplink.clone()
+    });
+    events.chain(noise).collect()
 }
 
 /// Texts of a column's values, for the columns whose bounds are those of texts and whose sum is that of the lengths.
@@ -224,7 +230,7 @@ async fn duckdb_and_pyarrow_read_points_as_they_were_written() {
 async fn duckdb_and_pyarrow_read_reports_as_they_were_written() {
     let Some(mut reader) = clients::archive_readers() else { return };
     let uplinks = uplinks(48);
-    let store = derived(&[uplinks.clone(), events(&uplinks)].concat()).await;
+    let store = derived(&[uplinks.clone(), without_counts(&uplinks)].concat()).await;
     let home = Home::of("reports", &store);
     let reports = reports_of(&store);
     let kinds: BTreeSet<&str> = reports.iter().map(|(_, report)| kind(report)).collect();
@@ -237,7 +243,7 @@ async fn duckdb_and_pyarrow_read_reports_as_they_were_written() {
 async fn the_queries_of_the_document_give_what_the_points_are() {
     let Some(mut reader) = clients::archive_readers() else { return };
     let uplinks = uplinks(48);
-    let uplinks = [uplinks.clone(), events(&uplinks)].concat();
+    let uplinks = [uplinks.clone(), without_counts(&uplinks)].concat();
     let store = derived(&uplinks).await;
     let home = Home::of("queries", &store);
     let points = points_of(&store);
