@@ -248,8 +248,7 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     let home = Home::of("queries", &store);
     let points = points_of(&store);
     let read = run(reader.arg("queries").arg(repository("docs/points.md")).arg(&home.0));
-    let [days, last, pulses, hours, profiles, read_days, numbers] =
-        <[Vec<Value>; 7]>::try_from(rows_of(&read)).unwrap();
+    let [days, last, pulses, hours, profiles, arrived, numbers] = <[Vec<Value>; 7]>::try_from(rows_of(&read)).unwrap();
     // In the document the consumption is the difference of two points of an index that follow each other.
     let mut series: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
     for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
@@ -273,18 +272,18 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     let reports = reports_of(&store);
     for (column, of) in [("uplinks", "uplink"), ("undecodable", "undecodable")] {
         let expected = reports.iter().filter(|(_, report)| kind(report) == of).count();
-        assert_eq!(sum(&read_days, column), i64::try_from(expected).unwrap(), "{column}");
+        assert_eq!(sum(&arrived, column), i64::try_from(expected).unwrap(), "{column}");
     }
-    let mut lost = 0;
+    let mut missing = 0;
     let of_sigfox =
         reports.iter().filter(|(device, report)| device.to_string().starts_with("sigfox:") && report.number.is_some());
     let of_sigfox: Vec<_> = of_sigfox.collect();
     for pair in of_sigfox.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let number = |nth: usize| i64::from(pair[nth].1.number.unwrap());
         let gap = (number(1) - number(0)).rem_euclid(4_096);
-        lost += if gap > 1 { gap - 1 } else { 0 };
+        missing += if gap > 1 { gap - 1 } else { 0 };
     }
-    assert_eq!(sum(&numbers, "lost"), lost);
+    assert_eq!(sum(&numbers, "lost"), missing);
 }
 
 fn rows_of(read: &Value) -> Vec<Vec<Value>> {
