@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::archive::assignments::ASSIGNMENTS;
+use pulsegate_pipeline::archive::assignments::{ASSIGNMENTS, file as assignment_file};
 use pulsegate_pipeline::archive::days::{DAYS, file as day_file};
 use pulsegate_pipeline::archive::file::{self, FileRows};
 use pulsegate_pipeline::archive::object;
@@ -70,6 +70,10 @@ fn holds(key: &str, content: &Bytes, device: DeviceId) -> bool {
     if key.starts_with(POINTS) {
         let (_, rows) = point_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
         return rows.iter().any(|row| row.device == device);
+    }
+    if key.starts_with(ASSIGNMENTS) {
+        let assignments = assignment_file::decode(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
+        return assignments.iter().any(|assignment| assignment.device == device);
     }
     if key.starts_with(DAYS) {
         let read = day_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));

@@ -26,9 +26,6 @@ const AWAITS_OF_ASSIGN: u32 = 8;
 /// Maximum time, in milliseconds, of a run of days that is to have none left.
 const SHORT: u64 = 6_000;
 
-/// Maximum number of plans until nothing is left to do.
-const MAX_CALM_PLANS: usize = 3;
-
 /// The rules of a version before.
 const OLDER: &str = "0 tzdb 2020a";
 
@@ -207,25 +204,27 @@ impl Activity {
         self.world.draw(|rng| rng.choice(keys))
     }
 
-    /// Makes days until nothing is left to do.
+    async fn plan_and_make(&self, daily: &Daily) {
+        self.plan().await;
+        while !daily.queue.borrow().is_empty() {
+            self.make_days().await;
+        }
+    }
+
+    /// Makes days until nothing is left to do. One plan must be enough.
     pub(super) async fn make_all_days(&self) {
         let Some(daily) = &self.daily else { return };
-        let left = || std::mem::take(&mut *daily.queue.borrow_mut());
-        left();
+        daily.queue.borrow_mut().clear();
+        self.plan_and_make(daily).await;
         // Older code was the last to write, and a file is gone.
         if self.world.coin() {
             self.outdate().await;
             self.remove().await;
             self.derive().await;
-        }
-        for _ in 0..MAX_CALM_PLANS {
-            self.plan().await;
-            while !daily.queue.borrow().is_empty() {
-                self.make_days().await;
-            }
+            self.plan_and_make(daily).await;
         }
         self.plan().await;
-        if !left().is_empty() {
+        if !std::mem::take(&mut *daily.queue.borrow_mut()).is_empty() {
             self.report("a plan of days finds something to do, although nothing changed".to_owned());
         }
         let before = self.objects.etags();
