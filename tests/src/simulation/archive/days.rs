@@ -60,7 +60,9 @@ fn expected(activity: &Activity, fleet: &Fleet) -> BTreeMap<String, Rows> {
             carries.insert(meter.device, carry);
         }
     }
-    files.values_mut().for_each(|(rows, _)| rows.sort_by_key(|row| row.device));
+    for (rows, _) in files.values_mut() {
+        rows.sort_by_key(|row| row.device);
+    }
     files
 }
 

@@ -282,7 +282,7 @@ impl Simulated {
             self.sent.push(Sent { at: at(time), life: self.life, arrives: Vec::new(), logs: Vec::new() });
         }
         if self.device.network() == Network::Sigfox && rng.u8(..8) == 0 {
-            let event = self.uplink(Kind::Event, time, Vec::new());
+            let event = self.uplink(Kind::Event, time, &[]);
             self.put(rng, event, Vec::new());
         }
     }
@@ -294,7 +294,7 @@ impl Simulated {
             Network::Sigfox => self.history(rng, time),
             Network::Nbiot => self.pack(rng, time),
         };
-        let uplink = self.uplink(Kind::Data, time, payload);
+        let uplink = self.uplink(Kind::Data, time, &payload);
         self.put(rng, uplink, logs);
     }
 
@@ -333,7 +333,7 @@ impl Simulated {
     }
 
     /// The next uplink.
-    fn uplink(&mut self, kind: Kind, time: i64, payload: Vec<u8>) -> Uplink {
+    fn uplink(&mut self, kind: Kind, time: i64, payload: &[u8]) -> Uplink {
         let is_sigfox = self.device.network() == Network::Sigfox;
         let number = if is_sigfox { self.number % SIGFOX } else { self.number };
         self.number += 1;
@@ -345,7 +345,7 @@ impl Simulated {
             time_source: if is_sigfox { TimeSource::Network } else { TimeSource::Device },
             sequence: Some(number),
             profile: profile.parse().unwrap_or_else(|e| panic!("{e}")),
-            payload: Payload::from_bytes(&payload).unwrap_or_else(|e| panic!("{e}")),
+            payload: Payload::from_bytes(payload).unwrap_or_else(|e| panic!("{e}")),
             radio: Radio::default(),
         }
     }

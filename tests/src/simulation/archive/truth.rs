@@ -36,7 +36,9 @@ pub fn wrong(meter: &Meter, rows: &[DayRow]) -> Vec<String> {
     for row in rows {
         by_channel.entry(&row.channel).or_default().push(row);
     }
-    by_channel.values_mut().for_each(|rows| rows.sort_by_key(|row| row.day));
+    for rows in by_channel.values_mut() {
+        rows.sort_by_key(|row| row.day);
+    }
     let first = rows.iter().map(|row| row.day).min().unwrap_or_default();
     let begin = seconds(first.first_of_month()) - DAYS_BEHIND * 86_400;
     let of_channel = |(channel, rows): (&Channel, Vec<&DayRow>)| {

@@ -61,8 +61,8 @@ impl Activity {
     /// Starts what a round of the storm has of days.
     pub(super) fn start_daily(self: &Rc<Self>) {
         self.start(1, |this| async move { this.assign().await });
-        self.start(1, |this| async move { this.plan().await });
-        self.start(2, |this| async move { this.make_days().await });
+        self.start(2, |this| async move { this.plan().await });
+        self.start(3, |this| async move { this.make_days().await });
         if self.world.is_due(Fault::FileRemoved) {
             self.start(1, |this| async move { this.remove().await });
         }
@@ -84,13 +84,15 @@ impl Activity {
         }
     }
 
-    /// Makes the days of a partition from the queue.
+    /// Makes the days of a partition from the queue, or of all if somebody sends that by hand.
     pub(super) async fn make_days(&self) {
         let Some(daily) = &self.daily else { return };
         let taken = self.world.draw(|rng| {
             let mut queue = daily.queue.borrow_mut();
-            let count = queue.len();
-            (count > 0).then(|| queue.swap_remove(rng.usize(..count)))
+            match queue.len() {
+                0 => rng.bool().then_some(Partition::ALL),
+                count => Some(queue.swap_remove(rng.usize(..count))),
+            }
         });
         let Some(partition) = taken else { return };
         if daily.running.replace(daily.running.get() + 1) > 0 {
@@ -187,9 +189,11 @@ impl Activity {
             return;
         };
         let Some(older) = rewritten(&content, |file| {
-            file.rows.iter_mut().for_each(|row| row.ledger.timed += 1);
+            for row in &mut file.rows {
+                row.ledger.timed += 1;
+            }
             file.carries.clear();
-            file.origin.iter_mut().for_each(|origin| origin.rules = OLDER.to_owned());
+            file.origin.iter_mut().for_each(|origin| OLDER.clone_into(&mut origin.rules));
         }) else {
             return;
         };
