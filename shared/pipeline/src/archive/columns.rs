@@ -10,6 +10,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnPath;
+use pulsegate_model::assignment::Overlap;
 use pulsegate_model::at::AtError;
 use pulsegate_model::device::{DeviceId, DeviceIdError};
 use pulsegate_model::uplink::TimeSource;
@@ -34,6 +35,9 @@ pub enum FileError {
         /// The text.
         text: String,
     },
+    /// Assignments of one channel at the same time.
+    #[error("an assignment {0}")]
+    Overlap(#[from] Overlap),
     /// Rows that are not in order.
     #[error("the rows are not in order")]
     Order,

@@ -82,9 +82,7 @@ impl PartitionBits {
     /// The file of a device's uplinks of this day.
     pub fn place_of(&self, device: DeviceId, day: Day) -> Place {
         let bits = self.bits(day);
-        let hash = Sha256::digest(device.to_string());
-        let first = u16::from_be_bytes([hash[0], hash[1]]);
-        Place { day, partition: first.checked_shr(16 - u32::from(bits)).unwrap_or(0), bits }
+        Place { day, partition: partition_of(device, bits), bits }
     }
 
     /// The place whose file has this key; `None` if it is not the key of a file.
@@ -149,6 +147,12 @@ impl fmt::Display for Day {
             Self::Odd => f.write_str("odd"),
         }
     }
+}
+
+/// The partition of a device: the first bits of the SHA-256 of its ID, so many.
+pub(super) fn partition_of(device: DeviceId, bits: u8) -> u16 {
+    let hash = Sha256::digest(device.to_string());
+    u16::from_be_bytes([hash[0], hash[1]]).checked_shr(16 - u32::from(bits)).unwrap_or(0)
 }
 
 /// The names that the files of a device can have, with any number of partitions.
