@@ -5,6 +5,8 @@
 //! - [`options`]: the command line and its help.
 //! - [`downlinks`]: queues downlinks, and shows their states.
 //! - [`uplinks`]: shows the uplinks of a device.
+//! - [`consumption`]: shows the consumption of a channel; [`completeness`]: of a device or of the fleet.
+//! - [`history`]: what the archive knows about a device, for both.
 //! - [`callbacks`]: prints the callbacks to create at Sigfox.
 //! - [`redrive`]: sends quarantined records again.
 //! - [`redecode`]: decodes history again.
@@ -14,6 +16,9 @@
 
 use pulsegate_aws::MissingSettings;
 use pulsegate_model::at::At;
+use pulsegate_model::codec::Channel;
+use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::archive::assignments::AssignmentsError;
 use pulsegate_pipeline::archive::erase::EraseError;
 use pulsegate_pipeline::archive::store::StoreError;
 use pulsegate_pipeline::downlink::{DownlinkError, DownlinkId, State, Unavailable};
@@ -21,8 +26,11 @@ use pulsegate_pipeline::ports::ReadError;
 use pulsegate_pipeline::sigfox::CallbackKind;
 
 pub mod callbacks;
+pub mod completeness;
+pub mod consumption;
 pub mod downlinks;
 pub mod erase;
+pub mod history;
 pub mod options;
 pub mod print;
 pub mod progress;
@@ -124,6 +132,67 @@ pub enum Problem {
         left: usize,
         /// The number of those that were found and are still there.
         kept: usize,
+    },
+    /// Assignments cannot be read or written.
+    #[error(transparent)]
+    Assignments(#[from] AssignmentsError),
+    /// Nothing is known of the device.
+    #[error(
+        "{device} is not known: it has no uplinks from {from} to {to}, and no assignment. Check the ID, or give an earlier \
+         --from"
+    )]
+    UnknownDevice {
+        /// The device.
+        device: DeviceId,
+        /// The beginning of the time that was searched.
+        from: At,
+        /// Its end.
+        to: At,
+    },
+    /// The device has no counts.
+    #[error("{0} has uplinks, but no counts of any channel in them: `pulsegate uplinks {0}` shows them")]
+    NoChannel(DeviceId),
+    /// The device does not have this channel.
+    #[error("{device} has no channel {channel}: its channels are {known}")]
+    UnknownChannel {
+        /// The device.
+        device: DeviceId,
+        /// The given channel.
+        channel: Channel,
+        /// Its channels.
+        known: String,
+    },
+    /// The device has several channels.
+    #[error("{device} has the channels {known}: choose one with --channel")]
+    WhichChannel {
+        /// The device.
+        device: DeviceId,
+        /// Its channels.
+        known: String,
+    },
+    /// A volume of a channel without assignment.
+    #[error(
+        "{0} {1} has no assignment, so the volume of a pulse is not known: use --unit pulses, or add one with `pulsegate \
+         meters import`"
+    )]
+    NoVolume(DeviceId, Channel),
+    /// The span has no length.
+    #[error("--to {to} is not after --from {from}")]
+    EmptySpan {
+        /// The beginning.
+        from: String,
+        /// The end.
+        to: String,
+    },
+    /// The span is too long.
+    #[error("--from to --to is {days} days, but at most {most} {hint}")]
+    LongSpan {
+        /// Its days.
+        days: i64,
+        /// The most days.
+        most: i64,
+        /// What to do.
+        hint: &'static str,
     },
     /// No selection of records.
     #[error("nothing is selected: use --id, --device, --stage or --reason, or --all for every record")]

@@ -1,4 +1,4 @@
-//! Output as tables and JSON.
+//! Output as tables, comma-separated values and JSON.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -12,6 +12,17 @@ use crate::Problem;
 use crate::options::Format;
 
 const HEAD: [&str; 6] = ["device", "downlink", "data", "state", "valid until", "uplink"];
+
+/// A picture beside or above a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// None.
+    None,
+    /// Without colours.
+    Plain,
+    /// With colours.
+    Colour,
+}
 
 /// Formats downlinks as a table, or as a JSON list of their items, with the state of each.
 pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
@@ -75,6 +86,35 @@ pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
+}
+
+/// The lines of a table of figures: its head and its rows, all of one width. Numbers are right-aligned. It replaces control
+/// characters.
+pub fn lines<const N: usize>(head: [&str; N], rows: &[[String; N]], is_number: [bool; N]) -> Vec<String> {
+    let head = head.map(str::to_owned);
+    let all: Vec<[String; N]> = [&head].into_iter().chain(rows).map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    let cell = |row: &[String; N], column: usize| {
+        let (cell, width) = (&row[column], widths[column]);
+        if is_number[column] { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+    };
+    all.iter().map(|row| (0..N).map(|column| cell(row, column)).collect::<Vec<_>>().join("  ")).collect()
+}
+
+/// Comma-separated values with a header, as in RFC 4180.
+///
+/// # Errors
+/// [`Problem::Output`], never in practice.
+pub fn csv<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> Result<String, Problem> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut write = || -> csv::Result<()> {
+        writer.write_record(head)?;
+        rows.iter().try_for_each(|row| writer.write_record(row))
+    };
+    write().map_err(|e| Problem::Output(e.into()))?;
+    let text = writer.into_inner().map_err(|e| Problem::Output(e.into_error()))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Replaces control characters and line ends, which a terminal would interpret.
