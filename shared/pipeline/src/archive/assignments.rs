@@ -29,7 +29,7 @@ mod tests;
 pub const ASSIGNMENTS: &str = "assignments/";
 
 /// The bits of the SHA-256 of a device's ID that name its file.
-const BITS: u8 = 6;
+pub const BITS: u8 = 6;
 
 /// Files that are read at once.
 const READS_AT_ONCE: usize = 16;

@@ -19,7 +19,7 @@ pub const DAY: &str = "day/";
 const DATES: std::ops::Range<i64> = 18_262..47_482;
 
 /// The most bits of a partition: a file of a day of 3.6 million hourly meters has 84,000 rows then.
-const MAX_BITS: u8 = 10;
+pub(super) const MAX_BITS: u8 = 10;
 
 /// A UTC day, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +94,19 @@ impl PartitionBits {
         };
         let partition = u16::from_str_radix(file.strip_suffix(".parquet")?, 16).ok()?;
         Some(Place { day, partition, bits: self.bits(day) }).filter(|place| place.to_string() == key)
+    }
+
+    /// The places of another day that have devices of this place.
+    pub(super) fn overlapping(&self, place: Place, day: Day) -> impl Iterator<Item = Place> + use<> {
+        let bits = self.bits(day);
+        let partitions = if bits <= place.bits {
+            let partition = place.partition >> (place.bits - bits);
+            partition..partition + 1
+        } else {
+            let more = bits - place.bits;
+            place.partition << more..(place.partition + 1) << more
+        };
+        partitions.map(move |partition| Place { day, partition, bits })
     }
 
     /// The number of bits on a day.
