@@ -14,6 +14,7 @@
 //! - [`stop`], [`progress`]: stop and progress of long commands.
 //! - [`print`]: tables and JSON.
 
+use jiff::civil::Date;
 use pulsegate_aws::MissingSettings;
 use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
@@ -176,6 +177,12 @@ pub enum Problem {
          meters import`"
     )]
     NoVolume(DeviceId, Channel),
+    /// The day is in no file.
+    #[error(
+        "no file of days has {0}: {1} The function Days makes them every hour, and `aws lambda invoke` does at once: see \
+         docs/days.md"
+    )]
+    NoDay(Date, &'static str),
     /// The span has no length.
     #[error("--to {to} is not after --from {from}")]
     EmptySpan {

@@ -81,7 +81,7 @@ async fn consumption(options: &ConsumptionOptions) -> Result<CommandOutput, Prob
 }
 
 async fn completeness(options: &CompletenessOptions) -> Result<CommandOutput, Problem> {
-    let order = completeness::Order::of(options, downlinks::now()?, picture(options.chart))?;
+    let order = completeness::Order::of(options, downlinks::now()?, picture(options.chart));
     let (sdk, (bucket, bits)) = connected(options.archive.archive().map_err(Problem::from)).await?;
     completeness::run(&archive(&sdk, bucket, bits), &order).await
 }

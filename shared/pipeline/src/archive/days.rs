@@ -24,7 +24,7 @@
 //! - [`origin`](Origin): what a file was made from. [`file`](mod@file): its columns and encoding. [`month`](Month).
 //! - `state`: what there is, and what differs from it. `assigned`: the assignments of a month.
 //! - `build`: makes a file. `sources`: reads sources device by device, so that a run holds a row group of each, never a file.
-//! - [`Partition`]: the work of a run.
+//! - [`Partition`]: the work of a run. [`rows_of`]: reads a day of all devices.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +39,7 @@ pub mod file;
 mod month;
 mod origin;
 mod partition;
+mod rows;
 mod sources;
 mod state;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use build::{BuildError, Builder, Built, end_of_sources};
 pub use month::{Month, MonthError};
 pub use origin::{FORMAT, Origin};
 pub use partition::{Partition, PartitionError};
+pub use rows::rows_of;
 use sources::{Kind, Seen};
 use state::State;
 

@@ -6,7 +6,6 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use pulsegate_model::assignment::Zone;
 use pulsegate_model::at::At;
-use pulsegate_model::codec::Channel;
 use pulsegate_model::consumption::calendar;
 use pulsegate_model::day::{self, DayRow, Dates};
 use pulsegate_model::device::DeviceId;
@@ -19,7 +18,7 @@ use crate::consumption::units;
 use crate::history::{self, History, MAX_DAYS};
 use crate::options::DataFormat;
 use crate::print::{self, Picture};
-use crate::{CommandOutput, Problem};
+use crate::Problem;
 
 /// Days of the default span, and of a line of the picture: four weeks.
 const SPAN: i64 = 28;

@@ -17,7 +17,7 @@ pub(super) struct Worst {
     /// At most twice as many as wanted.
     found: Vec<Found>,
     /// The number of devices with a reason.
-    pub(super) number: u64,
+    number: u64,
 }
 
 /// A device with reasons.
@@ -47,18 +47,18 @@ impl Worst {
         Self { most, ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, row: &DayRow) {
+    pub(super) fn add(&mut self, row: DayRow) {
         if self.current.first().is_some_and(|first| first.device != row.device) {
             self.close();
         }
-        self.current.push(row.clone());
+        self.current.push(row);
     }
 
-    /// The worst, in order.
-    pub(super) fn found(&mut self) -> &[Found] {
+    /// The worst, in order, and the number of devices with a reason.
+    pub(super) fn found(mut self) -> (Vec<Found>, u64) {
         self.close();
         self.cut();
-        &self.found
+        (self.found, self.number)
     }
 
     fn close(&mut self) {

@@ -54,16 +54,15 @@ impl Chart {
         if value < 0 { format!("-{bar}") } else { bar }
     }
 
-    /// Explains the bars of these intervals.
-    pub(super) fn legend(&self, intervals: &[Interval]) -> String {
-        let of = |quality: Quality| match quality {
-            Quality::Measured => self.painted("█", None),
+    /// A piece of the bars of a quality, with a space, to explain them.
+    pub(super) fn key(&self, quality: Quality) -> String {
+        let piece = match quality {
+            Quality::Measured => self.painted(EIGHTHS[8], None),
             Quality::Interpolated => self.painted("░", Some(YELLOW)),
             Quality::Partial => self.painted("▒", Some(YELLOW)),
             Quality::Missing => self.painted("×", Some(RED)),
         };
-        let used = Quality::ALL.into_iter().filter(|of| intervals.iter().any(|interval| interval.quality == *of));
-        used.map(|quality| format!("{} {quality}", of(quality))).collect::<Vec<_>>().join("  ")
+        format!("{piece} ")
     }
 
     fn painted(&self, text: &str, colour: Option<u8>) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use pulsegate_model::assignment::Assignment;
-use pulsegate_model::consumption::{Consumption, Interval, Quality, Total};
+use pulsegate_model::consumption::{Consumption, Interval, Quality};
 
 use super::Answer;
 use super::chart::Chart;
@@ -43,9 +43,14 @@ pub(super) fn text(answer: &Answer, picture: Picture) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", format!("{line}  {bar}").trim_end());
     }
-    let _ = write!(text, "\n{}", summary(intervals, total, |value| format!("{} {}", number(value), unit.name())));
-    if let Some(chart) = chart.filter(|_| !intervals.is_empty()) {
-        let _ = writeln!(text, "{}", chart.legend(intervals));
+    let volume = |value: i64| format!("{} {}", unit.text(value, decimals), unit.name());
+    let _ = writeln!(text, "\n{}", total_line(answer, volume));
+    for quality in Quality::ALL {
+        let number = count(intervals, quality);
+        if number > 0 {
+            let key = chart.as_ref().map(|chart| chart.key(quality)).unwrap_or_default();
+            let _ = writeln!(text, "{key}{quality:12}  {number:>6} of {}  {:>7}", intervals.len(), percent(number, intervals.len()));
+        }
     }
     text
 }
@@ -69,22 +74,26 @@ fn meter_of(assignment: &Assignment) -> String {
     format!("{}{}", serial.unwrap_or_default(), label.unwrap_or_default())
 }
 
-/// The total with what is in no interval, and the share of each quality.
-fn summary(intervals: &[Interval], total: &Total, volume: impl Fn(Option<i64>) -> String) -> String {
-    let Total { value, quality, flags, unplaced } = *total;
-    let flags = if flags.is_empty() { String::new() } else { format!(", {}", flags.names()) };
-    let unplaced = unplaced.map(|unplaced| format!("; {} of it in no interval", volume(Some(unplaced))));
-    let total = match value {
-        Some(_) => format!("total {}, {quality}{flags}{}", volume(value), unplaced.unwrap_or_default()),
-        None => format!("total {quality}{flags}: the volume at an end of the span is not known"),
-    };
-    let share = |quality: Quality| {
-        let number = count(intervals, quality);
-        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-        let percent = number as f64 * 100.0 / intervals.len().max(1) as f64;
-        format!("{number} {quality} ({percent:.1} %)")
-    };
-    let shares: Vec<String> =
-        Quality::ALL.into_iter().filter(|quality| count(intervals, *quality) > 0).map(share).collect();
-    format!("{total}\n{} intervals: {}\n", intervals.len(), if shares.is_empty() { "-".to_owned() } else { shares.join(", ") })
+/// The total with what is in no interval. Where it is not known, what is known of it.
+fn total_line(answer: &Answer, volume: impl Fn(i64) -> String) -> String {
+    let Consumption { intervals, total, .. } = &answer.consumption;
+    let flags = if total.flags.is_empty() { String::new() } else { format!(", {}", total.flags.names()) };
+    let quality = total.quality;
+    match (total.value, total.unplaced) {
+        (Some(value), Some(unplaced)) => {
+            format!("total {}, {quality}{flags}; {} of it in no interval", volume(value), volume(unplaced))
+        }
+        (Some(value), None) => format!("total {}, {quality}{flags}", volume(value)),
+        (None, _) => {
+            let known = intervals.iter().rev().find_map(|of| Some((of.end, of.sum?)));
+            let until = |at| short_time(at, &answer.question.zone);
+            let known = known.map(|(end, sum)| format!("; {} until {}", volume(sum), until(end))).unwrap_or_default();
+            format!("total {quality}{flags}: the volume at an end is not known{known}")
+        }
+    }
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    let tenths = (part * 1_000).checked_div(whole).unwrap_or(0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
 }
