@@ -15,6 +15,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::TypePtr;
 use pulsegate_model::assignment::{Assignment, MeterText, PulseVolume};
 use pulsegate_model::at::{At, AtError};
+use pulsegate_model::device::DeviceId;
 
 use crate::archive::columns::{DeviceText, FileError, Last, Optional, Reader, base_properties, write, write_optional};
 
@@ -76,6 +77,17 @@ pub fn decode(content: Bytes) -> Result<Vec<Assignment>, FileError> {
         read_group(file.get_row_group(group)?.as_ref(), &mut assignments)?;
     }
     Ok(assignments)
+}
+
+/// A file without the assignments of a device; `None` if it has none. A file may have no rows left.
+///
+/// # Errors
+/// [`FileError`] if the file cannot be read.
+pub fn without(old: Bytes, device: DeviceId) -> Result<Option<Bytes>, FileError> {
+    let assignments = decode(old)?;
+    let others = assignments.iter().filter(|assignment| assignment.device != device);
+    let is_found = others.clone().count() < assignments.len();
+    is_found.then(|| encode(others)).transpose()
 }
 
 /// The assignments of a row group by column.

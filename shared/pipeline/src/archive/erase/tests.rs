@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::at::At;
 use pulsegate_model::uplink::TimeSource;
 use pulsegate_model::uplink::testing::any_uplink;
 
 use super::*;
+use crate::archive::assignments::AssignmentsError;
 use crate::archive::file::FileRows;
 use crate::archive::object;
 use crate::archive::place::{Day, PartitionBits, Place};
@@ -65,10 +67,11 @@ async fn settle(store: &FakeObjects) -> usize {
 }
 
 /// Makes all steps of a run.
-async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 4] {
+async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 5] {
     let erase = Erase { store, device: device(), write, timeout: Duration::from_mins(1), stop };
     let (objects, files) = (erase.objects().await.unwrap(), erase.files().await.unwrap());
-    [objects, files, erase.points().await.unwrap(), erase.older_versions().await.unwrap()]
+    let (points, assignments) = (erase.points().await.unwrap(), erase.assignments().await.unwrap());
+    [objects, files, points, assignments, erase.older_versions().await.unwrap()]
 }
 
 /// The rows of an object of any kind.
@@ -117,7 +120,7 @@ proptest! {
             let seen = erase(&store, false, &|| false).await;
             prop_assert_eq!(before, (store.all(), store.ever()), "a dry run writes nothing");
             let removed = erase(&store, true, &|| false).await;
-            let found = |of: [Erased; 4]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
+            let found = |of: [Erased; 5]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
             prop_assert_eq!(found(seen), found(removed));
             prop_assert!(removed.iter().all(|step| step.removed == step.found && step.unreadable == 0));
             check(&store, &uplinks).await?;
@@ -161,6 +164,51 @@ fn a_file_is_found_with_any_number_of_partitions() {
     let erase = Erase { store: &store, device, write: true, timeout: Duration::from_mins(1), stop: &none };
     let files_erased = block(erase.files()).unwrap();
     assert_eq!((files_erased.found, files_erased.removed), (files, files));
+}
+
+/// Adds an assignment for each of these litres per pulse, one after another.
+async fn assign(store: &FakeObjects, device: DeviceId, litres: &[&str]) {
+    for (nth, litres) in litres.iter().enumerate() {
+        let text = format!(
+            r#"{{"device":"{device}","channel":"A","from":"2026-0{}-01T00:00:00Z","to":"2026-0{}-01T00:00:00Z","litres_per_pulse":{litres}}}"#,
+            nth + 1,
+            nth + 2
+        );
+        let assignment: Assignment = serde_json::from_str(&text).unwrap();
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(store, &assignments::key_of(device), soon(), add).await.unwrap();
+    }
+}
+
+#[test]
+fn the_assignments_of_the_device_leave_all_versions_and_those_of_others_stay() {
+    // A device whose assignments are in the same file.
+    let of_file = |other: &DeviceId| assignments::key_of(*other) == assignments::key_of(device());
+    let other = (2..).map(|id| format!("sigfox:{id:X}").parse().unwrap()).find(of_file).unwrap();
+    for stopped_after in 0..4 {
+        let store = FakeObjects::default();
+        block(async {
+            assign(&store, other, &["1"]).await;
+            assign(&store, device(), &["1", "10"]).await;
+            assign(&store, "sigfox:2".parse().unwrap(), &["1"]).await;
+            let before = store.ever();
+            let [.., shown, older] = erase(&store, false, &|| false).await;
+            assert_eq!((shown.found, shown.rows, older.found, older.rows), (1, 2, 1, 1));
+            assert_eq!(store.ever(), before);
+            let left = AtomicUsize::new(stopped_after);
+            let stop = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+            erase(&store, true, &stop).await;
+            erase(&store, true, &|| false).await;
+            for (key, content) in store.ever() {
+                let of_device = assignments::file::without(content, device()).unwrap();
+                assert!(of_device.is_none(), "{key}");
+            }
+            assert_eq!(assignments::load(&store, soon()).await.unwrap().iter().count(), 2);
+        });
+    }
 }
 
 #[test]
