@@ -11,7 +11,7 @@ use pulsegate_model::day::{self, DAYS_AHEAD, Readings, Report, ReportKind};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge::{self, Points};
 use pulsegate_model::profile;
-use pulsegate_model::pulse::PulseItem;
+use pulsegate_model::pulse::{ChannelCounts, PulseItem};
 use pulsegate_model::uplink::{SortKey, SortKeyError};
 use pulsegate_pipeline::archive::assignments;
 use pulsegate_pipeline::archive::decoded::Decoded;
@@ -86,10 +86,9 @@ impl History {
         let uplinks = uplinks.map_err(|e| ReadError { what: "the archive".to_owned(), source: e.into() })?;
         let Decoded { items, undecodable } = Decoded::of(uplinks);
         let mut history = Self::merged(items.into_values())?;
-        let unread = undecodable.iter().map(|(uplink, _)| Report {
-            kind: ReportKind::Undecodable,
-            ..report(uplink.at, uplink.sequence)
-        });
+        let unread = undecodable
+            .iter()
+            .map(|(uplink, _)| Report { kind: ReportKind::Undecodable, ..report(uplink.at, uplink.sequence) });
         history.reports.extend(unread);
         Ok(history)
     }
@@ -128,11 +127,10 @@ pub fn counted_at(reports: &[Report]) -> PeriodEnd {
 fn report_of(item: &PulseItem) -> Result<Report, ReadError> {
     let SortKey { at, sequence, .. } = item.uplink.parse().map_err(unreadable::<SortKeyError>)?;
     let of_profile = profile::find(item.device.network(), item.profile.as_str()).and_then(|of| of.settings.log_period);
-    let of_channels = item.channels.values().filter_map(|counts| {
-        counts.log_period.or_else(|| counts.every.and_then(|every| u32::try_from(every).ok()))
-    });
+    let of_channel = |counts: &ChannelCounts| counts.log_period.or_else(|| counts.every?.try_into().ok());
+    let period = item.channels.values().filter_map(of_channel).filter(|period| *period > 0).min();
     Ok(Report {
-        period: of_profile.or_else(|| of_channels.min()).filter(|period| *period > 0),
+        period: period.or(of_profile),
         battery_mv: item.battery_mv,
         flags: item.flags.clone(),
         ..report(at, sequence)

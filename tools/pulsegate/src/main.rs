@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use pulsegate::options::{
-    Command, CompletenessOptions, ConsumptionOptions, EraseOptions, MetersOptions, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions,
+    Command, CompletenessOptions, ConsumptionOptions, EraseOptions, MetersOptions, Options, RedecodeOptions,
+    RedriveCommand, RedriveOptions, UplinksOptions,
 };
 use pulsegate::stop::Stop;
-use pulsegate::{CommandOutput, Problem, callbacks, completeness, consumption, downlinks, erase, meters, print, redecode, redrive, uplinks};
+use pulsegate::{
+    CommandOutput, Problem, callbacks, completeness, consumption, downlinks, erase, meters, print, redecode, redrive,
+    uplinks,
+};
 use pulsegate_aws as aws;
 use pulsegate_aws::{
     DownlinkAdminTable, DynamoDeviceItems, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue,

@@ -92,7 +92,8 @@ pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
 /// characters.
 pub fn lines<const N: usize>(head: [&str; N], rows: &[[String; N]], is_number: [bool; N]) -> Vec<String> {
     let head = head.map(str::to_owned);
-    let all: Vec<[String; N]> = [&head].into_iter().chain(rows).map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+    let all: Vec<[String; N]> =
+        [&head].into_iter().chain(rows).map(|row| row.each_ref().map(|cell| visible(cell))).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; N] = std::array::from_fn(width);
     let cell = |row: &[String; N], column: usize| {

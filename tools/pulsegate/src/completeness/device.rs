@@ -7,34 +7,64 @@ use jiff::civil::Date;
 use pulsegate_model::assignment::Zone;
 use pulsegate_model::at::At;
 use pulsegate_model::consumption::calendar;
-use pulsegate_model::day::{self, DayRow, Dates};
+use pulsegate_model::day::{self, Dates, DayRow};
 use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::archive::reader::Archive;
 use pulsegate_pipeline::archive::store::ObjectStore;
 use serde_json::{Value, json};
 
 use super::summary::{Summary, unit_of};
+use crate::Problem;
 use crate::consumption::units;
 use crate::history::{self, History, MAX_DAYS};
 use crate::options::DataFormat;
 use crate::print::{self, Picture};
-use crate::Problem;
 
 /// Days of the default span, and of a line of the picture: four weeks.
 const SPAN: i64 = 28;
 
 const HEAD: [&str; 14] = [
-    "day", "channel", "read", "complete", "lost", "covered", "unit", "timed", "spread", "unplaced", "after break", "breaks",
-    "battery", "last contact",
+    "day",
+    "channel",
+    "read",
+    "complete",
+    "lost",
+    "covered",
+    "unit",
+    "timed",
+    "spread",
+    "unplaced",
+    "after break",
+    "breaks",
+    "battery",
+    "last contact",
 ];
 
-const NUMBERS: [bool; 14] =
-    [false, false, true, false, true, true, false, true, true, true, true, true, true, false];
+const NUMBERS: [bool; 14] = [false, false, true, false, true, true, false, true, true, true, true, true, true, false];
 
 const CSV: [&str; 22] = [
-    "day", "channel", "tz", "start", "end", "slots_read", "slots_expected", "complete", "uplinks", "undecodable",
-    "uplinks_lost", "lost_but_covered", "restarts", "unit", "timed", "spread", "unplaced", "after_break", "breaks", "flags",
-    "battery_mv", "last_contact",
+    "day",
+    "channel",
+    "tz",
+    "start",
+    "end",
+    "slots_read",
+    "slots_expected",
+    "complete",
+    "uplinks",
+    "undecodable",
+    "uplinks_lost",
+    "lost_but_covered",
+    "restarts",
+    "unit",
+    "timed",
+    "spread",
+    "unplaced",
+    "after_break",
+    "breaks",
+    "flags",
+    "battery_mv",
+    "last_contact",
 ];
 
 /// What is asked.

@@ -29,32 +29,48 @@ pub(super) async fn shown<S: ObjectStore>(
     most: usize,
     format: DataFormat,
 ) -> Result<String, Problem> {
-    let (mut summary, mut worst) = (Summary::default(), Worst::new(most));
-    let add = |row: DayRow| {
-        summary.add(&row);
-        worst.add(row);
-    };
-    let is_there = days::rows_of(&archive.store, day, Instant::now() + TIMEOUT, add).await;
+    let mut fleet = Fleet { day, summary: Summary::default(), worst: Worst::new(most) };
+    let is_there = days::rows_of(&archive.store, day, Instant::now() + TIMEOUT, |row| fleet.add(row)).await;
     let is_there = is_there.map_err(|e| ReadError { what: "a file of days".to_owned(), source: e.into() })?;
-    if summary.days == 0 {
-        let why = if is_there { "it is not over yet, or there was no meter then." } else { "there is none of its month." };
+    if fleet.summary.days == 0 {
+        let why =
+            if is_there { "it is not over yet, or there was no meter then." } else { "there is none of its month." };
         return Err(Problem::NoDay(day, why));
     }
-    let (found, number) = worst.found();
-    match format {
-        DataFormat::Table => Ok(table(day, &summary, &found, number)),
-        DataFormat::Csv => {
-            let row = |found: &Found| [day.to_string(), found.device.to_string(), found.reasons.join("; ")];
-            print::csv(&CSV, &found.iter().map(row).collect::<Vec<_>>())
-        }
-        DataFormat::Json => {
-            let object = |found: &Found| json!({"device": found.device, "reasons": found.reasons});
-            Ok(print::json_text(&json!({
-                "day": day.to_string(),
-                "summary": summary.json(),
-                "worst": found.iter().map(object).collect::<Value>(),
-                "devices_with_reasons": number,
-            })))
+    fleet.text(format)
+}
+
+/// A day of all devices, whose rows are added in order of device and channel.
+pub(super) struct Fleet {
+    pub(super) day: Date,
+    pub(super) summary: Summary,
+    pub(super) worst: Worst,
+}
+
+impl Fleet {
+    pub(super) fn add(&mut self, row: DayRow) {
+        self.summary.add(&row);
+        self.worst.add(row);
+    }
+
+    pub(super) fn text(self, format: DataFormat) -> Result<String, Problem> {
+        let Self { day, summary, worst } = self;
+        let (found, number) = worst.found();
+        match format {
+            DataFormat::Table => Ok(table(day, &summary, &found, number)),
+            DataFormat::Csv => {
+                let row = |found: &Found| [day.to_string(), found.device.to_string(), found.reasons.join("; ")];
+                print::csv(&CSV, &found.iter().map(row).collect::<Vec<_>>())
+            }
+            DataFormat::Json => {
+                let object = |found: &Found| json!({"device": found.device, "reasons": found.reasons});
+                Ok(print::json_text(&json!({
+                    "day": day.to_string(),
+                    "summary": summary.json(),
+                    "worst": found.iter().map(object).collect::<Value>(),
+                    "devices_with_reasons": number,
+                })))
+            }
         }
     }
 }
@@ -67,7 +83,7 @@ fn table(day: Date, summary: &Summary, found: &[Found], number: u64) -> String {
     }
     let _ = match (found.len(), number) {
         (_, 0) => writeln!(text, "\nno device with gaps, losses or breaks"),
-        (shown, number) => writeln!(text, "\n{number} devices with gaps, losses or breaks; the worst {shown}:\n"),
+        (shown, number) => writeln!(text, "\ndevices with gaps, losses or breaks: {number}; the worst {shown}:\n"),
     };
     if !found.is_empty() {
         let rows: Vec<[String; 2]> =

@@ -87,7 +87,12 @@ impl Summary {
             expected => format!("{} ({} of {expected} slots)", percent(self.slots_read, expected), self.slots_read),
         };
         let mut lines = vec![
-            format!("days read           {} of {} ({}), {complete}", self.days_read, self.days, percent(self.days_read, self.days)),
+            format!(
+                "days read           {} of {} ({}), {complete}",
+                self.days_read,
+                self.days,
+                percent(self.days_read, self.days)
+            ),
             format!("interval read rate  {slots}"),
             format!(
                 "uplinks             {} arrived, {} lost by their numbers, {} of these covered by later ones, {} not decoded",
@@ -99,10 +104,14 @@ impl Summary {
             let unit = unit_of(*unit);
             let decimals = unit.decimals_of([volumes.total(), volumes.after_break]);
             let text = |value: i64| format!("{} {}", unit.text(value, decimals), unit.name());
-            let [timed, spread, unplaced] = volumes.shares().map(|share| share.map_or("-".to_owned(), |of| format!("{of:.1} %")));
+            let [timed, spread, unplaced] =
+                volumes.shares().map(|share| share.map_or("-".to_owned(), |of| format!("{of:.1} %")));
             let total = text(volumes.total());
-            let after = text(volumes.after_break);
-            format!("volume              {total}: {timed} timed, {spread} spread, {unplaced} unplaced; {after} of it after a break")
+            let after = match volumes.after_break {
+                0 => String::new(),
+                after => format!("; {} of it after a break", text(after)),
+            };
+            format!("volume              {total}: {timed} timed, {spread} spread, {unplaced} unplaced{after}")
         }));
         lines
     }

@@ -84,13 +84,13 @@ impl Found {
         let mut reasons: Vec<String> = rows.iter().filter_map(unread).collect();
         let lost = first.ledger.uplinks_lost;
         if lost > 0 {
-            reasons.push(format!("{lost} uplinks lost, {} of them covered", first.ledger.lost_but_covered));
+            reasons.push(format!("{} lost, {} covered", counted(lost, "uplink"), first.ledger.lost_but_covered));
         }
         if first.ledger.restarts > 0 {
-            reasons.push(format!("{} restarts of the numbering", first.ledger.restarts));
+            reasons.push(format!("{} of the numbering", counted(first.ledger.restarts, "restart")));
         }
         if first.ledger.undecodable > 0 {
-            reasons.push(format!("{} uplinks not decoded", first.ledger.undecodable));
+            reasons.push(format!("{} not decoded", counted(first.ledger.undecodable, "uplink")));
         }
         reasons.extend(rows.iter().filter_map(broken));
         if reasons.is_empty() {
@@ -133,9 +133,15 @@ fn broken(row: &DayRow) -> Option<String> {
     let unit = unit_of(row.unit);
     let breaks = (row.ledger.breaks > 0).then(|| {
         let flags = if row.flags.is_empty() { String::new() } else { format!(" ({})", row.flags.names()) };
-        format!("{} breaks{flags}", row.ledger.breaks)
+        format!("{}{flags}", counted(row.ledger.breaks, "break"))
     });
-    let unplaced = (row.ledger.unplaced != 0).then(|| format!("{} {} unplaced", unit.exact(row.ledger.unplaced), unit.name()));
+    let unplaced =
+        (row.ledger.unplaced != 0).then(|| format!("{} {} unplaced", unit.exact(row.ledger.unplaced), unit.name()));
     let parts: Vec<String> = [breaks, unplaced].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("{} {}", row.channel, parts.join(", ")))
+}
+
+/// `1 break`, `2 breaks`.
+fn counted(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -49,7 +49,12 @@ pub(super) fn text(answer: &Answer, picture: Picture) -> String {
         let number = count(intervals, quality);
         if number > 0 {
             let key = chart.as_ref().map(|chart| chart.key(quality)).unwrap_or_default();
-            let _ = writeln!(text, "{key}{quality:12}  {number:>6} of {}  {:>7}", intervals.len(), percent(number, intervals.len()));
+            let _ = writeln!(
+                text,
+                "{key}{quality:12}  {number:>6} of {}  {:>7}",
+                intervals.len(),
+                percent(number, intervals.len())
+            );
         }
     }
     text
@@ -58,7 +63,8 @@ pub(super) fn text(answer: &Answer, picture: Picture) -> String {
 /// Two lines: the channel, its interval and its meter; the span and its time zone.
 fn title(question: &Question) -> String {
     let Question { device, channel, from, to, interval, zone, assignments, .. } = question;
-    let mut meters = assignments.iter().filter(|of| of.from.is_none_or(|begin| begin < *to) && of.to.is_none_or(|end| *from < end));
+    let mut meters =
+        assignments.iter().filter(|of| of.from.is_none_or(|begin| begin < *to) && of.to.is_none_or(|end| *from < end));
     let meter = match (meters.next(), meters.next()) {
         (None, _) => ", no assignment".to_owned(),
         (Some(only), None) => meter_of(only),
@@ -87,7 +93,7 @@ fn total_line(answer: &Answer, volume: impl Fn(i64) -> String) -> String {
         (None, _) => {
             let known = intervals.iter().rev().find_map(|of| Some((of.end, of.sum?)));
             let until = |at| short_time(at, &answer.question.zone);
-            let known = known.map(|(end, sum)| format!("; {} until {}", volume(sum), until(end))).unwrap_or_default();
+            let known = known.map(|(end, sum)| format!("\n{} until {}", volume(sum), until(end))).unwrap_or_default();
             format!("total {quality}{flags}: the volume at an end is not known{known}")
         }
     }

@@ -135,7 +135,9 @@ async fn json_has_the_offset_of_each_hour_and_null_for_what_is_missing() {
     let counted = json!({"expected": 25, "measured": 16, "interpolated": 4, "partial": 1, "missing": 4});
     assert_eq!(answer["completeness"], counted);
     assert_eq!(answer["total"], json!({"value": null, "quality": "missing", "flags": ["reset"], "unplaced": null}));
-    for (key, value) in [("device", "sigfox:1A2345"), ("channel", "A"), ("unit", "m3"), ("tz", "Europe/Brussels"), ("interval", "hour")] {
+    for (key, value) in
+        [("device", "sigfox:1A2345"), ("channel", "A"), ("unit", "m3"), ("tz", "Europe/Brussels"), ("interval", "hour")]
+    {
         assert_eq!(answer[key], value, "{key}");
     }
 }
@@ -159,7 +161,8 @@ async fn pulses_of_a_meter_that_was_swapped_leave_out_what_lies_between_its_inde
     assign(&archive, &json!({"to": swap, "last_index": 103})).await;
     assign(&archive, &json!({"from": swap, "first_index": 4, "litres_per_pulse": 1, "serial": "4712"})).await;
     let span = "1A2345 --channel A --from 2026-10-25 --to 2026-10-25T01:00:00Z";
-    let values = |answer: Value| answer["values"].as_array().unwrap().iter().map(|of| of["value"].clone()).collect::<Vec<_>>();
+    let values =
+        |answer: Value| answer["values"].as_array().unwrap().iter().map(|of| of["value"].clone()).collect::<Vec<_>>();
     assert_eq!(values(json(&archive, &format!("{span} --unit pulses")).await), [2, 2, 1]);
     assert_eq!(values(json(&archive, &format!("{span} --unit l")).await), [20, 11, 1]);
     assert!(text(&archive, span).await.contains("several meters"));
@@ -181,7 +184,10 @@ async fn a_long_span_is_shown_by_days_and_one_that_begins_within_a_day_is_marked
 async fn native_intervals_are_the_steps_between_readings() {
     let answer = json(&archive().await, "1A2345 --channel A --interval native --from 2026-10-24 --to 2026-10-26").await;
     let gap = &answer["values"][9];
-    assert_eq!((&gap["start"], &gap["end"]), (&json!("2026-10-25T07:00:00+00:00"), &json!("2026-10-25T11:00:00+00:00")));
+    assert_eq!(
+        (&gap["start"], &gap["end"]),
+        (&json!("2026-10-25T07:00:00+00:00"), &json!("2026-10-25T11:00:00+00:00"))
+    );
     assert_eq!((&gap["value"], &gap["quality"]), (&json!(8), &json!("measured")));
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use pulsegate_model::assignment::Zone;
 use pulsegate_model::at::At;
-use pulsegate_model::day::{self, DayRow, Dates, History};
+use pulsegate_model::day::{self, Dates, DayRow, History};
 use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 

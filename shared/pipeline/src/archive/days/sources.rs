@@ -12,8 +12,8 @@ use super::file;
 use super::origin::Origin;
 use super::{DAYS, key_of, place_named};
 use crate::archive::place::{PartitionBits, Place};
-use crate::archive::points::{self, POINTS};
 use crate::archive::points::stream::PointsSource;
+use crate::archive::points::{self, POINTS};
 use crate::archive::store::{ETag, ObjectStore};
 use crate::archive::stream::{DeviceStream, SourceError};
 

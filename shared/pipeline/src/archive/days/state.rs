@@ -119,7 +119,8 @@ impl<'a> State<'a> {
             let key = kind.key_of(of);
             match kind {
                 Kind::Days => {
-                    let carries = self.days.get(&of).and_then(|file| file.origin.as_ref()).map(|of| of.carries.as_str());
+                    let carries =
+                        self.days.get(&of).and_then(|file| file.origin.as_ref()).map(|of| of.carries.as_str());
                     origin.before.get(&key).is_some_and(|then| then == carries.unwrap_or_default())
                 }
                 _ => origin.sources.get(&key) == self.sources.get(source).map(|etag| &etag.0),
