@@ -5,12 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::at::At;
-use pulsegate_model::uplink::{Decibels, Uplink};
+use pulsegate_model::consumption::{Quality, Unit};
+use pulsegate_model::day::{DayRow, Report, ReportKind};
+use pulsegate_model::device::DeviceId;
+use pulsegate_model::uplink::{Decibels, Kind, Payload, Uplink};
+use pulsegate_pipeline::archive::assignments::{self, AssignmentsError};
+use pulsegate_pipeline::archive::days::{self, DAYS, Days, Month};
 use pulsegate_pipeline::archive::file::{self, ROW_GROUP};
 use pulsegate_pipeline::archive::place::{Day, PartitionBits, Place};
 use pulsegate_pipeline::archive::points::file::{PointRow, ValueKind};
 use pulsegate_pipeline::archive::points::{self, Derive, POINTS, decoder};
+use pulsegate_pipeline::archive::reports::{self, REPORTS};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::fakes::FakeObjects;
 use pulsegate_tests::{clients, repository};
@@ -46,6 +53,56 @@ const POINT_TYPES: [(&str, &str, &str); 10] = [
     ("codec_version", "INTEGER", "int32"),
 ];
 
+/// The same of `reports/`.
+const REPORT_TYPES: [(&str, &str, &str); 8] = [
+    ("device", "VARCHAR", "string"),
+    ("at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("number", "BIGINT", "int64"),
+    ("kind", "VARCHAR", "string"),
+    ("period", "BIGINT", "int64"),
+    ("counted_at", "VARCHAR", "string"),
+    ("battery_mv", "INTEGER", "int32"),
+    ("flags", "VARCHAR", "string"),
+];
+
+/// The same of `days/`.
+const DAY_TYPES: [(&str, &str, &str); 34] = [
+    ("device", "VARCHAR", "string"),
+    ("channel", "VARCHAR", "string"),
+    ("day", "DATE", "date32[day]"),
+    ("time_zone", "VARCHAR", "string"),
+    ("starts_at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("ends_at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("unit", "VARCHAR", "string"),
+    ("total", "BIGINT", "int64"),
+    ("quality", "VARCHAR", "string"),
+    ("flags", "VARCHAR", "string"),
+    ("hours", "BIGINT[]", "list<element: int64>"),
+    ("hour_qualities", "VARCHAR[]", "list<element: string>"),
+    ("hours_measured", "INTEGER", "int32"),
+    ("hours_interpolated", "INTEGER", "int32"),
+    ("hours_partial", "INTEGER", "int32"),
+    ("hours_missing", "INTEGER", "int32"),
+    ("slots_read", "INTEGER", "int32"),
+    ("slots_expected", "INTEGER", "int32"),
+    ("uplinks", "INTEGER", "int32"),
+    ("undecodable", "INTEGER", "int32"),
+    ("uplinks_lost", "INTEGER", "int32"),
+    ("lost_but_covered", "INTEGER", "int32"),
+    ("restarts", "INTEGER", "int32"),
+    ("timed", "BIGINT", "int64"),
+    ("spread", "BIGINT", "int64"),
+    ("unplaced", "BIGINT", "int64"),
+    ("after_break", "BIGINT", "int64"),
+    ("breaks", "INTEGER", "int32"),
+    ("night_minimum", "BIGINT", "int64"),
+    ("longest_still", "INTEGER", "int32"),
+    ("device_flags", "VARCHAR", "string"),
+    ("battery_mv", "INTEGER", "int32"),
+    ("last_contact", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("carry", "VARCHAR", "string"),
+];
+
 /// All uplinks of the project's frames, hour after hour, with and without radio metadata.
 fn uplinks(hours: i64) -> Vec<Uplink> {
     let frames: Vec<Uplink> = frames::cases().map(|(_, case)| frames::uplink(&case)).collect();
@@ -65,6 +122,26 @@ fn uplinks(hours: i64) -> Vec<Uplink> {
         })
     };
     (0..hours).flat_map(hour).collect()
+}
+
+/// The network's reports about some of them.
+fn events(uplinks: &[Uplink]) -> Vec<Uplink> {
+    let numbered = uplinks.iter().step_by(7).filter(|uplink| uplink.sequence.is_some());
+    numbered.map(|uplink| Uplink { kind: Kind::Event, payload: Payload::default(), ..uplink.clone() }).collect()
+}
+
+/// Uplinks of two meters that count seven pulses an hour.
+fn counting(hours: u32) -> Vec<Uplink> {
+    let uplink = |(device, hour): (&str, u32)| {
+        let counts = format!(r#"[{{"n":"A","u":"count","v":{}}}]"#, 7 * hour);
+        let uplink = json!({
+            "device": device, "kind": "data", "at": format!("2026-11-{:02}T{:02}:00:00Z", 18 + hour / 24, hour % 24),
+            "time_source": "network", "sequence": hour, "profile": "senml-json", "payload": hex::encode(counts),
+        });
+        serde_json::from_value(uplink).unwrap()
+    };
+    let of_device = |device| (0..hours).map(move |hour| (device, hour));
+    ["nbiot:490154203000001", "nbiot:490154203000002"].into_iter().flat_map(of_device).map(uplink).collect()
 }
 
 /// Texts of a column's values, for the columns whose bounds are those of texts and whose sum is that of the lengths.
@@ -142,6 +219,57 @@ fn expected_of_points(column: &str, points: &[PointRow]) -> Value {
     }
 }
 
+/// The expected properties of a column of reports.
+fn expected_of_reports(column: &str, reports: &[(DeviceId, Report)]) -> Value {
+    let words = |word: &dyn Fn(&Report) -> String| {
+        of_texts(reports.iter().map(|(_, report)| word(report).into_bytes()), |text| {
+            String::from_utf8_lossy(text).into()
+        })
+    };
+    let numbers = |number: &dyn Fn(&Report) -> Option<i64>| {
+        of_numbers(reports.iter().filter_map(|(_, report)| number(report)), |n| n.to_string())
+    };
+    match column {
+        "device" => of_texts(reports.iter().map(|(device, _)| device.to_string().into_bytes()), |text| {
+            String::from_utf8_lossy(text).into()
+        }),
+        "at" => numbers(&|report| Some(report.at.unix() * 1_000)),
+        "number" => numbers(&|report| report.number.map(i64::from)),
+        "kind" => words(&|report| kind(report).to_owned()),
+        "period" => numbers(&|report| report.period.map(i64::from)),
+        "counted_at" => words(&|report| json!(report.counted_at).as_str().unwrap().to_owned()),
+        "battery_mv" => numbers(&|report| report.battery_mv.map(i64::from)),
+        "flags" => words(&|report| report.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        other => panic!("the file has a column {other}"),
+    }
+}
+
+fn kind(report: &Report) -> &'static str {
+    match report.kind {
+        ReportKind::Uplink => "uplink",
+        ReportKind::Undecodable => "undecodable",
+        ReportKind::Event => "event",
+    }
+}
+
+/// A row of days, as other programs print it; without `carry`.
+fn expected_of_day(row: &DayRow) -> Value {
+    let time = |at: At| at.to_string().replace('T', " ").replace('Z', "+00:00");
+    let flags: Vec<String> = row.device_flags.iter().map(ToString::to_string).collect();
+    let mut expected = serde_json::to_value(row.ledger).unwrap();
+    let columns = json!({
+        "device": row.device, "channel": row.channel, "day": row.day.to_string(), "time_zone": row.zone,
+        "starts_at": time(row.start), "ends_at": time(row.end), "unit": row.unit, "total": row.total,
+        "quality": row.quality, "flags": row.flags.names(), "hours": row.hours, "hour_qualities": row.hour_qualities,
+        "hours_measured": row.hours_of(Quality::Measured), "hours_interpolated": row.hours_of(Quality::Interpolated),
+        "hours_partial": row.hours_of(Quality::Partial), "hours_missing": row.hours_of(Quality::Missing),
+        "night_minimum": row.night_minimum, "longest_still": row.longest_still, "device_flags": flags.join(" "),
+        "battery_mv": row.battery_mv, "last_contact": row.last_contact.map(time),
+    });
+    expected.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
+    expected
+}
+
 #[test]
 fn duckdb_and_pyarrow_read_a_days_file_as_it_was_written() {
     let Some(mut reader) = clients::archive_readers() else { return };
@@ -167,14 +295,29 @@ async fn duckdb_and_pyarrow_read_points_as_they_were_written() {
 }
 
 #[tokio::test]
+async fn duckdb_and_pyarrow_read_reports_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let uplinks = uplinks(48);
+    let store = derived(&[uplinks.clone(), events(&uplinks)].concat()).await;
+    let home = Home::of("reports", &store);
+    let reports = reports_of(&store);
+    let kinds: BTreeSet<&str> = reports.iter().map(|(_, report)| kind(report)).collect();
+    assert_eq!(kinds, ["event", "undecodable", "uplink"].into());
+    let read = run(reader.arg("totals").args(store.keys(REPORTS).iter().map(|key| home.0.join(key))));
+    assert_totals(&read, reports.len(), &REPORT_TYPES, |column| expected_of_reports(column, &reports));
+}
+
+#[tokio::test]
 async fn the_queries_of_the_document_give_what_the_points_are() {
     let Some(mut reader) = clients::archive_readers() else { return };
     let uplinks = uplinks(48);
+    let uplinks = [uplinks.clone(), events(&uplinks)].concat();
     let store = derived(&uplinks).await;
     let home = Home::of("queries", &store);
     let points = points_of(&store);
     let read = run(reader.arg("queries").arg(repository("docs/points.md")).arg(&home.0));
-    let [days, last, pulses, hours, profiles] = <[Vec<Value>; 5]>::try_from(rows_of(&read)).unwrap();
+    let [days, last, pulses, hours, profiles, read_days, numbers] =
+        <[Vec<Value>; 7]>::try_from(rows_of(&read)).unwrap();
     // In the document the consumption is the difference of two points of an index that follow each other.
     let mut series: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
     for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
@@ -192,8 +335,75 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     assert_eq!(pulses.len(), series.values().map(Vec::len).sum::<usize>());
     assert_eq!(sum(&pulses, "pulses"), steps().sum::<i64>());
     assert_eq!(sum(&hours, "pulses"), steps().filter(|step| *step >= 0).sum::<i64>());
-    let distinct: BTreeSet<Row> = uplinks.iter().map(Row::from).collect();
+    let distinct: BTreeSet<Row> = uplinks.iter().filter(|uplink| uplink.kind != Kind::Event).map(Row::from).collect();
     assert_eq!(sum(&profiles, "uplinks"), i64::try_from(distinct.len()).unwrap());
+
+    let reports = reports_of(&store);
+    for (column, of) in [("uplinks", "uplink"), ("undecodable", "undecodable")] {
+        let expected = reports.iter().filter(|(_, report)| kind(report) == of).count();
+        assert_eq!(sum(&read_days, column), i64::try_from(expected).unwrap(), "{column}");
+    }
+    let mut lost = 0;
+    let of_sigfox =
+        reports.iter().filter(|(device, report)| device.to_string().starts_with("sigfox:") && report.number.is_some());
+    let of_sigfox: Vec<_> = of_sigfox.collect();
+    for pair in of_sigfox.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let number = |nth: usize| i64::from(pair[nth].1.number.unwrap());
+        let gap = (number(1) - number(0)).rem_euclid(4_096);
+        lost += if gap > 1 { gap - 1 } else { 0 };
+    }
+    assert_eq!(sum(&numbers, "lost"), lost);
+}
+
+#[tokio::test]
+async fn duckdb_and_pyarrow_read_days_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = with_days(derived(&[uplinks(48), counting(48)].concat()).await).await;
+    let home = Home::of("days", &store);
+    let days = days_of(&store);
+    assert!(days.iter().any(|row| row.hours.len() == 25) && days.iter().any(|row| row.total.is_some()));
+    let read = run(reader.arg("rows").args(store.keys(DAYS).iter().map(|key| home.0.join(key))));
+    for (program, nth) in [("duckdb", 0), ("pyarrow", 1)] {
+        let types: BTreeMap<String, String> = serde_json::from_value(read[program]["types"].clone()).unwrap();
+        let expected =
+            DAY_TYPES.map(|(name, of_duckdb, of_arrow)| (name.to_owned(), [of_duckdb, of_arrow][nth].to_owned()));
+        assert_eq!(types, expected.into(), "{program}");
+        let mut rows: Vec<Value> = serde_json::from_value(read[program]["rows"].clone()).unwrap();
+        let carries = rows.iter_mut().filter_map(|row| row.as_object_mut().unwrap().remove("carry"));
+        let devices: BTreeSet<(String, String)> =
+            days.iter().map(|row| (row.device.to_string(), Month::of(row.day).to_string())).collect();
+        assert_eq!(carries.filter(Value::is_string).count(), devices.len());
+        assert_eq!(rows, days.iter().map(expected_of_day).collect::<Vec<_>>(), "{program}");
+    }
+}
+
+#[tokio::test]
+async fn the_queries_of_the_document_give_what_the_days_are() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = with_days(derived(&[uplinks(48), counting(48)].concat()).await).await;
+    let home = Home::of("day-queries", &store);
+    let days = days_of(&store);
+    let read = run(reader.arg("queries").arg(repository("docs/days.md")).arg(&home.0));
+    let [litres, hours, fleet, leaks] = <[Vec<Value>; 4]>::try_from(rows_of(&read)).unwrap();
+    let of_litres = |row: &&DayRow| row.unit == Unit::Litres;
+    assert_eq!(litres.len(), days.iter().filter(of_litres).count());
+    let total: i64 = days.iter().filter(of_litres).filter_map(|row| row.total).sum();
+    let found: f64 = litres.iter().filter_map(|row| row["litres"].as_f64()).sum();
+    assert!(total > 0);
+    assert!((found * 1_000.0 - f64::from(i32::try_from(total).unwrap())).abs() < 1.0, "{found} {total}");
+    assert_eq!(hours.len(), days.iter().map(|row| row.hours.len()).sum::<usize>());
+    assert_eq!(sum(&hours, "volume"), days.iter().flat_map(|row| row.hours.iter().flatten()).sum::<i64>());
+    assert_eq!(fleet.len(), days.iter().map(|row| row.day).collect::<BTreeSet<_>>().len());
+    assert_eq!(sum(&fleet, "read"), i64::try_from(days.iter().filter(|row| row.ledger.is_read()).count()).unwrap());
+    assert_eq!(sum(&fleet, "unplaced"), days.iter().map(|row| row.ledger.unplaced).sum::<i64>());
+    let mut least: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let in_week = |row: &&DayRow| ("2026-11-16"..="2026-11-22").contains(&row.day.to_string().as_str());
+    for row in days.iter().filter(in_week) {
+        let Some(night) = row.night_minimum else { continue };
+        let of_meter = least.entry((row.device.to_string(), row.channel.to_string())).or_insert(night);
+        *of_meter = night.min(*of_meter);
+    }
+    assert_eq!(leaks.len(), least.values().filter(|least| **least > 0).count());
 }
 
 fn rows_of(read: &Value) -> Vec<Vec<Value>> {
@@ -229,14 +439,57 @@ async fn derived(uplinks: &[Uplink]) -> FakeObjects {
     for (place, rows) in files {
         store.set(&place.to_string(), file::union(None, rows).unwrap());
     }
-    let late = Instant::now() + Duration::from_mins(10);
-    Derive { store: &store, bits: &bits, decoder, stop: late, deadline: late }.run().await.unwrap();
+    Derive { store: &store, bits: &bits, decoder, stop: late(), deadline: late() }.run().await.unwrap();
     store
+}
+
+/// Makes days of the points, of which some meters have an assignment in a time zone where clocks change.
+async fn with_days(store: FakeObjects) -> FakeObjects {
+    let points = points_of(&store);
+    let devices: BTreeSet<(DeviceId, &str)> =
+        points.iter().map(|point| (point.device, point.channel.as_str())).collect();
+    for (device, channel) in devices.into_iter().step_by(2) {
+        let assignment: Assignment = serde_json::from_value(json!({
+            "device": device, "channel": channel, "from": "2026-10-20T00:00:00Z", "litres_per_pulse": 10,
+            "time_zone": "America/New_York",
+        }))
+        .unwrap();
+        let add = |assignments: &mut Assignments| {
+            assignments.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(&store, &assignments::key_of(device), late(), add).await.unwrap();
+    }
+    let bits = PartitionBits::default();
+    let now = "2026-12-02T00:00:00Z".parse().unwrap();
+    let days = Days { store: &store, bits: &bits, now, stop: late(), deadline: late() };
+    for partition in days.plan().await.unwrap() {
+        days.run(partition).await.unwrap();
+    }
+    store
+}
+
+fn days_of(store: &FakeObjects) -> Vec<DayRow> {
+    let files = store.all().into_iter().filter(|(key, _)| key.starts_with(DAYS));
+    files.flat_map(|(_, content)| days::file::read(content).unwrap().rows).collect()
+}
+
+fn late() -> Instant {
+    Instant::now() + Duration::from_mins(10)
 }
 
 fn points_of(store: &FakeObjects) -> Vec<PointRow> {
     let files = store.all().into_iter().filter(|(key, _)| key.starts_with(POINTS));
     files.flat_map(|(_, content)| points::file::read(content).unwrap().1).collect()
+}
+
+/// All reports, in the order of their files.
+fn reports_of(store: &FakeObjects) -> Vec<(DeviceId, Report)> {
+    let files = store.all().into_iter().filter(|(key, _)| key.starts_with(REPORTS));
+    let devices = files.flat_map(|(_, content)| reports::file::read(content).unwrap());
+    let mut all: Vec<_> = devices.flat_map(|(device, of)| of.into_iter().map(move |report| (device, report))).collect();
+    all.sort();
+    all
 }
 
 /// A directory for one test.

@@ -7,15 +7,14 @@ use pulsegate_model::assignment::Assignments;
 use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
 use pulsegate_model::consumption::PeriodEnd;
-use pulsegate_model::day::{self, DAYS_AHEAD, Readings, Report, ReportKind};
+use pulsegate_model::day::{self, DAYS_AHEAD, Readings, Report};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge::{self, Points};
-use pulsegate_model::profile;
-use pulsegate_model::pulse::{ChannelCounts, PulseItem};
-use pulsegate_model::uplink::{SortKey, SortKeyError};
+use pulsegate_model::uplink::{Kind, Uplink};
 use pulsegate_pipeline::archive::assignments;
 use pulsegate_pipeline::archive::decoded::Decoded;
 use pulsegate_pipeline::archive::reader::Archive;
+use pulsegate_pipeline::archive::reports;
 use pulsegate_pipeline::archive::store::ObjectStore;
 use pulsegate_pipeline::ports::{PulseReader, ReadError};
 use tokio::time::Instant;
@@ -42,7 +41,7 @@ pub const MAX_DAYS: i64 = 400;
 pub struct History {
     /// Readings by channel.
     pub channels: BTreeMap<Channel, Readings>,
-    /// Its uplinks.
+    /// Its uplinks, and its events that have a number, sorted.
     pub reports: Vec<Report>,
     /// What is not in the readings, for people.
     pub notes: Vec<String>,
@@ -70,10 +69,11 @@ impl History {
     /// [`Problem::Read`] if they cannot be read or merged.
     pub async fn of_items(reader: &impl PulseReader, device: DeviceId, (from, to): (At, At)) -> Result<Self, Problem> {
         let items = reader.items(device, from, to, Instant::now() + TIMEOUT).await?;
-        Self::merged(items)
+        let items = items.into_iter().map(|item| (item.uplink.clone(), item)).collect();
+        Self::merged(&[], Decoded { items, undecodable: Vec::new() })
     }
 
-    /// Reads uplinks: also those that no codec reads.
+    /// Reads uplinks: also those that no codec reads, and numbered events.
     ///
     /// # Errors
     /// [`Problem::Read`] if they cannot be read or merged.
@@ -84,19 +84,14 @@ impl History {
     ) -> Result<Self, Problem> {
         let uplinks = archive.uplinks(device, from, to, Instant::now() + TIMEOUT).await;
         let uplinks = uplinks.map_err(|e| ReadError { what: "the archive".to_owned(), source: e.into() })?;
-        let Decoded { items, undecodable } = Decoded::of(uplinks);
-        let mut history = Self::merged(items.into_values())?;
-        let unread = undecodable
-            .iter()
-            .map(|(uplink, _)| Report { kind: ReportKind::Undecodable, ..report(uplink.at, uplink.sequence) });
-        history.reports.extend(unread);
-        Ok(history)
+        let events: Vec<Uplink> = uplinks.iter().filter(|uplink| uplink.kind == Kind::Event).cloned().collect();
+        Self::merged(&events, Decoded::of(uplinks))
     }
 
-    fn merged(items: impl IntoIterator<Item = PulseItem>) -> Result<Self, Problem> {
-        let items: Vec<PulseItem> = items.into_iter().collect();
-        let reports = items.iter().map(report_of).collect::<Result<_, ReadError>>()?;
-        let merged = merge::merge(items).map_err(unreadable)?;
+    fn merged(events: &[Uplink], decoded: Decoded) -> Result<Self, Problem> {
+        let reports = reports::of(events, &decoded).into_iter().collect();
+        let merged = merge::merge(decoded.items.into_values());
+        let merged = merged.map_err(|e| ReadError { what: "a pulse item".to_owned(), source: e.into() })?;
         let notes = notes(&merged);
         let readings = |Points { points, counted, .. }: Points| Readings {
             points: points.iter().map(Into::into).collect(),
@@ -123,26 +118,6 @@ pub fn counted_at(reports: &[Report]) -> PeriodEnd {
     reports.first().map(|report| report.counted_at).unwrap_or_default()
 }
 
-/// The report of an uplink with this item.
-fn report_of(item: &PulseItem) -> Result<Report, ReadError> {
-    let SortKey { at, sequence, .. } = item.uplink.parse().map_err(unreadable::<SortKeyError>)?;
-    let of_profile = profile::find(item.device.network(), item.profile.as_str()).and_then(|of| of.settings.log_period);
-    let of_channel = |counts: &ChannelCounts| counts.log_period.or_else(|| counts.every?.try_into().ok());
-    let period = item.channels.values().filter_map(of_channel).filter(|period| *period > 0).min();
-    Ok(Report {
-        period: period.or(of_profile),
-        battery_mv: item.battery_mv,
-        flags: item.flags.clone(),
-        ..report(at, sequence)
-    })
-}
-
-/// An uplink of which no more is known.
-fn report(at: At, number: Option<u32>) -> Report {
-    let counted_at = PeriodEnd::default();
-    Report { at, number, kind: ReportKind::Uplink, period: None, counted_at, battery_mv: None, flags: [].into() }
-}
-
 fn notes(channels: &BTreeMap<Channel, Points>) -> Vec<String> {
     let undated: usize =
         channels.values().flat_map(|of| &of.undated).map(|of| of.indexes.len() + of.counted.len()).sum();
@@ -150,8 +125,4 @@ fn notes(channels: &BTreeMap<Channel, Points>) -> Vec<String> {
     let notes = [(undated, "counts whose time is not known"), (unanchored, "increments whose index is not known")];
     let notes = notes.into_iter().filter(|(count, _)| *count > 0);
     notes.map(|(count, what)| format!("not used: {count} {what}")).collect()
-}
-
-fn unreadable<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> ReadError {
-    ReadError { what: "a pulse item".to_owned(), source: error.into() }
 }

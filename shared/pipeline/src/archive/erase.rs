@@ -4,9 +4,11 @@
 //! 2. [`Erase::objects`]: an object of `new/` that holds rows of the device is replaced by one without them. The new one
 //!    is put before the old one is deleted, and its name is that of a rest of the old one: see [`object`].
 //! 3. [`Erase::files`]: a file of `day/` is swapped for one without the rows.
-//! 4. [`Erase::points`]: a file of `points/` is deleted. `derive` makes it again from the files of `day/`.
-//! 5. [`Erase::assignments`]: the file of `assignments/` is swapped for one without those of the device.
-//! 6. [`Erase::older_versions`]: deletes older versions that hold the device.
+//! 4. [`Erase::points`], [`Erase::reports`]: a file of `points/` or `reports/` is deleted. `derive` makes it again from the
+//!    files of `day/`.
+//! 5. [`Erase::days`]: a file of `days/` is deleted, too. The daily pass makes it again from `points/` and `reports/`.
+//! 6. [`Erase::assignments`]: the file of `assignments/` is swapped for one without those of the device.
+//! 7. [`Erase::older_versions`]: deletes older versions that hold the device.
 //!
 //! So each row of another device is in an object or in a file at any moment, as with `settle`: only rows of the device
 //! leave the set. Each step can be repeated, and a run that follows a crash finds what is left.
@@ -29,10 +31,12 @@ use tokio::time::Instant;
 
 use super::assignments::{self, ASSIGNMENTS};
 use super::columns::FileError;
+use super::days::DAYS;
 use super::file;
 use super::object;
 use super::place::{self, DAY, NEW};
 use super::points::POINTS;
+use super::reports::REPORTS;
 use super::store::{Condition, Get, Got, Part, Put, StoreError};
 use super::versions::{ListedVersion, Version, VersionedStore};
 
@@ -112,8 +116,29 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     /// # Errors
     /// [`EraseError`].
     pub async fn points(&self) -> Result<Erased, EraseError> {
-        let latest = self.latest(POINTS, self.names()).await?;
-        self.each(latest.into_iter().map(|version| self.points_file(version))).await
+        self.derived(POINTS).await
+    }
+
+    /// Deletes the files of `reports/` that hold the device.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub async fn reports(&self) -> Result<Erased, EraseError> {
+        self.derived(REPORTS).await
+    }
+
+    /// Deletes the files of `days/` that hold the device.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub async fn days(&self) -> Result<Erased, EraseError> {
+        self.derived(DAYS).await
+    }
+
+    /// Deletes the files with this prefix that hold the device: all of them can be made again.
+    async fn derived(&self, prefix: &str) -> Result<Erased, EraseError> {
+        let latest = self.latest(prefix, self.names()).await?;
+        self.each(latest.into_iter().map(|version| self.derived_file(version))).await
     }
 
     /// Swaps the file of `assignments/` that holds the device.
@@ -134,7 +159,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     pub async fn older_versions(&self) -> Result<Erased, EraseError> {
         let mut erased = Erased::default();
         let names = self.names();
-        for prefix in [NEW, DAY, POINTS, ASSIGNMENTS] {
+        for prefix in [NEW, DAY, POINTS, REPORTS, DAYS, ASSIGNMENTS] {
             let mut of_key: BTreeMap<String, Vec<ListedVersion>> = BTreeMap::new();
             for listed in self.list(prefix, |key| prefix == NEW || names(key)).await? {
                 of_key.entry(listed.version.key.clone()).or_default().push(listed);
@@ -200,7 +225,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
         }
     }
 
-    async fn points_file(&self, version: Version) -> Result<Erased, EraseError> {
+    async fn derived_file(&self, version: Version) -> Result<Erased, EraseError> {
         let rows = match devices::rows_of(self, &version).await? {
             Ok(rows) => rows,
             Err(error) => return Ok(unreadable(&version.key, &error)),

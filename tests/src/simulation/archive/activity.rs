@@ -326,13 +326,10 @@ impl Activity {
         }
         let store = self.client(Role::Erase);
         let erase = Erase { store: &store, device, write: true, timeout: LONG, stop: &|| false };
-        for step in [
-            erase.objects().await?,
-            erase.files().await?,
-            erase.points().await?,
-            erase.assignments().await?,
-            erase.older_versions().await?,
-        ] {
+        let sources = erase.objects().await? + erase.files().await?;
+        let derived = erase.points().await? + erase.reports().await? + erase.days().await?;
+        let assignments = erase.assignments().await?;
+        for step in [sources, derived, assignments, erase.older_versions().await?] {
             if step.unreadable > 0 {
                 self.report("erase cannot read an object or a file".to_owned());
             }

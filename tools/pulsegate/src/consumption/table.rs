@@ -87,7 +87,7 @@ fn total_line(answer: &Answer, volume: impl Fn(i64) -> String) -> String {
     let quality = total.quality;
     match (total.value, total.unplaced) {
         (Some(value), Some(unplaced)) => {
-            format!("total {}, {quality}{flags}; {} of it in no interval", volume(value), volume(unplaced))
+            format!("total {}, {quality}{flags}, {} unplaced", volume(value), volume(unplaced))
         }
         (Some(value), None) => format!("total {}, {quality}{flags}", volume(value)),
         (None, _) => {

@@ -12,10 +12,12 @@ use pulsegate_model::uplink::TimeSource;
 use pulsegate_model::uplink::testing::any_uplink;
 
 use super::*;
-use crate::archive::assignments::AssignmentsError;
+use crate::archive::assignments::{self, AssignmentsError};
+use crate::archive::days::{Days, file as days_file};
 use crate::archive::file::FileRows;
 use crate::archive::object;
 use crate::archive::place::{Day, PartitionBits, Place};
+use crate::archive::points::{Derive, decoder};
 use crate::archive::reader::Archive;
 use crate::archive::row::Row;
 use crate::archive::settle::Settle;
@@ -67,11 +69,12 @@ async fn settle(store: &FakeObjects) -> usize {
 }
 
 /// Makes all steps of a run.
-async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 5] {
+async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 7] {
     let erase = Erase { store, device: device(), write, timeout: Duration::from_mins(1), stop };
     let (objects, files) = (erase.objects().await.unwrap(), erase.files().await.unwrap());
-    let (points, assignments) = (erase.points().await.unwrap(), erase.assignments().await.unwrap());
-    [objects, files, points, assignments, erase.older_versions().await.unwrap()]
+    let (points, reports) = (erase.points().await.unwrap(), erase.reports().await.unwrap());
+    let (days, assignments) = (erase.days().await.unwrap(), erase.assignments().await.unwrap());
+    [objects, files, points, reports, days, assignments, erase.older_versions().await.unwrap()]
 }
 
 /// The rows of an object of any kind.
@@ -120,7 +123,7 @@ proptest! {
             let seen = erase(&store, false, &|| false).await;
             prop_assert_eq!(before, (store.all(), store.ever()), "a dry run writes nothing");
             let removed = erase(&store, true, &|| false).await;
-            let found = |of: [Erased; 5]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
+            let found = |of: [Erased; 7]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
             prop_assert_eq!(found(seen), found(removed));
             prop_assert!(removed.iter().all(|step| step.removed == step.found && step.unreadable == 0));
             check(&store, &uplinks).await?;
@@ -209,6 +212,90 @@ fn the_assignments_of_the_device_leave_all_versions_and_those_of_others_stay() {
             assert_eq!(assignments::load(&store, soon()).await.unwrap().iter().count(), 2);
         });
     }
+}
+
+/// The daily pass makes the file again, without the device, which has a tombstone by then.
+#[test]
+fn a_file_of_days_with_the_device_is_deleted_in_all_versions_and_one_without_it_stays() {
+    let store = FakeObjects::default();
+    let assign = async |device: DeviceId| {
+        let assignment: Assignment = serde_json::from_value(serde_json::json!({
+            "device": device, "channel": "A", "from": "2026-11-01T00:00:00Z", "litres_per_pulse": 1,
+        }))
+        .unwrap();
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(&store, &assignments::key_of(device), soon(), add).await.unwrap();
+    };
+    let partitions: PartitionBits = "2026-01-01=10".parse().unwrap();
+    let of = |device| partitions.place_of(device, Day::Date(20_800)).partition;
+    let others = (2..9_u32).map(|number| format!("sigfox:{number:X}").parse().unwrap());
+    let other: DeviceId = others.into_iter().find(|other| of(*other) != of(device())).unwrap();
+    let bits: PartitionBits = "2026-11-01=10".parse().unwrap();
+    let now = "2026-11-21T00:00:00Z".parse().unwrap();
+    block(async {
+        // The archive begins with a file of points, whatever it has.
+        store.set("points/day=2026-11-10/00.parquet", "");
+        for device in [device(), other] {
+            assign(device).await;
+        }
+        let days = Days { store: &store, bits: &bits, now, stop: soon(), deadline: soon() };
+        let pass = async || {
+            for partition in days.plan().await.unwrap() {
+                days.run(partition).await.unwrap();
+            }
+        };
+        pass().await;
+        let rows = || -> usize {
+            let files = store.all().into_iter().filter(|(key, _)| key.starts_with("days/"));
+            files.map(|(_, content)| days_file::read(content).unwrap().rows.len()).sum()
+        };
+        assert_eq!(rows(), 40);
+        tombstones::bury(&store, device(), now, soon()).await.unwrap();
+        let [.., of_days, _, _] = erase(&store, true, &|| false).await;
+        assert_eq!((of_days.found, of_days.rows, of_days.removed), (1, 20, 1));
+        assert_eq!(rows(), 20);
+        pass().await;
+        assert_eq!(rows(), 20);
+        let ever = store.ever().into_iter().filter(|(key, _)| key.starts_with("days/"));
+        let ever = ever.flat_map(|(_, content)| days_file::read(content).unwrap().rows);
+        assert!(ever.into_iter().all(|row| row.device == other));
+    });
+}
+
+/// The files of other devices are made again.
+#[test]
+fn points_and_reports_of_the_device_are_gone_from_every_version_until_derive_makes_the_others_again() {
+    let store = FakeObjects::default();
+    let uplink = |device: &str| {
+        let text = format!(
+            r#"{{"device":"{device}","kind":"data","at":"2026-11-20T12:00:00Z","time_source":"network","sequence":1,
+            "profile":"adeunis-pulse-v4","payload":"46800000009f00000002"}}"#
+        );
+        serde_json::from_str::<Uplink>(&text).unwrap()
+    };
+    let bits = bits();
+    let derive = async || {
+        let derive = Derive { store: &store, bits: &bits, decoder, stop: soon(), deadline: soon() };
+        derive.run().await.unwrap();
+    };
+    let has = |content: &Bytes, device: DeviceId| content.windows(8).any(|part| part == device.to_string().as_bytes());
+    block(async {
+        fill(&store, &[uplink("sigfox:1"), uplink("sigfox:2")], 1).await;
+        derive().await;
+        let [.., points, reports, _, _, older] = erase(&store, false, &|| false).await;
+        assert_eq!((points.found, points.removed, reports.found, reports.removed, older.found), (1, 0, 1, 0, 1));
+        let [_, files, points, reports, ..] = erase(&store, true, &|| false).await;
+        assert_eq!((files.removed, points.removed, reports.removed), (1, 1, 1));
+        let derived = |(key, _): &(String, Bytes)| key.starts_with(POINTS) || key.starts_with(REPORTS);
+        assert_eq!(store.ever().iter().filter(|entry| derived(entry)).count(), 0);
+        derive().await;
+        let made: Vec<(String, Bytes)> = store.ever().into_iter().filter(derived).collect();
+        assert_eq!(made.len(), 2);
+        assert!(made.iter().all(|(_, content)| has(content, "sigfox:2".parse().unwrap()) && !has(content, device())));
+    });
 }
 
 #[test]
