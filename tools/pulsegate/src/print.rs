@@ -103,6 +103,12 @@ pub fn lines<const N: usize>(head: [&str; N], rows: &[[String; N]], is_number: [
     all.iter().map(|row| (0..N).map(|column| cell(row, column)).collect::<Vec<_>>().join("  ")).collect()
 }
 
+/// `95.2 %`, rounded down: what is not all is not shown as all.
+pub fn percent(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1_000).checked_div(u128::from(whole)).unwrap_or(0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
 /// Comma-separated values with a header, as in RFC 4180.
 ///
 /// # Errors

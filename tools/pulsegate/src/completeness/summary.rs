@@ -10,6 +10,7 @@ use pulsegate_model::ledger::Ledger;
 use serde_json::{Value, json};
 
 use crate::options::UnitName;
+use crate::print::percent;
 
 /// Sums of rows, which are added in order of device and channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -164,10 +165,4 @@ pub(super) fn unit_of(unit: Unit) -> UnitName {
         Unit::Litres => UnitName::L,
         Unit::Pulses => UnitName::Pulses,
     }
-}
-
-/// `95.2 %`, rounded down: what is not all is not shown as all.
-pub(super) fn percent(part: u64, whole: u64) -> String {
-    let tenths = (u128::from(part) * 1_000).checked_div(u128::from(whole)).unwrap_or(0);
-    format!("{}.{} %", tenths / 10, tenths % 10)
 }

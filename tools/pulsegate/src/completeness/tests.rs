@@ -212,6 +212,10 @@ async fn a_fleet_is_read_from_the_files_of_days() {
     Days { store, bits, now: now(), stop, deadline }.run(Partition::ALL).await.unwrap();
     let answer: Value = serde_json::from_str(&text(&archive, "--day 2026-11-20 --format json").await).unwrap();
     assert_eq!((&answer["summary"]["devices"], &answer["summary"]["channels"]), (&json!(1), &json!(2)));
+    let answer: Value = serde_json::from_str(&text(&archive, "--day 2026-11-21 --format json").await).unwrap();
+    assert_eq!((&answer["summary"]["uplinks_lost"], &answer["summary"]["slots_read"]), (&json!(3), &json!(26)));
+    let reasons = ["A, B read in 13 of 24 slots", "3 uplinks lost, 0 covered"];
+    assert_eq!(answer["worst"][0], json!({"device": "sigfox:1A2345", "reasons": reasons}));
     let message = problem(&archive, "--day 2026-11-23").await;
     assert!(message.starts_with("no file of days has 2026-11-23: it is not over yet"), "{message}");
 }

@@ -81,7 +81,7 @@ impl Found {
     /// `None` if nothing is wrong.
     fn of(rows: &[DayRow]) -> Option<Self> {
         let first = rows.first()?;
-        let mut reasons: Vec<String> = rows.iter().filter_map(unread).collect();
+        let mut reasons = by_channel(rows, unread);
         let lost = first.ledger.uplinks_lost;
         if lost > 0 {
             reasons.push(format!("{} lost, {} covered", counted(lost, "uplink"), first.ledger.lost_but_covered));
@@ -92,7 +92,7 @@ impl Found {
         if first.ledger.undecodable > 0 {
             reasons.push(format!("{} not decoded", counted(first.ledger.undecodable, "uplink")));
         }
-        reasons.extend(rows.iter().filter_map(broken));
+        reasons.extend(by_channel(rows, broken));
         if reasons.is_empty() {
             return None;
         }
@@ -113,16 +113,28 @@ impl Found {
     }
 }
 
+/// The reasons of channels: `A, B not read`.
+fn by_channel(rows: &[DayRow], reason: impl Fn(&DayRow) -> Option<String>) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let Some(of_row) = reason(row) else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == of_row) {
+            Some((_, channels)) => channels.push(row.channel.as_str()),
+            None => reasons.push((of_row, vec![row.channel.as_str()])),
+        }
+    }
+    reasons.into_iter().map(|(reason, channels)| format!("{} {reason}", channels.join(", "))).collect()
+}
+
 /// What was not read of a channel.
 fn unread(row: &DayRow) -> Option<String> {
-    let channel = &row.channel;
     match (row.ledger.is_read(), row.ledger.slots_expected) {
         (false, _) => Some(match row.last_contact {
-            Some(at) => format!("{channel} not read, last contact {at}"),
-            None => format!("{channel} not read, never heard of"),
+            Some(at) => format!("not read, last contact {at}"),
+            None => "not read, never heard of".to_owned(),
         }),
         (true, Some(expected)) if row.ledger.slots_read < expected => {
-            Some(format!("{channel} read in {} of {expected} slots", row.ledger.slots_read))
+            Some(format!("read in {} of {expected} slots", row.ledger.slots_read))
         }
         (true, _) => None,
     }
@@ -138,7 +150,7 @@ fn broken(row: &DayRow) -> Option<String> {
     let unplaced =
         (row.ledger.unplaced != 0).then(|| format!("{} {} unplaced", unit.exact(row.ledger.unplaced), unit.name()));
     let parts: Vec<String> = [breaks, unplaced].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| format!("{} {}", row.channel, parts.join(", ")))
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// `1 break`, `2 breaks`.

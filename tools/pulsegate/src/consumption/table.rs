@@ -46,14 +46,14 @@ pub(super) fn text(answer: &Answer, picture: Picture) -> String {
     let volume = |value: i64| format!("{} {}", unit.text(value, decimals), unit.name());
     let _ = writeln!(text, "\n{}", total_line(answer, volume));
     for quality in Quality::ALL {
-        let number = count(intervals, quality);
+        let (number, all) = (count(intervals, quality) as u64, intervals.len() as u64);
         if number > 0 {
             let key = chart.as_ref().map(|chart| chart.key(quality)).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "{key}{quality:12}  {number:>6} of {}  {:>7}",
                 intervals.len(),
-                percent(number, intervals.len())
+                print::percent(number, all)
             );
         }
     }
@@ -97,9 +97,4 @@ fn total_line(answer: &Answer, volume: impl Fn(i64) -> String) -> String {
             format!("total {quality}{flags}: the volume at an end is not known{known}")
         }
     }
-}
-
-fn percent(part: usize, whole: usize) -> String {
-    let tenths = (part * 1_000).checked_div(whole).unwrap_or(0);
-    format!("{}.{} %", tenths / 10, tenths % 10)
 }

@@ -103,6 +103,11 @@ async fn a_table_has_local_hours_with_quality_flags_sum_and_a_chart_in_80_column
     let text = text(&archive, &format!("{NIGHT} --chart")).await;
     assert_eq!(text, include_str!("tests/night.txt"));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    // docs/consumption.md shows this command with its output.
+    let document = include_str!("../../../../docs/consumption.md");
+    let command = format!("    pulsegate consumption {NIGHT} --chart\n");
+    let indented: String = text.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n").collect();
+    assert!(document.contains(&command) && document.contains(&indented), "docs/consumption.md:\n{indented}");
 }
 
 #[tokio::test]
