@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use pulsegate_model::assignment::{Assignment, Assignments};
+use pulsegate_model::assignment::{Assignment, Assignments, MeterText};
 use pulsegate_model::at::At;
 use pulsegate_model::consumption::{Quality, Unit};
 use pulsegate_model::day::{DayRow, Report, ReportKind};
@@ -101,6 +101,24 @@ const DAY_TYPES: [(&str, &str, &str); 34] = [
     ("battery_mv", "INTEGER", "int32"),
     ("last_contact", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
     ("carry", "VARCHAR", "string"),
+];
+
+/// The same of `assignments/`.
+const ASSIGNMENT_TYPES: [(&str, &str, &str); 14] = [
+    ("device", "VARCHAR", "string"),
+    ("channel", "VARCHAR", "string"),
+    ("from", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("to", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("litres_per_pulse", "DECIMAL(10,3)", "decimal128(10, 3)"),
+    ("serial", "VARCHAR", "string"),
+    ("first_index", "BIGINT", "int64"),
+    ("last_index", "BIGINT", "int64"),
+    ("time_zone", "VARCHAR", "string"),
+    ("q3", "BIGINT", "int64"),
+    ("max_per_hour", "BIGINT", "int64"),
+    ("can_reverse", "BOOLEAN", "bool"),
+    ("label", "VARCHAR", "string"),
+    ("site", "VARCHAR", "string"),
 ];
 
 /// All uplinks of the project's frames, hour after hour, with and without radio metadata.
@@ -244,6 +262,39 @@ fn expected_of_reports(column: &str, reports: &[(DeviceId, Report)]) -> Value {
     }
 }
 
+/// The expected properties of a column of assignments.
+fn expected_of_assignments(column: &str, assignments: &[Assignment]) -> Value {
+    let words = |word: &dyn Fn(&Assignment) -> Option<String>| {
+        of_texts(assignments.iter().filter_map(word).map(String::into_bytes), |text| {
+            String::from_utf8_lossy(text).into()
+        })
+    };
+    let numbers = |number: &dyn Fn(&Assignment) -> Option<i64>| {
+        of_numbers(assignments.iter().filter_map(number), |n| n.to_string())
+    };
+    let text = |text: &Option<MeterText>| text.as_ref().map(ToString::to_string);
+    match column {
+        "device" => words(&|of| Some(of.device.to_string())),
+        "channel" => words(&|of| Some(of.channel.to_string())),
+        "from" => numbers(&|of| of.from.map(|at| at.unix() * 1_000)),
+        "to" => numbers(&|of| of.to.map(|at| at.unix() * 1_000)),
+        "litres_per_pulse" => {
+            let thousandths = assignments.iter().map(|of| of.litres_per_pulse.thousandths().cast_signed());
+            of_numbers(thousandths, |n| format!("{}.{:03}", n / 1_000, n % 1_000))
+        }
+        "serial" => words(&|of| text(&of.serial)),
+        "first_index" => numbers(&|of| of.first_index.map(u64::cast_signed)),
+        "last_index" => numbers(&|of| of.last_index.map(u64::cast_signed)),
+        "time_zone" => words(&|of| Some(of.time_zone.to_string())),
+        "q3" => numbers(&|of| of.q3.map(i64::from)),
+        "max_per_hour" => numbers(&|of| of.max_per_hour.map(u64::cast_signed)),
+        "can_reverse" => numbers(&|of| Some(of.can_reverse.into())),
+        "label" => words(&|of| text(&of.label)),
+        "site" => words(&|of| text(&of.site)),
+        other => panic!("the file has a column {other}"),
+    }
+}
+
 fn kind(report: &Report) -> &'static str {
     match report.kind {
         ReportKind::Uplink => "uplink",
@@ -268,6 +319,49 @@ fn expected_of_day(row: &DayRow) -> Value {
     });
     expected.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
     expected
+}
+
+#[test]
+fn duckdb_and_pyarrow_read_assignments_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let file = repository("tests/golden/assignments.parquet");
+    let assignments = assignments::file::decode(std::fs::read(&file).unwrap().into()).unwrap();
+    let read = run(reader.arg("totals").arg(file));
+    let expected = |column: &str| expected_of_assignments(column, &assignments);
+    assert_totals(&read, assignments.len(), &ASSIGNMENT_TYPES, expected);
+}
+
+#[tokio::test]
+async fn the_queries_of_assignments_give_litres_where_there_is_a_meter() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = derived(&uplinks(48)).await;
+    let points = points_of(&store);
+    let mut series: BTreeMap<(DeviceId, String), Vec<i64>> = BTreeMap::new();
+    for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
+        series.entry((point.device, point.channel.clone())).or_default().push(point.value.cast_signed());
+    }
+    // Every other channel with an index has a meter, of a quarter of a litre.
+    let metered: Vec<_> = series.keys().step_by(2).cloned().collect();
+    for (nth, (device, channel)) in metered.iter().enumerate() {
+        let serial = if nth == 0 { "8ZRI0012345678".to_owned() } else { format!("8ZRI{nth}") };
+        let assignment = json!({"device": device, "channel": channel, "litres_per_pulse": 0.25, "serial": serial});
+        let assignment: Assignment = serde_json::from_value(assignment).unwrap();
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        let deadline = Instant::now() + Duration::from_mins(10);
+        assignments::update(&store, &assignments::key_of(*device), deadline, add).await.unwrap();
+    }
+    let home = Home::of("assignments", &store);
+    let read = run(reader.arg("queries").arg(repository("docs/meters.md")).arg(&home.0));
+    let [litres, without, serial] = <[Vec<Value>; 3]>::try_from(rows_of(&read)).unwrap();
+    let steps = metered.iter().flat_map(|meter| series[meter].windows(2).map(|pair| pair[1] - pair[0]));
+    let expected: i64 = steps.filter(|step| *step >= 0).sum();
+    let litres = litres.iter().map(|row| row["litres"].as_str().unwrap().replace('.', "").parse::<i64>().unwrap());
+    assert_eq!(litres.sum::<i64>(), expected * 250);
+    let channels: BTreeSet<_> = points.iter().map(|point| (point.device, point.channel.clone())).collect();
+    assert_eq!((without.len(), serial.len()), (channels.len() - metered.len(), 1));
 }
 
 #[test]

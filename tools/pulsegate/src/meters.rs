@@ -85,9 +85,8 @@ async fn import<S: ObjectStore>(store: &S, options: &ImportOptions, stop: &Stop)
     let ImportOptions { file, write, format } = options;
     let name = file.display().to_string();
     let content = read(file, &name)?;
-    let (rows, faults) = rows::read(&content);
     let change = Change { subject: &name, write: *write, format: *format, stop };
-    change.run(store, rows, faults).await
+    change.run(store, rows::read(&content)).await
 }
 
 fn read(file: &Path, name: &str) -> Result<Vec<u8>, Problem> {

@@ -8,7 +8,7 @@
 //!    files of `day/`.
 //! 5. [`Erase::days`]: a file of `days/` is deleted, too. The daily pass makes it again from `points/` and `reports/`.
 //! 6. [`Erase::assignments`]: the file of `assignments/` is swapped for one without those of the device.
-//! 7. [`Erase::older_versions`]: deletes older versions that hold the device.
+//! 6. [`Erase::older_versions`]: deletes older versions that hold the device.
 //!
 //! So each row of another device is in an object or in a file at any moment, as with `settle`: only rows of the device
 //! leave the set. Each step can be repeated, and a run that follows a crash finds what is left.

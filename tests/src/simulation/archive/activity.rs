@@ -328,8 +328,8 @@ impl Activity {
         let erase = Erase { store: &store, device, write: true, timeout: LONG, stop: &|| false };
         let sources = erase.objects().await? + erase.files().await?;
         let derived = erase.points().await? + erase.reports().await? + erase.days().await?;
-        let assignments = erase.assignments().await?;
-        for step in [sources, derived, assignments, erase.older_versions().await?] {
+        let assigned = erase.assignments().await?;
+        for step in [sources, derived, assigned, erase.older_versions().await?] {
             if step.unreadable > 0 {
                 self.report("erase cannot read an object or a file".to_owned());
             }

@@ -191,7 +191,10 @@ impl World {
         let text = format!(r#"{{"device":"{device}","channel":"A","litres_per_pulse":10}}"#);
         let assignment: Assignment = serde_json::from_str(&text).unwrap();
         let key = assignments::key_of(assignment.device);
-        let add = |all: &mut Assignments| Ok::<_, Problem>(all.add(assignment.clone()).unwrap());
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, Problem>(())
+        };
         assignments::update(&self.archive, &key, deadline(), add).await.unwrap();
     }
 

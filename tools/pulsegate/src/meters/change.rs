@@ -11,7 +11,7 @@ use pulsegate_pipeline::archive::{assignments, tombstones};
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Planned, plan};
-use super::rows::Row;
+use super::rows::Rows;
 use super::{COLUMNS, Fault, deadline};
 use crate::options::Format;
 use crate::progress::Progress;
@@ -35,16 +35,10 @@ pub(super) struct Change<'a> {
 
 impl Change<'_> {
     /// Compares rows with what is stored, and writes them if there is no error.
-    pub(super) async fn run<S: ObjectStore>(
-        &self,
-        store: &S,
-        rows: Vec<Row>,
-        mut faults: Vec<Fault>,
-    ) -> Result<CommandOutput, Problem> {
+    pub(super) async fn run<S: ObjectStore>(&self, store: &S, rows: Rows) -> Result<CommandOutput, Problem> {
         let stored = assignments::load(store, deadline()).await?;
         let erased = tombstones::load(store, deadline()).await?;
-        let plan = plan(&stored, &erased, rows, &mut faults);
-        faults.sort_by_key(|fault| fault.line);
+        let (plan, faults) = plan(&stored, &erased, rows);
         let mut problem = None;
         if !faults.is_empty() {
             problem = Some(Problem::Rejected { subject: self.subject.to_owned(), errors: faults.len() });
@@ -53,7 +47,7 @@ impl Change<'_> {
         }
         let written = self.write && problem.is_none();
         let text = match self.format {
-            Format::Json => print::json_text(&self.object(&plan, &faults, written)),
+            Format::Json => print::json_text(&object(&plan, &faults, written)),
             Format::Table if problem.is_some() => self.list(&faults),
             Format::Table => table(&plan, written),
         };
@@ -88,16 +82,6 @@ impl Change<'_> {
         };
         faults.iter().map(line).collect()
     }
-
-    fn object(&self, plan: &Plan, faults: &[Fault], written: bool) -> Value {
-        let fault = |Fault { line, column, reason }: &Fault| json!({"line": line, "column": column, "error": reason});
-        let change = |Planned { row, old }: &Planned| json!({"line": row.line, "old": old, "new": row.assignment});
-        json!({
-            "written": written, "added": plan.added(), "changed": plan.written.len() - plan.added(),
-            "unchanged": plan.unchanged, "changes": plan.written.iter().map(change).collect::<Vec<_>>(),
-            "errors": faults.iter().map(fault).collect::<Vec<_>>(),
-        })
-    }
 }
 
 /// Puts assignments in the place of those with the same device, channel and beginning. All of these are removed before one
@@ -113,6 +97,16 @@ impl Plan {
     fn added(&self) -> usize {
         self.written.iter().filter(|planned| planned.old.is_none()).count()
     }
+}
+
+fn object(plan: &Plan, faults: &[Fault], written: bool) -> Value {
+    let fault = |Fault { line, column, reason }: &Fault| json!({"line": line, "column": column, "error": reason});
+    let change = |Planned { row, old }: &Planned| json!({"line": row.line, "old": old, "new": row.assignment});
+    json!({
+        "written": written, "added": plan.added(), "changed": plan.written.len() - plan.added(),
+        "unchanged": plan.unchanged, "changes": plan.written.iter().map(change).collect::<Vec<_>>(),
+        "errors": faults.iter().map(fault).collect::<Vec<_>>(),
+    })
 }
 
 fn table(plan: &Plan, written: bool) -> String {

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use pulsegate_model::assignment::{Assignment, Assignments, MeterText};
-use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
 use pulsegate_model::device::DeviceId;
 use pulsegate_pipeline::tombstones::Tombstones;
 
 use super::Fault;
-use super::rows::Row;
+use super::rows::{Key, Row, Rows};
 
 /// The rows by what becomes of them.
 #[derive(Debug, Default)]
@@ -28,9 +27,6 @@ pub(super) struct Planned {
     pub(super) old: Option<Assignment>,
 }
 
-/// What tells an assignment from others.
-type Key = (DeviceId, Channel, Option<At>);
-
 /// An assignment as it will be: a row, or one that is stored and stays.
 #[derive(Debug, Clone, Copy)]
 struct Entry<'a> {
@@ -40,9 +36,10 @@ struct Entry<'a> {
 }
 
 /// Compares rows with what is stored. Nothing may be written if there is an error.
-pub(super) fn plan(stored: &Assignments, erased: &Tombstones, rows: Vec<Row>, faults: &mut Vec<Fault>) -> Plan {
+pub(super) fn plan(stored: &Assignments, erased: &Tombstones, rows: Rows) -> (Plan, Vec<Fault>) {
+    let Rows { right, replaced, mut faults } = rows;
     let mut of_key: BTreeMap<Key, Row> = BTreeMap::new();
-    for row in rows {
+    for row in right {
         if let Some(at) = erased.of(row.assignment.device) {
             let reason = format!("{} was erased on {at}; see docs/erase.md", row.assignment.device);
             faults.push(fault(&row, "device", reason));
@@ -58,7 +55,11 @@ pub(super) fn plan(stored: &Assignments, erased: &Tombstones, rows: Vec<Row>, fa
             }
         }
     }
-    contradictions(stored, &of_key, faults);
+    let staying = stored.iter().filter(|assignment| {
+        let key = key(assignment);
+        !of_key.contains_key(&key) && !replaced.contains(&key)
+    });
+    contradictions(staying, &of_key, &mut faults);
     let mut plan = Plan::default();
     for row in of_key.into_values() {
         let Assignment { device, channel, from, .. } = &row.assignment;
@@ -70,12 +71,16 @@ pub(super) fn plan(stored: &Assignments, erased: &Tombstones, rows: Vec<Row>, fa
         }
     }
     plan.written.sort_by_key(|planned| planned.row.line);
-    plan
+    faults.sort_by_key(|fault| fault.line);
+    (plan, faults)
 }
 
 /// Finds assignments of one channel, or of one serial number, at the same time.
-fn contradictions(stored: &Assignments, rows: &BTreeMap<Key, Row>, faults: &mut Vec<Fault>) {
-    let staying = stored.iter().filter(|assignment| !rows.contains_key(&key(assignment)));
+fn contradictions<'a>(
+    staying: impl Iterator<Item = &'a Assignment>,
+    rows: &'a BTreeMap<Key, Row>,
+    faults: &mut Vec<Fault>,
+) {
     let staying = staying.map(|assignment| Entry { row: None, assignment });
     let entries = staying.chain(rows.values().map(|row| Entry { row: Some(row), assignment: &row.assignment }));
     let mut channels: BTreeMap<(DeviceId, &Channel), Vec<Entry<'_>>> = BTreeMap::new();

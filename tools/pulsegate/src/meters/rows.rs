@@ -1,9 +1,12 @@
 //! The rows of a file of comma-separated values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use csv::ByteRecord;
 use pulsegate_model::assignment::{Assignment, AssignmentError, Zone};
+use pulsegate_model::at::At;
+use pulsegate_model::codec::Channel;
+use pulsegate_model::device::DeviceId;
 
 use super::cell::{Cells, time, truth, whole};
 use super::{COLUMNS, Fault};
@@ -24,9 +27,23 @@ pub(super) struct Row {
     pub(super) assignment: Assignment,
 }
 
+/// What tells an assignment from others: device, channel and beginning.
+pub(super) type Key = (DeviceId, Channel, Option<At>);
+
+/// The rows of a file.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Those without an error.
+    pub(super) right: Vec<Row>,
+    /// The assignments that the others would replace, as far as these can be read. Nothing contradicts these.
+    pub(super) replaced: BTreeSet<Key>,
+    /// The errors.
+    pub(super) faults: Vec<Fault>,
+}
+
 /// Reads all rows that are right, and all errors of the others. A file that a spreadsheet wrote may have a byte order mark,
 /// CRLF, semicolons instead of commas, and rows of empty fields at its end.
-pub(super) fn read(content: &[u8]) -> (Vec<Row>, Vec<Fault>) {
+pub(super) fn read(content: &[u8]) -> Rows {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let mut records = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -37,19 +54,26 @@ pub(super) fn read(content: &[u8]) -> (Vec<Row>, Vec<Fault>) {
         // Reading from memory does not fail.
         .map_while(Result::ok)
         .filter(|record| record.iter().any(|field| !field.trim_ascii().is_empty()));
-    let mut faults = Vec::new();
+    let mut rows = Rows::default();
     let Some(header) = records.next() else {
         let reason = format!("the file is empty: its first line names the columns, of {}", COLUMNS.join(", "));
-        return (Vec::new(), vec![Fault { line: Some(1), column: None, reason }]);
+        rows.faults.push(Fault { line: Some(1), column: None, reason });
+        return rows;
     };
-    let columns = columns(&header, &mut faults);
-    let rows = records.filter_map(|record| row(&record, header.len(), &columns, &mut faults)).collect();
-    (rows, faults)
+    let columns = columns(&header, &mut rows.faults);
+    for record in records {
+        match row(&record, header.len(), &columns, &mut rows.faults) {
+            Ok(row) => rows.right.push(row),
+            Err(key) => rows.replaced.extend(key),
+        }
+    }
+    rows
 }
 
 /// A semicolon if the first line has no comma: spreadsheets write it where the comma is in numbers.
 fn delimiter(content: &[u8]) -> u8 {
-    let first = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut lines = content.split(|byte| *byte == b'\n');
+    let first = lines.find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' }
 }
 
@@ -74,23 +98,26 @@ fn columns(header: &ByteRecord, faults: &mut Vec<Fault>) -> Columns {
     columns
 }
 
-fn row(record: &ByteRecord, width: usize, columns: &Columns, faults: &mut Vec<Fault>) -> Option<Row> {
+/// Reads a row. If it has an error, returns the assignment that it would replace, if that can be read.
+fn row(record: &ByteRecord, width: usize, columns: &Columns, faults: &mut Vec<Fault>) -> Result<Row, Option<Key>> {
     let line = line_of(record);
     let before = faults.len();
     if record.len() != width {
         let reason =
             format!("the row has {} values, and the header {width}; put a value with a comma in quotes", record.len());
         faults.push(Fault { line: Some(line), column: None, reason });
-        return None;
+        return Err(None);
     }
     let mut cells = Cells { line, record, columns, faults };
     let device = cells.required("device", any_device);
-    let channel = cells.required("channel", str::parse);
+    let channel: Option<Channel> = cells.required("channel", str::parse);
     let litres_per_pulse = cells.required("litres_per_pulse", str::parse);
+    let before_time = cells.faults.len();
     let zone: Option<Zone> = cells.optional("time_zone", str::parse);
     // With a wrong zone, dates are checked all the same.
     let time_zone = zone.unwrap_or_default();
     let from = cells.optional("from", |text| time(text, &time_zone));
+    let is_dated = cells.faults.len() == before_time;
     let to = cells.optional("to", |text| time(text, &time_zone));
     let serial = cells.optional("serial", str::parse);
     let first_index = cells.optional("first_index", whole);
@@ -100,15 +127,15 @@ fn row(record: &ByteRecord, width: usize, columns: &Columns, faults: &mut Vec<Fa
     let can_reverse = cells.optional("can_reverse", truth).unwrap_or_default();
     let label = cells.optional("label", str::parse);
     let site = cells.optional("site", str::parse);
-    if cells.faults.len() > before {
-        return None;
-    }
+    let (Some(device), Some(channel)) = (device, channel) else { return Err(None) };
+    let key = is_dated.then(|| (device, channel.clone(), from));
+    let Some(litres_per_pulse) = litres_per_pulse.filter(|_| cells.faults.len() == before) else { return Err(key) };
     let assignment = Assignment {
-        device: device?,
-        channel: channel?,
+        device,
+        channel,
         from,
         to,
-        litres_per_pulse: litres_per_pulse?,
+        litres_per_pulse,
         serial,
         first_index,
         last_index,
@@ -120,9 +147,10 @@ fn row(record: &ByteRecord, width: usize, columns: &Columns, faults: &mut Vec<Fa
         site,
     };
     if let Err(error) = assignment.check() {
-        return cells.fault(column_of(&error), error.to_string());
+        cells.fault::<()>(column_of(&error), error.to_string());
+        return Err(key);
     }
-    Some(Row { line: Some(line), assignment })
+    Ok(Row { line: Some(line), assignment })
 }
 
 /// The column to correct.

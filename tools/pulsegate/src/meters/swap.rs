@@ -5,7 +5,7 @@ use pulsegate_pipeline::archive::assignments;
 use pulsegate_pipeline::archive::store::ObjectStore;
 
 use super::change::Change;
-use super::rows::Row;
+use super::rows::{Row, Rows};
 use super::{cell, deadline};
 use crate::options::SwapOptions;
 use crate::stop::Stop;
@@ -20,7 +20,8 @@ pub(super) async fn run<S: ObjectStore>(
     let of_device = assignments::load_device(store, options.device, deadline()).await?;
     let rows = rows(of_device.of(options.device, &options.channel), options)?;
     let SwapOptions { write, format, .. } = *options;
-    Change { subject: "swap", write, format, stop }.run(store, rows.into(), Vec::new()).await
+    let rows = Rows { right: rows.into(), ..Rows::default() };
+    Change { subject: "swap", write, format, stop }.run(store, rows).await
 }
 
 /// The old assignment with its end, and the new one.

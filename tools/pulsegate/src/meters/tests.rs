@@ -111,6 +111,16 @@ async fn a_file_is_imported_with_all_columns_and_importing_it_again_changes_noth
 }
 
 #[tokio::test]
+async fn the_example_of_the_document_is_imported() {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/meters.md")).unwrap();
+    let example = document.split("A file `meters.csv`:\n\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let store = FakeObjects::default();
+    let imported = import(&store, example.replace("    ", "")).await;
+    assert_eq!(counts(&imported), [5, 0, 0]);
+    assert_eq!(COLUMNS.iter().filter(|column| !document.contains(&format!("`{column}`"))).count(), 0);
+}
+
+#[tokio::test]
 async fn a_row_with_device_channel_and_from_of_another_assignment_replaces_it() {
     let store = FakeObjects::default();
     let header = "device,channel,from,to,litres_per_pulse,label";
@@ -217,6 +227,16 @@ async fn every_error_of_a_file_is_named_by_line_and_column_in_one_run_and_nothin
         assert!(error.starts_with(expected), "{error}\n  instead of\n{expected}");
     }
     assert_eq!(errors.len(), expected.len(), "{errors:#?}");
+}
+
+#[tokio::test]
+async fn what_a_row_with_an_error_would_replace_contradicts_no_other_row() {
+    let store = FakeObjects::default();
+    let header = "device,channel,from,to,litres_per_pulse,last_index";
+    import(&store, format!("{header}\n1,A,2026-01-01,,10,\n1,B,,,10,\n")).await;
+    let rows = "1,A,2026-01-01,2026-06-01,10,x\n1,A,2026-06-01,,10,\n1,B,,2026-06-01,ten,\n1,B,2026-06-01,,10,\n";
+    let errors = refused(&store, format!("{header}\n{rows}")).await;
+    assert_eq!(errors.len(), 2, "{errors:#?}");
 }
 
 #[tokio::test]
@@ -347,8 +367,8 @@ async fn a_swap_without_a_meter_at_that_time_or_with_one_of_elsewhere_is_refused
 #[tokio::test]
 async fn a_run_that_is_stopped_is_continued_by_the_next() {
     let store = FakeObjects::default();
-    let rows: String = (1..200).map(|n| format!("{n:X},A,1\n")).collect();
-    let file = Csv::new(format!("device,channel,litres_per_pulse\n{rows}"));
+    let rows: Vec<String> = (1..200).map(|n| format!("{n:X},A,1")).collect();
+    let file = Csv::new(format!("device,channel,litres_per_pulse\n{}", rows.join("\n")));
     let options = ImportOptions { file: file.0.clone(), write: true, format: Format::Table };
     let stop = Stop::default();
     stop.request();

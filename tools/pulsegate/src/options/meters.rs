@@ -26,13 +26,13 @@ pub struct MetersOptions {
 pub enum MetersCommand {
     /// Add and change the assignments of a file
     ///
-    /// The file has comma-separated values with a header: device, channel, from, to, litres_per_pulse, serial, first_index,
-    /// last_index, time_zone, q3, max_per_hour, can_reverse, label, site. Required are device, channel and
-    /// litres_per_pulse; the order does not matter. A time is RFC 3339, or a date: midnight in the row's time zone.
+    /// The file has comma-separated values with a header: `device`, `channel`, `from`, `to`, `litres_per_pulse`, `serial`,
+    /// `first_index`, `last_index`, `time_zone`, `q3`, `max_per_hour`, `can_reverse`, `label`, `site`. Required are `device`,
+    /// `channel` and `litres_per_pulse`; the order does not matter. A time is RFC 3339, or a date: midnight in the row's time
+    /// zone.
     ///
-    /// A row with the device, channel and from of an existing assignment replaces it. Nothing is removed. If any row has an
+    /// A row with the `device`, `channel` and `from` of an existing assignment replaces it. Nothing is removed. If any row has an
     /// error, all errors are listed and nothing is written. The same file may be imported again.
-    #[command(verbatim_doc_comment)]
     Import(ImportOptions),
     /// Print all assignments, as `import` reads them
     Export {

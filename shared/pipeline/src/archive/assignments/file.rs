@@ -184,7 +184,7 @@ fn read_group(group: &dyn RowGroupReader, assignments: &mut Vec<Assignment>) -> 
             first_index: first_index.next().map(i64::cast_unsigned),
             last_index: last_index.next().map(i64::cast_unsigned),
             time_zone: parsed("time_zone", &time_zone[nth])?,
-            q3: q3.next().map(|q3| u32::try_from(q3).map_err(|_| unknown("q3", q3))).transpose()?,
+            q3: q3.next().map(|q3| u32::try_from(q3).map_err(|_| unknown("q3", &q3))).transpose()?,
             max_per_hour: max_per_hour.next().map(i64::cast_unsigned),
             can_reverse: can_reverse[nth],
             label: label.next().map(|text| parsed("label", &text)).transpose()?,
@@ -201,14 +201,14 @@ fn time(millis: Option<i64>) -> Result<Option<At>, AtError> {
 fn volume(thousandths: i64) -> Result<PulseVolume, FileError> {
     let volume =
         u64::try_from(thousandths).ok().and_then(|thousandths| PulseVolume::from_thousandths(thousandths).ok());
-    volume.ok_or_else(|| unknown("litres_per_pulse", thousandths))
+    volume.ok_or_else(|| unknown("litres_per_pulse", &thousandths))
 }
 
 fn parsed<T: FromStr>(column: &'static str, text: &ByteArray) -> Result<T, FileError> {
     let text = text.as_utf8()?;
-    text.parse().map_err(|_| unknown(column, text))
+    text.parse().map_err(|_| unknown(column, &text))
 }
 
-fn unknown(column: &'static str, value: impl ToString) -> FileError {
+fn unknown(column: &'static str, value: &impl ToString) -> FileError {
     FileError::Unknown { column, text: value.to_string().chars().take(64).collect() }
 }

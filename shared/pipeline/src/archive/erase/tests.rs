@@ -190,7 +190,7 @@ async fn assign(store: &FakeObjects, device: DeviceId, litres: &[&str]) {
 fn the_assignments_of_the_device_leave_all_versions_and_those_of_others_stay() {
     // A device whose assignments are in the same file.
     let of_file = |other: &DeviceId| assignments::key_of(*other) == assignments::key_of(device());
-    let other = (2..).map(|id| format!("sigfox:{id:X}").parse().unwrap()).find(of_file).unwrap();
+    let other = (2..10_000).map(|id| format!("sigfox:{id:X}").parse().unwrap()).find(of_file).unwrap();
     for stopped_after in 0..4 {
         let store = FakeObjects::default();
         block(async {
