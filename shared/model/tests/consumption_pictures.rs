@@ -157,7 +157,7 @@ impl Scene {
         let _ = writeln!(svg, "<path d=\"M{LEFT} {} H{RIGHT}\" stroke=\"#24292f\"/>", BARS.1);
         for hour in hours {
             let (left, right) = (x(hour.start) + 3.0, x(hour.end) - 3.0);
-            let middle = (left + right) / 2.0;
+            let middle = f64::midpoint(left, right);
             let height = (BARS.1 - BARS.0) * hour.value.unwrap_or(0) as f64 / most as f64;
             let fill = match hour.quality {
                 Quality::Measured => "fill=\"#4478a8\"",

@@ -82,6 +82,21 @@ pub(super) async fn shown<S: ObjectStore>(
     format: DataFormat,
     picture: Picture,
 ) -> Result<(String, Vec<String>), Problem> {
+    let device = question.device;
+    let (rows, notes) = rows(archive, question).await?;
+    let text = match format {
+        DataFormat::Table => table(device, &rows, picture),
+        DataFormat::Csv => print::csv(&CSV, &rows.iter().map(record).collect::<Vec<_>>())?,
+        DataFormat::Json => json_text(device, &rows),
+    };
+    Ok((text, notes))
+}
+
+/// The rows of the days that are over, and notes for people.
+pub(super) async fn rows<S: ObjectStore>(
+    archive: &Archive<S>,
+    question: &Question,
+) -> Result<(Vec<DayRow>, Vec<String>), Problem> {
     let Question { device, now, .. } = *question;
     let (from, to) = question.span()?;
     let start = |date: Date| calendar::start_of(date, &Zone::UTC).unwrap_or(At::EPOCH);
@@ -99,12 +114,7 @@ pub(super) async fn shown<S: ObjectStore>(
     if rows.is_empty() {
         notes.push(format!("no days of {device} from {from} to {to} that are over and have a meter"));
     }
-    let text = match format {
-        DataFormat::Table => table(device, &rows, picture),
-        DataFormat::Csv => print::csv(&CSV, &rows.iter().map(record).collect::<Vec<_>>())?,
-        DataFormat::Json => json_text(device, &rows),
-    };
-    Ok((text, notes))
+    Ok((rows, notes))
 }
 
 impl Question {

@@ -8,7 +8,7 @@ use pulsegate_model::codec::Channel;
 use pulsegate_model::consumption::{PeriodEnd, Reading};
 use pulsegate_model::day::{self, Dates, DayRow, Readings, Report, ReportKind};
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::archive::days::{Days, Partition};
+use pulsegate_pipeline::archive::days::{self, Days, Partition};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::points::{Derive, decoder};
@@ -169,7 +169,9 @@ fn fleet(most: usize) -> Fleet {
         (0x3, hours(&|hour| Some(100 + hour).filter(|_| !(5..9).contains(&hour)))),
         (0x4, hours(&|hour| Some(if hour < 12 { 50_000 + hour } else { hour }))),
     ] {
-        rows(number, &indexes).into_iter().for_each(|row| fleet.add(row));
+        for row in rows(number, &indexes) {
+            fleet.add(row);
+        }
     }
     fleet
 }
@@ -190,7 +192,9 @@ fn the_worst_of_many_are_the_same_as_of_all() {
     let found = |most: usize| {
         let mut worst = Worst::new(most);
         for number in 0..300_u32 {
-            rows(number + 1, &silent(u64::from(number * 7 % 23))).into_iter().for_each(|row| worst.add(row));
+            for row in rows(number + 1, &silent(u64::from(number * 7 % 23))) {
+                worst.add(row);
+            }
         }
         worst.found()
     };
@@ -205,11 +209,7 @@ async fn a_fleet_is_read_from_the_files_of_days() {
     let archive = archive(&all[..all.len() - 1]).await;
     let message = problem(&archive, "--day 2026-11-20").await;
     assert!(message.starts_with("no file of days has 2026-11-20: there is none of its month."), "{message}");
-    let Archive { store, bits } = &archive;
-    let (stop, deadline) = (deadline(), deadline());
-    Settle { store, bits, stop, deadline }.run().await.unwrap();
-    Derive { store, bits, decoder, stop, deadline }.run().await.unwrap();
-    Days { store, bits, now: now(), stop, deadline }.run(Partition::ALL).await.unwrap();
+    make_days(&archive).await;
     let answer: Value = serde_json::from_str(&text(&archive, "--day 2026-11-20 --format json").await).unwrap();
     assert_eq!((&answer["summary"]["devices"], &answer["summary"]["channels"]), (&json!(1), &json!(2)));
     let answer: Value = serde_json::from_str(&text(&archive, "--day 2026-11-21 --format json").await).unwrap();
@@ -218,4 +218,27 @@ async fn a_fleet_is_read_from_the_files_of_days() {
     assert_eq!(answer["worst"][0], json!({"device": "sigfox:1A2345", "reasons": reasons}));
     let message = problem(&archive, "--day 2026-11-23").await;
     assert!(message.starts_with("no file of days has 2026-11-23: it is not over yet"), "{message}");
+}
+
+#[tokio::test]
+async fn the_rows_of_a_device_are_those_of_the_files_of_days() {
+    let archive = archive(&with_losses()).await;
+    let (device, from) = ("sigfox:1A2345".parse().unwrap(), Some(date("2026-11-20")));
+    let question = device::Question { device, from, to: None, now: now() };
+    let (computed, _) = device::rows(&archive, &question).await.unwrap();
+    make_days(&archive).await;
+    let mut read = Vec::new();
+    for day in ["2026-11-20", "2026-11-21", "2026-11-22"] {
+        assert!(days::rows_of(&archive.store, date(day), deadline(), |row| read.push(row)).await.unwrap());
+    }
+    read.sort_by(|one, other| (&one.channel, one.day).cmp(&(&other.channel, other.day)));
+    assert_eq!((computed.len(), computed), (6, read));
+}
+
+/// Runs everything that makes the files of days.
+async fn make_days(Archive { store, bits }: &Archive<FakeObjects>) {
+    let (stop, deadline) = (deadline(), deadline());
+    Settle { store, bits, stop, deadline }.run().await.unwrap();
+    Derive { store, bits, decoder, stop, deadline }.run().await.unwrap();
+    Days { store, bits, now: now(), stop, deadline }.run(Partition::ALL).await.unwrap();
 }
