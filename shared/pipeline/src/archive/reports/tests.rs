@@ -102,7 +102,9 @@ fn any_report() -> impl Strategy<Value = Report> {
 
 fn written(reports: &[(DeviceId, Report)]) -> Bytes {
     let mut writer = ReportWriter::new().unwrap();
-    reports.iter().for_each(|report| writer.push(report).unwrap());
+    for report in reports {
+        writer.push(report).unwrap();
+    }
     writer.finish([]).unwrap()
 }
 
@@ -330,11 +332,11 @@ fn golden_reports_are_written_as_they_were_to_the_byte() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/reports.parquet");
     let report = |n: u32| Report {
         at: At::from_unix(MIDNIGHT + i64::from(n % 12) * 3_600).unwrap(),
-        number: (n % 5 > 0).then_some(n * 7 % 4_096),
+        number: (!n.is_multiple_of(5)).then_some(n * 7 % 4_096),
         kind: [ReportKind::Uplink, ReportKind::Undecodable, ReportKind::Event][usize::try_from(n % 3).unwrap()],
-        period: (n % 4 > 0).then_some(900 * (n % 4)),
-        counted_at: if n % 7 == 0 { PeriodEnd::Start } else { PeriodEnd::End },
-        battery_mv: (n % 3 == 0).then(|| 3_600 - u16::try_from(n).unwrap()),
+        period: (!n.is_multiple_of(4)).then_some(900 * (n % 4)),
+        counted_at: if n.is_multiple_of(7) { PeriodEnd::Start } else { PeriodEnd::End },
+        battery_mv: n.is_multiple_of(3).then(|| 3_600 - u16::try_from(n).unwrap()),
         flags: match n % 6 {
             0 => [Flag::LowBattery.into(), Flag::Leak.on(Channel::A)].into(),
             3 => [Flag::ClockNotSet.into()].into(),
