@@ -8,10 +8,11 @@
 //! day/odd/00.parquet            uplinks whose own time is no date
 //! points/day=2026-11-20/2a.parquet
 //!                               their counts of that day, decoded and merged; it can be made again at any time
+//! assignments/2a.parquet        the meters at the channels of a partition of the devices
 //! erased                        the devices that were erased
 //! ```
 //!
-//! Each but the last is a **set of rows**. A row is everything that an uplink says, and nothing else.
+//! Each but the last is a **set of rows**. A row of `new/` and `day/` is everything that an uplink says, and nothing else.
 //!
 //! - [`writer`], [`object`]: what the raw stage writes, before it answers.
 //! - [`settle`]: merges `new/` into the files. A swap replaces a file by a superset of exactly that file; an object is
@@ -21,14 +22,18 @@
 //! - [`decoded`]: their pulse items, by today's codecs.
 //! - [`scan`]: the uplinks of all devices, file by file.
 //! - [`points`]: makes the files of points from the files of uplinks.
+//! - [`assignments`]: loads and changes the assignments, which people make.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet, of [`columns`]. [`place`]: the file of an uplink.
+//! - [`stream`]: a file device by device, a row group at a time.
 //! - [`store`]: the port. [`versions`]: the port of a bucket with older versions.
 //! - [`tombstones`], [`erase`]: removes a device. Of the rows of an erased device, and only of these, the set may lose some.
 //!
 //! Once `new/` is empty, each file is, to the byte, the encoding of the set of delivered uplinks of its day and
 //! partition: union does not depend on order, grouping or repetition.
 
+pub mod assignments;
 pub mod columns;
+pub mod days;
 pub mod decoded;
 pub mod erase;
 pub mod file;
@@ -40,6 +45,7 @@ pub mod row;
 pub mod scan;
 pub mod settle;
 pub mod store;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 pub mod tombstones;

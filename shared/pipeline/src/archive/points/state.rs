@@ -49,8 +49,8 @@ impl<'a> State<'a> {
         decoder: Decoder,
         deadline: Instant,
     ) -> Result<Self, StoreError> {
-        let uplinks = list(store, DAY, |key| bits.place_named(key), deadline).await?;
-        let points = list(store, POINTS, |key| place_named(bits, key), deadline).await?;
+        let uplinks = list(store, DAY, None, |key| bits.place_named(key), deadline).await?;
+        let points = list(store, POINTS, None, |key| place_named(bits, key), deadline).await?;
         let origins = stream::iter(points.into_iter().map(|(place, etag)| async move {
             Ok::<_, StoreError>((place, PointFile { etag, origin: origin(store, place, deadline).await? }))
         }));
@@ -72,7 +72,7 @@ impl<'a> State<'a> {
     pub(super) fn reached(&self, place: Place) -> BTreeSet<Place> {
         let origin = self.points.get(&place).and_then(|file| file.origin.as_ref());
         let days = origin.into_iter().flat_map(|origin| origin.reach.keys());
-        days.flat_map(|&day| self.overlapping(place, day)).collect()
+        days.flat_map(|&day| self.bits.overlapping(place, Day::Date(day))).collect()
     }
 
     /// The files of uplinks from which the points of this place are made. Those of the day before count as well if
@@ -80,7 +80,8 @@ impl<'a> State<'a> {
     pub(super) fn sources(&self, place: Place, day: i64) -> Vec<Wanted<'_>> {
         let mut wanted = Vec::new();
         for of in day - AHEAD..=day + REACH {
-            for source in self.overlapping(place, of).filter(|source| self.uplinks.contains_key(source)) {
+            for source in self.bits.overlapping(place, Day::Date(of)).filter(|source| self.uplinks.contains_key(source))
+            {
                 let known = match self.reach(source) {
                     _ if of == day => None,
                     Reach::Now(etag, Origin { reach, own_decoders: decoders, .. }) => match reach.get(&day) {
@@ -140,31 +141,18 @@ impl<'a> State<'a> {
             (_, None) => Reach::Unknown,
         }
     }
-
-    /// The places of another day that have devices of this place.
-    fn overlapping(&self, place: Place, day: i64) -> impl Iterator<Item = Place> + use<> {
-        let day = Day::Date(day);
-        let bits = self.bits.bits(day);
-        let partitions = if bits <= place.bits {
-            let partition = place.partition >> (place.bits - bits);
-            partition..partition + 1
-        } else {
-            let more = bits - place.bits;
-            place.partition << more..(place.partition + 1) << more
-        };
-        partitions.map(move |partition| Place { day, partition, bits })
-    }
 }
 
-/// Lists files by place.
-async fn list(
+/// Lists files by place, after this key.
+pub(in crate::archive) async fn list(
     store: &impl ObjectStore,
     prefix: &str,
+    after: Option<String>,
     place: impl Fn(&str) -> Option<Place>,
     deadline: Instant,
 ) -> Result<BTreeMap<Place, ETag>, StoreError> {
     let mut files = BTreeMap::new();
-    let mut last: Option<String> = None;
+    let mut last = after;
     loop {
         let page = store.list(prefix, last.as_deref(), deadline).await?;
         last = page.objects.last().map(|listed| listed.key.clone());
