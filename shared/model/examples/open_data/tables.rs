@@ -25,11 +25,11 @@ pub(crate) fn print_differences(meters: &[(&str, Figures)]) {
 
 /// Prints all figures of several sets, beside those of the study.
 pub(crate) fn print(columns: &[(String, Figures)]) {
-    let heads: String = columns.iter().map(|(name, _)| format!(" {name} |")).collect();
-    println!("| |{heads} Study |\n|---|{}---:|", "---:|".repeat(columns.len()));
+    let heads: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    println!("| | {} | Study |\n|---|{}---:|", heads.join(" | "), "---:|".repeat(columns.len()));
     let row = |name: &str, study: &str, cell: &dyn Fn(&Figures) -> String| {
-        let cells: String = columns.iter().map(|(_, figures)| format!(" {} |", cell(figures))).collect();
-        println!("| {name} |{cells} {study} |");
+        let cells: Vec<String> = columns.iter().map(|(_, figures)| cell(figures)).collect();
+        println!("| {name} | {} | {study} |", cells.join(" | "));
     };
     let falls =
         |of: &Figures, is: fn(&(u64, bool)) -> bool| of.falls.iter().filter(|fall| is(fall)).count().to_string();
