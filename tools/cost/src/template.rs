@@ -27,6 +27,9 @@ pub const SETTLE_MINUTES: u32 = 15;
 /// Runs of `derive` in a month: the default of `DeriveSchedule` is nightly.
 pub const DERIVE_RUNS: Decimal = dec!(30.416666666666666666666666667);
 
+/// Runs of `days` in a day that look for changed sources: the default of `DaysSchedule` is hourly.
+pub const DAYS_RUNS_A_DAY: Decimal = dec!(24);
+
 /// Time-out of `settle` and of `derive`, seconds: Lambda's maximum.
 pub const RUN_SECONDS: Decimal = dec!(900);
 

@@ -1,12 +1,13 @@
 //! Consumption of 92 homes, from 822,503 readings that anyone can download. Prints the tables of
 //! docs/consumption-measured.md.
 //!
-//! The readings are of the DAIAD project (www.daiad.eu, deliverable D7.3), licence CC-BY-SA 4.0, and no part of this
-//! repository. To get them:
+//! The readings are `swm_trialA.zip` and `swm_trialA_extended.zip` of <https://github.com/DAIAD/data> at commit 8cbbcdc, by
+//! the DAIAD project, www.daiad.eu, deliverable D7.3, licence CC-BY-SA 4.0. They are no part of this repository. With both
+//! files downloaded:
 //!
 //! ```text
-//! git clone https://github.com/DAIAD/data daiad && git -C daiad checkout 8cbbcdc
-//! find daiad -name 'swm_trialA*.zip' -exec unzip -o -d readings {} ';'
+//! unzip -o -d readings swm_trialA.zip
+//! unzip -o -d readings swm_trialA_extended.zip
 //! cargo run --release -p pulsegate-model --example open_data -- readings
 //! ```
 //!

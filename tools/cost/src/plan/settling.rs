@@ -41,6 +41,8 @@ pub struct Settling {
     pub puts: (Decimal, Decimal),
     /// Seconds of a run of `derive`.
     pub derive: Decimal,
+    /// Seconds of the longest run of `days`, and of all that a night starts.
+    pub days: (Decimal, Decimal),
     /// Meters up to which a run merges a whole day's files in time.
     pub most: Decimal,
 }
@@ -87,6 +89,7 @@ impl Settling {
             memory_size: archive.memory_mb.decimal(),
             puts: (work.objects, work.settle.runs * work.settle.puts),
             derive: work.derive.seconds,
+            days: (work.days.longest, work.days.longest * work.days.partitions),
             most: in_time / dec!(24) / load.per_hour,
         }
     }
@@ -151,6 +154,12 @@ impl Settling {
                 rounded(self.derive, 0)
             ));
         }
+        if self.days.0 > RUN_SECONDS * PLANNED {
+            notes.push(format!(
+                "days takes up to {} s for a partition, of {RUN_SECONDS}; it continues in its next run",
+                rounded(self.days.0, 0)
+            ));
+        }
         notes
     }
 
@@ -170,6 +179,8 @@ impl Settling {
             ("PUTs of settle a month", whole(self.puts.1)),
             ("seconds of derive", of(self.derive, RUN_SECONDS)),
             ("runs of derive a month", rounded(DERIVE_RUNS, 1).to_string()),
+            ("seconds of days, the longest run of a partition", of(self.days.0, RUN_SECONDS)),
+            ("minutes of all runs of days at the end of a month, 10 at once", whole(self.days.1 / dec!(600))),
             ("meters up to which settle merges a day in time", whole(self.most)),
         ]
     }
