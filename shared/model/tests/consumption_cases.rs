@@ -4,6 +4,8 @@
 //! `expected.intervals` are start, end, value in pulses (in litres with assignments), quality and flags.
 //! `CONSUMPTION_CASES=FILE` runs the cases of another file of this form.
 
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 use jiff::civil::Date;
 use pulsegate_model::assignment::{Assignment, Zone};
 use pulsegate_model::at::At;
@@ -39,9 +41,12 @@ struct Input {
     to: String,
 }
 
+/// Start, end, value, quality, flags.
+type Row = (String, String, Option<f64>, String, Vec<String>);
+
 #[derive(Deserialize)]
 struct Expected {
-    intervals: Vec<(String, String, Option<f64>, String, Vec<String>)>,
+    intervals: Vec<Row>,
     total: Option<f64>,
     unplaced: Option<f64>,
 }

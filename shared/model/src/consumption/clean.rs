@@ -112,10 +112,8 @@ fn outliers(points: &[Point], rules: &Rules) -> Vec<bool> {
         let deviates = there.kind.is_break() && back.kind.is_break() || there.is_gross_fall || back.is_gross_fall;
         deviates && !way(before, after, rules).kind.is_break()
     };
-    let mut candidates = vec![false; points.len()];
-    for nth in 1..points.len().saturating_sub(1) {
-        candidates[nth] = is_candidate(nth);
-    }
+    let is_inside = |nth: usize| nth > 0 && nth + 1 < points.len();
+    let candidates: Vec<bool> = (0..points.len()).map(|nth| is_inside(nth) && is_candidate(nth)).collect();
     let is_beside = |nth: usize| nth > 0 && candidates[nth - 1] || candidates.get(nth + 1) == Some(&true);
     (0..points.len()).map(|nth| candidates[nth] && !is_beside(nth)).collect()
 }

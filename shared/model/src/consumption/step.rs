@@ -75,17 +75,17 @@ pub(super) fn way(from: &Point, to: &Point, rules: &Rules) -> Way {
     if a == b {
         return Way::new(StepKind::Still, 0, None);
     }
-    let fell = b < a;
+    let is_fall = b < a;
     let fall = a.saturating_sub(b);
-    let is_small_fall = fell && fall <= rules.max_reverse;
+    let is_small_fall = is_fall && fall <= rules.max_reverse;
     // A counter of few bits may count its whole width within hours. A small fall is no rollover for all that.
-    let counted = if fell { bits.map(|bits| modulo(b.wrapping_sub(a), bits)) } else { Some(b - a) };
+    let counted = if is_fall { bits.map(|bits| modulo(b.wrapping_sub(a), bits)) } else { Some(b - a) };
     if let Some(pulses) = counted.filter(|&pulses| is_plausible(pulses) && !is_small_fall) {
-        return Way::new(StepKind::Counted, pulses.into(), fell.then_some(Mark::Rollover));
+        return Way::new(StepKind::Counted, pulses.into(), is_fall.then_some(Mark::Rollover));
     }
     if rules.can_reverse {
         // Backwards through zero as well.
-        let back = if fell { Some(fall) } else { bits.map(|bits| modulo(a.wrapping_sub(b), bits)) };
+        let back = if is_fall { Some(fall) } else { bits.map(|bits| modulo(a.wrapping_sub(b), bits)) };
         if let Some(back) = back.filter(|&back| back <= rules.max_reverse) {
             return Way::new(StepKind::Reverse, -i128::from(back), Some(Mark::Reverse));
         }
@@ -93,8 +93,8 @@ pub(super) fn way(from: &Point, to: &Point, rules: &Rules) -> Way {
     if is_small_fall {
         return Way::new(StepKind::Decrease, 0, Some(Mark::Decrease));
     }
-    if fell && is_plausible(b) {
+    if is_fall && is_plausible(b) {
         return Way::new(StepKind::Reset, b.into(), Some(Mark::Reset));
     }
-    Way { is_gross_fall: fell, ..Way::new(StepKind::Implausible, 0, Some(Mark::Implausible)) }
+    Way { is_gross_fall: is_fall, ..Way::new(StepKind::Implausible, 0, Some(Mark::Implausible)) }
 }
