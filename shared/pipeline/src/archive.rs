@@ -8,6 +8,9 @@
 //! day/odd/00.parquet            uplinks whose own time is no date
 //! points/day=2026-11-20/2a.parquet
 //!                               their counts of that day, decoded and merged; it can be made again at any time
+//! reports/day=2026-11-20/2a.parquet
+//!                               one row for each uplink of that day, without its counts; likewise
+//! days/month=2026-11/2a.parquet their consumption and completeness of each local day of a month; likewise
 //! assignments/2a.parquet        the meters at the channels of a partition of the devices
 //! erased                        the devices that were erased
 //! ```
@@ -21,7 +24,8 @@
 //! - [`reader`]: the uplinks of a device between two times, settled or not.
 //! - [`decoded`]: their pulse items, by today's codecs.
 //! - [`scan`]: the uplinks of all devices, file by file.
-//! - [`points`]: makes the files of points from the files of uplinks.
+//! - [`points`]: makes the files of points from the files of uplinks, and with them the files of [`reports`].
+//! - [`days`]: makes the files of days from those of points and reports.
 //! - [`assignments`]: loads and changes the assignments, which people make.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet, of [`columns`]. [`place`]: the file of an uplink.
 //! - [`stream`]: a file device by device, a row group at a time.
@@ -41,6 +45,7 @@ pub mod object;
 pub mod place;
 pub mod points;
 pub mod reader;
+pub mod reports;
 pub mod row;
 pub mod scan;
 pub mod settle;

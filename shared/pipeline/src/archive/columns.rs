@@ -14,9 +14,13 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnPath;
 use pulsegate_model::assignment::Overlap;
 use pulsegate_model::at::AtError;
-use pulsegate_model::codec::ChannelError;
+use pulsegate_model::codec::{ChannelError, UnknownMark};
 use pulsegate_model::device::{DeviceId, DeviceIdError};
 use pulsegate_model::uplink::TimeSource;
+
+mod writer;
+
+pub(super) use writer::{Columns, Writer};
 
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +48,9 @@ pub enum FileError {
     /// A channel that is none.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    /// More different texts in a column than a device park has.
-    #[error("column {0} has more than 65,535 different texts")]
-    Texts(&'static str),
+    /// A flag that is none.
+    #[error(transparent)]
+    Mark(#[from] UnknownMark),
     /// Rows that are not in order.
     #[error("the rows are not in order")]
     Order,

@@ -109,6 +109,13 @@ impl PartitionBits {
         partitions.map(move |partition| Place { day, partition, bits })
     }
 
+    /// The place whose file in a folder of derived files has this key: see [`Place::key_under`]. `None` if it is not the
+    /// key of one.
+    pub fn place_under(&self, prefix: &str, key: &str) -> Option<Place> {
+        let file = key.strip_prefix(prefix)?.strip_prefix("day=")?;
+        self.place_named(&format!("{DAY}{file}")).filter(|place| place.day != Day::Odd)
+    }
+
     /// The number of bits on a day.
     pub fn bits(&self, day: Day) -> u8 {
         match day {
@@ -175,6 +182,12 @@ pub fn names_of(device: DeviceId) -> impl Iterator<Item = String> {
 }
 
 impl Place {
+    /// The key of a file of this place in a folder of derived files, in Hive's form:
+    /// `points/day=2026-11-20/2a.parquet`.
+    pub fn key_under(self, prefix: &str) -> String {
+        format!("{prefix}day={}/{}", self.day, self.name())
+    }
+
     /// The last part of the file's key.
     fn name(self) -> String {
         format!("{:02x}.parquet", self.partition)

@@ -1,9 +1,10 @@
 //! Reads a file of the archive row group by row group, all of one version, and device by device: a reader of many files
-//! holds a row group of each, never a file.
+//! holds the bytes of a row group of each, never a file.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use parquet::data_type::ByteArray;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::RowGroupReader;
@@ -11,7 +12,7 @@ use parquet::file::serialized_reader::SerializedRowGroupReader;
 use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
-use super::columns::FileError;
+use super::columns::{FileError, Last, Reader};
 use super::reader::{ArchiveError, FilePart, Footer, columns_range, footer};
 use super::store::{ETag, Get, Got, ObjectStore, Part};
 
@@ -74,9 +75,12 @@ impl Groups {
             return Err(SourceError::Changed);
         };
         let part = FilePart { start: range.start, size: self.size, content: part.content };
-        let rows = self.read_part(part, group, read);
-        let rows = rows.map_err(|source| ArchiveError::File { key: self.key.clone(), source })?;
+        let rows = self.read_part(part, group, read).map_err(|source| self.failed(source))?;
         Ok(Some((group, rows)))
+    }
+
+    fn failed(&self, source: FileError) -> ArchiveError {
+        ArchiveError::File { key: self.key.clone(), source }
     }
 
     fn read_part<T>(
@@ -91,65 +95,69 @@ impl Groups {
     }
 }
 
-/// A row without its device.
-pub(super) trait CompactRow: Sized {
-    /// The texts to which rows refer by their position.
-    type Texts: Default;
+/// Rows that are decoded at once.
+const BATCH: usize = 2_048;
 
-    /// The number of columns that are read. `device` is the first.
+/// The columns of a row group, read in batches.
+pub(super) trait DeviceColumns: Sized {
+    /// The rows of a device.
+    type Rows: Default;
+
+    /// The number of columns to read. `device` is the first.
     const COLUMNS: usize;
 
-    /// Reads a row group.
-    fn read(group: &dyn RowGroupReader, texts: &mut Self::Texts, rows: &mut DeviceRows<Self>) -> Result<(), FileError>;
+    /// Opens the columns.
+    fn open(group: &dyn RowGroupReader) -> Result<Self, FileError>;
+
+    /// Reads the next rows, so many, of each of which [`Devices::of`] has the place.
+    fn read(&mut self, len: usize, devices: &mut Devices<Self::Rows>) -> Result<(), FileError>;
 }
 
-/// Rows of devices, in the order of a file.
-#[derive(Debug)]
-pub(super) struct DeviceRows<T> {
-    /// Each device with the number of its rows.
-    devices: VecDeque<(DeviceId, usize)>,
-    rows: VecDeque<T>,
+/// Devices with their rows, in the order of a file.
+pub(super) struct Devices<T> {
+    devices: VecDeque<(DeviceId, T)>,
+    last: Last,
 }
 
-impl<T> Default for DeviceRows<T> {
+impl<T> Default for Devices<T> {
     fn default() -> Self {
-        Self { devices: VecDeque::new(), rows: VecDeque::new() }
+        Self { devices: VecDeque::new(), last: Last::default() }
     }
 }
 
-impl<T> DeviceRows<T> {
-    /// Makes room for so many rows, and no more: there may be dozens of files.
-    pub(super) fn reserve(&mut self, rows: usize) {
-        self.rows.reserve_exact(rows);
+impl<T: Default> Devices<T> {
+    /// The devices.
+    pub(super) fn into_inner(self) -> Vec<(DeviceId, T)> {
+        self.devices.into()
     }
 
-    /// Adds a row.
-    pub(super) fn push(&mut self, device: DeviceId, row: T) {
-        match self.devices.back_mut() {
-            Some((last, count)) if *last == device => *count += 1,
-            _ => self.devices.push_back((device, 1)),
+    /// The rows of the device that has this ID.
+    pub(super) fn of(&mut self, id: &ByteArray) -> Result<&mut T, FileError> {
+        let device = self.last.parse(id)?;
+        if self.devices.back().is_none_or(|(last, _)| *last != device) {
+            self.devices.push_back((device, T::default()));
         }
-        self.rows.push_back(row);
+        self.devices.back_mut().map(|(_, rows)| rows).ok_or(FileError::Order)
     }
 }
 
-/// A file, device by device.
-#[derive(Debug)]
-pub(super) struct DeviceStream<T: CompactRow> {
+/// A file, device by device. In memory are the bytes of a row group, compressed, and a batch of rows.
+pub(super) struct DeviceStream<C: DeviceColumns> {
     groups: Groups,
-    pub(super) texts: T::Texts,
-    rows: DeviceRows<T>,
+    /// The row group that is being read, and the number of its rows that are left.
+    columns: Option<(C, usize)>,
+    devices: Devices<C::Rows>,
 }
 
-impl<T: CompactRow> DeviceStream<T> {
+impl<C: DeviceColumns> DeviceStream<C> {
     /// Opens a file; `None` if there is no such file.
     pub(super) async fn open(
         store: &impl ObjectStore,
         key: String,
         deadline: Instant,
     ) -> Result<Option<Self>, SourceError> {
-        let groups = Groups::open(store, key, deadline).await?;
-        Ok(groups.map(|groups| Self { groups, texts: T::Texts::default(), rows: DeviceRows::default() }))
+        let Some(groups) = Groups::open(store, key, deadline).await? else { return Ok(None) };
+        Ok(Some(Self { groups, columns: None, devices: Devices::default() }))
     }
 
     /// The version of the file.
@@ -162,26 +170,37 @@ impl<T: CompactRow> DeviceStream<T> {
         self.groups.footer()
     }
 
-    /// The device of the next rows, all of which are in memory then; `None` after the last.
+    /// The next device, of which all rows are in memory then; `None` after the last.
     pub(super) async fn next_device(
         &mut self,
         store: &impl ObjectStore,
         deadline: Instant,
     ) -> Result<Option<DeviceId>, SourceError> {
-        // The last device's rows may go on in the next row group.
-        while self.rows.devices.len() < 2 {
-            let (texts, rows) = (&mut self.texts, &mut self.rows);
-            let read = |group: &dyn RowGroupReader| T::read(group, texts, rows);
-            if self.groups.next(T::COLUMNS, read, store, deadline).await?.is_none() {
-                break;
+        // The rows of a device end where those of the next begin.
+        while self.devices.devices.len() < 2 && self.read(store, deadline).await? {}
+        Ok(self.devices.devices.front().map(|(device, _)| *device))
+    }
+
+    /// Reads a batch. Returns false after the last.
+    async fn read(&mut self, store: &impl ObjectStore, deadline: Instant) -> Result<bool, SourceError> {
+        let (mut columns, left) = match self.columns.take() {
+            Some(columns) => columns,
+            None => {
+                let open = |group: &dyn RowGroupReader| Ok((C::open(group)?, Reader::new(group).len()));
+                let Some((_, opened)) = self.groups.next(C::COLUMNS, open, store, deadline).await? else {
+                    return Ok(false);
+                };
+                opened
             }
-        }
-        Ok(self.rows.devices.front().map(|(device, _)| *device))
+        };
+        let len = left.min(BATCH);
+        columns.read(len, &mut self.devices).map_err(|source| self.groups.failed(source))?;
+        self.columns = Some((columns, left - len)).filter(|(_, left)| *left > 0);
+        Ok(true)
     }
 
     /// Takes the rows of this device, if it is the next.
-    pub(super) fn take(&mut self, device: DeviceId) -> impl Iterator<Item = T> + use<'_, T> {
-        let next = self.rows.devices.pop_front_if(|(next, _)| *next == device);
-        self.rows.rows.drain(..next.map_or(0, |(_, count)| count))
+    pub(super) fn take(&mut self, device: DeviceId) -> Option<C::Rows> {
+        self.devices.devices.pop_front_if(|(next, _)| *next == device).map(|(_, rows)| rows)
     }
 }

@@ -25,9 +25,10 @@ use pulsegate_model::ledger::Ledger;
 use super::month;
 use super::origin::Origin;
 use crate::archive::columns::{
-    DeviceText, FileError, Last, Lists, Optional, Reader, Words, base_properties, write, write_lists, write_optional,
+    Batches, DeviceText, FileError, Last, Lists, Optional, Reader, Words, base_properties, write, write_lists,
+    write_optional,
 };
-use crate::archive::stream::{CompactRow, DeviceRows};
+use crate::archive::stream::{DeviceColumns, Devices};
 
 /// Rows of a row group: a thousand channels for a month. A row has two lists of 24 elements, so a row group of so many rows
 /// takes some 50 MB of memory while it is written.
@@ -269,38 +270,44 @@ pub fn read(content: Bytes) -> Result<DaysFile, FileError> {
     for group in 0..file.num_row_groups() {
         let group = file.get_row_group(group)?;
         read.rows.extend(read_group(group.as_ref())?);
-        for (device, carry) in read_carries(group.as_ref())? {
-            read.carries.insert(device, carry);
-        }
+        let mut devices = Devices::default();
+        CarryColumns::open(group.as_ref())?.read(Reader::new(group.as_ref()).len(), &mut devices)?;
+        let carries = devices.into_inner().into_iter();
+        read.carries.extend(carries.filter_map(|(device, carry)| Some((device, carry?))));
     }
     Ok(read)
 }
 
-impl CompactRow for Carry {
-    type Texts = ();
+/// The columns of what devices leave to the next month.
+pub(super) struct CarryColumns {
+    devices: Batches<ByteArrayType>,
+    carries: Batches<ByteArrayType>,
+}
+
+impl DeviceColumns for CarryColumns {
+    type Rows = Option<Carry>;
 
     /// All: `carry` is the last.
     const COLUMNS: usize = usize::MAX;
 
-    fn read(group: &dyn RowGroupReader, (): &mut (), rows: &mut DeviceRows<Self>) -> Result<(), FileError> {
-        read_carries(group)?.into_iter().for_each(|(device, carry)| rows.push(device, carry));
+    fn open(group: &dyn RowGroupReader) -> Result<Self, FileError> {
+        let mut columns = Reader::new(group);
+        let devices = columns.batches()?;
+        columns.skip_to_last();
+        Ok(Self { devices, carries: columns.batches()? })
+    }
+
+    fn read(&mut self, len: usize, devices: &mut Devices<Option<Carry>>) -> Result<(), FileError> {
+        let ids = self.devices.required(len)?;
+        for (id, text) in ids.iter().zip(self.carries.optional(len)?) {
+            let of_device = devices.of(id)?;
+            if let Some(text) = text {
+                let unknown = |_| FileError::Unknown { column: "carry", text: shortened(text) };
+                *of_device = Some(serde_json::from_slice(text.data()).map_err(unknown)?);
+            }
+        }
         Ok(())
     }
-}
-
-/// Reads what the devices of a row group leave to the next month.
-fn read_carries(group: &dyn RowGroupReader) -> Result<Vec<(DeviceId, Carry)>, FileError> {
-    let mut columns = Reader::new(group);
-    let devices = columns.required::<ByteArrayType>()?;
-    columns.skip_to_last();
-    let mut carries = columns.optional::<ByteArrayType>()?;
-    let mut read = Vec::new();
-    for device in devices {
-        let Some(text) = carries.next() else { continue };
-        let unknown = |_| FileError::Unknown { column: "carry", text: shortened(&text) };
-        read.push((device.as_utf8()?.parse()?, serde_json::from_slice(text.data()).map_err(unknown)?));
-    }
-    Ok(read)
 }
 
 /// Reads all rows of a row group.

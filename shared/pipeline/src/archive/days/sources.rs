@@ -8,12 +8,13 @@ use pulsegate_model::day::{Carry, Readings, Report};
 use pulsegate_model::device::DeviceId;
 use tokio::time::Instant;
 
-use super::file;
+use super::file::{self, CarryColumns};
 use super::origin::Origin;
 use super::{DAYS, key_of, place_named};
 use crate::archive::place::{PartitionBits, Place};
+use crate::archive::points::POINTS;
 use crate::archive::points::stream::PointsSource;
-use crate::archive::points::{self, POINTS};
+use crate::archive::reports::{REPORTS, ReportsSource};
 use crate::archive::store::{ETag, ObjectStore};
 use crate::archive::stream::{DeviceStream, SourceError};
 
@@ -24,12 +25,13 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Points,
+    Reports,
     /// The file of days of the month before.
     Days,
 }
 
 /// Those that come from uplinks, and have a file for each UTC day.
-pub(super) const SOURCES: [Kind; 1] = [Kind::Points];
+pub(super) const SOURCES: [Kind; 2] = [Kind::Points, Kind::Reports];
 
 /// A file that was looked for.
 pub(super) struct Seen {
@@ -52,7 +54,8 @@ struct Source {
 
 enum Rows {
     Points(PointsSource),
-    Days(DeviceStream<Carry>),
+    Reports(ReportsSource),
+    Days(DeviceStream<CarryColumns>),
 }
 
 /// What the files have of a device.
@@ -67,6 +70,7 @@ impl Kind {
     pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Points => POINTS,
+            Self::Reports => REPORTS,
             Self::Days => DAYS,
         }
     }
@@ -74,7 +78,7 @@ impl Kind {
     /// The place whose file has this key.
     pub(super) fn place_named(self, bits: &PartitionBits, key: &str) -> Option<Place> {
         match self {
-            Self::Points => points::place_named(bits, key),
+            Self::Points | Self::Reports => bits.place_under(self.prefix(), key),
             Self::Days => place_named(bits, key),
         }
     }
@@ -82,7 +86,7 @@ impl Kind {
     /// The key of its file of a place.
     pub(super) fn key_of(self, place: Place) -> String {
         match self {
-            Self::Points => points::key_of(place),
+            Self::Points | Self::Reports => place.key_under(self.prefix()),
             Self::Days => key_of(place),
         }
     }
@@ -122,7 +126,8 @@ impl Sources {
             source.is_behind = true;
             match &mut source.rows {
                 Rows::Points(points) => points.take(device, &mut known.channels),
-                Rows::Days(carries) => known.carry = carries.take(device).last().unwrap_or_default(),
+                Rows::Reports(reports) => known.reports.extend(reports.take(device)),
+                Rows::Days(carries) => known.carry = carries.take(device).flatten().unwrap_or_default(),
             }
         }
         for (channel, Readings { points, counted }) in &known.carry.channels {
@@ -138,6 +143,7 @@ impl Source {
     async fn advance(&mut self, store: &impl ObjectStore, deadline: Instant) -> Result<(), SourceError> {
         self.next = match &mut self.rows {
             Rows::Points(points) => points.next_device(store, deadline).await?,
+            Rows::Reports(reports) => reports.next_device(store, deadline).await?,
             Rows::Days(carries) => carries.next_device(store, deadline).await?,
         };
         self.is_behind = false;
@@ -154,6 +160,7 @@ impl Rows {
     ) -> Result<Option<Self>, SourceError> {
         Ok(match kind {
             Kind::Points => PointsSource::open(store, place, deadline).await?.map(Self::Points),
+            Kind::Reports => ReportsSource::open(store, place, deadline).await?.map(Self::Reports),
             Kind::Days => DeviceStream::open(store, key_of(place), deadline).await?.map(Self::Days),
         })
     }
@@ -161,6 +168,7 @@ impl Rows {
     fn found(&self) -> (ETag, Option<Origin>) {
         match self {
             Self::Points(points) => (points.etag().clone(), None),
+            Self::Reports(reports) => (reports.etag().clone(), None),
             Self::Days(carries) => (carries.etag().clone(), file::origin(carries.footer())),
         }
     }

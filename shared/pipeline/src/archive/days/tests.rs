@@ -19,6 +19,7 @@ use super::*;
 use crate::archive::assignments::update;
 use crate::archive::decoded::Decoded;
 use crate::archive::points::{Derive, decoder};
+use crate::archive::reports;
 use crate::archive::row::{self, Row};
 use crate::archive::settle::Settle;
 use crate::archive::tests::{block, put, soon};
@@ -155,7 +156,9 @@ fn expected(uplinks: &[Uplink], assigned: &[Assignment], now: At) -> Vec<DayRow>
     let mut all = Vec::new();
     for (device, rows) in devices {
         let uplinks = row::valid(rows).iter().map(|row| row.uplink().unwrap()).collect();
-        let items = Decoded::of(uplinks).items.into_values();
+        let decoded = Decoded::of(uplinks);
+        let reports = reports::of([], &decoded).into_iter().collect();
+        let items = decoded.items.into_values();
         let mut channels: BTreeMap<Channel, Readings> = BTreeMap::new();
         for (channel, points) in merge::merge(items).unwrap() {
             let readings = channels.entry(channel).or_default();
@@ -163,7 +166,7 @@ fn expected(uplinks: &[Uplink], assigned: &[Assignment], now: At) -> Vec<DayRow>
             readings.counted.extend(points.counted.iter().map(pulsegate_model::consumption::Count::from));
         }
         let assignments = assignments.of_device(device);
-        let history = History { channels, assignments, ..History::default() };
+        let history = History { channels, reports, assignments, ..History::default() };
         let until = |zone: &Zone| pulsegate_model::consumption::calendar::date_of(now, zone);
         all.extend(day::days(device, &history, Date::constant(2020, 1, 1), &until, &mut Dates::default()));
     }

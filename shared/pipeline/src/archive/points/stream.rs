@@ -1,9 +1,8 @@
-//! Reads a points file device by device, for those who read many files at once: 24 bytes a point, and of each file a row
-//! group at a time.
+//! Reads a points file device by device, for those who read dozens of files at once.
 
 use std::collections::BTreeMap;
 
-use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::{ByteArrayType, Int32Type, Int64Type};
 use parquet::file::reader::RowGroupReader;
 use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
@@ -14,36 +13,14 @@ use tokio::time::Instant;
 
 use super::file::{KINDS, ValueKind};
 use super::key_of;
-use crate::archive::columns::{FileError, Last, Reader};
+use crate::archive::columns::{Batches, FileError, Reader};
 use crate::archive::place::Place;
 use crate::archive::store::{ETag, ObjectStore};
-use crate::archive::stream::{CompactRow, DeviceRows, DeviceStream, SourceError};
+use crate::archive::stream::{DeviceColumns, DeviceStream, Devices, SourceError};
 
-/// Rows decoded at once: their texts fit into the processor's cache.
-const BATCH: usize = 2_048;
-
-/// A points file, of one version from the first byte to the last.
-#[derive(Debug)]
+/// A points file, of one version from the first byte to the last. It takes some two megabytes of memory, whatever its size.
 pub struct PointsSource {
-    stream: DeviceStream<CompactPoint>,
-}
-
-/// A point without its device. Its channel is a position among [`Channels`].
-#[derive(Debug, Clone, Copy)]
-struct CompactPoint {
-    at: At,
-    value: u64,
-    channel: u16,
-    kind: ValueKind,
-    counter_bits: Option<u8>,
-}
-
-/// The channels of a file. There are few.
-#[derive(Debug, Default)]
-struct Channels {
-    channels: Vec<Channel>,
-    /// The last text, and its position.
-    last: Option<(ByteArray, u16)>,
+    stream: DeviceStream<PointColumns>,
 }
 
 impl PointsSource {
@@ -76,78 +53,63 @@ impl PointsSource {
 
     /// Moves the points of this device, if it is the next, to the readings of its channels, in the order of the file.
     pub fn take(&mut self, device: DeviceId, readings: &mut BTreeMap<Channel, Readings>) {
-        let channels = std::mem::take(&mut self.stream.texts);
-        let mut rows = self.stream.take(device).peekable();
-        while let Some(&CompactPoint { channel: of, .. }) = rows.peek() {
-            let Some(channel) = channels.channels.get(usize::from(of)) else { break };
-            if !readings.contains_key(channel) {
-                readings.insert(channel.clone(), Readings::default());
-            }
-            let Some(Readings { points, counted }) = readings.get_mut(channel) else { break };
-            while let Some(point) = rows.next_if(|point| point.channel == of) {
-                let CompactPoint { at, value, kind, counter_bits, .. } = point;
-                match kind {
-                    ValueKind::Index => points.push(Reading { at, index: value, counter_bits }),
-                    ValueKind::Counted => counted.push(Count { at, pulses: value }),
-                }
-            }
+        for (channel, Readings { points, counted }) in self.stream.take(device).into_iter().flatten() {
+            let of_channel = readings.entry(channel).or_default();
+            of_channel.points.extend(points);
+            of_channel.counted.extend(counted);
         }
-        drop(rows);
-        self.stream.texts = channels;
     }
 }
 
-impl Channels {
-    fn position(&mut self, text: &ByteArray) -> Result<u16, FileError> {
-        if let Some((last, position)) = &self.last
-            && last == text
-        {
-            return Ok(*position);
-        }
-        let channel: Channel = text.as_utf8()?.parse()?;
-        let found = self.channels.iter().position(|known| *known == channel).unwrap_or_else(|| {
-            self.channels.push(channel);
-            self.channels.len() - 1
-        });
-        let position = u16::try_from(found).map_err(|_| FileError::Texts("channel"))?;
-        self.last = Some((text.clone(), position));
-        Ok(position)
-    }
+/// The columns `device` to `counter_bits`, without `time_source`.
+struct PointColumns {
+    device: Batches<ByteArrayType>,
+    channel: Batches<ByteArrayType>,
+    kind: Batches<ByteArrayType>,
+    at: Batches<Int64Type>,
+    value: Batches<Int64Type>,
+    counter_bits: Batches<Int32Type>,
 }
 
-impl CompactRow for CompactPoint {
-    type Texts = Channels;
+impl DeviceColumns for PointColumns {
+    type Rows = Vec<(Channel, Readings)>;
 
-    /// `device` to `counter_bits`.
     const COLUMNS: usize = 7;
 
-    fn read(group: &dyn RowGroupReader, texts: &mut Channels, rows: &mut DeviceRows<Self>) -> Result<(), FileError> {
+    fn open(group: &dyn RowGroupReader) -> Result<Self, FileError> {
         let mut columns = Reader::new(group);
-        let mut devices = columns.batches::<ByteArrayType>()?;
-        let mut channels = columns.batches::<ByteArrayType>()?;
-        let mut kinds = columns.batches::<ByteArrayType>()?;
-        let mut times = columns.batches::<Int64Type>()?;
-        let mut values = columns.batches::<Int64Type>()?;
-        columns.skip();
-        let mut counter_bits = columns.batches::<Int32Type>()?;
-        let mut left = columns.len();
-        rows.reserve(left);
-        let mut device = Last::default();
-        while left > 0 {
-            let len = left.min(BATCH);
-            let (devices, channels) = (devices.required(len)?, channels.required(len)?);
-            let (kinds, times, values) = (kinds.required(len)?, times.required(len)?, values.required(len)?);
-            for (nth, bits) in counter_bits.optional(len)?.enumerate() {
-                let row = Self {
-                    at: At::from_unix(times[nth].div_euclid(1_000))?,
-                    value: values[nth].cast_unsigned(),
-                    channel: texts.position(&channels[nth])?,
-                    kind: KINDS.value(&kinds[nth])?,
-                    counter_bits: bits.and_then(|&bits| bits.try_into().ok()),
-                };
-                rows.push(device.parse(&devices[nth])?, row);
+        Ok(Self {
+            device: columns.batches()?,
+            channel: columns.batches()?,
+            kind: columns.batches()?,
+            at: columns.batches()?,
+            value: columns.batches()?,
+            counter_bits: {
+                columns.skip();
+                columns.batches()?
+            },
+        })
+    }
+
+    fn read(&mut self, len: usize, rows: &mut Devices<Self::Rows>) -> Result<(), FileError> {
+        let (devices, channels, kinds) =
+            (self.device.required(len)?, self.channel.required(len)?, self.kind.required(len)?);
+        let (times, values) = (self.at.required(len)?, self.value.required(len)?);
+        for (nth, bits) in self.counter_bits.optional(len)?.enumerate() {
+            let of_device = rows.of(&devices[nth])?;
+            let channel = &channels[nth];
+            if of_device.last().is_none_or(|(last, _)| last.as_str().as_bytes() != channel.data()) {
+                of_device.push((channel.as_utf8()?.parse()?, Readings::default()));
             }
-            left -= len;
+            let Some((_, Readings { points, counted })) = of_device.last_mut() else { continue };
+            let (at, value) = (At::from_unix(times[nth].div_euclid(1_000))?, values[nth].cast_unsigned());
+            match KINDS.value(&kinds[nth])? {
+                ValueKind::Index => {
+                    let counter_bits = bits.and_then(|&bits| bits.try_into().ok());
+                    points.push(Reading { at, index: value, counter_bits });
+                }
+                ValueKind::Counted => counted.push(Count { at, pulses: value }),
+            }
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Audits of one run, with one error at a time.
 
 use pulsegate_aws::Table as _;
-
 use pulsegate_model::uplink::Kind;
 
 use super::*;
