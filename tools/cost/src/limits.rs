@@ -72,7 +72,7 @@ pub const FILE_ROWS: Decimal = dec!(1_350_000);
 /// Rows of a row group of a file (`pulsegate_pipeline::archive::file`).
 pub const ROW_GROUP: Decimal = dec!(32_768);
 
-/// Rows of a row group of a file of points (`pulsegate_pipeline::archive::points::file`).
+/// Rows of a row group of a file of points or of reports (`pulsegate_pipeline::archive::points::file`).
 pub const POINTS_GROUP: Decimal = dec!(131_072);
 
 /// Files of assignments (`pulsegate_pipeline::archive::assignments`).

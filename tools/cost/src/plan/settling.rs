@@ -10,10 +10,17 @@ use crate::limits::MAX_BITS;
 use crate::load::{Arrival, Load};
 use crate::measurement::Measurement;
 use crate::money::{rounded, whole};
-use crate::template::{DERIVE_RUNS, RUN_SECONDS, SETTLE_MINUTES};
+use crate::template::{DAYS_CONCURRENCY, DERIVE_RUNS, RUN_SECONDS, SETTLE_MINUTES};
 
 /// Planned part of a run's time, of its memory, and of a list.
 const PLANNED: Decimal = dec!(0.8);
+
+/// Seconds of an hour.
+const HOUR: Decimal = dec!(3600);
+
+/// The most that Lambda starts for a queue
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>).
+const MAX_CONCURRENCY: Decimal = dec!(1000);
 
 /// Bytes of a MB of memory.
 const MB: Decimal = dec!(1_048_576);
@@ -105,6 +112,11 @@ impl Settling {
         (self.derive > RUN_SECONDS * PLANNED).then_some("cron(0/20 1-5 * * ? *)")
     }
 
+    /// `DaysConcurrency`: as many that a pass ends before the next hour, at least the default.
+    pub fn days_concurrency(&self) -> Decimal {
+        (self.days.1 / HOUR).ceil().clamp(DAYS_CONCURRENCY.into(), MAX_CONCURRENCY)
+    }
+
     /// Consequences and limits.
     pub fn notes(&self, devices: u64) -> Vec<String> {
         let mut notes = Vec::new();
@@ -180,7 +192,10 @@ impl Settling {
             ("seconds of derive", of(self.derive, RUN_SECONDS)),
             ("runs of derive a month", rounded(DERIVE_RUNS, 1).to_string()),
             ("seconds of days, the longest run of a partition", of(self.days.0, RUN_SECONDS)),
-            ("minutes of all runs of days at the end of a month, 10 at once", whole(self.days.1 / dec!(600))),
+            (
+                "minutes of all runs of days at the end of a month",
+                whole(self.days.1 / self.days_concurrency() / dec!(60)),
+            ),
             ("meters up to which settle merges a day in time", whole(self.most)),
         ]
     }

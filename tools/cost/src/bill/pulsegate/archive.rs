@@ -129,7 +129,7 @@ impl Work {
             stored("day/, the newest four for 35 days", newest * self.day_rows * day),
             stored("points/, older versions for a day", self.rewritten_points(of) * points * VERSION_DAYS),
         ];
-        let days = self.days.items(self.rows, of);
+        let days = self.days.items(self.day_rows, self.rows, of);
         let keys = if setup.kms { self.keys(&[&puts[..], &gets[..], &days[..]].concat()) } else { Vec::new() };
         puts.into_iter().chain(gets).chain(storage).chain(days).chain(keys).collect()
     }

@@ -14,10 +14,10 @@ use rust_decimal::{Decimal, dec};
 use super::tables::MONTH_DAYS;
 use crate::aws::GIB;
 use crate::bill::monthly::Item;
-use crate::limits::{ASSIGNMENT_FILES, DAYS_READS_AT_ONCE, LISTED, POINTS_GROUP, POLL_SECONDS, POLLERS, ROW_GROUP};
+use crate::limits::{ASSIGNMENT_FILES, DAYS_READS_AT_ONCE, LISTED, POINTS_GROUP, POLL_SECONDS, POLLERS};
 use crate::measurement::archive::Archive;
 use crate::money::whole;
-use crate::template::{DAYS_RUNS_A_DAY, VERSION_DAYS};
+use crate::template::{DAYS_RUNS_A_DAY, NEWEST_VERSION_DAYS, VERSION_DAYS};
 
 /// Requests to a queue for a message: sent, received, deleted.
 const REQUESTS_OF_A_MESSAGE: Decimal = dec!(3);
@@ -66,10 +66,11 @@ impl Pass {
         let (mean, before_rows) = ((MONTH_DAYS + one) / dec!(2), MONTH_DAYS);
         let rows_a_day = passes * mean + before * before_rows;
         let sources = passes * (behind + mean) + before * (behind + before_rows + (ahead + one) / dec!(2));
-        // A source is a file of points and one of reports; each is read by its footer and its row groups.
+        // A source is a file of points and one of reports; each is read by two requests for its footer, and its row groups.
         let of_partition = day_rows / partitions;
-        let groups = whole(of_partition * of.points_per_row.decimal() / POINTS_GROUP) + whole(of_partition / ROW_GROUP);
-        let gets_of_a_day = dec!(2) + groups;
+        let groups =
+            whole(of_partition * of.points_per_row.decimal() / POINTS_GROUP) + whole(of_partition / POINTS_GROUP);
+        let gets_of_a_day = dec!(4) + groups;
         let files = (passes + before) * partitions * MONTH_DAYS;
         let messages = passes * partitions * MONTH_DAYS;
         let gets = sources * gets_of_a_day * partitions * MONTH_DAYS;
@@ -110,7 +111,7 @@ impl Pass {
     }
 
     /// Its part of AWS's bill, without the functions' duration.
-    pub fn items(&self, uplinks: Decimal, of: &Archive) -> Vec<Item> {
+    pub fn items(&self, day_rows: Decimal, uplinks: Decimal, of: &Archive) -> Vec<Item> {
         let request = |purpose, price, quantity| Item { service: "S3 requests", purpose, price, quantity };
         let stored = |purpose, bytes: Decimal| Item {
             service: "S3 storage",
@@ -132,6 +133,11 @@ impl Pass {
             request("GET of points/ and reports/ by days", "s3-get", self.gets),
             request("GET of days/ and assignments/ by days", "s3-get", self.plan_gets),
             stored("reports/", uplinks * of.reports_row_bytes.decimal()),
+            // `derive` makes those of the day before again.
+            stored(
+                "reports/, older versions for 35 days",
+                day_rows * of.reports_row_bytes.decimal() * NEWEST_VERSION_DAYS,
+            ),
             stored("days/", self.stored * bytes),
             stored("days/, older versions for a day", self.rows / MONTH_DAYS * bytes * VERSION_DAYS),
             stored("assignments/", self.meters * of.assignment_bytes.decimal()),
