@@ -42,7 +42,7 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="processes per figure, of which the median counts")
-    parser.add_argument("--days", type=int, default=58, help="days of uplinks from 2026-11-20 on; each takes seconds")
+    parser.add_argument("--days", type=int, default=30, help="days of uplinks from 2026-11-20 on; each takes seconds")
     return parser.parse_args()
 
 
