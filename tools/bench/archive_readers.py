@@ -108,9 +108,10 @@ def hours_duckdb(home):
     )
     took = []
     for _ in range(200):
-        started = time.monotonic()
+        # Processor time: on a busy machine a query is interrupted more often than the short runs that it is compared with.
+        started = time.process_time()
         rows = connection.execute(query).fetchall()
-        took.append(time.monotonic() - started)
+        took.append(time.process_time() - started)
     return {"milliseconds": sorted(took)[100] * 1e3, "hours": len(rows)}
 
 

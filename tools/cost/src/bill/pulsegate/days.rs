@@ -66,11 +66,12 @@ impl Pass {
         let (mean, before_rows) = ((MONTH_DAYS + one) / dec!(2), MONTH_DAYS);
         let rows_a_day = passes * mean + before * before_rows;
         let sources = passes * (behind + mean) + before * (behind + before_rows + (ahead + one) / dec!(2));
-        // A source is a file of points and one of reports; each is read by two requests for its footer, and its row groups.
+        // A source is a file of points and one of reports; each is read by its footer, of points in
+        // two requests, and its row groups.
         let of_partition = day_rows / partitions;
         let groups =
             whole(of_partition * of.points_per_row.decimal() / POINTS_GROUP) + whole(of_partition / POINTS_GROUP);
-        let gets_of_a_day = dec!(4) + groups;
+        let gets_of_a_day = dec!(3) + groups;
         let files = (passes + before) * partitions * MONTH_DAYS;
         let messages = passes * partitions * MONTH_DAYS;
         let gets = sources * gets_of_a_day * partitions * MONTH_DAYS;
