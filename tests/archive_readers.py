@@ -51,7 +51,7 @@ def by_duckdb(files):
             value = f"epoch_ms({value})"
         elif kind == "BOOLEAN":
             value = f"{value}::INTEGER"
-        size = f"octet_length({value}::BLOB)" if kind in ("VARCHAR", "BLOB") else value
+        size = {"VARCHAR": f"strlen({value})", "BLOB": f"octet_length({value})"}.get(kind, value)
         query = f"SELECT count({value}), count(DISTINCT {value}), min({value}), max({value}), sum({size}) FROM relation"
         columns[name] = column(kind, *duckdb.sql(query).fetchone())
     return {"rows": relation.count("*").fetchone()[0], "columns": columns}

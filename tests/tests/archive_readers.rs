@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use pulsegate_model::assignment::{Assignment, Assignments};
+use pulsegate_model::assignment::{Assignment, Assignments, MeterText};
 use pulsegate_model::at::At;
 use pulsegate_model::consumption::{Quality, Unit};
-use pulsegate_model::day::DayRow;
+use pulsegate_model::day::{DayRow, Report, ReportKind};
 use pulsegate_model::device::DeviceId;
-use pulsegate_model::uplink::{Decibels, Uplink};
+use pulsegate_model::uplink::{Decibels, Kind, Payload, Uplink};
 use pulsegate_pipeline::archive::assignments::{self, AssignmentsError};
 use pulsegate_pipeline::archive::days::{self, DAYS, Days, Month};
 use pulsegate_pipeline::archive::file::{self, ROW_GROUP};
 use pulsegate_pipeline::archive::place::{Day, PartitionBits, Place};
 use pulsegate_pipeline::archive::points::file::{PointRow, ValueKind};
 use pulsegate_pipeline::archive::points::{self, Derive, POINTS, decoder};
+use pulsegate_pipeline::archive::reports::{self, REPORTS};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::fakes::FakeObjects;
 use pulsegate_tests::{clients, repository};
@@ -50,6 +51,18 @@ const POINT_TYPES: [(&str, &str, &str); 10] = [
     ("contradicted", "BOOLEAN", "bool"),
     ("codec", "VARCHAR", "string"),
     ("codec_version", "INTEGER", "int32"),
+];
+
+/// The same of `reports/`.
+const REPORT_TYPES: [(&str, &str, &str); 8] = [
+    ("device", "VARCHAR", "string"),
+    ("at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("number", "BIGINT", "int64"),
+    ("kind", "VARCHAR", "string"),
+    ("period", "BIGINT", "int64"),
+    ("counted_at", "VARCHAR", "string"),
+    ("battery_mv", "INTEGER", "int32"),
+    ("flags", "VARCHAR", "string"),
 ];
 
 /// The same of `days/`.
@@ -90,6 +103,24 @@ const DAY_TYPES: [(&str, &str, &str); 34] = [
     ("carry", "VARCHAR", "string"),
 ];
 
+/// The same of `assignments/`.
+const ASSIGNMENT_TYPES: [(&str, &str, &str); 14] = [
+    ("device", "VARCHAR", "string"),
+    ("channel", "VARCHAR", "string"),
+    ("from", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("to", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("litres_per_pulse", "DECIMAL(10,3)", "decimal128(10, 3)"),
+    ("serial", "VARCHAR", "string"),
+    ("first_index", "BIGINT", "int64"),
+    ("last_index", "BIGINT", "int64"),
+    ("time_zone", "VARCHAR", "string"),
+    ("q3", "BIGINT", "int64"),
+    ("max_per_hour", "BIGINT", "int64"),
+    ("can_reverse", "BOOLEAN", "bool"),
+    ("label", "VARCHAR", "string"),
+    ("site", "VARCHAR", "string"),
+];
+
 /// All uplinks of the project's frames, hour after hour, with and without radio metadata.
 fn uplinks(hours: i64) -> Vec<Uplink> {
     let frames: Vec<Uplink> = frames::cases().map(|(_, case)| frames::uplink(&case)).collect();
@@ -109,6 +140,18 @@ fn uplinks(hours: i64) -> Vec<Uplink> {
         })
     };
     (0..hours).flat_map(hour).collect()
+}
+
+/// The network's reports about some of them, and a few uplinks that no codec reads.
+fn without_counts(uplinks: &[Uplink]) -> Vec<Uplink> {
+    let numbered = uplinks.iter().step_by(7).filter(|uplink| uplink.sequence.is_some());
+    let events = numbered.map(|uplink| Uplink { kind: Kind::Event, payload: Payload::default(), ..uplink.clone() });
+    let noise = uplinks.iter().step_by(50).map(|uplink| Uplink {
+        at: uplink.at.checked_add(1).unwrap(),
+        payload: Payload::from_bytes(&[0xFF]).unwrap(),
+        ..uplink.clone()
+    });
+    events.chain(noise).collect()
 }
 
 /// Uplinks of two meters that count seven pulses an hour.
@@ -200,6 +243,72 @@ fn expected_of_points(column: &str, points: &[PointRow]) -> Value {
     }
 }
 
+/// The expected properties of a column of reports.
+fn expected_of_reports(column: &str, reports: &[(DeviceId, Report)]) -> Value {
+    let words = |word: &dyn Fn(&Report) -> String| {
+        of_texts(reports.iter().map(|(_, report)| word(report).into_bytes()), |text| {
+            String::from_utf8_lossy(text).into()
+        })
+    };
+    let numbers = |number: &dyn Fn(&Report) -> Option<i64>| {
+        of_numbers(reports.iter().filter_map(|(_, report)| number(report)), |n| n.to_string())
+    };
+    match column {
+        "device" => of_texts(reports.iter().map(|(device, _)| device.to_string().into_bytes()), |text| {
+            String::from_utf8_lossy(text).into()
+        }),
+        "at" => numbers(&|report| Some(report.at.unix() * 1_000)),
+        "number" => numbers(&|report| report.number.map(i64::from)),
+        "kind" => words(&|report| kind(report).to_owned()),
+        "period" => numbers(&|report| report.period.map(i64::from)),
+        "counted_at" => words(&|report| json!(report.counted_at).as_str().unwrap().to_owned()),
+        "battery_mv" => numbers(&|report| report.battery_mv.map(i64::from)),
+        "flags" => words(&|report| report.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        other => panic!("the file has a column {other}"),
+    }
+}
+
+/// The expected properties of a column of assignments.
+fn expected_of_assignments(column: &str, assignments: &[Assignment]) -> Value {
+    let words = |word: &dyn Fn(&Assignment) -> Option<String>| {
+        of_texts(assignments.iter().filter_map(word).map(String::into_bytes), |text| {
+            String::from_utf8_lossy(text).into()
+        })
+    };
+    let numbers = |number: &dyn Fn(&Assignment) -> Option<i64>| {
+        of_numbers(assignments.iter().filter_map(number), |n| n.to_string())
+    };
+    let text = |text: &Option<MeterText>| text.as_ref().map(ToString::to_string);
+    match column {
+        "device" => words(&|of| Some(of.device.to_string())),
+        "channel" => words(&|of| Some(of.channel.to_string())),
+        "from" => numbers(&|of| of.from.map(|at| at.unix() * 1_000)),
+        "to" => numbers(&|of| of.to.map(|at| at.unix() * 1_000)),
+        "litres_per_pulse" => {
+            let thousandths = assignments.iter().map(|of| of.litres_per_pulse.thousandths().cast_signed());
+            of_numbers(thousandths, |n| format!("{}.{:03}", n / 1_000, n % 1_000))
+        }
+        "serial" => words(&|of| text(&of.serial)),
+        "first_index" => numbers(&|of| of.first_index.map(u64::cast_signed)),
+        "last_index" => numbers(&|of| of.last_index.map(u64::cast_signed)),
+        "time_zone" => words(&|of| Some(of.time_zone.to_string())),
+        "q3" => numbers(&|of| of.q3.map(i64::from)),
+        "max_per_hour" => numbers(&|of| of.max_per_hour.map(u64::cast_signed)),
+        "can_reverse" => numbers(&|of| Some(of.can_reverse.into())),
+        "label" => words(&|of| text(&of.label)),
+        "site" => words(&|of| text(&of.site)),
+        other => panic!("the file has a column {other}"),
+    }
+}
+
+fn kind(report: &Report) -> &'static str {
+    match report.kind {
+        ReportKind::Uplink => "uplink",
+        ReportKind::Undecodable => "undecodable",
+        ReportKind::Event => "event",
+    }
+}
+
 /// A row of days, as other programs print it; without `carry`.
 fn expected_of_day(row: &DayRow) -> Value {
     let time = |at: At| at.to_string().replace('T', " ").replace('Z', "+00:00");
@@ -216,6 +325,49 @@ fn expected_of_day(row: &DayRow) -> Value {
     });
     expected.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
     expected
+}
+
+#[test]
+fn duckdb_and_pyarrow_read_assignments_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let file = repository("tests/golden/assignments.parquet");
+    let assignments = assignments::file::decode(std::fs::read(&file).unwrap().into()).unwrap();
+    let read = run(reader.arg("totals").arg(file));
+    let expected = |column: &str| expected_of_assignments(column, &assignments);
+    assert_totals(&read, assignments.len(), &ASSIGNMENT_TYPES, expected);
+}
+
+#[tokio::test]
+async fn the_queries_of_assignments_give_litres_where_there_is_a_meter() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = derived(&uplinks(48)).await;
+    let points = points_of(&store);
+    let mut series: BTreeMap<(DeviceId, String), Vec<i64>> = BTreeMap::new();
+    for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
+        series.entry((point.device, point.channel.clone())).or_default().push(point.value.cast_signed());
+    }
+    // Every other channel with an index has a meter, of a quarter of a litre.
+    let metered: Vec<_> = series.keys().step_by(2).cloned().collect();
+    for (nth, (device, channel)) in metered.iter().enumerate() {
+        let serial = if nth == 0 { "8ZRI0012345678".to_owned() } else { format!("8ZRI{nth}") };
+        let assignment = json!({"device": device, "channel": channel, "litres_per_pulse": 0.25, "serial": serial});
+        let assignment: Assignment = serde_json::from_value(assignment).unwrap();
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        let deadline = Instant::now() + Duration::from_mins(10);
+        assignments::update(&store, &assignments::key_of(*device), deadline, add).await.unwrap();
+    }
+    let home = Home::of("assignments", &store);
+    let read = run(reader.arg("queries").arg(repository("docs/meters.md")).arg(&home.0));
+    let [litres, without, serial] = <[Vec<Value>; 3]>::try_from(rows_of(&read)).unwrap();
+    let steps = metered.iter().flat_map(|meter| series[meter].windows(2).map(|pair| pair[1] - pair[0]));
+    let expected: i64 = steps.filter(|step| *step >= 0).sum();
+    let litres = litres.iter().map(|row| row["litres"].as_str().unwrap().replace('.', "").parse::<i64>().unwrap());
+    assert_eq!(litres.sum::<i64>(), expected * 250);
+    let channels: BTreeSet<_> = points.iter().map(|point| (point.device, point.channel.clone())).collect();
+    assert_eq!((without.len(), serial.len()), (channels.len() - metered.len(), 1));
 }
 
 #[test]
@@ -243,14 +395,28 @@ async fn duckdb_and_pyarrow_read_points_as_they_were_written() {
 }
 
 #[tokio::test]
+async fn duckdb_and_pyarrow_read_reports_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let uplinks = uplinks(48);
+    let store = derived(&[uplinks.clone(), without_counts(&uplinks)].concat()).await;
+    let home = Home::of("reports", &store);
+    let reports = reports_of(&store);
+    let kinds: BTreeSet<&str> = reports.iter().map(|(_, report)| kind(report)).collect();
+    assert_eq!(kinds, ["event", "undecodable", "uplink"].into());
+    let read = run(reader.arg("totals").args(store.keys(REPORTS).iter().map(|key| home.0.join(key))));
+    assert_totals(&read, reports.len(), &REPORT_TYPES, |column| expected_of_reports(column, &reports));
+}
+
+#[tokio::test]
 async fn the_queries_of_the_document_give_what_the_points_are() {
     let Some(mut reader) = clients::archive_readers() else { return };
     let uplinks = uplinks(48);
+    let uplinks = [uplinks.clone(), without_counts(&uplinks)].concat();
     let store = derived(&uplinks).await;
     let home = Home::of("queries", &store);
     let points = points_of(&store);
     let read = run(reader.arg("queries").arg(repository("docs/points.md")).arg(&home.0));
-    let [days, last, pulses, hours, profiles] = <[Vec<Value>; 5]>::try_from(rows_of(&read)).unwrap();
+    let [days, last, pulses, hours, profiles, arrived, numbers] = <[Vec<Value>; 7]>::try_from(rows_of(&read)).unwrap();
     // In the document the consumption is the difference of two points of an index that follow each other.
     let mut series: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
     for point in points.iter().filter(|point| point.kind == ValueKind::Index && !point.contradicted) {
@@ -268,8 +434,24 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     assert_eq!(pulses.len(), series.values().map(Vec::len).sum::<usize>());
     assert_eq!(sum(&pulses, "pulses"), steps().sum::<i64>());
     assert_eq!(sum(&hours, "pulses"), steps().filter(|step| *step >= 0).sum::<i64>());
-    let distinct: BTreeSet<Row> = uplinks.iter().map(Row::from).collect();
+    let distinct: BTreeSet<Row> = uplinks.iter().filter(|uplink| uplink.kind != Kind::Event).map(Row::from).collect();
     assert_eq!(sum(&profiles, "uplinks"), i64::try_from(distinct.len()).unwrap());
+
+    let reports = reports_of(&store);
+    for (column, of) in [("uplinks", "uplink"), ("undecodable", "undecodable")] {
+        let expected = reports.iter().filter(|(_, report)| kind(report) == of).count();
+        assert_eq!(sum(&arrived, column), i64::try_from(expected).unwrap(), "{column}");
+    }
+    let mut missing = 0;
+    let of_sigfox =
+        reports.iter().filter(|(device, report)| device.to_string().starts_with("sigfox:") && report.number.is_some());
+    let of_sigfox: Vec<_> = of_sigfox.collect();
+    for pair in of_sigfox.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let number = |nth: usize| i64::from(pair[nth].1.number.unwrap());
+        let gap = (number(1) - number(0)).rem_euclid(4_096);
+        missing += if gap > 1 { gap - 1 } else { 0 };
+    }
+    assert_eq!(sum(&numbers, "lost"), missing);
 }
 
 #[tokio::test]
@@ -398,6 +580,15 @@ fn late() -> Instant {
 fn points_of(store: &FakeObjects) -> Vec<PointRow> {
     let files = store.all().into_iter().filter(|(key, _)| key.starts_with(POINTS));
     files.flat_map(|(_, content)| points::file::read(content).unwrap().1).collect()
+}
+
+/// All reports, in the order of their files.
+fn reports_of(store: &FakeObjects) -> Vec<(DeviceId, Report)> {
+    let files = store.all().into_iter().filter(|(key, _)| key.starts_with(REPORTS));
+    let devices = files.flat_map(|(_, content)| reports::file::read(content).unwrap());
+    let mut all: Vec<_> = devices.flat_map(|(device, of)| of.into_iter().map(move |report| (device, report))).collect();
+    all.sort();
+    all
 }
 
 /// A directory for one test.

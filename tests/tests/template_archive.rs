@@ -119,8 +119,9 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
         [write, read(&keys), absent_objects_are_404(&keys)].concat()
     };
     let derive = || {
-        let keys = [below(DAY), below(POINTS), ERASED.to_owned()];
-        [vec![("s3:PutObject", below(POINTS))], read(&keys), absent_objects_are_404(&keys)].concat()
+        let keys = [below(DAY), below(POINTS), below(REPORTS), ERASED.to_owned()];
+        let write = [POINTS, REPORTS].map(|prefix| ("s3:PutObject", below(prefix)));
+        [write.to_vec(), read(&keys), absent_objects_are_404(&keys)].concat()
     };
     let days = || {
         let keys = [below(ASSIGNMENTS), below(DAYS), below(POINTS), below(REPORTS), ERASED.to_owned()];
@@ -204,10 +205,10 @@ fn what_is_not_settled_never_expires_and_files_do_only_if_they_should() {
     let expires = |rule: &Value| rule["ExpirationInDays"].is_number() || rule["ExpirationInDays"].is_object();
     let forever: &[(&str, &str)] = &[];
     let a_year: &[(&str, &str)] = &[("ArchiveRetentionDays", "400")];
-    for prefix in [None, Some(NEW)] {
+    for prefix in [None, Some(NEW), Some("assignments/")] {
         assert!(![forever, a_year].into_iter().any(|days| lifecycle(days, prefix).iter().any(expires)), "{prefix:?}");
     }
-    for prefix in [DAY, DAYS, POINTS] {
+    for prefix in [DAY, POINTS, REPORTS, DAYS] {
         assert!(!lifecycle(forever, Some(prefix)).iter().any(expires), "{prefix}");
         assert!(lifecycle(a_year, Some(prefix)).iter().any(expires), "{prefix}");
     }
@@ -220,7 +221,7 @@ fn four_versions_of_a_day_are_kept_for_35_days_and_all_others_for_one() {
     };
     assert_eq!(noncurrent(None), [json!({"NoncurrentDays": 35})]);
     assert_eq!(noncurrent(Some(DAY)), [json!({"NoncurrentDays": 1, "NewerNoncurrentVersions": 4})]);
-    for prefix in [NEW, DAYS, POINTS] {
+    for prefix in [NEW, POINTS, REPORTS, DAYS] {
         assert_eq!(noncurrent(Some(prefix)), [json!({"NoncurrentDays": 1})], "{prefix}");
     }
     let all = &lifecycle(&[], None)[0];
@@ -292,6 +293,7 @@ fn athenas_tables_have_the_columns_of_the_files() {
     for (table, name, file) in [
         ("AthenaUplinks", "uplink", "archive/file.rs"),
         ("AthenaPoints", "point", "archive/points/file.rs"),
+        ("AthenaReports", "report", "archive/reports/file.rs"),
         ("AthenaDays", "days", "archive/days/file.rs"),
     ] {
         let columns = &template.resource(table)["Properties"]["TableInput"]["StorageDescriptor"]["Columns"];

@@ -27,6 +27,7 @@ pub mod faults;
 pub mod messages;
 pub mod objects;
 mod points;
+mod reports;
 pub mod verdict;
 
 use activity::Activity;

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use pulsegate_aws::items::Item;
 use pulsegate_aws::{DynamoTable, EventTable, PulseTable, S3Objects, SqsQueue, Table as _};
 use pulsegate_model::aggregate::Aggregator;
+use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::at::At;
 use pulsegate_model::uplink::Uplink;
 use pulsegate_model::{envelope, record};
+use pulsegate_pipeline::archive::assignments::{self, ASSIGNMENTS, AssignmentsError};
 use pulsegate_pipeline::archive::file::FileRows;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::PartitionBits;
@@ -137,6 +139,15 @@ impl<'a> World<'a> {
                 assert!(self.table(table).put(&[item], soon()).await.is_empty());
             }
         }
+        for device in [DEVICE, OTHER] {
+            let assignment = json!({"device": device, "channel": "A", "litres_per_pulse": 10});
+            let assignment: Assignment = serde_json::from_value(assignment).unwrap();
+            let add = |all: &mut Assignments| {
+                all.add(assignment.clone()).unwrap();
+                Ok::<_, AssignmentsError>(())
+            };
+            assignments::update(&self.archive, &assignments::key_of(assignment.device), soon(), add).await.unwrap();
+        }
         let letter = envelope::pack(&[uplink(DEVICE, 9, DATA), uplink(OTHER, 9, DATA)]).remove(0).body;
         for queue in &QUEUES[1..4] {
             assert!(self.queue(queue).send(std::slice::from_ref(&letter), soon()).await.is_empty());
@@ -239,6 +250,9 @@ fn content(key: &str, content: &Bytes) -> String {
     } else if key.starts_with("day/") {
         let mut rows = FileRows::new(content.clone()).unwrap();
         std::iter::from_fn(|| rows.next_row().unwrap()).map(|row| row.device().to_string()).collect()
+    } else if key.starts_with(ASSIGNMENTS) {
+        let assignments = assignments::file::decode(content.clone()).unwrap();
+        assignments.iter().map(|assignment| assignment.device.to_string()).collect()
     } else {
         vec![String::from_utf8_lossy(content).into_owned()]
     };
@@ -268,6 +282,7 @@ pub async fn an_erased_device_is_nowhere_and_does_not_come_back(cloud: Cloud) {
     let found = counts(&shown, "found");
     assert_eq!((found["quarantine"], found["undelivered stream records"]), (1, 1));
     assert_eq!((found["archive, new/"], found["archive, day/"], found["table of pulses"]), (2, 1, 4));
+    assert_eq!(found["archive, assignments/"], 1);
     // Three settled objects, and the file before the second and the third run of `settle`.
     assert_eq!((found["archive, older versions"], found["table of downlinks"]), (5, 30));
 

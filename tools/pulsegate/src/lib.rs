@@ -9,11 +9,16 @@
 //! - [`redrive`]: sends quarantined records again.
 //! - [`redecode`]: decodes history again.
 //! - [`erase`]: removes a device from every place.
+//! - [`meters`]: imports, exports, shows and swaps the meters of devices.
 //! - [`stop`], [`progress`]: stop and progress of long commands.
-//! - [`print`]: tables and JSON.
+//! - [`print`]: tables, comma-separated values and JSON.
 
 use pulsegate_aws::MissingSettings;
+use pulsegate_model::assignment::Overlap;
 use pulsegate_model::at::At;
+use pulsegate_model::codec::Channel;
+use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::archive::assignments::AssignmentsError;
 use pulsegate_pipeline::archive::erase::EraseError;
 use pulsegate_pipeline::archive::store::StoreError;
 use pulsegate_pipeline::downlink::{DownlinkError, DownlinkId, State, Unavailable};
@@ -23,6 +28,7 @@ use pulsegate_pipeline::sigfox::CallbackKind;
 pub mod callbacks;
 pub mod downlinks;
 pub mod erase;
+pub mod meters;
 pub mod options;
 pub mod print;
 pub mod progress;
@@ -124,6 +130,36 @@ pub enum Problem {
         left: usize,
         /// The number of those that were found and are still there.
         kept: usize,
+    },
+    /// Assignments cannot be read or written.
+    #[error(transparent)]
+    Assignments(#[from] AssignmentsError),
+    /// Assignments with errors, which are in the output.
+    #[error("{subject}: nothing was written; errors: {errors}. Correct them and run the command again")]
+    Rejected {
+        /// The file or command.
+        subject: String,
+        /// The number of errors.
+        errors: usize,
+    },
+    /// Somebody else has added an assignment after the check.
+    #[error("an assignment that is new since the check {0}: run the command again without --write")]
+    Meanwhile(#[source] Overlap),
+    /// A time that is neither of RFC 3339 nor a date.
+    #[error("--at: {0}")]
+    SwapTime(String),
+    /// The channel has no assignment that a swap could end.
+    #[error(
+        "no assignment of {device} {channel} at {at} continues: `pulsegate meters show {device}` shows the assignments, \
+         and `pulsegate meters import` changes them"
+    )]
+    NoMeter {
+        /// The device.
+        device: DeviceId,
+        /// Its channel.
+        channel: Channel,
+        /// The time of the swap.
+        at: At,
     },
     /// No selection of records.
     #[error("nothing is selected: use --id, --device, --stage or --reason, or --all for every record")]

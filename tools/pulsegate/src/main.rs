@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use pulsegate::options::{
-    Command, EraseOptions, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions,
+    Command, EraseOptions, MetersOptions, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions,
 };
 use pulsegate::stop::Stop;
-use pulsegate::{CommandOutput, Problem, callbacks, downlinks, erase, print, redecode, redrive, uplinks};
+use pulsegate::{CommandOutput, Problem, callbacks, downlinks, erase, meters, print, redecode, redrive, uplinks};
 use pulsegate_aws as aws;
 use pulsegate_aws::{
     DownlinkAdminTable, DynamoDeviceItems, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue,
@@ -52,6 +52,7 @@ async fn run(options: Options) -> Result<CommandOutput, Problem> {
         Command::Redrive(options) => redrive(options).await,
         Command::Redecode(options) => redecode(&options).await,
         Command::Erase(options) => erase(&options).await,
+        Command::Meters(options) => meters(&options).await,
     }
 }
 
@@ -126,6 +127,11 @@ async fn erase(options: &EraseOptions) -> Result<CommandOutput, Problem> {
         queues: at.queues.iter().map(queue).collect(),
     };
     Ok(erase::run(&places, &order, &stop()).await)
+}
+
+async fn meters(options: &MetersOptions) -> Result<CommandOutput, Problem> {
+    let (sdk, bucket) = connected(options.bucket()).await?;
+    meters::run(&S3Objects::new(&aws::patient(&sdk, S3_TIMEOUT), bucket), &options.command, &stop()).await
 }
 
 fn stop() -> Stop {

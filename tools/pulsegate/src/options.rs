@@ -15,6 +15,7 @@ use crate::Problem;
 mod address;
 mod archive;
 mod erase;
+mod meters;
 mod redecode;
 mod redrive;
 mod uplinks;
@@ -22,6 +23,7 @@ mod uplinks;
 use address::Resource;
 pub use archive::ArchiveOptions;
 pub use erase::{EraseAddresses, EraseOptions};
+pub use meters::{ExportFormat, ImportOptions, MetersCommand, MetersOptions, SwapOptions};
 pub use redecode::{RedecodeAddresses, RedecodeOptions};
 pub use redrive::{DestinationOptions, RedriveAddresses, RedriveCommand, RedriveOptions, SelectionOptions, Send};
 pub use uplinks::{UplinksFormat, UplinksOptions};
@@ -35,6 +37,7 @@ Examples:
   pulsegate redrive send --stage pulse --reason 'frame code 0x30' --dry-run
   pulsegate redecode --from 2026-11-01T00:00:00Z --state redecode.state --write
   pulsegate erase sigfox:1A2345 --write
+  pulsegate meters import meters.csv --write
 
 Exit codes: 0 complete; 1 incomplete, with the reason on standard error; 2 invalid command line.";
 
@@ -76,6 +79,11 @@ pub enum Command {
     /// Shows what it would remove; --write removes it. A tombstone of the device is first: from then on, the functions drop
     /// what arrives of it. Run it again after a stop or an error: it continues. It cannot be undone.
     Erase(Box<EraseOptions>),
+    /// Import, export, show and swap the meters at the channels of devices
+    ///
+    /// An assignment tells which meter a channel of a device counts, from when to when, and what one pulse is worth. They
+    /// are kept in the archive. Commands that change them show what they would change; --write writes it.
+    Meters(MetersOptions),
 }
 
 /// Options of all downlink commands.
@@ -250,7 +258,7 @@ fn device(text: &str) -> Result<DeviceId, String> {
 }
 
 /// Parses `sigfox:1A2345` or `nbiot:490154203237518`; without a network, it is a Sigfox device.
-fn any_device(text: &str) -> Result<DeviceId, String> {
+pub(crate) fn any_device(text: &str) -> Result<DeviceId, String> {
     if text.contains(':') { text.parse().map_err(|e: DeviceIdError| e.to_string()) } else { device(text) }
 }
 

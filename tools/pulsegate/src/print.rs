@@ -1,4 +1,4 @@
-//! Output as tables and JSON.
+//! Output as tables, comma-separated values and JSON.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -75,6 +75,21 @@ pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
+}
+
+/// Comma-separated values with a header, as in RFC 4180.
+///
+/// # Errors
+/// [`Problem::Output`], never in practice.
+pub fn csv<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> Result<String, Problem> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut write = || -> csv::Result<()> {
+        writer.write_record(head)?;
+        rows.iter().try_for_each(|row| writer.write_record(row))
+    };
+    write().map_err(|e| Problem::Output(e.into()))?;
+    let text = writer.into_inner().map_err(|e| Problem::Output(e.into_error()))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Replaces control characters and line ends, which a terminal would interpret.

@@ -87,7 +87,7 @@ fn a_secret_in_place_of_its_variable_is_not_repeated() {
 fn a_command_without_settings_names_all_that_it_lacks() {
     let all =
         ["QUARANTINE_QUEUE_URL", "RAW_QUEUE_URL", "PULSE_SIGFOX_QUEUE_URL", "PULSE_NBIOT_QUEUE_URL", "RAW_STREAM"];
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 12] = [
         ("downlinks list", &["DOWNLINK_TABLE"]),
         ("downlinks queue 1A2345 0102030405060708", &["DOWNLINK_TABLE"]),
         ("downlinks cancel 1A2345 5#2026-11-20T10:00:00Z#a", &["DOWNLINK_TABLE"]),
@@ -98,6 +98,8 @@ fn a_command_without_settings_names_all_that_it_lacks() {
         ("redecode --all", &["ARCHIVE_BUCKET", "PARTITION_BITS", "PULSE_TABLE"]),
         ("redecode", &["ARCHIVE_BUCKET", "PARTITION_BITS", "PULSE_TABLE"]),
         ("uplinks 1A2345", &["ARCHIVE_BUCKET", "PARTITION_BITS"]),
+        ("meters export", &["ARCHIVE_BUCKET"]),
+        ("meters import meters.csv", &["ARCHIVE_BUCKET"]),
     ];
     for (line, variables) in cases {
         let message = refused(line, &[]);
@@ -127,6 +129,7 @@ fn an_address_of_another_form_is_refused_with_the_output_to_give() {
         ("redecode --all --archive-bucket https://s3.eu-west-1.amazonaws.com", "ArchiveBucketName"),
         ("uplinks 1A2345 --archive-bucket arn:aws:s3:::archive", "ArchiveBucketName"),
         ("uplinks 1A2345 --archive-bucket ArchiveBucketName", "ArchiveBucketName"),
+        ("meters export --archive-bucket arn:aws:s3:::archive", "ArchiveBucketName"),
         ("redecode --all --pulse-table {table}", "PulseTable"),
         ("redrive list --quarantine-queue arn:aws:sqs:eu-west-1:1:quarantine", "QuarantineQueueUrl"),
         ("redrive list --quarantine-queue pulsegate-Quarantine", "QuarantineQueueUrl"),
@@ -152,6 +155,11 @@ fn an_invalid_command_line_is_exit_code_2() {
         "uplinks lora:1",
         "uplinks 1A2345 --format xml",
         "uplinks 1A2345 --points --limit 3",
+        "meters",
+        "meters import",
+        "meters show XYZ",
+        "meters swap 1A2345 A --at 2026-11-20 --last-index 1",
+        "meters swap 1A2345 A --at 2026-11-20 --last-index 1 --first-index 1 --litres-per-pulse 0",
     ] {
         assert_eq!(run(line, &[]).status.code(), Some(2), "{line}");
     }
@@ -206,7 +214,7 @@ fn a_bucket_that_is_denied_or_missing_is_told_in_one_line_with_its_cause() {
     ] {
         let endpoint = listing(status, body);
         let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
-        for line in ["uplinks 1A2345", "redecode --all", "redecode --device 1A2345"] {
+        for line in ["uplinks 1A2345", "redecode --all", "redecode --device 1A2345", "meters export"] {
             let message = failed(line, &settings);
             assert!(parts.iter().all(|part| message.contains(part)), "{line}: {message}");
         }
@@ -224,6 +232,27 @@ fn no_uplinks_are_no_failure() {
     let expected =
         "pulsegate: no uplinks of nbiot:490154203237518 between 2026-11-20T00:00:00Z and 2026-11-21T00:00:00Z\n";
     assert_eq!(message, expected);
+}
+
+#[test]
+fn errors_in_a_file_of_meters_are_on_standard_output_and_no_meters_are_no_failure() {
+    const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let endpoint = listing("200 OK", EMPTY);
+    let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
+    let output = run("meters show 1A2345", &settings);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{message}");
+    assert!(message.starts_with("pulsegate: no assignments of sigfox:1A2345;"), "{message}");
+
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("meters-{}.csv", std::process::id()));
+    std::fs::write(&file, "device,channel,litres_per_pulse\n1A2345,A,10\nXYZ,A,0\n").unwrap();
+    let line = format!("meters import {} --write", file.display());
+    let message = failed(&line, &settings);
+    assert!(message.contains("nothing was written; errors: 2"), "{message}");
+    let errors = String::from_utf8(run(&line, &settings).stdout).unwrap();
+    assert_eq!(errors.lines().count(), 2, "{errors}");
+    assert!(errors.contains(":3: litres_per_pulse: \"0\" is not a number of litres"), "{errors}");
+    std::fs::remove_file(file).unwrap();
 }
 
 #[test]

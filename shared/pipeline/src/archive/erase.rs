@@ -4,8 +4,10 @@
 //! 2. [`Erase::objects`]: an object of `new/` that holds rows of the device is replaced by one without them. The new one
 //!    is put before the old one is deleted, and its name is that of a rest of the old one: see [`object`].
 //! 3. [`Erase::files`]: a file of `day/` is swapped for one without the rows.
-//! 4. [`Erase::points`]: a file of `points/` is deleted. `derive` makes it again from the files of `day/`.
-//! 5. [`Erase::days`]: a file of `days/` is deleted, too. The daily pass makes it again from `points/`.
+//! 4. [`Erase::points`], [`Erase::reports`]: a file of `points/` or `reports/` is deleted. `derive` makes it again from the
+//!    files of `day/`.
+//! 5. [`Erase::days`]: a file of `days/` is deleted, too. The daily pass makes it again from `points/` and `reports/`.
+//! 6. [`Erase::assignments`]: the file of `assignments/` is swapped for one without those of the device.
 //! 6. [`Erase::older_versions`]: deletes older versions that hold the device.
 //!
 //! So each row of another device is in an object or in a file at any moment, as with `settle`: only rows of the device
@@ -20,17 +22,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::ready;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
+use super::assignments::{self, ASSIGNMENTS};
+use super::columns::FileError;
 use super::days::DAYS;
 use super::file;
 use super::object;
 use super::place::{self, DAY, NEW};
 use super::points::POINTS;
+use super::reports::REPORTS;
 use super::store::{Condition, Get, Got, Part, Put, StoreError};
 use super::versions::{ListedVersion, Version, VersionedStore};
 
@@ -39,6 +45,9 @@ mod devices;
 /// The longest that an invocation of a function can last.
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>)
 pub const MAX_INVOCATION: Duration = Duration::from_mins(15);
+
+/// A file without the rows of a device; `None` if it has none.
+type Without = fn(Bytes, DeviceId) -> Result<Option<Bytes>, FileError>;
 
 /// Objects and files that are examined at once.
 const CONCURRENCY: usize = 8;
@@ -99,7 +108,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     /// [`EraseError`].
     pub async fn files(&self) -> Result<Erased, EraseError> {
         let latest = self.latest(DAY, self.names()).await?;
-        self.each(latest.into_iter().map(|version| self.file(version))).await
+        self.each(latest.into_iter().map(|version| self.file(version, file::without))).await
     }
 
     /// Deletes the files of `points/` that hold the device.
@@ -107,7 +116,15 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     /// # Errors
     /// [`EraseError`].
     pub async fn points(&self) -> Result<Erased, EraseError> {
-        self.delete_files(POINTS).await
+        self.derived(POINTS).await
+    }
+
+    /// Deletes the files of `reports/` that hold the device.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub async fn reports(&self) -> Result<Erased, EraseError> {
+        self.derived(REPORTS).await
     }
 
     /// Deletes the files of `days/` that hold the device.
@@ -115,13 +132,23 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     /// # Errors
     /// [`EraseError`].
     pub async fn days(&self) -> Result<Erased, EraseError> {
-        self.delete_files(DAYS).await
+        self.derived(DAYS).await
     }
 
-    /// Deletes the files with this prefix that hold the device.
-    async fn delete_files(&self, prefix: &str) -> Result<Erased, EraseError> {
+    /// Deletes the files with this prefix that hold the device: all of them can be made again.
+    async fn derived(&self, prefix: &str) -> Result<Erased, EraseError> {
         let latest = self.latest(prefix, self.names()).await?;
-        self.each(latest.into_iter().map(|version| self.delete_file(version))).await
+        self.each(latest.into_iter().map(|version| self.derived_file(version))).await
+    }
+
+    /// Swaps the file of `assignments/` that holds the device.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub async fn assignments(&self) -> Result<Erased, EraseError> {
+        let own = assignments::key_of(self.device);
+        let latest = self.latest(ASSIGNMENTS, |key| key == own).await?;
+        self.each(latest.into_iter().map(|version| self.file(version, assignments::file::without))).await
     }
 
     /// Deletes the older versions of objects and files that hold the device; markers of deletion too, of objects of
@@ -132,7 +159,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     pub async fn older_versions(&self) -> Result<Erased, EraseError> {
         let mut erased = Erased::default();
         let names = self.names();
-        for prefix in [NEW, DAY, POINTS, DAYS] {
+        for prefix in [NEW, DAY, POINTS, REPORTS, DAYS, ASSIGNMENTS] {
             let mut of_key: BTreeMap<String, Vec<ListedVersion>> = BTreeMap::new();
             for listed in self.list(prefix, |key| prefix == NEW || names(key)).await? {
                 of_key.entry(listed.version.key.clone()).or_default().push(listed);
@@ -172,7 +199,8 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
         Ok(self.store.delete(&old, self.deadline()).await.is_empty())
     }
 
-    async fn file(&self, version: Version) -> Result<Erased, EraseError> {
+    /// Swaps a file for what `without` leaves of it.
+    async fn file(&self, version: Version, without: Without) -> Result<Erased, EraseError> {
         let rows = match devices::rows_of(self, &version).await? {
             Ok(rows) => rows,
             Err(error) => return Ok(unreadable(&version.key, &error)),
@@ -184,7 +212,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
             let Got::Object(old) = self.store.get(Get::whole(&version.key), self.deadline()).await? else {
                 return Ok(Erased::of_one(rows, true));
             };
-            let new = match file::without(old.content, self.device) {
+            let new = match without(old.content, self.device) {
                 Ok(Some(new)) => new,
                 // A run that was repeated, or another one, has swapped it.
                 Ok(None) => return Ok(Erased::of_one(rows, true)),
@@ -197,7 +225,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
         }
     }
 
-    async fn delete_file(&self, version: Version) -> Result<Erased, EraseError> {
+    async fn derived_file(&self, version: Version) -> Result<Erased, EraseError> {
         let rows = match devices::rows_of(self, &version).await? {
             Ok(rows) => rows,
             Err(error) => return Ok(unreadable(&version.key, &error)),

@@ -39,7 +39,7 @@ mod source;
 pub(super) mod state;
 pub mod stream;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use build::{BuildError, Builder, Built};
 pub use origin::{Decoder, FORMAT, Origin, decoder};

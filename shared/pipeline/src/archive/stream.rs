@@ -183,16 +183,12 @@ impl<C: DeviceColumns> DeviceStream<C> {
 
     /// Reads a batch. Returns false after the last.
     async fn read(&mut self, store: &impl ObjectStore, deadline: Instant) -> Result<bool, SourceError> {
-        let (mut columns, left) = match self.columns.take() {
-            Some(columns) => columns,
-            None => {
-                let open = |group: &dyn RowGroupReader| Ok((C::open(group)?, Reader::new(group).len()));
-                let Some((_, opened)) = self.groups.next(C::COLUMNS, open, store, deadline).await? else {
-                    return Ok(false);
-                };
-                opened
-            }
-        };
+        if self.columns.is_none() {
+            let open = |group: &dyn RowGroupReader| Ok((C::open(group)?, Reader::new(group).len()));
+            let opened = self.groups.next(C::COLUMNS, open, store, deadline).await?;
+            self.columns = opened.map(|(_, columns)| columns);
+        }
+        let Some((mut columns, left)) = self.columns.take() else { return Ok(false) };
         let len = left.min(BATCH);
         columns.read(len, &mut self.devices).map_err(|source| self.groups.failed(source))?;
         self.columns = Some((columns, left - len)).filter(|(_, left)| *left > 0);

@@ -9,6 +9,7 @@ use pulsegate_pipeline::archive::decoded::Decoded;
 use pulsegate_pipeline::archive::place::Day;
 use pulsegate_pipeline::archive::points::file::{self, PointRow, ValueKind};
 use pulsegate_pipeline::archive::points::{POINTS, key_of};
+use pulsegate_pipeline::archive::reports::REPORTS;
 use pulsegate_pipeline::archive::row::{self, Row};
 
 use super::activity::Activity;
@@ -32,6 +33,10 @@ pub(super) fn wrong(activity: &Activity) -> Vec<String> {
         };
         if origin.sources.iter().any(|(source, version)| versions.get(source).is_none_or(|now| now.0 != *version)) {
             wrong.push(format!("at the end, {key} is made from sources that are no longer there"));
+        }
+        let reports = key.replacen(POINTS, REPORTS, 1);
+        if versions.get(&reports).is_none_or(|now| now.0 != origin.reports) {
+            wrong.push(format!("at the end, {key} names other reports than there are"));
         }
         if !rows.is_empty() {
             found.insert(key, rows.iter().map(point).collect());

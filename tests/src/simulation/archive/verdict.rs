@@ -9,12 +9,13 @@ use pulsegate_pipeline::archive::file::{self, FileRows};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW, Place};
 use pulsegate_pipeline::archive::points::{POINTS, file as point_file};
+use pulsegate_pipeline::archive::reports::{REPORTS, file as report_file};
 use pulsegate_pipeline::archive::row::Row;
 use pulsegate_pipeline::tombstones::ERASED;
 
 use super::activity::Activity;
 use super::messages::Messages;
-use super::points;
+use super::{points, reports};
 
 /// Maximum number of reported errors of one kind.
 const MAX_REPORTED: usize = 3;
@@ -25,9 +26,10 @@ pub fn wrong(activity: &Activity) -> Vec<String> {
     wrong.extend(activity.world.panics().iter().take(MAX_REPORTED).map(|panic| format!("a panic: {panic}")));
     if activity.derives {
         wrong.extend(points::wrong(activity).into_iter().take(MAX_REPORTED));
+        wrong.extend(reports::wrong(activity).into_iter().take(MAX_REPORTED));
     }
     let (expected, mut found) = (expected(activity), activity.objects.all());
-    found.retain(|key, _| key != ERASED && !key.starts_with(POINTS));
+    found.retain(|key, _| key != ERASED && !key.starts_with(POINTS) && !key.starts_with(REPORTS));
     if let Some(device) = activity.erasing {
         // Without the erased device, a file may have no rows left.
         found.retain(|key, content| !key.starts_with(DAY) || has_rows(content, |_| true));
@@ -64,6 +66,10 @@ fn holds(key: &str, content: &Bytes, device: DeviceId) -> bool {
     if key.starts_with(POINTS) {
         let (_, rows) = point_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
         return rows.iter().any(|row| row.device == device);
+    }
+    if key.starts_with(REPORTS) {
+        let devices = report_file::read(content.clone()).unwrap_or_else(|e| panic!("{key}: {e}"));
+        return devices.iter().any(|(of, _)| *of == device);
     }
     key.starts_with(DAY) && has_rows(content, |row| row.device() == device)
 }

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use clap::Parser as _;
 use proptest::prelude::*;
 use pulsegate_aws::DeviceItems;
+use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::envelope;
 use pulsegate_model::quarantine::Quarantined;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::assignments::{self, ASSIGNMENTS};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::reader::Archive;
@@ -171,6 +173,7 @@ impl World {
         let both = envelope::pack(&[uplink(DEVICE, 8), uplink(OTHER, 8)]).remove(0).body;
         world.letters.send(&[both], deadline()).await;
         for device in [DEVICE, OTHER] {
+            world.assign(device).await;
             world.pulses.0.lock().unwrap().insert(device.parse().unwrap(), 60);
         }
         world
@@ -181,6 +184,18 @@ impl World {
         let batch = [uplink(DEVICE, hour), uplink(OTHER, hour)];
         let new = object::encode(&batch).unwrap();
         self.archive.put(&new.key, new.content, Condition::Always, deadline()).await.unwrap();
+    }
+
+    /// An assignment of the device.
+    async fn assign(&self, device: &str) {
+        let text = format!(r#"{{"device":"{device}","channel":"A","litres_per_pulse":10}}"#);
+        let assignment: Assignment = serde_json::from_str(&text).unwrap();
+        let key = assignments::key_of(assignment.device);
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, Problem>(())
+        };
+        assignments::update(&self.archive, &key, deadline(), add).await.unwrap();
     }
 
     async fn settle(&self) {
@@ -207,6 +222,8 @@ impl World {
         let text = |(key, content): (String, Bytes)| {
             let content = if key.starts_with("new/") {
                 format!("{:?}", object::decode(&key, &content).unwrap())
+            } else if key.starts_with(ASSIGNMENTS) {
+                format!("{:?}", assignments::file::decode(content).unwrap())
             } else {
                 String::from_utf8_lossy(&content).into_owned()
             };
@@ -233,6 +250,8 @@ impl World {
         let span = ("2026-11-20T00:00:00Z".parse().unwrap(), "2026-11-20T23:59:59Z".parse().unwrap());
         let read = archive.uplinks(OTHER.parse().unwrap(), span.0, span.1, deadline()).await.unwrap();
         assert_eq!(read, (0..4).map(|hour| uplink(OTHER, hour)).collect::<Vec<_>>());
+        let assigned = assignments::load_device(&self.archive, OTHER.parse().unwrap(), deadline()).await.unwrap();
+        assert_eq!(assigned.iter().count(), 1);
         let (quarantine, letters) = (self.quarantine.bodies(), self.letters.bodies());
         assert!(quarantine.len() == 1 && quarantine[0].contains(OTHER), "{quarantine:?}");
         assert!(!letters.is_empty() && letters.iter().all(|letter| letter.contains(OTHER)), "{letters:?}");
@@ -262,6 +281,7 @@ async fn a_run_shows_first_what_it_would_remove_and_then_removes_it_everywhere()
     let shown = places(&shown);
     assert_eq!(shown["archive, new/"], (2, 2, 0));
     assert_eq!(shown["archive, day/"], (1, 2, 0));
+    assert_eq!(shown["archive, assignments/"], (1, 1, 0));
     // The objects of two settled batches, and the file before the second.
     assert_eq!(shown["archive, older versions"], (3, 3, 0));
     assert_eq!(
@@ -273,6 +293,7 @@ async fn a_run_shows_first_what_it_would_remove_and_then_removes_it_everywhere()
     assert!(done.problem.is_none(), "{:?} {}", done.problem, done.text);
     let done = places(&done);
     assert_eq!((done["archive, new/"], done["archive, day/"]), ((2, 2, 2), (1, 2, 1)));
+    assert_eq!(done["archive, assignments/"], (1, 1, 1));
     assert_eq!(
         (done["quarantine"], done["dead letters"], done["table of pulses"]),
         ((1, 1, 1), (1, 1, 1), (60, 60, 60))

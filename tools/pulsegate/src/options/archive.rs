@@ -17,7 +17,7 @@ pub struct ArchiveOptions {
     partition_bits: Option<String>,
 }
 
-const BUCKET: Resource = Resource::named(["--archive-bucket", "ARCHIVE_BUCKET", "ArchiveBucketName"]);
+pub(super) const BUCKET: Resource = Resource::named(["--archive-bucket", "ARCHIVE_BUCKET", "ArchiveBucketName"]);
 
 impl ArchiveOptions {
     /// Returns the name of the bucket, and the number of partitions. With another number than the stack's, a reader looks

@@ -1,23 +1,6 @@
-//! Texts of values, and comma-separated values.
+//! Texts of values.
 
 use serde::Serialize;
-
-use crate::Problem;
-
-/// Comma-separated values with a header, as in RFC 4180.
-///
-/// # Errors
-/// [`Problem::Output`], never in practice.
-pub(super) fn csv<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> Result<String, Problem> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    let mut write = || -> csv::Result<()> {
-        writer.write_record(head)?;
-        rows.iter().try_for_each(|row| writer.write_record(row))
-    };
-    write().map_err(|e| Problem::Output(e.into()))?;
-    let text = writer.into_inner().map_err(|e| Problem::Output(e.into_error()))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
 
 /// The name of a value in JSON.
 pub(super) fn name(value: impl Serialize) -> String {

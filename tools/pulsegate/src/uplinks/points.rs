@@ -6,7 +6,7 @@ use pulsegate_pipeline::archive::decoded::Decoded;
 use pulsegate_pipeline::ports::ReadError;
 use serde_json::{Value, json};
 
-use super::format::{csv, name, or_empty};
+use super::format::{name, or_empty};
 use crate::Problem;
 use crate::options::UplinksFormat;
 use crate::print;
@@ -35,7 +35,7 @@ pub(super) fn shown(decoded: Decoded, format: UplinksFormat) -> Result<(String, 
     let text = match format {
         UplinksFormat::Table => print::table(&HEAD, &points.iter().map(Shown::row).collect::<Vec<_>>()),
         UplinksFormat::Json => print::json_text(&points.iter().map(Shown::object).collect()),
-        UplinksFormat::Csv => csv(&HEAD, &points.iter().map(Shown::row).collect::<Vec<_>>())?,
+        UplinksFormat::Csv => print::csv(&HEAD, &points.iter().map(Shown::row).collect::<Vec<_>>())?,
     };
     let undated: usize =
         channels.values().flat_map(|of| &of.undated).map(|of| of.indexes.len() + of.counted.len()).sum();

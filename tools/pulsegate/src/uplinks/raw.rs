@@ -4,7 +4,7 @@ use pulsegate_model::pulse::{self, ChannelCounts, PulseError, PulseItem};
 use pulsegate_model::uplink::{Kind, Radio, RadioText, Uplink};
 use serde_json::{Value, json};
 
-use super::format::{csv, name, or_empty};
+use super::format::{name, or_empty};
 use crate::Problem;
 use crate::options::UplinksFormat;
 use crate::print;
@@ -49,7 +49,7 @@ pub(super) fn shown(uplinks: &[Uplink], format: UplinksFormat) -> Result<String,
             Ok(print::table(&TABLE, &read.map(|(uplink, read)| row(uplink, &read)).collect::<Vec<_>>()))
         }
         UplinksFormat::Json => Ok(print::json_text(&read.map(|(uplink, read)| object(uplink, &read)).collect())),
-        UplinksFormat::Csv => csv(&CSV, &read.map(|(uplink, read)| record(uplink, &read)).collect::<Vec<_>>()),
+        UplinksFormat::Csv => print::csv(&CSV, &read.map(|(uplink, read)| record(uplink, &read)).collect::<Vec<_>>()),
     }
 }
 

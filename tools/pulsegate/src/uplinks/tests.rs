@@ -134,7 +134,7 @@ async fn csv_has_a_line_for_each_uplink_and_is_read_back() {
 #[test]
 fn text_with_commas_quotes_and_line_ends_is_quoted() {
     let rows = [["a,b".to_owned(), "say \"x\"\n".to_owned()]];
-    assert_eq!(format::csv(&["c", "d"], &rows).unwrap(), "c,d\r\n\"a,b\",\"say \"\"x\"\"\n\"\r\n");
+    assert_eq!(crate::print::csv(&["c", "d"], &rows).unwrap(), "c,d\r\n\"a,b\",\"say \"\"x\"\"\n\"\r\n");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::TypePtr;
 use pulsegate_model::assignment::{Assignment, MeterText, PulseVolume};
 use pulsegate_model::at::{At, AtError};
+use pulsegate_model::device::DeviceId;
 
 use crate::archive::columns::{DeviceText, FileError, Last, Optional, Reader, base_properties, write, write_optional};
 
@@ -76,6 +77,17 @@ pub fn decode(content: Bytes) -> Result<Vec<Assignment>, FileError> {
         read_group(file.get_row_group(group)?.as_ref(), &mut assignments)?;
     }
     Ok(assignments)
+}
+
+/// A file without the assignments of a device; `None` if it has none. A file may have no rows left.
+///
+/// # Errors
+/// [`FileError`] if the file cannot be read.
+pub fn without(old: Bytes, device: DeviceId) -> Result<Option<Bytes>, FileError> {
+    let assignments = decode(old)?;
+    let others = assignments.iter().filter(|assignment| assignment.device != device);
+    let is_found = others.clone().count() < assignments.len();
+    is_found.then(|| encode(others)).transpose()
 }
 
 /// The assignments of a row group by column.
@@ -172,7 +184,7 @@ fn read_group(group: &dyn RowGroupReader, assignments: &mut Vec<Assignment>) -> 
             first_index: first_index.next().map(i64::cast_unsigned),
             last_index: last_index.next().map(i64::cast_unsigned),
             time_zone: parsed("time_zone", &time_zone[nth])?,
-            q3: q3.next().map(|q3| u32::try_from(q3).map_err(|_| unknown("q3", q3))).transpose()?,
+            q3: q3.next().map(|q3| u32::try_from(q3).map_err(|_| unknown("q3", &q3))).transpose()?,
             max_per_hour: max_per_hour.next().map(i64::cast_unsigned),
             can_reverse: can_reverse[nth],
             label: label.next().map(|text| parsed("label", &text)).transpose()?,
@@ -189,14 +201,14 @@ fn time(millis: Option<i64>) -> Result<Option<At>, AtError> {
 fn volume(thousandths: i64) -> Result<PulseVolume, FileError> {
     let volume =
         u64::try_from(thousandths).ok().and_then(|thousandths| PulseVolume::from_thousandths(thousandths).ok());
-    volume.ok_or_else(|| unknown("litres_per_pulse", thousandths))
+    volume.ok_or_else(|| unknown("litres_per_pulse", &thousandths))
 }
 
 fn parsed<T: FromStr>(column: &'static str, text: &ByteArray) -> Result<T, FileError> {
     let text = text.as_utf8()?;
-    text.parse().map_err(|_| unknown(column, text))
+    text.parse().map_err(|_| unknown(column, &text))
 }
 
-fn unknown(column: &'static str, value: impl ToString) -> FileError {
+fn unknown(column: &'static str, value: &impl ToString) -> FileError {
     FileError::Unknown { column, text: value.to_string().chars().take(64).collect() }
 }

@@ -65,7 +65,9 @@ async fn add_to(store: &impl ObjectStore, assignment: &Assignment) -> Result<boo
 
 fn sorted(assignments: &[Assignment]) -> Vec<Assignment> {
     let mut all = Assignments::default();
-    assignments.iter().for_each(|assignment| all.add(assignment.clone()).unwrap());
+    for assignment in assignments {
+        all.add(assignment.clone()).unwrap();
+    }
     all.iter().cloned().collect()
 }
 

@@ -17,6 +17,7 @@ use crate::archive::days::{Days, file as days_file};
 use crate::archive::file::FileRows;
 use crate::archive::object;
 use crate::archive::place::{Day, PartitionBits, Place};
+use crate::archive::points::{Derive, decoder};
 use crate::archive::reader::Archive;
 use crate::archive::row::Row;
 use crate::archive::settle::Settle;
@@ -68,11 +69,12 @@ async fn settle(store: &FakeObjects) -> usize {
 }
 
 /// Makes all steps of a run.
-async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 5] {
+async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 7] {
     let erase = Erase { store, device: device(), write, timeout: Duration::from_mins(1), stop };
     let (objects, files) = (erase.objects().await.unwrap(), erase.files().await.unwrap());
-    let (points, days) = (erase.points().await.unwrap(), erase.days().await.unwrap());
-    [objects, files, points, days, erase.older_versions().await.unwrap()]
+    let (points, reports) = (erase.points().await.unwrap(), erase.reports().await.unwrap());
+    let (days, assignments) = (erase.days().await.unwrap(), erase.assignments().await.unwrap());
+    [objects, files, points, reports, days, assignments, erase.older_versions().await.unwrap()]
 }
 
 /// The rows of an object of any kind.
@@ -121,7 +123,7 @@ proptest! {
             let seen = erase(&store, false, &|| false).await;
             prop_assert_eq!(before, (store.all(), store.ever()), "a dry run writes nothing");
             let removed = erase(&store, true, &|| false).await;
-            let found = |of: [Erased; 5]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
+            let found = |of: [Erased; 7]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
             prop_assert_eq!(found(seen), found(removed));
             prop_assert!(removed.iter().all(|step| step.removed == step.found && step.unreadable == 0));
             check(&store, &uplinks).await?;
@@ -167,6 +169,51 @@ fn a_file_is_found_with_any_number_of_partitions() {
     assert_eq!((files_erased.found, files_erased.removed), (files, files));
 }
 
+/// Adds an assignment for each of these litres per pulse, one after another.
+async fn assign(store: &FakeObjects, device: DeviceId, litres: &[&str]) {
+    for (nth, litres) in litres.iter().enumerate() {
+        let text = format!(
+            r#"{{"device":"{device}","channel":"A","from":"2026-0{}-01T00:00:00Z","to":"2026-0{}-01T00:00:00Z","litres_per_pulse":{litres}}}"#,
+            nth + 1,
+            nth + 2
+        );
+        let assignment: Assignment = serde_json::from_str(&text).unwrap();
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(store, &assignments::key_of(device), soon(), add).await.unwrap();
+    }
+}
+
+#[test]
+fn the_assignments_of_the_device_leave_all_versions_and_those_of_others_stay() {
+    // A device whose assignments are in the same file.
+    let of_file = |other: &DeviceId| assignments::key_of(*other) == assignments::key_of(device());
+    let other = (2..10_000).map(|id| format!("sigfox:{id:X}").parse().unwrap()).find(of_file).unwrap();
+    for stopped_after in 0..4 {
+        let store = FakeObjects::default();
+        block(async {
+            assign(&store, other, &["1"]).await;
+            assign(&store, device(), &["1", "10"]).await;
+            assign(&store, "sigfox:2".parse().unwrap(), &["1"]).await;
+            let before = store.ever();
+            let [.., shown, older] = erase(&store, false, &|| false).await;
+            assert_eq!((shown.found, shown.rows, older.found, older.rows), (1, 2, 1, 1));
+            assert_eq!(store.ever(), before);
+            let left = AtomicUsize::new(stopped_after);
+            let stop = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+            erase(&store, true, &stop).await;
+            erase(&store, true, &|| false).await;
+            for (key, content) in store.ever() {
+                let of_device = assignments::file::without(content, device()).unwrap();
+                assert!(of_device.is_none(), "{key}");
+            }
+            assert_eq!(assignments::load(&store, soon()).await.unwrap().iter().count(), 2);
+        });
+    }
+}
+
 /// The daily pass makes the file again, without the device, which has a tombstone by then.
 #[test]
 fn a_file_of_days_with_the_device_is_deleted_in_all_versions_and_one_without_it_stays() {
@@ -207,7 +254,7 @@ fn a_file_of_days_with_the_device_is_deleted_in_all_versions_and_one_without_it_
         };
         assert_eq!(rows(), 40);
         tombstones::bury(&store, device(), now, soon()).await.unwrap();
-        let [.., of_days, _] = erase(&store, true, &|| false).await;
+        let [.., of_days, _, _] = erase(&store, true, &|| false).await;
         assert_eq!((of_days.found, of_days.rows, of_days.removed), (1, 20, 1));
         assert_eq!(rows(), 20);
         pass().await;
@@ -215,6 +262,39 @@ fn a_file_of_days_with_the_device_is_deleted_in_all_versions_and_one_without_it_
         let ever = store.ever().into_iter().filter(|(key, _)| key.starts_with("days/"));
         let ever = ever.flat_map(|(_, content)| days_file::read(content).unwrap().rows);
         assert!(ever.into_iter().all(|row| row.device == other));
+    });
+}
+
+/// The files of other devices are made again.
+#[test]
+fn points_and_reports_of_the_device_are_gone_from_every_version_until_derive_makes_the_others_again() {
+    let store = FakeObjects::default();
+    let uplink = |device: &str| {
+        let text = format!(
+            r#"{{"device":"{device}","kind":"data","at":"2026-11-20T12:00:00Z","time_source":"network","sequence":1,
+            "profile":"adeunis-pulse-v4","payload":"46800000009f00000002"}}"#
+        );
+        serde_json::from_str::<Uplink>(&text).unwrap()
+    };
+    let bits = bits();
+    let derive = async || {
+        let derive = Derive { store: &store, bits: &bits, decoder, stop: soon(), deadline: soon() };
+        derive.run().await.unwrap();
+    };
+    let has = |content: &Bytes, device: DeviceId| content.windows(8).any(|part| part == device.to_string().as_bytes());
+    block(async {
+        fill(&store, &[uplink("sigfox:1"), uplink("sigfox:2")], 1).await;
+        derive().await;
+        let [.., points, reports, _, _, older] = erase(&store, false, &|| false).await;
+        assert_eq!((points.found, points.removed, reports.found, reports.removed, older.found), (1, 0, 1, 0, 1));
+        let [_, files, points, reports, ..] = erase(&store, true, &|| false).await;
+        assert_eq!((files.removed, points.removed, reports.removed), (1, 1, 1));
+        let derived = |(key, _): &(String, Bytes)| key.starts_with(POINTS) || key.starts_with(REPORTS);
+        assert_eq!(store.ever().iter().filter(|entry| derived(entry)).count(), 0);
+        derive().await;
+        let made: Vec<(String, Bytes)> = store.ever().into_iter().filter(derived).collect();
+        assert_eq!(made.len(), 2);
+        assert!(made.iter().all(|(_, content)| has(content, "sigfox:2".parse().unwrap()) && !has(content, device())));
     });
 }
 

@@ -11,7 +11,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::device::{DeviceId, Network};
 use pulsegate_model::merge;
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::{Payload, TimeSource, Uplink};
+use pulsegate_model::uplink::{Kind, Payload, TimeSource, Uplink};
 use tokio::time::Instant;
 
 use super::file::{PointRow, ValueKind};
@@ -26,14 +26,14 @@ use crate::fakes::FakeObjects;
 use crate::ports::Refused;
 
 /// 2026-11-20T00:00:00Z.
-const MIDNIGHT: i64 = 1_795_132_800;
+pub(in crate::archive) const MIDNIGHT: i64 = 1_795_132_800;
 
-const DAY: i64 = 86_400;
+pub(in crate::archive) const DAY: i64 = 86_400;
 
 /// A day with one partition, then days with two, then with four.
 const BITS: &str = "2026-01-01=0,2026-11-20=1,2026-11-22=2";
 
-fn bits() -> PartitionBits {
+pub(in crate::archive) fn bits() -> PartitionBits {
     BITS.parse().unwrap()
 }
 
@@ -41,7 +41,7 @@ async fn derive(store: &FakeObjects, decoder: Decoder, stop: Instant) -> Derived
     Derive { store, bits: &bits(), decoder, stop, deadline: soon() }.run().await.unwrap()
 }
 
-async fn derive_all(store: &FakeObjects) -> Derived {
+pub(in crate::archive) async fn derive_all(store: &FakeObjects) -> Derived {
     derive(store, decoder, soon()).await
 }
 
@@ -50,15 +50,21 @@ async fn settle_all(store: &FakeObjects) {
     while (Settle { store, bits: &bits, stop: soon(), deadline: soon() }).run().await.unwrap().objects > 0 {}
 }
 
-async fn put_and_settle(store: &FakeObjects, uplinks: &[Uplink]) {
+pub(in crate::archive) async fn put_and_settle(store: &FakeObjects, uplinks: &[Uplink]) {
     put(store, uplinks).await;
     settle_all(store).await;
 }
 
-fn uplink(device: &str, profile: &str, at: i64, sequence: Option<u32>, payload: &[u8]) -> Uplink {
+pub(in crate::archive) fn uplink(
+    device: &str,
+    profile: &str,
+    at: i64,
+    sequence: Option<u32>,
+    payload: &[u8],
+) -> Uplink {
     Uplink {
         device: device.parse().unwrap(),
-        kind: pulsegate_model::uplink::Kind::Data,
+        kind: Kind::Data,
         at: At::from_unix(at).unwrap(),
         time_source: TimeSource::Network,
         sequence,
@@ -69,7 +75,7 @@ fn uplink(device: &str, profile: &str, at: i64, sequence: Option<u32>, payload: 
 }
 
 /// An uplink with counts of channel A at these times.
-fn timed(device: u64, at: i64, counts: &[(i64, u32)]) -> Uplink {
+pub(in crate::archive) fn timed(device: u64, at: i64, counts: &[(i64, u32)]) -> Uplink {
     let records: Vec<String> =
         counts.iter().map(|(time, count)| format!(r#"{{"n":"A","u":"count","v":{count},"t":{time}}}"#)).collect();
     let payload = format!("[{}]", records.join(","));
@@ -103,7 +109,7 @@ fn any_time() -> impl Strategy<Value = i64> {
 }
 
 /// Uplinks of few devices with series, histories, or times of their own.
-fn any_uplink() -> impl Strategy<Value = Uplink> {
+pub(in crate::archive) fn any_uplink() -> impl Strategy<Value = Uplink> {
     let series = (1..3_u32, any_time(), 0..4_u8, 0..2_u32, 0..6_u32).prop_map(|(device, at, place, first, more)| {
         // The number fits the place in the series more often than not.
         let sequence = if more < 4 { first * 4 + u32::from(place) } else { more };
@@ -120,7 +126,11 @@ fn any_uplink() -> impl Strategy<Value = Uplink> {
     });
     let uplinks = prop_oneof![3 => series, 1 => histories, 2 => by_counts];
     let sources = prop_oneof![9 => Just(TimeSource::Network), 1 => Just(TimeSource::Unset)];
-    (uplinks, sources).prop_map(|(uplink, time_source)| Uplink { time_source, ..uplink })
+    let kinds = prop_oneof![8 => Just(Kind::Data), 1 => Just(Kind::DataAdvanced), 1 => Just(Kind::Event)];
+    (uplinks, sources, kinds).prop_map(|(uplink, time_source, kind)| {
+        let payload = if kind == Kind::Event { Payload::default() } else { uplink.payload };
+        Uplink { time_source, kind, payload, ..uplink }
+    })
 }
 
 /// The points of all uplinks with an accepted time, each device's merged as a whole, by the key of their file.
@@ -170,7 +180,7 @@ fn expected(uplinks: &[Uplink], bits: &PartitionBits) -> BTreeMap<String, Vec<Po
     files
 }
 
-fn points_files(store: &FakeObjects) -> BTreeMap<String, Bytes> {
+pub(in crate::archive) fn points_files(store: &FakeObjects) -> BTreeMap<String, Bytes> {
     store.all().into_iter().filter(|(key, _)| key.starts_with(POINTS)).collect()
 }
 
@@ -180,7 +190,7 @@ fn rows_of(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, Vec<PointRow>> {
     rows.filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
-fn origin_of(content: &Bytes) -> Origin {
+pub(in crate::archive) fn origin_of(content: &Bytes) -> Origin {
     file::read(content.clone()).unwrap().0.unwrap()
 }
 
@@ -235,7 +245,7 @@ proptest! {
 }
 
 /// Three days, each with a device that sends one count of its day, and one that sends counts of that day and the day before.
-fn three_days() -> Vec<Uplink> {
+pub(in crate::archive) fn three_days() -> Vec<Uplink> {
     let at = |day: i64| MIDNIGHT + day * DAY + 12 * 3_600;
     (0..3)
         .flat_map(|day| {

@@ -53,7 +53,8 @@ proptest! {
         hours in 0..2_200_i64,
     ) {
         let first = at("2026-10-05T00:00:00Z").unix();
-        let sparse = (0..10_u64).map(|n| (1 + n % 3, n.cast_signed() * 190 + 1, vec![(0, 0)]));
+        // They tell the log period, and no step is longer than what a month looks ahead.
+        let sparse = (0..10_u64).map(|n| (1 + n % 3, n.cast_signed() * 190 + 1, vec![(1, 0), (0, 0)]));
         let uplinks: Vec<Uplink> = uplinks.into_iter().chain(sparse).map(|(number, hour, counts)| {
             let of_hour = |hour: i64| (first + hour * HOUR, u64::try_from(1_000 + hour).unwrap());
             let counts: Vec<_> = counts.iter().map(|(ago, more)| {

@@ -35,7 +35,7 @@ fn rows(number: usize, each: usize) -> impl Iterator<Item = PointRow> {
             at: At::from_unix(MIDNIGHT + i64::try_from(nth).unwrap() * 60).unwrap(),
             value: if nth == 0 { u64::MAX } else { u64::try_from(number * 7 + nth).unwrap() },
             time_source: TimeSource::Device,
-            counter_bits: (is_index && number % 3 > 0).then_some(32),
+            counter_bits: (is_index && !number.is_multiple_of(3)).then_some(32),
             contradicted: false,
             codec: "senml-json".to_owned(),
             codec_version: 1,
