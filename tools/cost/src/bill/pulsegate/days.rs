@@ -17,7 +17,7 @@ use crate::bill::monthly::Item;
 use crate::limits::{ASSIGNMENT_FILES, DAYS_READS_AT_ONCE, LISTED, POINTS_GROUP, POLL_SECONDS, POLLERS};
 use crate::measurement::archive::Archive;
 use crate::money::whole;
-use crate::template::{DAYS_RUNS_A_DAY, NEWEST_VERSION_DAYS, VERSION_DAYS};
+use crate::template::{DAYS_RUNS_A_DAY, VERSION_DAYS};
 
 /// Requests to a queue for a message: sent, received, deleted.
 const REQUESTS_OF_A_MESSAGE: Decimal = dec!(3);
@@ -135,10 +135,7 @@ impl Pass {
             request("GET of days/ and assignments/ by days", "s3-get", self.plan_gets),
             stored("reports/", uplinks * of.reports_row_bytes.decimal()),
             // `derive` makes those of the day before again.
-            stored(
-                "reports/, older versions for 35 days",
-                day_rows * of.reports_row_bytes.decimal() * NEWEST_VERSION_DAYS,
-            ),
+            stored("reports/, older versions for a day", day_rows * of.reports_row_bytes.decimal() * VERSION_DAYS),
             stored("days/", self.stored * bytes),
             stored("days/, older versions for a day", self.rows / MONTH_DAYS * bytes * VERSION_DAYS),
             stored("assignments/", self.meters * of.assignment_bytes.decimal()),
