@@ -117,7 +117,10 @@ async fn assign(store: &Disk, devices: &[DeviceId], late: Instant) -> Fallible<(
     let first = all.first().ok_or("there are no devices")?;
     // All are of one partition, and so of one file.
     let add = |of_file: &mut Assignments| {
-        all.iter().for_each(|assignment| drop(of_file.add(assignment.clone())));
+        for assignment in &all {
+            // It may be there already, from an attempt before.
+            let _ = of_file.add(assignment.clone());
+        }
         Ok::<_, AssignmentsError>(())
     };
     assignments::update(store, &assignments::key_of(first.device), late, add).await?;
