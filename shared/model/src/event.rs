@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::at::At;
 use crate::device::{DeviceId, SigfoxId};
-use crate::uplink::{Decibels, ProfileName, RadioText};
+use crate::uplink::{Decibels, Kind, Payload, ProfileName, Radio, RadioText, TimeSource, Uplink};
 
 /// Limit on the length of an event's other variables together, in bytes. The whole event must fit a message, and one
 /// write unit holds 1 KB. The longest events that Sigfox documents ("off contract") have about 500 bytes.
@@ -214,6 +214,21 @@ pub enum EventError {
 }
 
 impl DeviceEvent {
+    /// The event as a row of the archive, if it is of a device and names an uplink by its number. Out-of-band messages
+    /// use numbers of the device's counter; without them, their numbers would look like lost uplinks.
+    pub fn numbered(&self) -> Option<Uplink> {
+        Some(Uplink {
+            device: self.source.device()?,
+            kind: Kind::Event,
+            at: self.at,
+            time_source: TimeSource::Network,
+            sequence: Some(self.sequence?),
+            profile: self.profile.clone(),
+            payload: Payload::default(),
+            radio: Radio::default(),
+        })
+    }
+
     /// The sort key: `2026-11-20T12:00:00Z#00042#status`. A repeated delivery has the same key.
     pub fn key(&self) -> String {
         let name = self.name.as_deref().map(|name| format!(":{name}")).unwrap_or_default();

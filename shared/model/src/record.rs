@@ -13,7 +13,7 @@
 //!   optional uint32 sequence = 6;
 //!   string profile = 7;
 //!   bytes payload = 8;
-//!   uint32 kind = 9;                // 0 data, 1 data-advanced
+//!   uint32 kind = 9;                // 0 data, 1 data-advanced, 2 event (in the archive only)
 //!   optional double rssi = 10;      // dBm
 //!   optional double snr = 11;       // dB
 //!   optional string station = 12;
@@ -116,6 +116,7 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
         kind: match uplink.kind {
             Kind::Data => 0,
             Kind::DataAdvanced => 1,
+            Kind::Event => 2,
         },
         rssi: rssi.map(f64::from),
         snr: snr.map(f64::from),
@@ -132,11 +133,22 @@ pub fn encode(uplink: &Uplink, buffer: &mut Vec<u8>) {
     }
 }
 
-/// Parses an uplink. Skips unknown fields, so that a newer sender may add some.
+/// Parses an uplink that a network delivered. Skips unknown fields, so that a newer sender may add some.
+///
+/// # Errors
+/// [`RecordError`], also for [`Kind::Event`]: a meter or a queue cannot send one.
+pub fn decode(record: &[u8]) -> Result<Uplink, RecordError> {
+    match decode_stored(record)? {
+        Uplink { kind: Kind::Event, .. } => Err(RecordError::Unknown { field: "kind", number: 2 }),
+        uplink => Ok(uplink),
+    }
+}
+
+/// Parses an uplink of the archive, of any kind.
 ///
 /// # Errors
 /// [`RecordError`].
-pub fn decode(record: &[u8]) -> Result<Uplink, RecordError> {
+pub fn decode_stored(record: &[u8]) -> Result<Uplink, RecordError> {
     let record = UplinkRecord::decode(record)?;
     if record.version != VERSION {
         return Err(RecordError::Version(record.version));
@@ -150,6 +162,7 @@ pub fn decode(record: &[u8]) -> Result<Uplink, RecordError> {
         kind: match record.kind {
             0 => Kind::Data,
             1 => Kind::DataAdvanced,
+            2 => Kind::Event,
             number => return Err(RecordError::Unknown { field: "kind", number }),
         },
         at: At::from_unix(i64::try_from(record.at).unwrap_or(i64::MAX))?,
@@ -216,6 +229,15 @@ mod tests {
         let expected = "0801 20c0ec80d806 2801 3007 70ed9d8992c0850a".to_owned()
             + "3a14616465756e69732d70756c7365342d6e62696f74 420a46800000009f00000002";
         assert_eq!(hex::encode(encoded(&by_serial)), expected.replace(' ', ""));
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_is_read_from_the_archive_and_from_nowhere_else(uplink in any_uplink()) {
+            let event = Uplink { kind: Kind::Event, ..uplink };
+            prop_assert_eq!(&decode_stored(&encoded(&event))?, &event);
+            prop_assert_eq!(decode(&encoded(&event)).unwrap_err().to_string(), "kind 2 is not known");
+        }
     }
 
     #[test]

@@ -51,6 +51,11 @@ pub enum Kind {
     Data,
     /// The same uplink again, after the network has collected all its receptions (Sigfox's `DATA_ADVANCED`).
     DataAdvanced,
+    /// An uplink of which only the network's report is known: its number, without a payload. Only the archive has this
+    /// kind, made from a [device event](crate::event::DeviceEvent::numbered); a message that claims to be of it is not
+    /// parsed.
+    #[serde(skip_deserializing)]
+    Event,
 }
 
 /// The clock that a time comes from.
@@ -73,7 +78,7 @@ pub enum TimeSource {
 pub struct ProfileName(Cow<'static, str>);
 
 /// An uplink's bytes, at most [`MAX_PAYLOAD`]. Messages contain them as lower-case hex, as the Sigfox back end does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Payload(Vec<u8>);
 
@@ -131,6 +136,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Data => "data",
             Self::DataAdvanced => "data-advanced",
+            Self::Event => "event",
         })
     }
 }
@@ -311,6 +317,13 @@ mod tests {
         fn every_uplink_is_read_back_as_it_was_written(uplink in any_uplink()) {
             let text = serde_json::to_string(&uplink)?;
             prop_assert_eq!(serde_json::from_str::<Uplink>(&text)?, uplink);
+        }
+
+        #[test]
+        fn a_message_that_claims_to_be_an_event_is_not_parsed(uplink in any_uplink()) {
+            let text = serde_json::to_string(&Uplink { kind: Kind::Event, ..uplink })?;
+            prop_assert!(text.contains(r#""kind":"event""#));
+            prop_assert!(serde_json::from_str::<Uplink>(&text).is_err());
         }
     }
 }

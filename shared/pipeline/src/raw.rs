@@ -1,4 +1,7 @@
 //! The stage of both `raw-*` functions: stores the bytes of each uplink as received, and only then passes the uplink on.
+//!
+//! A device event goes to the table of events. One that names an uplink by its number is a row of the archive too, so that
+//! the number does not look like a lost uplink.
 
 use pulsegate_model::codec::Flag;
 use pulsegate_model::event::DeviceEvent;
@@ -30,6 +33,8 @@ pub struct RawStage<R, E, Q> {
 struct Passed {
     /// Positions of those that are not stored, or not passed on.
     given_back: Refused,
+    /// Positions of the events whose rows are not stored.
+    unstored_events: Refused,
     /// The number of those that are stored, and in quarantine because no codec can read them.
     quarantined: usize,
 }
@@ -55,11 +60,12 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         }
         let batch::OpenedBatch { uplinks, events, unreadable } = opened;
         let uplinks = uplinks.map(|uplink| uplink.value);
-        let (Passed { given_back, quarantined }, unstored, unquarantined) = tokio::join!(
-            self.store_and_pass_on(stage, &uplinks.values, deadline),
+        let (Passed { given_back, unstored_events, quarantined }, mut unstored, unquarantined) = tokio::join!(
+            self.store_and_pass_on(stage, &uplinks.values, &events.values, deadline),
             self.store_events(&events.values, deadline),
             quarantine::send(&self.quarantine, &unreadable.values, deadline),
         );
+        unstored.extend(unstored_events);
 
         let mut failed = uplinks.records_of(&given_back);
         failed.extend(events.records_of(&unstored));
@@ -83,17 +89,43 @@ impl<R: RawStore, E: EventStore, Q: Queue> RawStage<R, E, Q> {
         unstored
     }
 
-    /// Passes only stored uplinks on: the next stage must not see an uplink that could still be lost.
-    async fn store_and_pass_on(&self, stage: &'static str, uplinks: &[Uplink], deadline: Instant) -> Passed {
-        let mut given_back = self.raw.put(uplinks, deadline::leaving_time(deadline)).await;
+    /// Stores uplinks, and numbered events beside them. Passes only stored uplinks on: the next stage must not see an
+    /// uplink that could still be lost.
+    async fn store_and_pass_on(
+        &self,
+        stage: &'static str,
+        uplinks: &[Uplink],
+        events: &[Arrived<DeviceEvent>],
+        deadline: Instant,
+    ) -> Passed {
+        let (mut given_back, unstored_events) = self.store(uplinks, events, deadline::leaving_time(deadline)).await;
         let stored: Vec<usize> = (0..uplinks.len()).filter(|position| !given_back.contains(position)).collect();
         if let Some(queue) = &self.pulse {
             given_back.extend(publish(queue, uplinks, &stored, deadline).await);
-            return Passed { given_back, quarantined: 0 };
+            return Passed { given_back, unstored_events, quarantined: 0 };
         }
         let (unsent, quarantined) = self.quarantine_undecodable(stage, uplinks, stored, deadline).await;
         given_back.extend(unsent);
-        Passed { given_back, quarantined }
+        Passed { given_back, unstored_events, quarantined }
+    }
+
+    /// Stores uplinks and the rows of numbered events in one write. Returns the positions of the uplinks and of the events
+    /// that are not stored.
+    async fn store(
+        &self,
+        uplinks: &[Uplink],
+        events: &[Arrived<DeviceEvent>],
+        deadline: Instant,
+    ) -> (Refused, Refused) {
+        let numbered = events.iter().enumerate().filter_map(|(nth, event)| Some((nth, event.value.numbered()?)));
+        let (positions, rows): (Vec<usize>, Vec<Uplink>) = numbered.unzip();
+        if rows.is_empty() {
+            return (self.raw.put(uplinks, deadline).await, Refused::new());
+        }
+        let refused = self.raw.put(&[uplinks, &rows].concat(), deadline).await;
+        let (of_uplinks, of_rows): (Refused, Refused) =
+            refused.into_iter().partition(|&position| position < uplinks.len());
+        (of_uplinks, of_rows.into_iter().map(|row| positions[row - uplinks.len()]).collect())
     }
 
     /// Quarantines the uplinks at these positions that no codec can read. Returns the positions of those that cannot be
@@ -233,6 +265,68 @@ mod tests {
         let outcome = run(&stage, &records).await;
         assert_eq!(outcome.failed, Failed::from([3]));
         assert_eq!((outcome.counts.stored, outcome.counts.given_back), (3, 1));
+    }
+
+    fn of_event(position: usize, device: &str, sequence: Option<u32>) -> BatchRecord {
+        let event = serde_json::json!({
+            "device": device, "kind": "status", "at": "2026-11-20T12:00:00Z", "sequence": sequence,
+            "profile": "adeunis-pulse-v4", "says": {"battery_volts": 3.1},
+        });
+        of_body(position, &envelope::of_event(&serde_json::from_value(event).unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_with_a_number_is_a_row_too_and_is_not_passed_on() {
+        let group = "sigfox-group:57309674171c857460043085";
+        let records =
+            [record(0), of_event(1, "sigfox:A", Some(43)), of_event(2, "sigfox:B", None), of_event(4, group, Some(44))];
+        let stage = stage();
+        let outcome = run(&stage, &records).await;
+        assert_eq!(outcome.failed, Failed::new());
+        assert_eq!(outcome.counts, OutcomeCounts { received: 4, stored: 4, ..OutcomeCounts::default() });
+        let rows =
+            stage.raw.values().into_iter().map(|row| (row.device.to_string(), row.kind.to_string(), row.sequence));
+        let expected = [("sigfox:0", "data", Some(1)), ("sigfox:A", "event", Some(43))];
+        assert!(rows.eq(expected.map(|(device, kind, number)| (device.to_owned(), kind.to_owned(), number))));
+        assert_eq!(stage.events.as_ref().unwrap().len(), 3);
+        assert_eq!(envelope::unpack(published(&stage)[0].as_bytes()).unwrap().uplinks.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_whose_row_or_item_is_refused_comes_back() {
+        let records = [record(0), of_event(1, "sigfox:A", Some(43)), of_event(2, "sigfox:B", Some(44))];
+        let stage = RawStage { raw: FakeStore::refusing(["sigfox:B"]), ..stage() };
+        let outcome = run(&stage, &records).await;
+        assert_eq!(outcome.failed, Failed::from([2]));
+        assert_eq!((outcome.counts.stored, outcome.counts.given_back), (2, 1));
+
+        let stage = RawStage { events: Some(FakeStore::down()), ..self::stage() };
+        let outcome = run(&stage, &records).await;
+        assert_eq!(outcome.failed, Failed::from([1, 2]));
+        assert_eq!((outcome.counts.stored, outcome.counts.given_back), (1, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_claims_to_be_a_row_of_an_event_is_quarantined() {
+        let Uplink { device, at, profile, .. } = stored_uplink().await;
+        let body = format!(
+            r#"{{"v":1,"uplinks":[{{"device":"{device}","kind":"event","at":"{at}","time_source":"network",
+            "sequence":2,"profile":"{}","payload":""}}]}}"#,
+            profile.as_str(),
+        );
+        let event = Uplink { kind: pulsegate_model::uplink::Kind::Event, ..stored_uplink().await };
+        let mut data = Vec::new();
+        pulsegate_model::record::encode(&event, &mut data);
+        let stage = stage();
+        let outcome = run(&stage, &[of_body(0, &body), BatchRecord::of_stream("1", at, data)]).await;
+        assert_eq!((outcome.failed.len(), outcome.counts.quarantined, outcome.counts.stored), (0, 2, 0));
+        assert_eq!(stage.raw.len(), 0);
+    }
+
+    async fn stored_uplink() -> Uplink {
+        let stage = stage();
+        run(&stage, &[record(0)]).await;
+        stage.raw.values().remove(0)
     }
 
     #[tokio::test(start_paused = true)]

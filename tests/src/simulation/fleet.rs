@@ -178,6 +178,10 @@ impl Expected {
     /// The same for a device event.
     fn event(&mut self, message: Value) {
         let event: DeviceEvent = serde_json::from_value(message).unwrap_or_else(|e| panic!("{e}"));
+        if let Some(row) = event.numbered() {
+            let key = (row.device.to_string(), format!("{}#{}", row.key(), row.kind));
+            self.raw.entry(key).or_default().insert(Row::from(&row));
+        }
         let item = Arc::new(pulsegate_aws::items::event_item(&event, event.at, RETENTION_DAYS));
         self.tables[1].insert((event.source.as_str().to_owned(), event.key()), item);
     }

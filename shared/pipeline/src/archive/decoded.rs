@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::pulse::{self, PulseError, PulseItem};
-use pulsegate_model::uplink::Uplink;
+use pulsegate_model::uplink::{Kind, Uplink};
 use tokio::time::Instant;
 
 use super::reader::Archive;
@@ -23,10 +23,10 @@ pub struct Decoded {
 
 impl Decoded {
     /// Decodes one device's uplinks, which are in order. Of an uplink that arrived in two kinds, the later in order counts
-    /// if it decodes.
+    /// if it decodes. Skips [`Kind::Event`]: there is nothing to decode.
     pub fn of(uplinks: Vec<Uplink>) -> Self {
         let mut decoded = Self::default();
-        for uplink in uplinks {
+        for uplink in uplinks.into_iter().filter(|uplink| uplink.kind != Kind::Event) {
             match pulse::decode(&uplink) {
                 Ok(item) => {
                     decoded.items.insert(item.uplink.clone(), item);

@@ -257,10 +257,11 @@ pub fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, FileError> {
 
 const KINDS: Words<Kind> = Words {
     column: "kind",
-    values: &[Kind::Data, Kind::DataAdvanced],
+    values: &[Kind::Data, Kind::DataAdvanced, Kind::Event],
     text: |kind| match kind {
         Kind::Data => "data",
         Kind::DataAdvanced => "data-advanced",
+        Kind::Event => "event",
     },
 };
 

@@ -111,7 +111,7 @@ pub fn decode(key: &str, content: &[u8]) -> Result<Vec<Uplink>, ObjectError> {
         let len = prost::encoding::decode_varint(&mut rest).map_err(|_| ObjectError::CutOff)?;
         let len = usize::try_from(len).map_err(|_| ObjectError::CutOff)?;
         let (record, after) = rest.split_at_checked(len).ok_or(ObjectError::CutOff)?;
-        uplinks.push(record::decode(record)?);
+        uplinks.push(record::decode_stored(record)?);
         rest = after;
     }
     Ok(uplinks)

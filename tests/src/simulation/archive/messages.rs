@@ -69,7 +69,7 @@ fn uplink(rng: &mut Rng) -> Uplink {
     let (profile, payload) = content(rng, device, time);
     Uplink {
         device,
-        kind: if rng.u8(..4) == 0 { Kind::DataAdvanced } else { Kind::Data },
+        kind: [Kind::DataAdvanced, Kind::Event, Kind::Data, Kind::Data][rng.usize(..4)],
         at: at(time),
         time_source: if unset { TimeSource::Unset } else { TimeSource::Device },
         sequence: rng.bool().then(|| rng.u32(..3)),

@@ -1,10 +1,11 @@
 //! Uplinks of the archive in pages that end between two uplinks: an uplink that arrived in two kinds is compared once.
+//! Events have nothing to decode, and are skipped.
 
 use std::vec;
 
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
-use pulsegate_model::uplink::Uplink;
+use pulsegate_model::uplink::{Kind, Uplink};
 use pulsegate_pipeline::archive::place::{Day, Place};
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::scan::{PlaceUplinks, Scan};
@@ -96,11 +97,13 @@ impl Uplinks {
     }
 
     fn peek(&mut self) -> Result<Option<&Uplink>, Problem> {
-        if self.next.is_none() {
-            self.next = match &mut self.source {
+        while self.next.is_none() {
+            let next = match &mut self.source {
                 Source::Device(uplinks) => uplinks.next(),
                 Source::Place(uplinks) => uplinks.next_uplink().map_err(unread)?,
             };
+            let Some(next) = next else { break };
+            self.next = Some(next).filter(|next| next.kind != Kind::Event);
         }
         Ok(self.next.as_ref())
     }

@@ -9,7 +9,7 @@ use pulsegate_aws::fakes::FakeTable;
 use pulsegate_aws::items::Item;
 use pulsegate_model::at::At;
 use pulsegate_model::pulse;
-use pulsegate_model::uplink::Uplink;
+use pulsegate_model::uplink::{Payload, Uplink};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::settle::Settle;
 use pulsegate_pipeline::archive::store::{Condition, ObjectStore as _};
@@ -102,6 +102,8 @@ impl World {
             sent.push(uplink.clone());
             if twice {
                 sent.push(Uplink { kind: pulsegate_model::uplink::Kind::DataAdvanced, ..uplink.clone() });
+                let kind = pulsegate_model::uplink::Kind::Event;
+                sent.push(Uplink { kind, payload: Payload::default(), ..uplink.clone() });
             }
             let was = pulsegate_aws::items::pulse_item(&pulse::decode(&super::tests::uplink(n, true)).unwrap());
             let was = match before {

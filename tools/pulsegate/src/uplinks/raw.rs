@@ -1,7 +1,7 @@
 //! Uplinks as they came, each with what today's codec makes of it.
 
 use pulsegate_model::pulse::{self, ChannelCounts, PulseError, PulseItem};
-use pulsegate_model::uplink::{Radio, RadioText, Uplink};
+use pulsegate_model::uplink::{Kind, Radio, RadioText, Uplink};
 use serde_json::{Value, json};
 
 use super::format::{csv, name, or_empty};
@@ -38,11 +38,12 @@ const MAX_DIGITS: usize = 64;
 /// Counts of a channel in a table. JSON and CSV have all.
 const MAX_COUNTS: usize = 3;
 
-type Read = Result<PulseItem, PulseError>;
+/// `None` of an event, which has nothing to decode.
+type Read = Option<Result<PulseItem, PulseError>>;
 
 /// Formats uplinks, in their order.
 pub(super) fn shown(uplinks: &[Uplink], format: UplinksFormat) -> Result<String, Problem> {
-    let read = uplinks.iter().map(|uplink| (uplink, pulse::decode(uplink)));
+    let read = uplinks.iter().map(|uplink| (uplink, (uplink.kind != Kind::Event).then(|| pulse::decode(uplink))));
     match format {
         UplinksFormat::Table => {
             Ok(print::table(&TABLE, &read.map(|(uplink, read)| row(uplink, &read)).collect::<Vec<_>>()))
@@ -67,8 +68,9 @@ fn row(uplink: &Uplink, read: &Read) -> [String; 8] {
         payload,
         radio(&uplink.radio),
         match read {
-            Ok(item) => decoded(item),
-            Err(reason) => format!("not decoded: {reason}"),
+            Some(Ok(item)) => decoded(item),
+            Some(Err(reason)) => format!("not decoded: {reason}"),
+            None => "no payload: only the network's report".to_owned(),
         },
     ]
 }
@@ -115,15 +117,16 @@ fn flags(item: &PulseItem) -> String {
 fn object(uplink: &Uplink, read: &Read) -> Value {
     let mut object = json!(uplink);
     match read {
-        Ok(item) => object["pulse"] = json!(item),
-        Err(reason) => object["error"] = reason.to_string().into(),
+        Some(Ok(item)) => object["pulse"] = json!(item),
+        Some(Err(reason)) => object["error"] = reason.to_string().into(),
+        None => {}
     }
     object
 }
 
 fn record(uplink: &Uplink, read: &Read) -> [String; 18] {
     let Uplink { device, kind, at, time_source, sequence, profile, payload, radio } = uplink;
-    let item = read.as_ref().ok();
+    let item = read.as_ref().and_then(|read| read.as_ref().ok());
     let of_item = |text: fn(&PulseItem) -> String| item.map(text).unwrap_or_default();
     [
         device.to_string(),
@@ -143,6 +146,6 @@ fn record(uplink: &Uplink, read: &Read) -> [String; 18] {
         of_item(|item| counts(item, usize::MAX)),
         of_item(flags),
         of_item(|item| or_empty(item.battery_mv)),
-        or_empty(read.as_ref().err()),
+        or_empty(read.as_ref().and_then(|read| read.as_ref().err())),
     ]
 }

@@ -1,4 +1,5 @@
 use clap::Parser as _;
+use pulsegate_model::uplink::Kind;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::PartitionBits;
 use pulsegate_pipeline::archive::settle::Settle;
@@ -74,6 +75,24 @@ async fn a_table_shows_each_uplink_with_what_it_says_or_why_it_is_not_read() {
     }
     assert!(lines[3].contains("11:00:00Z  - ") && lines[3].contains("A 415; B 3"), "{text}");
     assert!(lines[4].contains("not decoded: ") && lines[4].contains("adeunis-pulse-v4"), "{text}");
+}
+
+#[tokio::test]
+async fn an_event_is_shown_as_such_and_is_not_an_uplink_that_no_codec_reads() {
+    let archive = archive().await;
+    let data = uplink("2026-11-20T13:00:00Z", &json!({"payload": "", "sequence": 45}));
+    let object = object::encode([&Uplink { kind: Kind::Event, ..data }]).unwrap();
+    archive.store.put(&object.key, object.content, Condition::Always, Instant::now() + TIMEOUT).await.unwrap();
+    let text = async |line: &str| shown(&archive, &order(line)).await.unwrap();
+    let (table, _) = text("1A2345 --limit 1").await;
+    assert!(table.contains("13:00:00Z  45 ") && table.contains("event ") && table.contains("no payload"), "{table}");
+    let objects: Vec<Value> = serde_json::from_str(&text("1A2345 --limit 1 --format json").await.0).unwrap();
+    assert_eq!(
+        (&objects[0]["kind"], &objects[0]["error"], &objects[0]["pulse"]),
+        (&json!("event"), &Value::Null, &Value::Null)
+    );
+    let (_, notes) = text("1A2345 --points").await;
+    assert_eq!(notes, ["not shown: 1 uplinks that no codec reads"]);
 }
 
 const TABLE_HEAD: [&str; 8] = ["time", "sequence", "kind", "clock", "profile", "payload", "radio", "decoded"];
