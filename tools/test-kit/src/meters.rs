@@ -40,13 +40,13 @@ mod order;
 mod parse;
 mod session;
 mod setting;
-mod truth;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 pub use account::consumption;
-pub use truth::{Change, Numbered, TrueCount, TrueReading};
 pub use frames::adeunis::nbiot_head as adeunis_nbiot_head;
+pub use truth::{Change, Numbered, TrueCount, TrueReading};
 
 /// The meters of a spec.
 #[derive(Debug)]

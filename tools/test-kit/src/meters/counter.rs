@@ -138,7 +138,8 @@ impl Fleet {
         let bits = kind.counter_bits.map_or(u64::BITS, u32::from);
         let drawn = hash(self.spec.seed, About::Start, number, 0);
         let start = (LEAST + drawn % (MOST - LEAST)).cast_signed();
-        if let Some(Restart { after, later, base }) = self.restart(kind, number).filter(|restart| restart.after < hour) {
+        if let Some(Restart { after, later, base }) = self.restart(kind, number).filter(|restart| restart.after < hour)
+        {
             let zero = self.counted_until(number, after, hour, counted) + later;
             let [a, b] = [Input::A, Input::B].map(|input| input.of(base) - input.of(zero));
             return Counter { a, b, bits };

@@ -50,7 +50,14 @@ pub(super) struct Log {
 impl Report {
     /// The newest log.
     fn now(&self) -> Log {
-        self.logs.first().copied().unwrap_or(Log { at: self.at, is_undated: false, counted: 0, a: 0, b: 0, is_garbled: false })
+        self.logs.first().copied().unwrap_or(Log {
+            at: self.at,
+            is_undated: false,
+            counted: 0,
+            a: 0,
+            b: 0,
+            is_garbled: false,
+        })
     }
 }
 

@@ -76,11 +76,13 @@ fn any_spec(hours: f64) -> impl Strategy<Value = Spec> {
 /// The same with every fault, but each with its own share.
 fn any_faulty_spec(hours: f64) -> impl Strategy<Value = Spec> {
     let shares = (0.0..=0.3, 0.0..=0.3, 0.0..=0.3, 0.0..=0.5, 0.0..=1.0, 0.0..=1.0, 0.0..=1.0);
-    (any_spec(hours), shares).prop_map(|(spec, (power_loss, swap, untold_swap, lost, garbled, status, assigned))| Spec {
-        rollover_share: spec.rollover_share / 8.0,
-        reset_share: spec.reset_share / 8.0,
-        faults: MeterFaults { power_loss, swap, untold_swap: untold_swap / 8.0, lost, garbled, status, assigned },
-        ..spec
+    (any_spec(hours), shares).prop_map(|(spec, (power_loss, swap, untold_swap, lost, garbled, status, assigned))| {
+        Spec {
+            rollover_share: spec.rollover_share / 8.0,
+            reset_share: spec.reset_share / 8.0,
+            faults: MeterFaults { power_loss, swap, untold_swap: untold_swap / 8.0, lost, garbled, status, assigned },
+            ..spec
+        }
     })
 }
 

@@ -101,7 +101,8 @@ impl Fleet {
         let (dated, _) = self.told_by_dating(kind, number, hours);
         let of_sessions = dated.iter().filter_map(|(hour, logs)| Some((self.pulses(number, *hour), logs.first()?.at)));
         let of_channels = of_sessions.flat_map(|(pulses, at)| {
-            let one = move |&(channel, _): &(&str, _)| TrueCount { channel: channel.to_owned(), at, pulses: pulses.into() };
+            let one =
+                move |&(channel, _): &(&str, _)| TrueCount { channel: channel.to_owned(), at, pulses: pulses.into() };
             kind.channels.iter().map(one)
         });
         of_channels.collect()

@@ -36,7 +36,11 @@ fn check(fleet: &Fleet, number: u32, hours: &[u32], chance: u64) -> Result<(), T
     let network = fleet.meter(number).device.network();
     for (channel, of) in &points {
         prop_assert!(of.unanchored.is_empty() || faults.lost > 0.0, "{}", channel);
-        prop_assert!(of.points.iter().all(|point| !point.contradicted) || fleet.garbled(number).is_some(), "{}", channel);
+        prop_assert!(
+            of.points.iter().all(|point| !point.contradicted) || fleet.garbled(number).is_some(),
+            "{}",
+            channel
+        );
     }
     prop_assert_eq!(told(network, &points), fleet.expected(number, hours));
     if due.iter().any(|&hour| fleet.dating_of(number, hour) == Dating::Arrival) {
