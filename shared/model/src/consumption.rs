@@ -22,9 +22,22 @@ use crate::at::At;
 use crate::merge;
 
 pub mod calendar;
+mod clean;
+mod counted;
+mod interval;
 mod rules;
+mod step;
+#[cfg(test)]
+mod tests;
+mod volume;
 
+pub(crate) use clean::decisive;
+pub(crate) use interval::tolerance;
+pub use interval::{Consumption, Interval, Request, Total, consumption};
 pub use rules::{MAX_INTERPOLATED, Rules};
+pub use step::StepKind;
+pub(crate) use volume::saturate;
+pub use volume::{Step, Volume};
 
 /// Increased whenever the same points and assignments give other values.
 pub const VERSION: u16 = 1;

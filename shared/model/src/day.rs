@@ -12,6 +12,21 @@ use crate::consumption::{Count, Marks, PeriodEnd, Quality, Reading, Unit};
 use crate::device::DeviceId;
 use crate::ledger::Ledger;
 
+mod compute;
+mod dates;
+#[cfg(test)]
+mod tests;
+
+pub use compute::{carry, days};
+pub use dates::Dates;
+
+/// The UTC days before the first wanted day of which the history must have the readings, besides the carry.
+pub const DAYS_BEHIND: i64 = 4;
+
+/// The UTC days after the last wanted day of which the history has readings and reports, as far as there are any. Where the
+/// next reading comes later, nothing is known about the time until then; its volume is on the day on which it comes.
+pub const DAYS_AHEAD: i64 = 35;
+
 /// A channel and a local day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayRow {
@@ -123,9 +138,9 @@ pub struct Carry {
     /// The last readings of each channel: those that decide about the readings after them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub channels: BTreeMap<Channel, Readings>,
-    /// The last numbered report.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<(At, u32)>,
+    /// The numbers of the last reports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<(At, u32)>,
     /// The last known log period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<u32>,

@@ -5,6 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
+mod numbers;
+mod volume;
+
+pub use numbers::{Gap, Numbering, numbering};
+pub use volume::{VolumeOfDay, volume_of_day};
+
 /// The ledger of a channel and a local day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Ledger {
