@@ -93,7 +93,7 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Arrival::Uniform, help_heading = FLEET)]
     pub arrival: Arrival,
     /// Maximum clock drift of an NB-IoT meter, seconds a day; 1.7 for a quartz of 20 ppm
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.7, default_value_if("every_fault", ArgPredicate::IsPresent, "60"), help_heading = FLEET)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.7, default_value_if("every_fault", "true", "60"), help_heading = FLEET)]
     pub clock_drift: f64,
     /// Share of NB-IoT meters whose clock shows an impossible time: a default (1970, 1980, 2000, 2004, 2021 or 2080) and the
     /// time since the meter's start, three days ahead, or 500 days behind. Most set it by one of the first three answers
@@ -101,13 +101,13 @@ pub struct Options {
     pub wrong_clocks: Share,
     /// Share of NB-IoT meters with another setting than usual: Dragino's mode 1 or hex as text, Efento's period without a factor,
     /// alone or beside a binary sensor
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "10%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "10%"), help_heading = FAULTS)]
     pub odd_settings: Share,
     /// Share of meters whose counter is about to roll over
-    #[arg(long, value_name = "SHARE", default_value = "1%", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FLEET)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", default_value_if("every_fault", "true", "5%"), help_heading = FLEET)]
     pub rollover: Share,
     /// Share of meters whose counter is reset to zero once, without a loss
-    #[arg(long, value_name = "SHARE", default_value = "1%", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FLEET)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", default_value_if("every_fault", "true", "5%"), help_heading = FLEET)]
     pub reset: Share,
     /// Seed of the meters, their readings and the delayed sessions, together with --start
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = FLEET)]
@@ -121,35 +121,35 @@ pub struct Options {
     #[arg(long, help_heading = FAULTS)]
     pub every_fault: bool,
     /// Share of meters that lose power once: the counter starts again at zero, and pulses are lost
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
     pub power_loss: Share,
     /// Share of meters that are swapped once, as their assignments have it
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
     pub swap: Share,
     /// Share of meters that are swapped once, and no assignment has it
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
     pub untold_swap: Share,
     /// Share of uplinks that a meter numbers and sends once, and that nobody receives
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
     pub lost: Share,
     /// Share of meters that send a wrong index once; only of profiles whose uplinks have whole indexes
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "5%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
     pub garbled: Share,
     /// Share of Sigfox meters that send status messages, which take numbers of the same counter
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "50%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "50%"), help_heading = FAULTS)]
     pub status_messages: Share,
     /// Share of sessions that arrive after all others: at the end of the fleet's last hour
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "3%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "3%"), help_heading = FAULTS)]
     pub late: Share,
 
     /// Share of datagrams, requests, acknowledgements and answers that are lost
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "3%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "3%"), help_heading = FAULTS)]
     pub loss: Share,
     /// Share of datagrams and requests that are sent twice
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "3%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "3%"), help_heading = FAULTS)]
     pub duplicate: Share,
     /// Share of sessions that are delayed, so that others overtake them
-    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", ArgPredicate::IsPresent, "10%"), help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "10%"), help_heading = FAULTS)]
     pub reorder: Share,
     /// Maximum delay, in virtual time
     #[arg(long, value_name = "TIME", default_value = "3h", help_heading = FAULTS)]
