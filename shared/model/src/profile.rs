@@ -204,6 +204,9 @@ mod tests {
             refused(&format!("[a]\n{entry}settings.counter_bits = 65"))
                 .contains("profile a: a counter has 1 to 64 bits, not 65")
         );
+        assert!(
+            refused(&format!("[a]\n{entry}settings.counted_at = \"middle\"")).contains("expected `start` or `end`")
+        );
         assert!(refused(&format!("[a]\n{entry}settings.log_period = 0")).contains("profile a: log_period is 0"));
         for (setting, reason) in [
             ("logs_per_series = 1", "profile a: a series has at least two logs"),

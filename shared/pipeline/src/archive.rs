@@ -22,6 +22,7 @@
 //! - [`scan`]: the uplinks of all devices, file by file.
 //! - [`points`]: makes the files of points from the files of uplinks.
 //! - [`row`], [`file`]: rows, and their one encoding in Parquet, of [`columns`]. [`place`]: the file of an uplink.
+//! - [`stream`]: a file device by device, a row group at a time.
 //! - [`store`]: the port. [`versions`]: the port of a bucket with older versions.
 //! - [`tombstones`], [`erase`]: removes a device. Of the rows of an erased device, and only of these, the set may lose some.
 //!
@@ -40,6 +41,7 @@ pub mod row;
 pub mod scan;
 pub mod settle;
 pub mod store;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 pub mod tombstones;

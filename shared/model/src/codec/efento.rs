@@ -29,7 +29,8 @@
 //!   electricity) or 1,000,000 (pulses, wide). Together they are one channel here, with the number of the MINOR one.
 //! - The others, `PULSE_CNT`, `ELECTRICITY_METER` and `WATER_METER`, **start at zero in each period**. Their samples
 //!   are not indexes: readers add them up ([`Series::Counted`]). Efento does not specify whether a sample's time is the
-//!   beginning or the end of its period.
+//!   beginning or the end of its period. It counts as the end: the same logger in accumulative mode gives, at the same
+//!   times, what it has counted until then.
 //!
 //! An offset of -32,768, or of 8,355,840 to 8,388,607, is a sensor fault and not a sample. The samples of other sensors
 //! are not counts; the last one is kept in the details, in the unit of its type: temperatures in 0.1 °C. Binary sensors

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Codec;
+use crate::consumption::PeriodEnd;
 
 /// Settings of all devices of a profile that their frames do not contain. They are never guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -14,6 +15,8 @@ pub struct CodecSettings {
     pub logs_per_series: Option<u16>,
     /// Width of the device's counters in bits, if the codec does not know it, or if it is smaller than the codec's.
     pub counter_bits: Option<u8>,
+    /// The end of its period that the time of a per-period count names ([`Series::Counted`](super::Series::Counted)).
+    pub counted_at: PeriodEnd,
     /// True if frames of a Dragino device have the IMSI after the IMEI, as newer firmware sends it.
     pub imsi: bool,
     /// Length of a record in the log of a Dragino CPN01-NB: 11 bytes, or 12 with firmware that repeats the calculate

@@ -11,6 +11,7 @@ use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnPath;
 use pulsegate_model::at::AtError;
+use pulsegate_model::codec::{ChannelError, UnknownMark};
 use pulsegate_model::device::{DeviceId, DeviceIdError};
 use pulsegate_model::uplink::TimeSource;
 
@@ -34,6 +35,12 @@ pub enum FileError {
         /// The text.
         text: String,
     },
+    /// A channel that is none.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// A flag that is none.
+    #[error(transparent)]
+    Mark(#[from] UnknownMark),
     /// Rows that are not in order.
     #[error("the rows are not in order")]
     Order,
@@ -126,6 +133,11 @@ impl<'a> Reader<'a> {
         Self { group, len: usize::try_from(group.metadata().num_rows()).unwrap_or(0), next: 0 }
     }
 
+    /// The number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn required<T: DataType>(&mut self) -> Result<Vec<T::T>, FileError> {
         let mut values = Vec::with_capacity(self.len);
         let (read, ..) = self.column::<T>()?.read_records(self.len, None, None, &mut values)?;
@@ -138,6 +150,16 @@ impl<'a> Reader<'a> {
         let (read, ..) = self.column::<T>()?.read_records(self.len, Some(&mut levels), None, &mut values)?;
         self.check(read)?;
         Ok(OptionalValues { values: values.into_iter(), levels: levels.into_iter() })
+    }
+
+    /// A column that is read in batches.
+    pub(super) fn batches<T: DataType>(&mut self) -> Result<Batches<T>, FileError> {
+        Ok(Batches { column: self.column::<T>()?, values: Vec::new(), levels: Vec::new() })
+    }
+
+    /// Leaves out a column.
+    pub(super) fn skip(&mut self) {
+        self.next += 1;
     }
 
     fn column<T: DataType>(&mut self) -> Result<ColumnReaderImpl<T>, FileError> {
@@ -168,6 +190,36 @@ pub(super) struct OptionalValues<T> {
 impl<T> OptionalValues<T> {
     pub(super) fn next(&mut self) -> Option<T> {
         if self.levels.next()? == 1 { self.values.next() } else { None }
+    }
+}
+
+/// A column of a row group, of which a batch of values is in memory.
+pub(super) struct Batches<T: DataType> {
+    column: ColumnReaderImpl<T>,
+    values: Vec<T::T>,
+    levels: Vec<i16>,
+}
+
+impl<T: DataType> Batches<T> {
+    /// Reads the next values, so many.
+    pub(super) fn required(&mut self, len: usize) -> Result<&[T::T], FileError> {
+        self.read(len)?;
+        Ok(&self.values)
+    }
+
+    /// The same of a column with values that may be absent.
+    pub(super) fn optional(&mut self, len: usize) -> Result<impl Iterator<Item = Option<&T::T>>, FileError> {
+        self.read(len)?;
+        let mut values = self.values.iter();
+        Ok(self.levels.iter().map(move |level| if *level == 1 { values.next() } else { None }))
+    }
+
+    fn read(&mut self, len: usize) -> Result<(), FileError> {
+        self.values.clear();
+        self.levels.clear();
+        let (read, ..) = self.column.read_records(len, Some(&mut self.levels), None, &mut self.values)?;
+        let short = || ParquetError::General("a column is shorter than its row group".to_owned());
+        if read == len { Ok(()) } else { Err(short().into()) }
     }
 }
 

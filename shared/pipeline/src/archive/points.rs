@@ -22,6 +22,7 @@
 //! - [`origin`](Origin): what a points file was made from. [`file`]: its columns and encoding.
 //! - `state`: what there is, and what differs from it. `build`: makes a points file. `source`: reads a file of uplinks device
 //!   by device, so that a run holds a row group of each source, never a file.
+//! - [`stream`]: reads a points file device by device, for the daily pass.
 
 use std::collections::BTreeMap;
 
@@ -33,16 +34,19 @@ pub mod file;
 mod origin;
 mod source;
 mod state;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
 use build::{BuildError, Builder, Built};
 pub use origin::{Decoder, FORMAT, Origin, decoder};
 use state::State;
+pub use stream::PointsSource;
 
 use super::place::{Day, PartitionBits, Place};
 use super::reader::ArchiveError;
 use super::store::{Condition, ObjectStore, Put, StoreError};
+use super::stream::SourceError;
 use super::tombstones;
 use crate::tombstones::Tombstones;
 
@@ -161,8 +165,8 @@ impl<S: ObjectStore> Derive<'_, S> {
             }
             match builder.build(place, day, &wanted).await {
                 Ok(built) => return self.put(place, built, state, derived).await,
-                Err(BuildError::Changed) => {}
-                Err(BuildError::Archive(ArchiveError::Store(error))) => return Err(error),
+                Err(BuildError::Source(SourceError::Changed)) => {}
+                Err(BuildError::Source(SourceError::Archive(ArchiveError::Store(error)))) => return Err(error),
                 Err(error) => {
                     derived.unreadable += 1;
                     tracing::error!(key = key_of(place), reason = %error, "a points file cannot be made");

@@ -184,6 +184,7 @@ impl<S: ObjectStore> Archive<S> {
 }
 
 /// The footer of a file.
+#[derive(Debug)]
 pub(super) struct Footer {
     /// The version of the file.
     pub(super) etag: ETag,
@@ -217,13 +218,18 @@ pub(super) async fn footer(
 }
 
 /// The bytes of a row group.
-pub(super) fn range_of(footer: &ParquetMetaData, group: usize) -> Range<u64> {
-    let ranges = footer.row_group(group).columns().iter().map(ColumnChunkMetaData::byte_range);
+fn range_of(footer: &ParquetMetaData, group: usize) -> Range<u64> {
+    columns_range(footer, group, usize::MAX)
+}
+
+/// The bytes of the first columns of a row group, so many.
+pub(super) fn columns_range(footer: &ParquetMetaData, group: usize, columns: usize) -> Range<u64> {
+    let ranges = footer.row_group(group).columns().iter().take(columns).map(ColumnChunkMetaData::byte_range);
     let (start, end) = ranges.fold((u64::MAX, 0), |(start, end), (from, len)| (start.min(from), end.max(from + len)));
     start..end
 }
 
-pub(super) fn read_part(part: FilePart, footer: &ParquetMetaData, group: usize) -> Result<Vec<Row>, FileError> {
+fn read_part(part: FilePart, footer: &ParquetMetaData, group: usize) -> Result<Vec<Row>, FileError> {
     let properties = Arc::new(ReaderProperties::builder().build());
     let of_group = footer.row_group(group);
     let reader =

@@ -9,7 +9,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::device::Network;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::quarantine::Quarantined;
-use pulsegate_model::uplink::{Kind, Payload, Uplink};
+use pulsegate_model::uplink::{Payload, Uplink};
 use pulsegate_model::{envelope, pulse};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::settle::Settle;
@@ -206,10 +206,6 @@ impl Layout {
             Settle { store: &store, bits: &bits, stop: soon, deadline: soon }.run().await.unwrap();
         }
         put(&store, &rows[left..]).await;
-        // The network's reports about some of them, and about a message without a payload.
-        let event = |uplink: &Uplink| Uplink { kind: Kind::Event, payload: Payload::default(), ..uplink.clone() };
-        let unsent = rows.first().map(|first| Uplink { sequence: Some(4_000), ..first.clone() });
-        put(&store, &rows.iter().take(5).chain(&unsent).map(event).collect::<Vec<_>>()).await;
         Archive { store, bits }
     }
 }

@@ -8,7 +8,7 @@ use pulsegate_model::codec::Channel;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge::{self, Counted, Merge, Point, Points};
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::Uplink;
+use pulsegate_model::uplink::{Uplink, UplinkError};
 use tokio::time::Instant;
 
 use super::file::{PointRow, PointWriter, ValueKind};
@@ -18,9 +18,9 @@ use super::{AHEAD, REACH};
 use crate::archive::columns::FileError;
 use crate::archive::decoded::Decoded;
 use crate::archive::place::{Day, PartitionBits, Place};
-use crate::archive::reader::ArchiveError;
 use crate::archive::row::{self, Row};
 use crate::archive::store::{ETag, ObjectStore};
+use crate::archive::stream::SourceError;
 use crate::tombstones::Tombstones;
 
 /// A file of uplinks to read.
@@ -54,11 +54,11 @@ pub(super) struct Built {
 /// A points file that cannot be made now.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BuildError {
-    /// A file changed between its footer and its rows.
-    #[error("a source changed while it was read")]
-    Changed,
     #[error(transparent)]
-    Archive(#[from] ArchiveError),
+    Source(#[from] SourceError),
+    /// A row is not an uplink.
+    #[error(transparent)]
+    Row(#[from] UplinkError),
     /// The points file cannot be encoded.
     #[error(transparent)]
     File(#[from] FileError),
@@ -103,7 +103,7 @@ impl<S: ObjectStore> Builder<'_, S> {
                 writer.push(&row)?;
             }
         }
-        let read: Vec<(Place, ETag)> = sources.into_iter().map(|source| (source.place, source.etag)).collect();
+        let read: Vec<(Place, ETag)> = sources.iter().map(|source| (source.place, source.etag().clone())).collect();
         file.origin.sources = read.iter().map(|(place, etag)| (place.to_string(), etag.0.clone())).collect();
         let File { mut origin, points, .. } = file;
         origin.decoders.extend(origin.own_decoders.clone());
@@ -144,8 +144,7 @@ impl File {
     /// wanted too.
     fn items(&mut self, is_own: bool, DeviceRows { rows, groups }: DeviceRows) -> Result<Vec<PulseItem>, BuildError> {
         let uplinks: Result<Vec<Uplink>, _> = row::valid(rows).iter().map(Row::uplink).collect();
-        let uplinks = uplinks.map_err(ArchiveError::from)?;
-        let Decoded { items, undecodable } = Decoded::of(uplinks);
+        let Decoded { items, undecodable } = Decoded::of(uplinks?);
         let mut ours = Vec::new();
         for item in items.into_values() {
             let days = merge::days(&item).map_err(merge::MergeError::from)?;

@@ -23,7 +23,7 @@ use crate::archive::columns::{
 };
 
 /// Points of a row group. Those who read points read whole columns, so it is larger than that of uplinks.
-const ROW_GROUP: usize = 131_072;
+pub(super) const ROW_GROUP: usize = 131_072;
 
 /// `value` is unsigned; it has no unsigned type because some readers have none.
 const SCHEMA: &str = "message point {
@@ -76,7 +76,7 @@ pub enum ValueKind {
     Index,
 }
 
-const KINDS: Words<ValueKind> = Words {
+pub(super) const KINDS: Words<ValueKind> = Words {
     column: "kind",
     values: &[ValueKind::Counted, ValueKind::Index],
     text: |kind| match kind {

@@ -1,6 +1,7 @@
 //! Audits of one run, with one error at a time.
 
 use pulsegate_aws::Table as _;
+use pulsegate_model::uplink::Kind;
 
 use super::*;
 use crate::audit::check::all;
@@ -166,6 +167,18 @@ async fn what_came_twice_is_one_row_and_all_right() {
     let found = World::of(sent.iter().chain(&sent)).audit(vec![expected_run]).await;
     assert!(found.audit.ok, "{:?}", found.audit.wrong);
     assert_eq!(found.audit.sources.rows, sent.len() as u64);
+}
+
+/// The network reports an uplink that arrived, and a message without a payload.
+#[tokio::test(start_paused = true)]
+async fn rows_of_events_are_nobodys_uplinks_and_all_right() {
+    let (expected_run, sent) = run(START);
+    let mut world = World::of(&sent);
+    let event = Uplink { kind: Kind::Event, payload: Payload::default(), ..sent[5].uplink.clone() };
+    world.raw.extend([Uplink { sequence: Some(4_000), ..event.clone() }, event]);
+    let found = world.audit(vec![expected_run]).await;
+    assert!(found.audit.ok, "{:?}", found.audit.wrong);
+    assert_eq!(found.audit.sources.rows, sent.len() as u64 + 2);
 }
 
 #[tokio::test(start_paused = true)]
