@@ -12,8 +12,9 @@ use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::{Kind, Uplink};
 
+use super::consumption;
 use super::expected_run::{Deviation, ExpectedRun, UplinkPosition, sort_key};
-use super::findings::{MOST_NAMED, Meters, Sizes, UnexpectedItems};
+use super::findings::{ConsumptionFindings, MOST_NAMED, Meters, Sizes, UnexpectedItems};
 use super::points::{self, Compared};
 use crate::Problem;
 use crate::meters::{Dating, Fleet};
@@ -34,6 +35,8 @@ pub(super) struct Accounts {
     pub(super) sizes: BTreeMap<String, Sizes>,
     /// Comparison of points, by run.
     pub(super) meters: Vec<Meters>,
+    /// Comparison of consumption, if it is wanted.
+    pub(super) consumption: Option<ConsumptionFindings>,
 }
 
 impl Accounts {
@@ -68,13 +71,21 @@ impl Accounts {
 
     pub(super) fn new(runs: Vec<ExpectedRun>) -> Self {
         let meters = runs.iter().map(|_| Meters::default()).collect();
-        Self { runs, strange: UnexpectedItems::default(), foreign: 0, sizes: BTreeMap::new(), meters }
+        Self {
+            runs,
+            strange: UnexpectedItems::default(),
+            foreign: 0,
+            sizes: BTreeMap::new(),
+            meters,
+            consumption: None,
+        }
     }
 
     /// Forgets what was found.
     pub(super) fn clear(&mut self) {
         self.runs.iter_mut().for_each(ExpectedRun::clear);
         self.meters.fill(Meters::default());
+        self.consumption = self.consumption.take().map(|_| ConsumptionFindings::default());
         (self.strange, self.foreign) = (UnexpectedItems::default(), 0);
         self.sizes.clear();
     }
@@ -190,6 +201,9 @@ impl Accounts {
             }
             run.mark_pulses(place)?;
             right.push((place, item));
+        }
+        if let (Some(found), Some(meter)) = (&mut self.consumption, right.first().map(|(place, _)| place.meter)) {
+            consumption::check(run, meter, &right, found);
         }
         let compared = points::compare(run, right);
         self.meters[number].take(compared);

@@ -227,6 +227,7 @@ fn options() -> Options {
         list: 20,
         missing: None,
         by_key: false,
+        consumption: false,
         segments: 3,
     }
 }

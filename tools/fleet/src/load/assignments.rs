@@ -64,7 +64,13 @@ mod tests {
     #[test]
     fn a_file_has_a_line_for_each_assignment_with_the_indexes_of_a_swap() {
         let faults = MeterFaults { swap: 1.0, assigned: 0.5, ..MeterFaults::default() };
-        let spec = Spec { hours: 6.0, rollover_share: 0.0, reset_share: 0.0, faults, ..Spec::new("2026-11-20T06:00:00Z".parse().unwrap(), 40) };
+        let spec = Spec {
+            hours: 6.0,
+            rollover_share: 0.0,
+            reset_share: 0.0,
+            faults,
+            ..Spec::new("2026-11-20T06:00:00Z".parse().unwrap(), 40)
+        };
         let fleet = Fleet::new(spec).unwrap();
         let file = std::env::temp_dir().join(format!("pulsegate-fleet-{:016x}.csv", fastrand::u64(..)));
         write(&fleet, &file).unwrap();

@@ -3,7 +3,7 @@
 //! The water of a slot of five minutes flows evenly: of `n` pulses the `k`th comes after `k / n` of the slot. So the count is known
 //! to the millisecond. Between two sessions there are twelve slots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_model::at::At;
 
@@ -117,6 +117,14 @@ impl Fleet {
             Fate::Swapped { after, is_told: true } => Some((Change::Swap, after)),
             Fate::Swapped { after, is_told: false } => Some((Change::UntoldSwap, after)),
         }
+    }
+
+    /// The pulses of each channel until a meter's counter is reset or the meter is swapped, since the start.
+    pub fn pulses_at_change(&self, number: u32) -> BTreeMap<String, i64> {
+        let kind = self.mix.kind(number);
+        let Some(restart) = self.restart(kind, number) else { return BTreeMap::new() };
+        let pulses = self.counted(number, restart.after).cast_signed() + restart.later;
+        kind.channels.iter().map(|&(channel, input)| (channel.to_owned(), input.of(pulses))).collect()
     }
 
     /// True if a meter's counter reaches its width, at some time or other.

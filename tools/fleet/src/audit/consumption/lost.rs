@@ -1,0 +1,74 @@
+//! Compares the ledger of uplinks with those that were lost on purpose.
+
+use pulsegate_model::at::At;
+use pulsegate_model::codec::Channel;
+use pulsegate_model::day::DayRow;
+
+use super::super::findings::ConsumptionFindings;
+use super::MeterTruth;
+use super::computed::Computed;
+
+/// Compares the days of each channel. Losses before the first uplink that has arrived, and after the last one, are unknown.
+///
+/// # Errors
+/// The first difference.
+pub(super) fn compare(
+    meter: &MeterTruth<'_>,
+    computed: &Computed,
+    found: &mut ConsumptionFindings,
+) -> Result<(), String> {
+    let gaps = gaps(meter);
+    let arrived = arrived(meter);
+    let channels: Vec<&Channel> = computed.channels.keys().collect();
+    for channel in &channels {
+        for row in computed.rows.iter().filter(|row| row.channel == **channel) {
+            let is_of_day = |at: At| (row.start..row.end).contains(&at);
+            let lost: u32 = gaps.iter().filter(|(at, _)| is_of_day(*at)).map(|(_, lost)| lost).sum();
+            let uplinks = u32::try_from(arrived.iter().filter(|at| is_of_day(**at)).count()).unwrap_or(u32::MAX);
+            let ledger = &row.ledger;
+            let parts = [
+                ("uplinks lost", ledger.uplinks_lost, lost),
+                ("uplinks", ledger.uplinks, uplinks),
+                ("undecodable uplinks", ledger.undecodable, 0),
+                ("restarts of the numbering", ledger.restarts, 0),
+            ];
+            if let Some((what, told, expected)) = parts.iter().find(|(_, told, expected)| told != expected) {
+                return Err(format!("{channel} on {}: {told} {what}, and it must be {expected}", row.day));
+            }
+            if ledger.lost_but_covered > lost {
+                return Err(format!("{channel} on {}: {} covered of {lost} lost", row.day, ledger.lost_but_covered));
+            }
+        }
+    }
+    account(&gaps, computed, channels.first().copied(), found);
+    Ok(())
+}
+
+/// Adds the losses of a meter, each once, though each channel has them.
+fn account(gaps: &[(At, u32)], computed: &Computed, first: Option<&Channel>, found: &mut ConsumptionFindings) {
+    found.lost += gaps.iter().map(|(_, lost)| u64::from(*lost)).sum::<u64>();
+    let rows = computed.rows.iter().filter(|row: &&DayRow| Some(&row.channel) == first);
+    found.covered += rows.map(|row| u64::from(row.ledger.lost_but_covered)).sum::<u64>();
+}
+
+/// The numbered uplinks that were lost before each one that has arrived, with its time.
+fn gaps(meter: &MeterTruth<'_>) -> Vec<(At, u32)> {
+    let (mut gaps, mut lost, mut has_begun) = (Vec::new(), 0, false);
+    for numbered in meter.run.fleet.numbered(meter.number) {
+        if numbered.is_lost || !meter.hours.contains(&numbered.hour) {
+            lost += 1;
+            continue;
+        }
+        if has_begun && lost > 0 {
+            gaps.push((numbered.at, lost));
+        }
+        (has_begun, lost) = (true, 0);
+    }
+    gaps
+}
+
+/// The times of the uplinks that have arrived, without status messages.
+fn arrived(meter: &MeterTruth<'_>) -> Vec<At> {
+    let sessions = meter.hours.iter().map(|&hour| meter.run.session((meter.number, hour)));
+    sessions.flat_map(|session| session.uplinks).filter(|uplink| !uplink.is_status).map(|uplink| uplink.at).collect()
+}
