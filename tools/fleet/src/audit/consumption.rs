@@ -79,7 +79,12 @@ fn verdict(meter: &MeterTruth<'_>, items: &[(UplinkPosition, PulseItem)], found:
         Ok(None) => return Verdict::Skipped,
         Err(how) => return Verdict::Wrong(how),
     };
-    match compare::compare(meter, &computed, found).and_then(|()| lost::compare(meter, &computed, found)) {
+    judge(meter, &computed, found)
+}
+
+/// Compares what was computed with the truth.
+fn judge(meter: &MeterTruth<'_>, computed: &computed::Computed, found: &mut ConsumptionFindings) -> Verdict {
+    match compare::compare(meter, computed, found).and_then(|()| lost::compare(meter, computed, found)) {
         Ok(()) => {
             classes::note(meter, found);
             Verdict::Right
@@ -87,6 +92,9 @@ fn verdict(meter: &MeterTruth<'_>, items: &[(UplinkPosition, PulseItem)], found:
         Err(how) => Verdict::Wrong(how),
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 impl<'a> MeterTruth<'a> {
     fn new(run: &'a ExpectedRun, number: u32) -> Self {

@@ -32,6 +32,7 @@ pub(super) fn compare(
     for (channel, of_channel) in &computed.channels {
         let rows: Vec<&DayRow> = computed.rows.iter().filter(|row| row.channel == *channel).collect();
         let assignments = meter.assignments.get(channel).map_or(&[][..], Vec::as_slice);
+        flow(meter, channel, &rows, assignments)?;
         if of_channel.points.is_empty() {
             sums_of_counts(meter, channel, &rows, assignments)?;
         } else {
@@ -48,7 +49,6 @@ pub(super) fn compare(
                 *found.happened.entry(mark.name().to_owned()).or_default() += 1;
             }
         }
-        flow(meter, channel, &rows, assignments)?;
         found.channels += 1;
     }
     Ok(())

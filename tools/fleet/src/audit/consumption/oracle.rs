@@ -90,7 +90,9 @@ impl Oracle {
             TrueStep { is_broken: false, marks: before.marks(at.unix() - 1, at.unix()) },
         );
         let volume = oracle.knots.last().map_or(0, |(_, volume)| *volume);
-        oracle.steps.push(TrueStep { is_broken: false, marks: Marks::of(Mark::MeterChanged) });
+        let changed = Marks::of(Mark::MeterChanged);
+        oracle.marks = oracle.marks.with(changed);
+        oracle.steps.push(TrueStep { is_broken: false, marks: changed });
         oracle.knots.push((at.unix(), volume));
         if let Some(first) = after.readings.first() {
             let step = TrueStep { is_broken: false, marks: Marks::NONE };
