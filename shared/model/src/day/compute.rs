@@ -10,7 +10,7 @@ use super::{Carry, DayRow, History, Readings, Report, ReportKind};
 use crate::assignment::{Assignment, Zone};
 use crate::at::At;
 use crate::codec::Channel;
-use crate::consumption::calendar::{self, Every};
+use crate::consumption::calendar::Every;
 use crate::consumption::{
     Count, Marks, Meter, PeriodEnd, Quality, Reading, Rules, StepKind, Volume, decisive, tolerance,
 };
@@ -26,8 +26,8 @@ const DECISIVE_COUNTS: usize = 2;
 /// Readings that cover a lost uplink are looked for this long before the day, in seconds.
 const COVER: i64 = 3 * 86_400;
 
-/// The rows of a device from a date on, in order of channel and day. A channel has rows from the day of its first reading or
-/// of its first assignment on. `until` returns the first local date of a time zone that has no row, because it is not over
+/// The rows of a device from a date on, in order of channel and day. A channel has rows from the day of its first reading,
+/// of the first index that an assignment states or of the beginning of its first assignment on. `until` returns the first local date of a time zone that has no row, because it is not over
 /// or not wanted.
 pub fn days(
     device: DeviceId,
@@ -43,7 +43,7 @@ pub fn days(
     for channel in channels {
         let readings = history.channels.get(channel).unwrap_or(&no_readings);
         let assignments = history.assignments.get(channel).copied().unwrap_or_default();
-        let Some(first) = first_date(channel, history, readings, assignments, from) else { continue };
+        let Some(first) = first_date(channel, history, readings, assignments, from, dates) else { continue };
         let of_channel = ChannelHistory::new(channel, readings, assignments, &device_history);
         let mut date = first.max(from);
         while date < until(zone_of(date, assignments)) {
@@ -104,29 +104,27 @@ fn counts_before(readings: &Readings, end: At) -> Vec<Count> {
     counts.split_off(start)
 }
 
-/// The date of the first row of a channel.
+/// The date of the first row of a channel: that of its first reading, of the first index that an assignment states, or of
+/// the beginning of its first assignment. One that has always held begins nothing.
 fn first_date(
     channel: &Channel,
     history: &History<'_>,
     readings: &Readings,
     assignments: &[Assignment],
     from: Date,
+    dates: &mut Dates,
 ) -> Option<Date> {
     if history.carry.channels.contains_key(channel) {
         return Some(from);
     }
-    let times = readings.points.iter().map(|point| point.at).chain(readings.counted.iter().map(|count| count.at));
-    let read = times.min().map(|at| {
-        let utc = calendar::date_of(at, &Zone::UTC);
-        calendar::date_of(at, zone_of(utc, assignments))
-    });
-    let assigned = assignments.iter().min_by_key(|assignment| assignment.from);
-    let assigned = assigned.and_then(|first| match first.from {
-        Some(at) => Some(calendar::date_of(at, &first.time_zone)),
-        None if read.is_none() => Some(from),
-        None => None,
-    });
-    [read, assigned].into_iter().flatten().min()
+    let read = readings.points.iter().map(|point| point.at).chain(readings.counted.iter().map(|count| count.at));
+    let stated = |assignment: &Assignment| {
+        let first = assignment.first_index.and(assignment.from);
+        [first, assignment.last_index.and(assignment.to)].into_iter().flatten().min()
+    };
+    let assigned = assignments.iter().min_by_key(|assignment| assignment.from).and_then(|first| first.from);
+    let first = read.chain(assignments.iter().filter_map(stated)).chain(assigned).min()?;
+    dates.containing(first, assignments)
 }
 
 /// The parts of a history that all channels have in common.

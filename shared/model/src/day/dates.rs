@@ -52,6 +52,14 @@ impl Dates {
     pub(super) fn start(&mut self, date: Date, assignments: &[Assignment]) -> Option<At> {
         self.day(date, assignments).map(|day| day.start)
     }
+
+    /// The date of the day of a channel that has this time.
+    pub(super) fn containing(&mut self, at: At, assignments: &[Assignment]) -> Option<Date> {
+        let utc = calendar::date_of(at, &Zone::UTC);
+        let dates = [utc.yesterday(), Ok(utc), utc.tomorrow()].into_iter().flatten();
+        let mut days = dates.filter_map(|date| self.day(date, assignments));
+        days.find(|day| (day.start..day.end).contains(&at)).map(|day| day.date)
+    }
 }
 
 impl Day {

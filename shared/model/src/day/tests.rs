@@ -122,6 +122,40 @@ fn a_channel_that_is_only_assigned_has_days_and_none_is_read() {
 }
 
 #[test]
+fn an_assignment_that_has_always_held_begins_no_days() {
+    let assignments = [assignment(r#""litres_per_pulse":1"#)];
+    let mut history = history(vec![reading(30, 1), reading(31, 2)], vec![]);
+    history.assignments.insert(&Channel::A, &assignments);
+    assert_eq!(rows(&history, date(2026, 10, 1), date(2026, 10, 22))[0].day, date(2026, 10, 21));
+    history.channels.clear();
+    assert_eq!(rows(&history, date(2026, 10, 1), date(2026, 10, 22)), []);
+}
+
+#[test]
+fn volume_since_a_stated_index_is_in_the_days_before_the_first_reading() {
+    let assignments = [
+        assignment(r#""litres_per_pulse":1,"to":"2026-10-20T12:00:00Z","last_index":7"#),
+        assignment(r#""litres_per_pulse":1,"from":"2026-10-20T12:00:00Z","first_index":100"#),
+    ];
+    let mut history = history(vec![reading(36, 148)], vec![]);
+    history.assignments.insert(&Channel::A, &assignments);
+    let rows = rows(&history, date(2026, 10, 1), date(2026, 10, 23));
+    assert_eq!(rows.iter().map(|row| row.ledger.volume()).collect::<Vec<_>>(), [24_000, 24_000, 0]);
+}
+
+#[test]
+fn the_first_reading_has_a_day_where_the_time_zone_changes_on_it() {
+    let assignments = [
+        assignment(r#""litres_per_pulse":1,"to":"2026-10-24T20:30:24Z","time_zone":"Pacific/Auckland""#),
+        assignment(r#""litres_per_pulse":1,"from":"2026-10-24T20:30:24Z","time_zone":"Europe/Brussels""#),
+    ];
+    let mut history = history(vec![reading(4 * 24 + 21, 5), reading(4 * 24 + 24, 9)], vec![]);
+    history.assignments.insert(&Channel::A, &assignments);
+    let rows = rows(&history, date(2026, 10, 1), date(2026, 10, 26));
+    assert_eq!(rows.iter().map(|row| row.ledger.volume()).sum::<i64>(), 4_000);
+}
+
+#[test]
 fn days_follow_each_other_where_an_assignment_changes_the_time_zone() {
     let points: Vec<Reading> = (0..=100).map(|hour| reading(hour, hour.unsigned_abs())).collect();
     let assignments = [
