@@ -1,6 +1,6 @@
 //! Compares the intervals of each channel with the oracle's, and with what has flowed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_model::assignment::Assignment;
 use pulsegate_model::at::At;
@@ -145,7 +145,21 @@ fn sums_of_counts(
     let of_channel = counts.iter().filter(|count| count.channel == channel.as_str());
     let expected = of_channel.map(|count| i128::from(count.pulses)).sum::<i128>() * per_pulse(assignments);
     let told = rows.iter().map(|row| i128::from(row.ledger.volume())).sum::<i128>();
-    if told == expected { Ok(()) } else { Err(format!("{channel}: {told} thousandths, and it has sent {expected}")) }
+    if told != expected {
+        return Err(format!("{channel}: {told} thousandths, and it has sent {expected}"));
+    }
+    // Where a count is lost that is not the first or the last one, nobody may take what is left for all.
+    let lost: BTreeSet<u32> = (0..meter.run.fleet.hours()).filter(|hour| !meter.hours.contains(hour)).collect();
+    let is_between = |hour: &u32| meter.hours.first() < Some(hour) && Some(hour) < meter.hours.last();
+    let hours = rows.iter().flat_map(|row| row.hours.iter().zip(&row.hour_qualities));
+    let hours: Vec<(bool, Quality)> = hours.map(|(value, quality)| (value.is_some(), *quality)).collect();
+    let first = hours.iter().position(|(has_value, _)| *has_value).unwrap_or(0);
+    let last = hours.iter().rposition(|(has_value, _)| *has_value).map_or(first, |last| last + 1);
+    let is_partial = |(_, quality): &(bool, Quality)| matches!(quality, Quality::Partial | Quality::Missing);
+    if lost.iter().any(is_between) && !hours[first..last].iter().any(is_partial) {
+        return Err(format!("{channel}: counts are lost, and no hour between others is partial or missing"));
+    }
+    Ok(())
 }
 
 /// A measured hour has what has flowed in it, and no hour that is not interpolated has more.
