@@ -1,6 +1,7 @@
 """Reads files of the archive with DuckDB and with pyarrow. Prints JSON.
 
     archive_readers.py totals FILE ...            types and totals of the columns, as each of the two sees them
+    archive_readers.py rows FILE ...              types of the columns and all rows, as each of the two sees them
     archive_readers.py queries DOCUMENT FOLDER    rows of the DuckDB queries of a document, in a folder
 """
 
@@ -17,11 +18,27 @@ import pyarrow.parquet as parquet
 
 def main():
     command, *arguments = sys.argv[1:]
-    print(json.dumps({"totals": totals, "queries": queries}[command](*arguments), default=str))
+    print(json.dumps({"totals": totals, "rows": rows, "queries": queries}[command](*arguments), default=str))
 
 
 def totals(*files):
     return {"duckdb": by_duckdb(list(files)), "pyarrow": by_pyarrow(files)}
+
+
+def rows(*files):
+    duckdb.sql("SET TimeZone = 'UTC'")
+    relation = duckdb.read_parquet(list(files), hive_partitioning=False)
+    table = pyarrow.concat_tables([parquet.ParquetFile(file).read() for file in files])
+    return {
+        "duckdb": {
+            "types": dict(zip(relation.columns, map(str, relation.types))),
+            "rows": relation.to_arrow_table().to_pylist(),
+        },
+        "pyarrow": {
+            "types": {field.name: str(field.type) for field in table.schema},
+            "rows": table.to_pylist(),
+        },
+    }
 
 
 def by_duckdb(files):

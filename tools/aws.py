@@ -35,6 +35,9 @@ def client(service, cloud):
 
 # Addresses of what a stack has only with certain parameters, each with the stack's output.
 OPTIONAL = {
+    "DAYS": "DaysName",
+    "DAYS_QUEUE_URL": "DaysQueueUrl",
+    "DAYS_DEAD_LETTERS_URL": "DaysDeadLettersUrl",
     "DERIVE": "DeriveName",
     "PULSE_TABLE": "PulseTable",
     "PULSE_SIGFOX_QUEUE_URL": "PulseSigfoxQueueUrl",

@@ -33,6 +33,7 @@ FUNCTIONS = {
     # With nothing to do: the time of a real run is that of its rows.
     "Settle": "settle.json",
     "Derive": "derive.json",
+    "Days": "days-scheduled.json",
 }
 
 LEAST_STARTS = 10

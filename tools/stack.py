@@ -25,7 +25,11 @@ NBIOT_PROFILE = "adeunis-pulse4-nbiot"
 HEALTH = "/_ministack/health"
 
 # Parameters of the template that are not its defaults: people and tests do not wait for a quarter of an hour.
-PARAMETERS = {"SettleSchedule": "rate(1 minute)", "DeriveSchedule": "rate(5 minutes)"}
+PARAMETERS = {
+    "SettleSchedule": "rate(1 minute)",
+    "DeriveSchedule": "rate(5 minutes)",
+    "DaysSchedule": "rate(5 minutes)",
+}
 
 # Parts in the order in which they end, with their time-outs in seconds. The bridge is first: it still has to make
 # durable what it has received. The functions belong to the cloud.

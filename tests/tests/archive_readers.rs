@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::at::At;
+use pulsegate_model::consumption::{Quality, Unit};
+use pulsegate_model::day::DayRow;
+use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::{Decibels, Uplink};
+use pulsegate_pipeline::archive::assignments::{self, AssignmentsError};
+use pulsegate_pipeline::archive::days::{self, DAYS, Days, Month};
 use pulsegate_pipeline::archive::file::{self, ROW_GROUP};
 use pulsegate_pipeline::archive::place::{Day, PartitionBits, Place};
 use pulsegate_pipeline::archive::points::file::{PointRow, ValueKind};
@@ -46,6 +52,44 @@ const POINT_TYPES: [(&str, &str, &str); 10] = [
     ("codec_version", "INTEGER", "int32"),
 ];
 
+/// The same of `days/`.
+const DAY_TYPES: [(&str, &str, &str); 34] = [
+    ("device", "VARCHAR", "string"),
+    ("channel", "VARCHAR", "string"),
+    ("day", "DATE", "date32[day]"),
+    ("time_zone", "VARCHAR", "string"),
+    ("starts_at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("ends_at", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("unit", "VARCHAR", "string"),
+    ("total", "BIGINT", "int64"),
+    ("quality", "VARCHAR", "string"),
+    ("flags", "VARCHAR", "string"),
+    ("hours", "BIGINT[]", "list<element: int64>"),
+    ("hour_qualities", "VARCHAR[]", "list<element: string>"),
+    ("hours_measured", "INTEGER", "int32"),
+    ("hours_interpolated", "INTEGER", "int32"),
+    ("hours_partial", "INTEGER", "int32"),
+    ("hours_missing", "INTEGER", "int32"),
+    ("slots_read", "INTEGER", "int32"),
+    ("slots_expected", "INTEGER", "int32"),
+    ("uplinks", "INTEGER", "int32"),
+    ("undecodable", "INTEGER", "int32"),
+    ("uplinks_lost", "INTEGER", "int32"),
+    ("lost_but_covered", "INTEGER", "int32"),
+    ("restarts", "INTEGER", "int32"),
+    ("timed", "BIGINT", "int64"),
+    ("spread", "BIGINT", "int64"),
+    ("unplaced", "BIGINT", "int64"),
+    ("after_break", "BIGINT", "int64"),
+    ("breaks", "INTEGER", "int32"),
+    ("night_minimum", "BIGINT", "int64"),
+    ("longest_still", "INTEGER", "int32"),
+    ("device_flags", "VARCHAR", "string"),
+    ("battery_mv", "INTEGER", "int32"),
+    ("last_contact", "TIMESTAMP WITH TIME ZONE", "timestamp[ms, tz=UTC]"),
+    ("carry", "VARCHAR", "string"),
+];
+
 /// All uplinks of the project's frames, hour after hour, with and without radio metadata.
 fn uplinks(hours: i64) -> Vec<Uplink> {
     let frames: Vec<Uplink> = frames::cases().map(|(_, case)| frames::uplink(&case)).collect();
@@ -65,6 +109,20 @@ fn uplinks(hours: i64) -> Vec<Uplink> {
         })
     };
     (0..hours).flat_map(hour).collect()
+}
+
+/// Uplinks of two meters that count seven pulses an hour.
+fn counting(hours: u32) -> Vec<Uplink> {
+    let uplink = |(device, hour): (&str, u32)| {
+        let counts = format!(r#"[{{"n":"A","u":"count","v":{}}}]"#, 7 * hour);
+        let uplink = json!({
+            "device": device, "kind": "data", "at": format!("2026-11-{:02}T{:02}:00:00Z", 18 + hour / 24, hour % 24),
+            "time_source": "network", "sequence": hour, "profile": "senml-json", "payload": hex::encode(counts),
+        });
+        serde_json::from_value(uplink).unwrap()
+    };
+    let of_device = |device| (0..hours).map(move |hour| (device, hour));
+    ["nbiot:490154203000001", "nbiot:490154203000002"].into_iter().flat_map(of_device).map(uplink).collect()
 }
 
 /// Texts of a column's values, for the columns whose bounds are those of texts and whose sum is that of the lengths.
@@ -142,6 +200,24 @@ fn expected_of_points(column: &str, points: &[PointRow]) -> Value {
     }
 }
 
+/// A row of days, as other programs print it; without `carry`.
+fn expected_of_day(row: &DayRow) -> Value {
+    let time = |at: At| at.to_string().replace('T', " ").replace('Z', "+00:00");
+    let flags: Vec<String> = row.device_flags.iter().map(ToString::to_string).collect();
+    let mut expected = serde_json::to_value(row.ledger).unwrap();
+    let columns = json!({
+        "device": row.device, "channel": row.channel, "day": row.day.to_string(), "time_zone": row.zone,
+        "starts_at": time(row.start), "ends_at": time(row.end), "unit": row.unit, "total": row.total,
+        "quality": row.quality, "flags": row.flags.names(), "hours": row.hours, "hour_qualities": row.hour_qualities,
+        "hours_measured": row.hours_of(Quality::Measured), "hours_interpolated": row.hours_of(Quality::Interpolated),
+        "hours_partial": row.hours_of(Quality::Partial), "hours_missing": row.hours_of(Quality::Missing),
+        "night_minimum": row.night_minimum, "longest_still": row.longest_still, "device_flags": flags.join(" "),
+        "battery_mv": row.battery_mv, "last_contact": row.last_contact.map(time),
+    });
+    expected.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
+    expected
+}
+
 #[test]
 fn duckdb_and_pyarrow_read_a_days_file_as_it_was_written() {
     let Some(mut reader) = clients::archive_readers() else { return };
@@ -196,6 +272,57 @@ async fn the_queries_of_the_document_give_what_the_points_are() {
     assert_eq!(sum(&profiles, "uplinks"), i64::try_from(distinct.len()).unwrap());
 }
 
+#[tokio::test]
+async fn duckdb_and_pyarrow_read_days_as_they_were_written() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = with_days(derived(&[uplinks(48), counting(48)].concat()).await).await;
+    let home = Home::of("days", &store);
+    let days = days_of(&store);
+    assert!(days.iter().any(|row| row.hours.len() == 25) && days.iter().any(|row| row.total.is_some()));
+    let read = run(reader.arg("rows").args(store.keys(DAYS).iter().map(|key| home.0.join(key))));
+    for (program, nth) in [("duckdb", 0), ("pyarrow", 1)] {
+        let types: BTreeMap<String, String> = serde_json::from_value(read[program]["types"].clone()).unwrap();
+        let expected =
+            DAY_TYPES.map(|(name, of_duckdb, of_arrow)| (name.to_owned(), [of_duckdb, of_arrow][nth].to_owned()));
+        assert_eq!(types, expected.into(), "{program}");
+        let mut rows: Vec<Value> = serde_json::from_value(read[program]["rows"].clone()).unwrap();
+        let carries = rows.iter_mut().filter_map(|row| row.as_object_mut().unwrap().remove("carry"));
+        let devices: BTreeSet<(String, String)> =
+            days.iter().map(|row| (row.device.to_string(), Month::of(row.day).to_string())).collect();
+        assert_eq!(carries.filter(Value::is_string).count(), devices.len());
+        assert_eq!(rows, days.iter().map(expected_of_day).collect::<Vec<_>>(), "{program}");
+    }
+}
+
+#[tokio::test]
+async fn the_queries_of_the_document_give_what_the_days_are() {
+    let Some(mut reader) = clients::archive_readers() else { return };
+    let store = with_days(derived(&[uplinks(48), counting(48)].concat()).await).await;
+    let home = Home::of("day-queries", &store);
+    let days = days_of(&store);
+    let read = run(reader.arg("queries").arg(repository("docs/days.md")).arg(&home.0));
+    let [litres, hours, fleet, leaks] = <[Vec<Value>; 4]>::try_from(rows_of(&read)).unwrap();
+    let of_litres = |row: &&DayRow| row.unit == Unit::Litres;
+    assert_eq!(litres.len(), days.iter().filter(of_litres).count());
+    let total: i64 = days.iter().filter(of_litres).filter_map(|row| row.total).sum();
+    let found: f64 = litres.iter().filter_map(|row| row["litres"].as_f64()).sum();
+    assert!(total > 0);
+    assert!((found * 1_000.0 - f64::from(i32::try_from(total).unwrap())).abs() < 1.0, "{found} {total}");
+    assert_eq!(hours.len(), days.iter().map(|row| row.hours.len()).sum::<usize>());
+    assert_eq!(sum(&hours, "volume"), days.iter().flat_map(|row| row.hours.iter().flatten()).sum::<i64>());
+    assert_eq!(fleet.len(), days.iter().map(|row| row.day).collect::<BTreeSet<_>>().len());
+    assert_eq!(sum(&fleet, "read"), i64::try_from(days.iter().filter(|row| row.ledger.is_read()).count()).unwrap());
+    assert_eq!(sum(&fleet, "unplaced"), days.iter().map(|row| row.ledger.unplaced).sum::<i64>());
+    let mut least: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let in_week = |row: &&DayRow| ("2026-11-16"..="2026-11-22").contains(&row.day.to_string().as_str());
+    for row in days.iter().filter(in_week) {
+        let Some(night) = row.night_minimum else { continue };
+        let of_meter = least.entry((row.device.to_string(), row.channel.to_string())).or_insert(night);
+        *of_meter = night.min(*of_meter);
+    }
+    assert_eq!(leaks.len(), least.values().filter(|least| **least > 0).count());
+}
+
 fn rows_of(read: &Value) -> Vec<Vec<Value>> {
     serde_json::from_value(read.clone()).unwrap()
 }
@@ -229,9 +356,43 @@ async fn derived(uplinks: &[Uplink]) -> FakeObjects {
     for (place, rows) in files {
         store.set(&place.to_string(), file::union(None, rows).unwrap());
     }
-    let late = Instant::now() + Duration::from_mins(10);
-    Derive { store: &store, bits: &bits, decoder, stop: late, deadline: late }.run().await.unwrap();
+    Derive { store: &store, bits: &bits, decoder, stop: late(), deadline: late() }.run().await.unwrap();
     store
+}
+
+/// Makes days of the points, of which some meters have an assignment in a time zone where clocks change.
+async fn with_days(store: FakeObjects) -> FakeObjects {
+    let points = points_of(&store);
+    let devices: BTreeSet<(DeviceId, &str)> =
+        points.iter().map(|point| (point.device, point.channel.as_str())).collect();
+    for (device, channel) in devices.into_iter().step_by(2) {
+        let assignment: Assignment = serde_json::from_value(json!({
+            "device": device, "channel": channel, "from": "2026-10-20T00:00:00Z", "litres_per_pulse": 10,
+            "time_zone": "America/New_York",
+        }))
+        .unwrap();
+        let add = |assignments: &mut Assignments| {
+            assignments.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(&store, &assignments::key_of(device), late(), add).await.unwrap();
+    }
+    let bits = PartitionBits::default();
+    let now = "2026-12-02T00:00:00Z".parse().unwrap();
+    let days = Days { store: &store, bits: &bits, now, stop: late(), deadline: late() };
+    for partition in days.plan().await.unwrap() {
+        days.run(partition).await.unwrap();
+    }
+    store
+}
+
+fn days_of(store: &FakeObjects) -> Vec<DayRow> {
+    let files = store.all().into_iter().filter(|(key, _)| key.starts_with(DAYS));
+    files.flat_map(|(_, content)| days::file::read(content).unwrap().rows).collect()
+}
+
+fn late() -> Instant {
+    Instant::now() + Duration::from_mins(10)
 }
 
 fn points_of(store: &FakeObjects) -> Vec<PointRow> {

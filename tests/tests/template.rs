@@ -51,6 +51,7 @@ fn functions() -> BTreeMap<&'static str, Function> {
         ),
         ("RawSigfox", Function { krate: "raw-sigfox", settings: settings(raw_sigfox::Config::from_settings) }),
         ("RawNbiot", Function { krate: "raw-nbiot", settings: settings(RawConfig::from_settings) }),
+        ("Days", Function { krate: "days", settings: settings(days::Config::from_settings) }),
         ("Derive", Function { krate: "derive", settings: settings(ArchiveConfig::from_settings) }),
         ("Settle", Function { krate: "settle", settings: settings(ArchiveConfig::from_settings) }),
         ("PulseSigfox", Function { krate: "pulse", settings: pulse() }),
@@ -129,6 +130,7 @@ fn a_function_without_settings_names_all_that_it_lacks() {
         ("pulse", pulse::Config::from_settings(&none()).err(), 4),
         ("settle", ArchiveConfig::from_settings(&none()).err(), 1),
         ("derive", ArchiveConfig::from_settings(&none()).err(), 1),
+        ("days", days::Config::from_settings(&none()).err(), 2),
     ] {
         let error = error.unwrap().to_string();
         assert_eq!(error.matches("is not set").count(), count, "{name}: {error}");
@@ -217,6 +219,7 @@ fn what_each_stage_sends_is_what_the_next_one_of_its_network_is_fed_with() {
     assert_eq!(sends_to("RawSigfox", "PULSE_QUEUE_URL"), fed_from("PulseSigfox"));
     assert_eq!(sends_to("RawNbiot", "PULSE_QUEUE_URL"), fed_from("PulseNbiot"));
     assert_ne!(fed_from("PulseSigfox"), fed_from("PulseNbiot"));
+    assert_eq!(sends_to("Days", "DAYS_QUEUE_URL"), fed_from("Days"));
 }
 
 #[test]

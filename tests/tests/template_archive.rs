@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pulsegate_pipeline::archive::assignments::ASSIGNMENTS;
+use pulsegate_pipeline::archive::days::DAYS;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
 use pulsegate_pipeline::archive::points::POINTS;
+use pulsegate_pipeline::archive::reports::REPORTS;
 use pulsegate_pipeline::archive::settle::Settled;
 use pulsegate_pipeline::tombstones::ERASED;
 use pulsegate_tests::read;
@@ -11,9 +14,10 @@ use pulsegate_tests::template::{Template, list, target};
 use serde_json::{Value, json};
 
 /// Sides of every condition.
-const CHOICES: [(&str, &str); 11] = [
+const CHOICES: [(&str, &str); 12] = [
     ("PulseTable", "false"),
     ("DeriveSchedule", ""),
+    ("DaysSchedule", ""),
     ("ArchiveKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1"),
     ("ArchiveRetentionDays", "400"),
     ("AthenaDatabase", "pulsegate"),
@@ -118,7 +122,12 @@ fn each_function_may_make_only_its_own_requests_on_only_its_own_prefixes() {
         let keys = [below(DAY), below(POINTS), ERASED.to_owned()];
         [vec![("s3:PutObject", below(POINTS))], read(&keys), absent_objects_are_404(&keys)].concat()
     };
+    let days = || {
+        let keys = [below(ASSIGNMENTS), below(DAYS), below(POINTS), below(REPORTS), ERASED.to_owned()];
+        [vec![("s3:PutObject", below(DAYS))], read(&keys), absent_objects_are_404(&keys)].concat()
+    };
     for (function, needed) in [
+        ("Days", days()),
         ("RawSigfox", raw()),
         ("RawNbiot", raw()),
         ("PulseSigfox", pulse()),
@@ -148,7 +157,7 @@ fn the_key_is_granted_to_the_archives_users_and_only_if_there_is_one() {
     };
     assert_eq!(granted(&[]), BTreeMap::new());
     let to_write = json!(["kms:Decrypt", "kms:GenerateDataKey"]);
-    let writers = ["Derive", "RawNbiot", "RawSigfox", "Settle"].map(|name| (name.to_owned(), to_write.clone()));
+    let writers = ["Days", "Derive", "RawNbiot", "RawSigfox", "Settle"].map(|name| (name.to_owned(), to_write.clone()));
     let readers = ["PulseNbiot", "PulseSigfox"].map(|name| (name.to_owned(), json!("kms:Decrypt")));
     let key = ("ArchiveKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1");
     assert_eq!(granted(&[key]), writers.into_iter().chain(readers).collect());
@@ -198,7 +207,7 @@ fn what_is_not_settled_never_expires_and_files_do_only_if_they_should() {
     for prefix in [None, Some(NEW)] {
         assert!(![forever, a_year].into_iter().any(|days| lifecycle(days, prefix).iter().any(expires)), "{prefix:?}");
     }
-    for prefix in [DAY, POINTS] {
+    for prefix in [DAY, DAYS, POINTS] {
         assert!(!lifecycle(forever, Some(prefix)).iter().any(expires), "{prefix}");
         assert!(lifecycle(a_year, Some(prefix)).iter().any(expires), "{prefix}");
     }
@@ -211,7 +220,7 @@ fn four_versions_of_a_day_are_kept_for_35_days_and_all_others_for_one() {
     };
     assert_eq!(noncurrent(None), [json!({"NoncurrentDays": 35})]);
     assert_eq!(noncurrent(Some(DAY)), [json!({"NoncurrentDays": 1, "NewerNoncurrentVersions": 4})]);
-    for prefix in [NEW, POINTS] {
+    for prefix in [NEW, DAYS, POINTS] {
         assert_eq!(noncurrent(Some(prefix)), [json!({"NoncurrentDays": 1})], "{prefix}");
     }
     let all = &lifecycle(&[], None)[0];
@@ -220,9 +229,9 @@ fn four_versions_of_a_day_are_kept_for_35_days_and_all_others_for_one() {
 }
 
 #[test]
-fn the_schedules_and_nobody_else_invoke_settle_and_derive_and_a_failed_run_is_not_repeated() {
+fn the_schedules_invoke_settle_derive_and_days_and_a_failed_run_is_not_repeated() {
     let template = Template::with(&[]);
-    for (function, schedule) in [("Settle", "SettleSchedule"), ("Derive", "DeriveSchedule")] {
+    for (function, schedule) in [("Settle", "SettleSchedule"), ("Derive", "DeriveSchedule"), ("Days", "DaysSchedule")] {
         let of = |suffix: &str| &template.resource(&format!("{function}{suffix}"))["Properties"];
         assert_eq!(target(&of("Rule")["ScheduleExpression"]), schedule);
         assert_eq!(
@@ -239,9 +248,27 @@ fn the_schedules_and_nobody_else_invoke_settle_and_derive_and_a_failed_run_is_no
         // A whole processor.
         assert_eq!(template.resource(function)["Properties"]["MemorySize"], 1769);
     }
-    let names: BTreeSet<String> =
-        Template::with(&[("DeriveSchedule", "")]).resources().map(|(name, _)| name.to_owned()).collect();
-    assert!(names.contains("Settle") && !names.iter().any(|name| name.starts_with("Derive")));
+    for (schedule, function) in [("DeriveSchedule", "Derive"), ("DaysSchedule", "Days")] {
+        let names: BTreeSet<String> =
+            Template::with(&[(schedule, "")]).resources().map(|(name, _)| name.to_owned()).collect();
+        assert!(names.contains("Settle") && !names.iter().any(|name| name.starts_with(function)));
+    }
+}
+
+#[test]
+fn days_sends_each_partition_to_the_queue_that_feeds_it_one_at_a_time() {
+    let template = Template::with(&[]);
+    let source = &template.resource("DaysSource")["Properties"];
+    assert_eq!((target(&source["EventSourceArn"]), target(&source["FunctionName"])), ("DaysQueue", "Days"));
+    assert_eq!(source["BatchSize"], 1);
+    assert_eq!(target(&source["ScalingConfig"]["MaximumConcurrency"]), "DaysConcurrency");
+    let variables = &template.resource("Days")["Properties"]["Environment"]["Variables"];
+    assert_eq!(target(&variables["DAYS_QUEUE_URL"]), "DaysQueue");
+    let queue = &template.resource("DaysQueue")["Properties"];
+    assert_eq!(target(&queue["RedrivePolicy"]["deadLetterTargetArn"]), "DaysDeadLetters");
+    // A message that is given back comes again, and then goes to the dead letters, before it expires.
+    let seconds = |name: &str| queue[name].as_u64().unwrap();
+    assert!(seconds("MessageRetentionPeriod") > 2 * seconds("VisibilityTimeout"));
 }
 
 #[test]
@@ -262,14 +289,17 @@ fn every_alarm_on_settle_is_on_a_counter_that_it_writes() {
 #[test]
 fn athenas_tables_have_the_columns_of_the_files() {
     let template = Template::with(&[("AthenaDatabase", "pulsegate")]);
-    for (table, name, file) in
-        [("AthenaUplinks", "uplink", "archive/file.rs"), ("AthenaPoints", "point", "archive/points/file.rs")]
-    {
+    for (table, name, file) in [
+        ("AthenaUplinks", "uplink", "archive/file.rs"),
+        ("AthenaPoints", "point", "archive/points/file.rs"),
+        ("AthenaDays", "days", "archive/days/file.rs"),
+    ] {
         let columns = &template.resource(table)["Properties"]["TableInput"]["StorageDescriptor"]["Columns"];
         let columns: Vec<&str> = list(columns).into_iter().map(|column| column["Name"].as_str().unwrap()).collect();
         let source = read(&format!("shared/pipeline/src/{file}"));
-        let schema = source.split_once(&format!("\"message {name} {{")).unwrap().1.split_once('}').unwrap().0;
-        let names: Vec<&str> = schema.split(';').filter_map(|column| column.split_whitespace().nth(2)).collect();
+        let schema = source.split_once(&format!("\"message {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
+        let names: Vec<&str> = schema.lines().filter_map(|column| column.split_whitespace().nth(2)).collect();
+        let names: Vec<&str> = names.into_iter().map(|name| name.trim_end_matches(';')).collect();
         assert_eq!(columns, names, "{table}");
     }
 }

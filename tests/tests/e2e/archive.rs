@@ -1,10 +1,14 @@
 //! The archive's bucket, read as a whole, and the function that settles it.
 
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pulsegate_aws::S3Objects;
+use pulsegate_model::at::At;
+use pulsegate_model::consumption::Quality;
 use pulsegate_model::pulse;
 use pulsegate_model::uplink::Uplink;
+use pulsegate_pipeline::archive::days::{DAYS, file as days_file};
 use pulsegate_pipeline::archive::file::FileRows;
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::{DAY, NEW};
@@ -40,6 +44,14 @@ impl Cloud {
                 return keys;
             }
         }
+    }
+
+    /// Invokes a deployed function, by the name of its address, with a file of `events/`.
+    async fn run(&self, function: &str, event: &str) {
+        let (endpoint, function) = (self.address("AWS_ENDPOINT_URL"), self.address(function));
+        let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
+        let event = events::read(event).to_string();
+        tokio::task::spawn_blocking(move || ureq::post(url).send(event)).await.unwrap().unwrap();
     }
 
     /// Returns every uplink of the archive once, by device and time, settled or not.
@@ -99,6 +111,40 @@ pub async fn the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost(clo
     until("an empty new/", async || cloud.keys(NEW).await.is_empty()).await;
     assert_eq!(cloud.archived().await, before);
     assert!(cloud.keys(DAY).await.iter().all(|key| key.ends_with("/00.parquet")), "one partition");
+}
+
+pub async fn days_are_made_of_settled_uplinks_a_partition_in_each_message_of_the_queue(cloud: Cloud) {
+    const DEVICE: &str = "nbiot:490154203237559";
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let first = now - now % 86_400 - 3 * 86_400;
+    // A pulse an hour, until midnight today.
+    let uplink = |hour: i64| -> Uplink {
+        let counts = format!(r#"[{{"n":"A","u":"count","v":{hour}}}]"#);
+        let uplink = json!({
+            "device": DEVICE, "kind": "data", "at": At::from_unix(first + hour * 3_600).unwrap(),
+            "time_source": "network", "sequence": hour, "profile": "senml-json", "payload": hex::encode(counts),
+        });
+        serde_json::from_value(uplink).unwrap()
+    };
+    let object = object::encode(&(0..=72).map(uplink).collect::<Vec<_>>()).unwrap();
+    cloud.archive().put(&object.key, object.content, Condition::Always, soon()).await.unwrap();
+    until("three days of 24 pulses", async || {
+        for (function, event) in
+            [("SETTLE", "settle.json"), ("DERIVE", "derive.json"), ("DAYS", "days-scheduled.json")]
+        {
+            cloud.run(function, event).await;
+        }
+        let mut days = Vec::new();
+        for key in cloud.keys(DAYS).await {
+            if let Got::Object(file) = cloud.archive().get(Get::whole(&key), soon()).await.unwrap() {
+                days.extend(days_file::read(file.content).unwrap().rows);
+            }
+        }
+        days.retain(|row| row.device.to_string() == DEVICE);
+        let totals: Vec<_> = days.iter().map(|row| (row.total, row.quality)).collect();
+        totals == [(Some(24_000), Quality::Measured); 3]
+    })
+    .await;
 }
 
 pub async fn without_the_table_of_pulses_every_message_is_in_the_archive_and_noise_in_quarantine(cloud: Cloud) {

@@ -73,6 +73,7 @@ fn trials() -> Vec<Trial> {
         tests::the_real_adapters_keep_the_contracts,
         archive::the_archives_bucket_keeps_the_contract,
         archive::the_schedule_moves_what_is_new_to_the_files_and_nothing_is_lost,
+        archive::days_are_made_of_settled_uplinks_a_partition_in_each_message_of_the_queue,
         replay::quarantined_records_of_every_stage_are_sent_again_and_end_in_the_table,
         replay::history_is_decoded_again_by_a_run_that_is_killed_and_continued,
         erase::an_erased_device_is_nowhere_and_does_not_come_back,

@@ -1,6 +1,8 @@
 //! Columns of Parquet files, as the files of uplinks and those of points have them: their encodings, and how a row group
 //! of them is written and read.
 
+use std::iter::{Peekable, Zip};
+
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
@@ -10,10 +12,15 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnPath;
+use pulsegate_model::assignment::Overlap;
 use pulsegate_model::at::AtError;
 use pulsegate_model::codec::{ChannelError, UnknownMark};
 use pulsegate_model::device::{DeviceId, DeviceIdError};
 use pulsegate_model::uplink::TimeSource;
+
+mod writer;
+
+pub(super) use writer::{Columns, Writer};
 
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +42,9 @@ pub enum FileError {
         /// The text.
         text: String,
     },
+    /// Assignments of one channel at the same time.
+    #[error("an assignment {0}")]
+    Overlap(#[from] Overlap),
     /// A channel that is none.
     #[error(transparent)]
     Channel(#[from] ChannelError),
@@ -86,6 +96,36 @@ impl<T> Optional<T> {
     }
 }
 
+/// A column of lists whose elements may be absent, as Parquet wants it. For each element a level tells if it begins a list, and
+/// another if it is there (2), absent (1), or the mark of an empty list (0).
+/// (<https://github.com/apache/parquet-format/blob/master/LogicalTypes.md#lists>)
+pub(super) struct Lists<T> {
+    values: Vec<T>,
+    levels: Vec<i16>,
+    begins: Vec<i16>,
+}
+
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), levels: Vec::new(), begins: Vec::new() }
+    }
+}
+
+impl<T> Lists<T> {
+    pub(super) fn push(&mut self, list: impl IntoIterator<Item = Option<T>>) {
+        let first = self.levels.len();
+        for element in list {
+            self.begins.push((self.levels.len() > first).into());
+            self.levels.push(if element.is_some() { 2 } else { 1 });
+            self.values.extend(element);
+        }
+        if self.levels.len() == first {
+            self.begins.push(0);
+            self.levels.push(0);
+        }
+    }
+}
+
 /// The ID of the last device as text: the same bytes for all rows in a row.
 #[derive(Default)]
 pub(super) struct DeviceText(Option<(DeviceId, ByteArray)>);
@@ -110,14 +150,30 @@ pub(super) fn write_optional<T: DataType>(
     write::<T>(group, &column.values, Some(&column.levels))
 }
 
+pub(super) fn write_lists<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    column: &Lists<T::T>,
+) -> Result<(), ParquetError> {
+    write_levels::<T>(group, &column.values, Some(&column.levels), Some(&column.begins))
+}
+
 pub(super) fn write<T: DataType>(
     group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     values: &[T::T],
     levels: Option<&[i16]>,
 ) -> Result<(), ParquetError> {
+    write_levels::<T>(group, values, levels, None)
+}
+
+fn write_levels<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    values: &[T::T],
+    levels: Option<&[i16]>,
+    begins: Option<&[i16]>,
+) -> Result<(), ParquetError> {
     let missing = || ParquetError::General("the schema has fewer columns".to_owned());
     let mut column = group.next_column()?.ok_or_else(missing)?;
-    column.typed::<T>().write_batch(values, levels, None)?;
+    column.typed::<T>().write_batch(values, levels, begins)?;
     column.close()
 }
 
@@ -150,6 +206,20 @@ impl<'a> Reader<'a> {
         let (read, ..) = self.column::<T>()?.read_records(self.len, Some(&mut levels), None, &mut values)?;
         self.check(read)?;
         Ok(OptionalValues { values: values.into_iter(), levels: levels.into_iter() })
+    }
+
+    /// The lists of a column of [`Lists`].
+    pub(super) fn lists<T: DataType>(&mut self) -> Result<ListValues<T::T>, FileError> {
+        let (mut values, mut levels, mut begins) = (Vec::new(), Vec::new(), Vec::new());
+        let (read, ..) =
+            self.column::<T>()?.read_records(self.len, Some(&mut levels), Some(&mut begins), &mut values)?;
+        self.check(read)?;
+        Ok(ListValues { values: values.into_iter(), levels: levels.into_iter().zip(begins).peekable() })
+    }
+
+    /// Goes on with the last column.
+    pub(super) fn skip_to_last(&mut self) {
+        self.next = self.group.num_columns().saturating_sub(1);
     }
 
     /// A column that is read in batches.
@@ -190,6 +260,28 @@ pub(super) struct OptionalValues<T> {
 impl<T> OptionalValues<T> {
     pub(super) fn next(&mut self) -> Option<T> {
         if self.levels.next()? == 1 { self.values.next() } else { None }
+    }
+}
+
+pub(super) struct ListValues<T> {
+    values: std::vec::IntoIter<T>,
+    levels: Peekable<Zip<std::vec::IntoIter<i16>, std::vec::IntoIter<i16>>>,
+}
+
+impl<T> ListValues<T> {
+    /// The next list.
+    pub(super) fn next(&mut self) -> Vec<Option<T>> {
+        let mut list = Vec::new();
+        let mut level = self.levels.next();
+        while let Some((of, _)) = level {
+            match of {
+                0 => {}
+                1 => list.push(None),
+                _ => list.push(self.values.next()),
+            }
+            level = self.levels.next_if(|(_, begins)| *begins > 0);
+        }
+        list
     }
 }
 

@@ -5,7 +5,8 @@
 //!    is put before the old one is deleted, and its name is that of a rest of the old one: see [`object`].
 //! 3. [`Erase::files`]: a file of `day/` is swapped for one without the rows.
 //! 4. [`Erase::points`]: a file of `points/` is deleted. `derive` makes it again from the files of `day/`.
-//! 5. [`Erase::older_versions`]: deletes older versions that hold the device.
+//! 5. [`Erase::days`]: a file of `days/` is deleted, too. The daily pass makes it again from `points/`.
+//! 6. [`Erase::older_versions`]: deletes older versions that hold the device.
 //!
 //! So each row of another device is in an object or in a file at any moment, as with `settle`: only rows of the device
 //! leave the set. Each step can be repeated, and a run that follows a crash finds what is left.
@@ -25,6 +26,7 @@ use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
 use tokio::time::Instant;
 
+use super::days::DAYS;
 use super::file;
 use super::object;
 use super::place::{self, DAY, NEW};
@@ -105,8 +107,21 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     /// # Errors
     /// [`EraseError`].
     pub async fn points(&self) -> Result<Erased, EraseError> {
-        let latest = self.latest(POINTS, self.names()).await?;
-        self.each(latest.into_iter().map(|version| self.points_file(version))).await
+        self.delete_files(POINTS).await
+    }
+
+    /// Deletes the files of `days/` that hold the device.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub async fn days(&self) -> Result<Erased, EraseError> {
+        self.delete_files(DAYS).await
+    }
+
+    /// Deletes the files with this prefix that hold the device.
+    async fn delete_files(&self, prefix: &str) -> Result<Erased, EraseError> {
+        let latest = self.latest(prefix, self.names()).await?;
+        self.each(latest.into_iter().map(|version| self.delete_file(version))).await
     }
 
     /// Deletes the older versions of objects and files that hold the device; markers of deletion too, of objects of
@@ -117,7 +132,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
     pub async fn older_versions(&self) -> Result<Erased, EraseError> {
         let mut erased = Erased::default();
         let names = self.names();
-        for prefix in [NEW, DAY, POINTS] {
+        for prefix in [NEW, DAY, POINTS, DAYS] {
             let mut of_key: BTreeMap<String, Vec<ListedVersion>> = BTreeMap::new();
             for listed in self.list(prefix, |key| prefix == NEW || names(key)).await? {
                 of_key.entry(listed.version.key.clone()).or_default().push(listed);
@@ -182,7 +197,7 @@ impl<S: VersionedStore + Sync> Erase<'_, S> {
         }
     }
 
-    async fn points_file(&self, version: Version) -> Result<Erased, EraseError> {
+    async fn delete_file(&self, version: Version) -> Result<Erased, EraseError> {
         let rows = match devices::rows_of(self, &version).await? {
             Ok(rows) => rows,
             Err(error) => return Ok(unreadable(&version.key, &error)),

@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 use pulsegate_model::at::At;
@@ -23,7 +23,8 @@ use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Kind;
 
 use super::columns::{
-    DeviceText, FileError, Last, Optional, Reader, TIME_SOURCES, Words, base_properties, write, write_optional,
+    Columns, DeviceText, FileError, Last, Optional, Reader, TIME_SOURCES, Words, Writer, base_properties, write,
+    write_optional,
 };
 use super::row::Row;
 
@@ -60,8 +61,7 @@ fn properties() -> WriterProperties {
 
 /// Writes sorted, distinct rows.
 pub struct FileWriter {
-    file: SerializedFileWriter<Vec<u8>>,
-    group: Columns,
+    file: Writer<UplinkColumns>,
     last: Option<Row>,
 }
 
@@ -71,9 +71,7 @@ impl FileWriter {
     /// # Errors
     /// [`FileError::Parquet`], never in practice.
     pub fn new() -> Result<Self, FileError> {
-        let schema = SCHEMA_TYPE.clone().map_err(ParquetError::General)?;
-        let file = SerializedFileWriter::new(Vec::new(), schema, PROPERTIES.clone())?;
-        Ok(Self { file, group: Columns::default(), last: None })
+        Ok(Self { file: Writer::new()?, last: None })
     }
 
     /// Appends a row. Ignores one that equals the last.
@@ -86,34 +84,23 @@ impl FileWriter {
             Some(std::cmp::Ordering::Greater) => return Err(FileError::Order),
             Some(std::cmp::Ordering::Less) | None => {}
         }
-        self.group.push(&row);
+        self.file.push(&row)?;
         self.last = Some(row);
-        if self.group.len() == ROW_GROUP { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     /// The file.
     ///
     /// # Errors
     /// [`FileError::Parquet`], never in practice.
-    pub fn finish(mut self) -> Result<Bytes, FileError> {
-        self.flush()?;
-        Ok(self.file.into_inner()?.into())
-    }
-
-    fn flush(&mut self) -> Result<(), FileError> {
-        if self.group.len() > 0 {
-            let group = std::mem::take(&mut self.group);
-            let mut writer = self.file.next_row_group()?;
-            group.write(&mut writer)?;
-            writer.close()?;
-        }
-        Ok(())
+    pub fn finish(self) -> Result<Bytes, FileError> {
+        self.file.finish([])
     }
 }
 
 /// The rows of a row group by column.
 #[derive(Default)]
-struct Columns {
+struct UplinkColumns {
     device: Vec<ByteArray>,
     device_text: DeviceText,
     at: Vec<i64>,
@@ -128,7 +115,15 @@ struct Columns {
     signal_quality: Optional<i32>,
 }
 
-impl Columns {
+impl Columns for UplinkColumns {
+    type Row = Row;
+
+    const ROW_GROUP: usize = ROW_GROUP;
+
+    fn layout() -> Result<(TypePtr, Arc<WriterProperties>), FileError> {
+        Ok((SCHEMA_TYPE.clone().map_err(ParquetError::General)?, PROPERTIES.clone()))
+    }
+
     fn len(&self) -> usize {
         self.at.len()
     }
@@ -147,7 +142,6 @@ impl Columns {
         self.signal_quality.push(row.signal_quality.map(i32::from));
     }
 
-    /// Writes the columns, in the order of the schema.
     fn write(self, group: &mut SerializedRowGroupWriter<'_, Vec<u8>>) -> Result<(), ParquetError> {
         write::<ByteArrayType>(group, &self.device, None)?;
         write::<Int64Type>(group, &self.at, None)?;

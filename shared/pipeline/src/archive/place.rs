@@ -19,7 +19,7 @@ pub const DAY: &str = "day/";
 const DATES: std::ops::Range<i64> = 18_262..47_482;
 
 /// The most bits of a partition: a file of a day of 3.6 million hourly meters has 84,000 rows then.
-const MAX_BITS: u8 = 10;
+pub(super) const MAX_BITS: u8 = 10;
 
 /// A UTC day, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,9 +82,7 @@ impl PartitionBits {
     /// The file of a device's uplinks of this day.
     pub fn place_of(&self, device: DeviceId, day: Day) -> Place {
         let bits = self.bits(day);
-        let hash = Sha256::digest(device.to_string());
-        let first = u16::from_be_bytes([hash[0], hash[1]]);
-        Place { day, partition: first.checked_shr(16 - u32::from(bits)).unwrap_or(0), bits }
+        Place { day, partition: partition_of(device, bits), bits }
     }
 
     /// The place whose file has this key; `None` if it is not the key of a file.
@@ -96,6 +94,26 @@ impl PartitionBits {
         };
         let partition = u16::from_str_radix(file.strip_suffix(".parquet")?, 16).ok()?;
         Some(Place { day, partition, bits: self.bits(day) }).filter(|place| place.to_string() == key)
+    }
+
+    /// The places of another day that have devices of this place.
+    pub(super) fn overlapping(&self, place: Place, day: Day) -> impl Iterator<Item = Place> + use<> {
+        let bits = self.bits(day);
+        let partitions = if bits <= place.bits {
+            let partition = place.partition >> (place.bits - bits);
+            partition..partition + 1
+        } else {
+            let more = bits - place.bits;
+            place.partition << more..(place.partition + 1) << more
+        };
+        partitions.map(move |partition| Place { day, partition, bits })
+    }
+
+    /// The place whose file in a folder of derived files has this key: see [`Place::key_under`]. `None` if it is not the
+    /// key of one.
+    pub fn place_under(&self, prefix: &str, key: &str) -> Option<Place> {
+        let file = key.strip_prefix(prefix)?.strip_prefix("day=")?;
+        self.place_named(&format!("{DAY}{file}")).filter(|place| place.day != Day::Odd)
     }
 
     /// The number of bits on a day.
@@ -151,6 +169,12 @@ impl fmt::Display for Day {
     }
 }
 
+/// The partition of a device: the first bits of the SHA-256 of its ID, so many.
+pub(super) fn partition_of(device: DeviceId, bits: u8) -> u16 {
+    let hash = Sha256::digest(device.to_string());
+    u16::from_be_bytes([hash[0], hash[1]]).checked_shr(16 - u32::from(bits)).unwrap_or(0)
+}
+
 /// The names that the files of a device can have, with any number of partitions.
 pub fn names_of(device: DeviceId) -> impl Iterator<Item = String> {
     let of = move |bits| PartitionBits(BTreeMap::from([(0, bits)])).place_of(device, Day::Date(DATES.start)).name();
@@ -158,6 +182,12 @@ pub fn names_of(device: DeviceId) -> impl Iterator<Item = String> {
 }
 
 impl Place {
+    /// The key of a file of this place in a folder of derived files, in Hive's form:
+    /// `points/day=2026-11-20/2a.parquet`.
+    pub fn key_under(self, prefix: &str) -> String {
+        format!("{prefix}day={}/{}", self.day, self.name())
+    }
+
     /// The last part of the file's key.
     fn name(self) -> String {
         format!("{:02x}.parquet", self.partition)

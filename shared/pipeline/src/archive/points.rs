@@ -4,11 +4,14 @@
 //! points/day=2026-11-20/2a.parquet     made from day/2026-11-20/2a.parquet, and from files of other days
 //! ```
 //!
+//! The same run writes the [reports](super::reports) of the place, before the points file, which names their version. So
+//! the points file is current only with the reports that were made from the same uplinks.
+//!
 //! A points file has the points whose own time is of its day. A device sends them on that day or later, with a history, so
 //! the sources of a points file are the file of uplinks of its day and those files of other days that have uplinks with a
 //! part in its points. Two facts in each file's metadata, its [`Origin`], tell what is to be made again:
 //!
-//! - its sources with their versions, and the versions of the codecs that read them;
+//! - its sources with their versions, the versions of the codecs that read them, and that of the file of reports;
 //! - the other days in whose points the uplinks of its own day have a part, with the row groups where these uplinks are.
 //!
 //! [`Derive`] compares them with what is there now. It remembers nothing elsewhere, so it heals after any fault: a points file
@@ -33,7 +36,7 @@ mod build;
 pub mod file;
 mod origin;
 mod source;
-mod state;
+pub(super) mod state;
 pub mod stream;
 #[cfg(test)]
 mod tests;
@@ -45,6 +48,7 @@ pub use stream::PointsSource;
 
 use super::place::{Day, PartitionBits, Place};
 use super::reader::ArchiveError;
+use super::reports;
 use super::store::{Condition, ObjectStore, Put, StoreError};
 use super::stream::SourceError;
 use super::tombstones;
@@ -108,13 +112,7 @@ pub struct Derive<'a, S> {
 
 /// The key of a points file.
 pub fn key_of(place: Place) -> String {
-    format!("{POINTS}day={}/{:02x}.parquet", place.day, place.partition)
-}
-
-/// The place whose points file has this key; `None` if it is not the key of one.
-pub fn place_named(bits: &PartitionBits, key: &str) -> Option<Place> {
-    let file = key.strip_prefix(POINTS)?.strip_prefix("day=")?;
-    bits.place_named(&format!("{}{file}", super::place::DAY)).filter(|place| place.day != Day::Odd)
+    place.key_under(POINTS)
 }
 
 impl<S: ObjectStore> Derive<'_, S> {
@@ -152,7 +150,7 @@ impl<S: ObjectStore> Derive<'_, S> {
         let builder = Builder { store, bits, erased, decoder, deadline };
         for _ in 0..MAX_ATTEMPTS {
             let wanted = state.sources(place, day);
-            if wanted.is_empty() && state.version(place).is_none() {
+            if wanted.is_empty() && state.version(place).is_none() && state.reports_version(place).is_none() {
                 return Ok(false);
             }
             if state.is_current(place, &wanted) {
@@ -178,8 +176,9 @@ impl<S: ObjectStore> Derive<'_, S> {
         Ok(false)
     }
 
-    /// Writes a points file, unless another run has written it since this one listed it. A run reads sources after it has
-    /// listed points, so a file never goes back to older sources.
+    /// Writes the reports and the points file of a place, unless another run has written them since this one listed them. A
+    /// run reads sources after it has listed points and reports, so a file never goes back to older sources. If it ends
+    /// between the two writes, the points file names other reports than there are, and the next run makes both.
     async fn put(
         &self,
         place: Place,
@@ -187,13 +186,28 @@ impl<S: ObjectStore> Derive<'_, S> {
         state: &mut State<'_>,
         derived: &mut Derived,
     ) -> Result<bool, StoreError> {
-        let Built { content, origin, read, absent, points } = built;
+        let Built { points_file, reports, mut origin, read, absent, points } = built;
         for (place, etag) in read {
             state.saw(place, Some(etag));
         }
         for place in absent {
             state.saw(place, None);
         }
+        let condition = state.reports_version(place).map_or(Condition::Absent, Condition::Version);
+        let Put::Done(etag) = self.store.put(&reports::key_of(place), reports, condition, self.deadline).await? else {
+            derived.conflicts += 1;
+            return Ok(false);
+        };
+        origin.reports.clone_from(&etag.0);
+        state.wrote_reports(place, etag);
+        let content = match points_file.finish(file::entry(&origin)) {
+            Ok(content) => content,
+            Err(error) => {
+                derived.unreadable += 1;
+                tracing::error!(key = key_of(place), reason = %error, "a points file cannot be encoded");
+                return Ok(false);
+            }
+        };
         let condition = state.version(place).map_or(Condition::Absent, Condition::Version);
         let Put::Done(etag) = self.store.put(&key_of(place), content, condition, self.deadline).await? else {
             derived.conflicts += 1;

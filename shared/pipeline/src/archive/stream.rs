@@ -50,6 +50,11 @@ impl Groups {
         Ok(Some(Self { etag, key, size, footer: content, left }))
     }
 
+    /// Its layout.
+    pub(super) fn footer(&self) -> &ParquetMetaData {
+        &self.footer
+    }
+
     /// Skips the row groups for which this is false.
     pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         self.left.retain(|group| keep(*group));
@@ -114,7 +119,18 @@ pub(super) struct Devices<T> {
     last: Last,
 }
 
+impl<T> Default for Devices<T> {
+    fn default() -> Self {
+        Self { devices: VecDeque::new(), last: Last::default() }
+    }
+}
+
 impl<T: Default> Devices<T> {
+    /// The devices.
+    pub(super) fn into_inner(self) -> Vec<(DeviceId, T)> {
+        self.devices.into()
+    }
+
     /// The rows of the device that has this ID.
     pub(super) fn of(&mut self, id: &ByteArray) -> Result<&mut T, FileError> {
         let device = self.last.parse(id)?;
@@ -141,13 +157,17 @@ impl<C: DeviceColumns> DeviceStream<C> {
         deadline: Instant,
     ) -> Result<Option<Self>, SourceError> {
         let Some(groups) = Groups::open(store, key, deadline).await? else { return Ok(None) };
-        let devices = Devices { devices: VecDeque::new(), last: Last::default() };
-        Ok(Some(Self { groups, columns: None, devices }))
+        Ok(Some(Self { groups, columns: None, devices: Devices::default() }))
     }
 
     /// The version of the file.
     pub(super) fn etag(&self) -> &ETag {
         &self.groups.etag
+    }
+
+    /// Its layout.
+    pub(super) fn footer(&self) -> &ParquetMetaData {
+        self.groups.footer()
     }
 
     /// The next device, of which all rows are in memory then; `None` after the last.

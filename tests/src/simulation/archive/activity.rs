@@ -326,8 +326,8 @@ impl Activity {
         }
         let store = self.client(Role::Erase);
         let erase = Erase { store: &store, device, write: true, timeout: LONG, stop: &|| false };
-        for step in [erase.objects().await?, erase.files().await?, erase.points().await?, erase.older_versions().await?]
-        {
+        let derived = erase.points().await? + erase.days().await?;
+        for step in [erase.objects().await?, erase.files().await?, derived, erase.older_versions().await?] {
             if step.unreadable > 0 {
                 self.report("erase cannot read an object or a file".to_owned());
             }

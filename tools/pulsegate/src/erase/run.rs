@@ -105,6 +105,7 @@ where
         report.add("archive, new/", erase.objects().await?.into());
         report.add("archive, day/", erase.files().await?.into());
         report.add("archive, points/", erase.points().await?.into());
+        report.add("archive, days/", erase.days().await?.into());
         report.add("archive, older versions", erase.older_versions().await?.into());
         self.check()?;
         for (name, table) in &self.places.tables {

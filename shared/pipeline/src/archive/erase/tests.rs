@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use pulsegate_model::assignment::{Assignment, Assignments};
 use pulsegate_model::at::At;
 use pulsegate_model::uplink::TimeSource;
 use pulsegate_model::uplink::testing::any_uplink;
 
 use super::*;
+use crate::archive::assignments::{self, AssignmentsError};
+use crate::archive::days::{Days, file as days_file};
 use crate::archive::file::FileRows;
 use crate::archive::object;
 use crate::archive::place::{Day, PartitionBits, Place};
@@ -65,10 +68,11 @@ async fn settle(store: &FakeObjects) -> usize {
 }
 
 /// Makes all steps of a run.
-async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 4] {
+async fn erase(store: &FakeObjects, write: bool, stop: &(dyn Fn() -> bool + Sync)) -> [Erased; 5] {
     let erase = Erase { store, device: device(), write, timeout: Duration::from_mins(1), stop };
     let (objects, files) = (erase.objects().await.unwrap(), erase.files().await.unwrap());
-    [objects, files, erase.points().await.unwrap(), erase.older_versions().await.unwrap()]
+    let (points, days) = (erase.points().await.unwrap(), erase.days().await.unwrap());
+    [objects, files, points, days, erase.older_versions().await.unwrap()]
 }
 
 /// The rows of an object of any kind.
@@ -117,7 +121,7 @@ proptest! {
             let seen = erase(&store, false, &|| false).await;
             prop_assert_eq!(before, (store.all(), store.ever()), "a dry run writes nothing");
             let removed = erase(&store, true, &|| false).await;
-            let found = |of: [Erased; 4]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
+            let found = |of: [Erased; 5]| [of[0].found, of[0].rows, of[1].found, of[1].rows];
             prop_assert_eq!(found(seen), found(removed));
             prop_assert!(removed.iter().all(|step| step.removed == step.found && step.unreadable == 0));
             check(&store, &uplinks).await?;
@@ -161,6 +165,57 @@ fn a_file_is_found_with_any_number_of_partitions() {
     let erase = Erase { store: &store, device, write: true, timeout: Duration::from_mins(1), stop: &none };
     let files_erased = block(erase.files()).unwrap();
     assert_eq!((files_erased.found, files_erased.removed), (files, files));
+}
+
+/// The daily pass makes the file again, without the device, which has a tombstone by then.
+#[test]
+fn a_file_of_days_with_the_device_is_deleted_in_all_versions_and_one_without_it_stays() {
+    let store = FakeObjects::default();
+    let assign = async |device: DeviceId| {
+        let assignment: Assignment = serde_json::from_value(serde_json::json!({
+            "device": device, "channel": "A", "from": "2026-11-01T00:00:00Z", "litres_per_pulse": 1,
+        }))
+        .unwrap();
+        let add = |all: &mut Assignments| {
+            all.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(&store, &assignments::key_of(device), soon(), add).await.unwrap();
+    };
+    let partitions: PartitionBits = "2026-01-01=10".parse().unwrap();
+    let of = |device| partitions.place_of(device, Day::Date(20_800)).partition;
+    let others = (2..9_u32).map(|number| format!("sigfox:{number:X}").parse().unwrap());
+    let other: DeviceId = others.into_iter().find(|other| of(*other) != of(device())).unwrap();
+    let bits: PartitionBits = "2026-11-01=10".parse().unwrap();
+    let now = "2026-11-21T00:00:00Z".parse().unwrap();
+    block(async {
+        // The archive begins with a file of points, whatever it has.
+        store.set("points/day=2026-11-10/00.parquet", "");
+        for device in [device(), other] {
+            assign(device).await;
+        }
+        let days = Days { store: &store, bits: &bits, now, stop: soon(), deadline: soon() };
+        let pass = async || {
+            for partition in days.plan().await.unwrap() {
+                days.run(partition).await.unwrap();
+            }
+        };
+        pass().await;
+        let rows = || -> usize {
+            let files = store.all().into_iter().filter(|(key, _)| key.starts_with("days/"));
+            files.map(|(_, content)| days_file::read(content).unwrap().rows.len()).sum()
+        };
+        assert_eq!(rows(), 40);
+        tombstones::bury(&store, device(), now, soon()).await.unwrap();
+        let [.., of_days, _] = erase(&store, true, &|| false).await;
+        assert_eq!((of_days.found, of_days.rows, of_days.removed), (1, 20, 1));
+        assert_eq!(rows(), 20);
+        pass().await;
+        assert_eq!(rows(), 20);
+        let ever = store.ever().into_iter().filter(|(key, _)| key.starts_with("days/"));
+        let ever = ever.flat_map(|(_, content)| days_file::read(content).unwrap().rows);
+        assert!(ever.into_iter().all(|row| row.device == other));
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use pulsegate_model::codec::Channel;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::merge::{self, Counted, Merge, Point, Points};
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::{Uplink, UplinkError};
+use pulsegate_model::uplink::{Kind, Uplink, UplinkError};
 use tokio::time::Instant;
 
 use super::file::{PointRow, PointWriter, ValueKind};
@@ -18,6 +18,8 @@ use super::{AHEAD, REACH};
 use crate::archive::columns::FileError;
 use crate::archive::decoded::Decoded;
 use crate::archive::place::{Day, PartitionBits, Place};
+use crate::archive::reports;
+use crate::archive::reports::file::ReportWriter;
 use crate::archive::row::{self, Row};
 use crate::archive::store::{ETag, ObjectStore};
 use crate::archive::stream::SourceError;
@@ -40,9 +42,12 @@ pub(super) struct Known<'a> {
     pub(super) decoders: &'a BTreeMap<String, String>,
 }
 
-/// A points file, not written yet.
+/// A points file and the file of reports beside it, not written yet.
 pub(super) struct Built {
-    pub(super) content: Bytes,
+    pub(super) points_file: PointWriter,
+    /// The file of reports.
+    pub(super) reports: Bytes,
+    /// The points file's, still without the version of the reports.
     pub(super) origin: Origin,
     /// The files that were read. Some may be of other versions than expected.
     pub(super) read: Vec<(Place, ETag)>,
@@ -79,7 +84,8 @@ pub(super) struct Builder<'a, S> {
 impl<S: ObjectStore> Builder<'_, S> {
     /// Makes the points file of a place on this day from these files.
     pub(super) async fn build(&self, place: Place, day: i64, wanted: &[Wanted<'_>]) -> Result<Built, BuildError> {
-        let mut file = File { day, place, decoder: self.decoder, origin: Origin::default(), points: 0 };
+        let reports = ReportWriter::new()?;
+        let mut file = File { day, place, decoder: self.decoder, origin: Origin::default(), reports, points: 0 };
         let (mut sources, mut absent) = (Vec::new(), Vec::new());
         for &Wanted { place, known } in wanted {
             match Source::open(self.store, place, known, self.deadline).await? {
@@ -96,7 +102,7 @@ impl<S: ObjectStore> Builder<'_, S> {
                 let (is_own, rows) = (source.place == place, source.take(device));
                 file.note_profiles(is_own, &rows);
                 if is_ours {
-                    items.extend(file.items(is_own, rows)?);
+                    items.extend(file.items(device, is_own, rows)?);
                 }
             }
             for row in file.rows(device, items)? {
@@ -105,9 +111,9 @@ impl<S: ObjectStore> Builder<'_, S> {
         }
         let read: Vec<(Place, ETag)> = sources.iter().map(|source| (source.place, source.etag().clone())).collect();
         file.origin.sources = read.iter().map(|(place, etag)| (place.to_string(), etag.0.clone())).collect();
-        let File { mut origin, points, .. } = file;
+        let File { mut origin, reports, points, .. } = file;
         origin.decoders.extend(origin.own_decoders.clone());
-        Ok(Built { content: writer.finish(&origin)?, origin, read, absent, points })
+        Ok(Built { points_file: writer, reports: reports.finish([])?, origin, read, absent, points })
     }
 
     /// The next device in order, of which all rows are in memory then.
@@ -127,6 +133,7 @@ struct File {
     day: i64,
     decoder: Decoder,
     origin: Origin,
+    reports: ReportWriter,
     points: u64,
 }
 
@@ -141,10 +148,23 @@ impl File {
     }
 
     /// The items in these rows that have a part in the points of the day. Notes where the items of the day itself are
-    /// wanted too.
-    fn items(&mut self, is_own: bool, DeviceRows { rows, groups }: DeviceRows) -> Result<Vec<PulseItem>, BuildError> {
+    /// wanted too, and reports them.
+    fn items(
+        &mut self,
+        device: DeviceId,
+        is_own: bool,
+        DeviceRows { rows, groups }: DeviceRows,
+    ) -> Result<Vec<PulseItem>, BuildError> {
         let uplinks: Result<Vec<Uplink>, _> = row::valid(rows).iter().map(Row::uplink).collect();
-        let Decoded { items, undecodable } = Decoded::of(uplinks?);
+        let (events, uplinks): (Vec<Uplink>, Vec<Uplink>) =
+            uplinks?.into_iter().partition(|uplink| uplink.kind == Kind::Event);
+        let decoded = Decoded::of(uplinks);
+        if is_own {
+            for report in reports::of(&events, &decoded) {
+                self.reports.push(&(device, report))?;
+            }
+        }
+        let Decoded { items, undecodable } = decoded;
         let mut ours = Vec::new();
         for item in items.into_values() {
             let days = merge::days(&item).map_err(merge::MergeError::from)?;

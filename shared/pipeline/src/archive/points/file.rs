@@ -10,7 +10,7 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::FileReader as _;
 use parquet::file::serialized_reader::SerializedFileReader;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 use pulsegate_model::at::At;
@@ -19,7 +19,8 @@ use pulsegate_model::uplink::TimeSource;
 
 use super::origin::Origin;
 use crate::archive::columns::{
-    DeviceText, FileError, Last, Optional, Reader, TIME_SOURCES, Words, base_properties, write, write_optional,
+    Columns, DeviceText, FileError, Last, Optional, Reader, TIME_SOURCES, Words, Writer, base_properties, write,
+    write_optional,
 };
 
 /// Points of a row group. Those who read points read whole columns, so it is larger than that of uplinks.
@@ -94,43 +95,16 @@ static PROPERTIES: LazyLock<Arc<WriterProperties>> = LazyLock::new(|| {
 });
 
 /// Writes sorted points.
-pub(super) struct PointWriter {
-    file: SerializedFileWriter<Vec<u8>>,
-    group: Columns,
-}
+pub(super) type PointWriter = Writer<PointColumns>;
 
-impl PointWriter {
-    pub(super) fn new() -> Result<Self, FileError> {
-        let schema = SCHEMA_TYPE.clone().map_err(ParquetError::General)?;
-        let file = SerializedFileWriter::new(Vec::new(), schema, PROPERTIES.clone())?;
-        Ok(Self { file, group: Columns::default() })
-    }
-
-    pub(super) fn push(&mut self, row: &PointRow) -> Result<(), FileError> {
-        self.group.push(row);
-        if self.group.at.len() == ROW_GROUP { self.flush() } else { Ok(()) }
-    }
-
-    pub(super) fn finish(mut self, origin: &Origin) -> Result<Bytes, FileError> {
-        self.flush()?;
-        self.file.append_key_value_metadata(KeyValue::new(ORIGIN.to_owned(), origin.to_json()));
-        Ok(self.file.into_inner()?.into())
-    }
-
-    fn flush(&mut self) -> Result<(), FileError> {
-        let group = std::mem::take(&mut self.group);
-        if !group.at.is_empty() {
-            let mut writer = self.file.next_row_group()?;
-            group.write(&mut writer)?;
-            writer.close()?;
-        }
-        Ok(())
-    }
+/// The entry of the file's metadata that has its origin.
+pub(super) fn entry(origin: &Origin) -> [KeyValue; 1] {
+    [KeyValue::new(ORIGIN.to_owned(), origin.to_json())]
 }
 
 /// The points of a row group by column.
 #[derive(Default)]
-struct Columns {
+pub(super) struct PointColumns {
     device: Vec<ByteArray>,
     device_text: DeviceText,
     channel: Vec<ByteArray>,
@@ -144,7 +118,19 @@ struct Columns {
     codec_version: Vec<i32>,
 }
 
-impl Columns {
+impl Columns for PointColumns {
+    type Row = PointRow;
+
+    const ROW_GROUP: usize = ROW_GROUP;
+
+    fn layout() -> Result<(TypePtr, Arc<WriterProperties>), FileError> {
+        Ok((SCHEMA_TYPE.clone().map_err(ParquetError::General)?, PROPERTIES.clone()))
+    }
+
+    fn len(&self) -> usize {
+        self.at.len()
+    }
+
     fn push(&mut self, row: &PointRow) {
         self.device.push(self.device_text.of(row.device));
         self.channel.push(row.channel.as_str().into());
@@ -158,7 +144,6 @@ impl Columns {
         self.codec_version.push(row.codec_version.into());
     }
 
-    /// Writes the columns, in the order of the schema.
     fn write(self, group: &mut SerializedRowGroupWriter<'_, Vec<u8>>) -> Result<(), ParquetError> {
         write::<ByteArrayType>(group, &self.device, None)?;
         write::<ByteArrayType>(group, &self.channel, None)?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Increased whenever the same uplinks, by the same codecs, give other rows: for other columns, or another merge.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The origin of a points file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Origin {
     pub format: u32,
     /// The key and the version of every file of uplinks that was read.
     pub sources: BTreeMap<String, String>,
+    /// The version of the file of reports of the same place.
+    pub reports: String,
     /// The profiles of all uplinks in these files, each with its [`decoder`].
     pub decoders: BTreeMap<String, String>,
     /// Those of the uplinks of this file's own day.
@@ -35,6 +37,7 @@ impl Default for Origin {
         Self {
             format: FORMAT,
             sources: BTreeMap::new(),
+            reports: String::new(),
             decoders: BTreeMap::new(),
             own_decoders: BTreeMap::new(),
             reach: BTreeMap::new(),

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::build::{Known, Wanted};
 use super::file;
 use super::origin::{Decoder, Origin};
-use super::{AHEAD, POINTS, REACH, key_of, place_named};
+use super::{AHEAD, POINTS, REACH, key_of};
 use crate::archive::place::{DAY, Day, PartitionBits, Place};
 use crate::archive::reader::{ArchiveError, footer};
+use crate::archive::reports::REPORTS;
 use crate::archive::store::{ETag, ObjectStore, StoreError};
 
 /// Footers read at once: enough for 23,000 files, 64 of each day of a year, in a minute if each takes 100 ms.
@@ -24,6 +25,8 @@ pub(super) struct State<'a> {
     uplinks: BTreeMap<Place, ETag>,
     /// Files of points.
     points: BTreeMap<Place, PointFile>,
+    /// Files of reports.
+    reports: BTreeMap<Place, ETag>,
 }
 
 struct PointFile {
@@ -42,25 +45,27 @@ enum Reach<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Lists both kinds of files, and reads the origins of points.
+    /// Lists all three kinds of files, and reads the origins of points.
     pub(super) async fn read(
         store: &impl ObjectStore,
         bits: &'a PartitionBits,
         decoder: Decoder,
         deadline: Instant,
     ) -> Result<Self, StoreError> {
-        let uplinks = list(store, DAY, |key| bits.place_named(key), deadline).await?;
-        let points = list(store, POINTS, |key| place_named(bits, key), deadline).await?;
+        let uplinks = list(store, DAY, None, |key| bits.place_named(key), deadline).await?;
+        let points = list(store, POINTS, None, |key| bits.place_under(POINTS, key), deadline).await?;
+        let reports = list(store, REPORTS, None, |key| bits.place_under(REPORTS, key), deadline).await?;
         let origins = stream::iter(points.into_iter().map(|(place, etag)| async move {
             Ok::<_, StoreError>((place, PointFile { etag, origin: origin(store, place, deadline).await? }))
         }));
         let points = origins.buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(Self { bits, decoder, uplinks, points })
+        Ok(Self { bits, decoder, uplinks, points, reports })
     }
 
     /// The places that have or should have a points file.
     pub(super) fn places(&self) -> BTreeSet<Place> {
-        let mut places: BTreeSet<Place> = self.uplinks.keys().chain(self.points.keys()).copied().collect();
+        let keys = self.uplinks.keys().chain(self.points.keys()).chain(self.reports.keys());
+        let mut places: BTreeSet<Place> = keys.copied().collect();
         for place in self.points.keys() {
             places.extend(self.reached(*place));
         }
@@ -72,7 +77,7 @@ impl<'a> State<'a> {
     pub(super) fn reached(&self, place: Place) -> BTreeSet<Place> {
         let origin = self.points.get(&place).and_then(|file| file.origin.as_ref());
         let days = origin.into_iter().flat_map(|origin| origin.reach.keys());
-        days.flat_map(|&day| self.overlapping(place, day)).collect()
+        days.flat_map(|&day| self.bits.overlapping(place, Day::Date(day))).collect()
     }
 
     /// The files of uplinks from which the points of this place are made. Those of the day before count as well if
@@ -80,7 +85,8 @@ impl<'a> State<'a> {
     pub(super) fn sources(&self, place: Place, day: i64) -> Vec<Wanted<'_>> {
         let mut wanted = Vec::new();
         for of in day - AHEAD..=day + REACH {
-            for source in self.overlapping(place, of).filter(|source| self.uplinks.contains_key(source)) {
+            for source in self.bits.overlapping(place, Day::Date(of)).filter(|source| self.uplinks.contains_key(source))
+            {
                 let known = match self.reach(source) {
                     _ if of == day => None,
                     Reach::Now(etag, Origin { reach, own_decoders: decoders, .. }) => match reach.get(&day) {
@@ -97,7 +103,7 @@ impl<'a> State<'a> {
         wanted
     }
 
-    /// True if the points file is what it would be if it were made now. More sources than necessary do no harm if they are
+    /// True if the points file and the reports are what they would be if they were made now. More sources than necessary do no harm if they are
     /// what they were.
     pub(super) fn is_current(&self, place: Place, wanted: &[Wanted<'_>]) -> bool {
         let Some(origin) = self.points.get(&place).and_then(|file| file.origin.as_ref()) else { return false };
@@ -106,6 +112,7 @@ impl<'a> State<'a> {
             now.is_some_and(|now| now.0 == *then)
         };
         origin.is_decoded_by(self.decoder)
+            && self.reports.get(&place).is_some_and(|reports| reports.0 == origin.reports)
             && origin.sources.iter().all(is_unchanged)
             && wanted.iter().all(|wanted| origin.sources.contains_key(&wanted.place.to_string()))
     }
@@ -115,12 +122,22 @@ impl<'a> State<'a> {
         self.points.get(&place).map(|file| &file.etag)
     }
 
+    /// The version of the file of reports.
+    pub(super) fn reports_version(&self, place: Place) -> Option<&ETag> {
+        self.reports.get(&place)
+    }
+
     /// Notes the version of a file of uplinks.
     pub(super) fn saw(&mut self, place: Place, etag: Option<ETag>) {
         match etag {
             Some(etag) => self.uplinks.insert(place, etag),
             None => self.uplinks.remove(&place),
         };
+    }
+
+    /// Notes a file of reports.
+    pub(super) fn wrote_reports(&mut self, place: Place, etag: ETag) {
+        self.reports.insert(place, etag);
     }
 
     /// Notes a points file.
@@ -140,31 +157,18 @@ impl<'a> State<'a> {
             (_, None) => Reach::Unknown,
         }
     }
-
-    /// The places of another day that have devices of this place.
-    fn overlapping(&self, place: Place, day: i64) -> impl Iterator<Item = Place> + use<> {
-        let day = Day::Date(day);
-        let bits = self.bits.bits(day);
-        let partitions = if bits <= place.bits {
-            let partition = place.partition >> (place.bits - bits);
-            partition..partition + 1
-        } else {
-            let more = bits - place.bits;
-            place.partition << more..(place.partition + 1) << more
-        };
-        partitions.map(move |partition| Place { day, partition, bits })
-    }
 }
 
-/// Lists files by place.
-async fn list(
+/// Lists files by place, after this key.
+pub(in crate::archive) async fn list(
     store: &impl ObjectStore,
     prefix: &str,
+    after: Option<String>,
     place: impl Fn(&str) -> Option<Place>,
     deadline: Instant,
 ) -> Result<BTreeMap<Place, ETag>, StoreError> {
     let mut files = BTreeMap::new();
-    let mut last: Option<String> = None;
+    let mut last = after;
     loop {
         let page = store.list(prefix, last.as_deref(), deadline).await?;
         last = page.objects.last().map(|listed| listed.key.clone());

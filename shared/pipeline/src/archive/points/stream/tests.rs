@@ -4,7 +4,7 @@ use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::TimeSource;
 
 use super::*;
-use crate::archive::points::file::{PointRow, PointWriter, ROW_GROUP};
+use crate::archive::points::file::{PointRow, PointWriter, ROW_GROUP, entry};
 use crate::archive::points::origin::Origin;
 use crate::archive::tests::{block, soon};
 use crate::fakes::FakeObjects;
@@ -48,7 +48,7 @@ fn written(devices: usize, each: usize) -> FakeObjects {
     let mut writer = PointWriter::new().unwrap();
     (0..devices).flat_map(|number| rows(number, each)).for_each(|row| writer.push(&row).unwrap());
     let store = FakeObjects::default();
-    store.set(&key_of(place()), writer.finish(&Origin::default()).unwrap());
+    store.set(&key_of(place()), writer.finish(entry(&Origin::default())).unwrap());
     store
 }
 
