@@ -129,8 +129,7 @@ pub async fn days_are_made_of_settled_uplinks_a_partition_in_each_message_of_the
     let object = object::encode(&(0..=72).map(uplink).collect::<Vec<_>>()).unwrap();
     cloud.archive().put(&object.key, object.content, Condition::Always, soon()).await.unwrap();
     until("three days of 24 pulses", async || {
-        for (function, event) in
-            [("SETTLE", "settle.json"), ("DERIVE", "derive.json"), ("DAYS", "days-scheduled.json")]
+        for (function, event) in [("SETTLE", "settle.json"), ("DERIVE", "derive.json"), ("DAYS", "days-scheduled.json")]
         {
             cloud.run(function, event).await;
         }

@@ -12,7 +12,7 @@ use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::uplink::{Kind, Uplink};
 
-use super::consumption;
+use super::consumption::{self, StoredDays};
 use super::expected_run::{Deviation, ExpectedRun, UplinkPosition, sort_key};
 use super::findings::{ConsumptionFindings, MOST_NAMED, Meters, Sizes, UnexpectedItems};
 use super::points::{self, Compared};
@@ -37,6 +37,8 @@ pub(super) struct Accounts {
     pub(super) meters: Vec<Meters>,
     /// Comparison of consumption, if it is wanted.
     pub(super) consumption: Option<ConsumptionFindings>,
+    /// Rows of days in the archive, if it is.
+    pub(super) days: StoredDays,
 }
 
 impl Accounts {
@@ -78,6 +80,7 @@ impl Accounts {
             sizes: BTreeMap::new(),
             meters,
             consumption: None,
+            days: StoredDays::default(),
         }
     }
 
@@ -203,7 +206,7 @@ impl Accounts {
             right.push((place, item));
         }
         if let (Some(found), Some(meter)) = (&mut self.consumption, right.first().map(|(place, _)| place.meter)) {
-            consumption::check(run, meter, &right, found);
+            consumption::check(run, meter, &right, &self.days, found);
         }
         let compared = points::compare(run, right);
         self.meters[number].take(compared);

@@ -84,7 +84,7 @@ pub(super) async fn new_keys(store: &impl ObjectStore) -> Result<BTreeSet<String
     Ok(list(store, NEW).await?.into_iter().map(|listed| listed.key).collect())
 }
 
-async fn list(store: &impl ObjectStore, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+pub(super) async fn list(store: &impl ObjectStore, prefix: &str) -> Result<Vec<Listed>, StoreError> {
     let mut all: Vec<Listed> = Vec::new();
     loop {
         let page = store.list(prefix, all.last().map(|last| last.key.as_str()), soon()).await?;

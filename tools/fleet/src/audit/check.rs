@@ -86,6 +86,9 @@ where
     let raw = AuditProgress::of(sent, "raw uplinks");
     let sources = archive::read(accounts, &stores.archive, days.as_ref(), &raw).await?;
     drop(raw);
+    if accounts.consumption.is_some() {
+        accounts.days = consumption::read_days(&stores.archive.store, &accounts.runs).await?;
+    }
     let pulses = AuditProgress::of(sent, "pulses");
     match &stores.pulses {
         Some(table) if options.by_key => read::by_key(accounts, table, &pulses).await?,

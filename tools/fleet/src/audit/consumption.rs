@@ -9,6 +9,7 @@
 //! - `oracle`: the volume of a channel by its truth, and what an interval must have.
 //! - `computed`: the rows and steps of the product.
 //! - `compare`: both, and the true flow; `lost`: the ledger of uplinks.
+//! - `stored`: the rows of days in the archive, which must be those that are computed.
 //! - `classes`: which faults have happened.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,10 @@ mod compare;
 mod computed;
 mod lost;
 mod oracle;
+mod stored;
 
 pub(super) use classes::not_happened;
+pub(super) use stored::{StoredDays, read as read_days};
 
 /// A meter that is compared.
 pub(super) struct MeterTruth<'a> {
@@ -53,10 +56,11 @@ pub(super) fn check(
     run: &ExpectedRun,
     number: u32,
     items: &[(UplinkPosition, PulseItem)],
+    days: &StoredDays,
     found: &mut ConsumptionFindings,
 ) {
     let meter = MeterTruth::new(run, number);
-    match verdict(&meter, items, found) {
+    match verdict(&meter, items, days, found) {
         Verdict::Right => found.right += 1,
         Verdict::Skipped => found.skipped += 1,
         Verdict::Wrong(how) => {
@@ -68,7 +72,12 @@ pub(super) fn check(
     }
 }
 
-fn verdict(meter: &MeterTruth<'_>, items: &[(UplinkPosition, PulseItem)], found: &mut ConsumptionFindings) -> Verdict {
+fn verdict(
+    meter: &MeterTruth<'_>,
+    items: &[(UplinkPosition, PulseItem)],
+    days: &StoredDays,
+    found: &mut ConsumptionFindings,
+) -> Verdict {
     // The arrival dates some of its uplinks: nobody knows when what it counted has flowed.
     if meter.run.is_dated_by_arrival(meter.number) || !meter.is_whole() {
         return Verdict::Skipped;
@@ -79,6 +88,9 @@ fn verdict(meter: &MeterTruth<'_>, items: &[(UplinkPosition, PulseItem)], found:
         Ok(None) => return Verdict::Skipped,
         Err(how) => return Verdict::Wrong(how),
     };
+    if let Err(how) = days.compare(device, &computed, found) {
+        return Verdict::Wrong(how);
+    }
     judge(meter, &computed, found)
 }
 

@@ -164,6 +164,8 @@ pub struct ConsumptionFindings {
     pub channels: u64,
     /// Days of channels that were compared.
     pub days: u64,
+    /// Rows of days in the archive that were compared; none if the daily pass has not run.
+    pub stored_days: u64,
     /// Hours of channels that were compared, by their quality.
     pub hours: BTreeMap<String, u64>,
     /// Uplinks whose loss the ledger proves: those lost on purpose between two that have arrived.

@@ -1,5 +1,11 @@
 //! Audits of consumption and ledger, of fleets with every fault.
 
+use pulsegate_model::assignment::Assignments;
+use pulsegate_model::device::DeviceId;
+use pulsegate_pipeline::archive::assignments::{self, AssignmentsError};
+use pulsegate_pipeline::archive::days::Days;
+use pulsegate_pipeline::archive::points::{Derive, decoder};
+
 use super::*;
 use crate::spec::MeterFaults;
 
@@ -76,4 +82,57 @@ async fn a_pulse_too_many_is_found_and_the_meter_is_named() {
     let consumption = found.audit.consumption.unwrap();
     assert_eq!((consumption.wrong, consumption.examples.len()), (1, 1));
     assert!(consumption.examples[0].starts_with(&device), "{:?}", consumption.examples);
+}
+
+/// The archive with points, reports and days, made by the functions of the product. `forgotten` devices have no assignments.
+async fn with_days(sent: &[Sent], fleet: &Fleet, forgotten: Option<DeviceId>) -> FakeStores {
+    let stores = World { pulses: None, ..World::of(sent) }.stores(Layout::Settled).await;
+    let (store, bits) = (&stores.archive.store, &stores.archive.bits);
+    let soon = Instant::now() + Duration::from_mins(10);
+    while !store.keys("new/").is_empty() {
+        Settle { store, bits, stop: soon, deadline: soon }.run().await.unwrap();
+    }
+    for assignment in (0..fleet.spec().devices).flat_map(|number| fleet.assignments(number)) {
+        if Some(assignment.device) == forgotten {
+            continue;
+        }
+        let add = |assignments: &mut Assignments| {
+            assignments.add(assignment.clone()).unwrap();
+            Ok::<_, AssignmentsError>(())
+        };
+        assignments::update(store, &assignments::key_of(assignment.device), soon, add).await.unwrap();
+    }
+    Derive { store, bits, decoder, stop: soon, deadline: soon }.run().await.unwrap();
+    let days = Days { store, bits, now: at("2026-11-24T12:00:00Z"), stop: soon, deadline: soon };
+    for partition in days.plan().await.unwrap() {
+        days.run(partition).await.unwrap();
+    }
+    stores
+}
+
+async fn audited_with_days(forget: impl Fn(&Fleet) -> Option<DeviceId>) -> AuditResult {
+    let (expected_run, sent) = run_of(faulty(80));
+    let stores = with_days(&sent, &expected_run.fleet, forget(&expected_run.fleet)).await;
+    let mut accounts = Accounts::new(vec![expected_run]);
+    accounts.consumption = Some(ConsumptionFindings::default());
+    check(&mut accounts, &stores, &options()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rows_of_days_in_the_archive_are_right_too() {
+    let found = audited_with_days(|_| None).await;
+    let consumption = found.audit.consumption.unwrap();
+    assert_eq!((consumption.right, consumption.wrong), (80, 0), "{consumption:?}");
+    assert!(consumption.stored_days >= 160, "{consumption:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_whose_days_lack_its_assignment_is_named() {
+    let assigned = |fleet: &Fleet| (0..80).flat_map(|number| fleet.assignments(number)).next();
+    let device = assigned(&Fleet::new(faulty(80)).unwrap()).unwrap().device;
+    let found = audited_with_days(|fleet| assigned(fleet).map(|assignment| assignment.device)).await;
+    let consumption = found.audit.consumption.unwrap();
+    assert_eq!(consumption.wrong, 1, "{:?}", consumption.examples);
+    let example = &consumption.examples[0];
+    assert!(example.starts_with(&device.to_string()) && example.contains("in days/"), "{example}");
 }
