@@ -3,10 +3,12 @@
 use pulsegate_model::at::At;
 use pulsegate_model::codec::Channel;
 use pulsegate_model::day::DayRow;
+use pulsegate_model::device::Network;
 
 use super::super::findings::ConsumptionFindings;
 use super::MeterTruth;
 use super::computed::Computed;
+use crate::meters::{Numbered, Transport};
 
 /// Compares the days of each channel. Losses before the first uplink that has arrived, and after the last one, are unknown.
 ///
@@ -40,8 +42,33 @@ pub(super) fn compare(
             }
         }
     }
+    if let (Some(covered), Some(first)) = (covered(meter, computed), channels.first()) {
+        let rows = computed.rows.iter().filter(|row| row.channel == **first);
+        let told: u32 = rows.map(|row| row.ledger.lost_but_covered).sum();
+        if told != covered {
+            return Err(format!("{first}: {told} covered of the lost uplinks, and readings have {covered} of them"));
+        }
+    }
     account(&gaps, computed, channels.first().copied(), found);
     Ok(())
+}
+
+/// The number of uplinks lost between others whose reading another uplink has. `None` of a meter that sends more than one uplink
+/// an hour, or whose log period is unknown: the ledger can only estimate it.
+fn covered(meter: &MeterTruth<'_>, computed: &Computed) -> Option<u32> {
+    /// Seconds by which a clock may drift from one report of a reading to another.
+    const DRIFT: i64 = 60;
+    let of = meter.run.fleet.meter(meter.number);
+    let is_single = of.device.network() == Network::Nbiot && of.transport != Transport::Efento;
+    computed.period.filter(|_| is_single)?;
+    let readings: Vec<i64> =
+        meter.run.fleet.readings(meter.number, &meter.hours).iter().map(|of| of.at.unix()).collect();
+    let numbered = meter.run.fleet.numbered(meter.number);
+    let has_arrived = |each: &&Numbered| !each.is_lost && meter.hours.contains(&each.hour);
+    let (first, last) = (numbered.iter().find(has_arrived)?, numbered.iter().rfind(has_arrived)?);
+    let lost = numbered.iter().filter(|each| !has_arrived(each) && first.hour < each.hour && each.hour < last.hour);
+    let covered = lost.filter(|each| readings.iter().any(|at| (at - each.at.unix()).abs() <= DRIFT));
+    u32::try_from(covered.count()).ok()
 }
 
 /// Adds the losses of a meter, each once, though each channel has them.

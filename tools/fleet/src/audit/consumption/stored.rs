@@ -34,7 +34,7 @@ pub(in crate::audit) async fn read(store: &impl ObjectStore, runs: &[ExpectedRun
     for listed in list(store, DAYS).await? {
         let get = Get { key: &listed.key, part: Part::Whole, version: None };
         let Got::Object(object) = store.get(get, soon()).await? else { continue };
-        let read =
+        let content =
             file::read(object.content).map_err(|source| ArchiveError::File { key: listed.key.clone(), source })?;
         content.rows.into_iter().filter(|row| is_of(runs, row)).for_each(|row| days.add(row));
     }
