@@ -127,7 +127,7 @@ impl Fleet {
     pub(super) fn swap_time(&self, kind: &Kind, number: u32, hour: u32) -> At {
         let [from, to] = [i64::from(hour) - 1, i64::from(hour)].map(|hour| self.order.time(number, hour));
         let part = match kind.logs {
-            Logs::Parts(_) => i64::from(SLOT_PARTS) * SLOTS as i64,
+            Logs::Parts(_) => i64::from(SLOT_PARTS) * SLOTS.cast_signed() as i64,
             _ => 2,
         };
         self.shown(kind.network(), number, from + (to - from) / part)

@@ -175,7 +175,7 @@ impl Fleet {
         let (from, to) = (due(hour - 1), due(hour));
         let slots = self.slots(number, hour);
         // After how much of the hour, in parts of a slot.
-        let passed = (ms - from) * SLOTS as i64;
+        let passed = (ms - from) * SLOTS.cast_signed() as i64;
         let mut left = i64::from(slots.iter().sum::<u32>());
         for (nth, &pulses) in (0_i64..).zip(&slots) {
             let of_slot = (passed - nth * (to - from)).clamp(0, to - from);

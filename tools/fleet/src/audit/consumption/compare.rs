@@ -154,9 +154,9 @@ fn sums_of_counts(
     let hours = rows.iter().flat_map(|row| row.hours.iter().zip(&row.hour_qualities));
     let hours: Vec<(bool, Quality)> = hours.map(|(value, quality)| (value.is_some(), *quality)).collect();
     let first = hours.iter().position(|(has_value, _)| *has_value).unwrap_or(0);
-    let last = hours.iter().rposition(|(has_value, _)| *has_value).map_or(first, |last| last + 1);
+    let end = hours.iter().rposition(|(has_value, _)| *has_value).map_or(first, |last| last + 1);
     let is_partial = |(_, quality): &(bool, Quality)| matches!(quality, Quality::Partial | Quality::Missing);
-    if lost.iter().any(is_between) && !hours[first..last].iter().any(is_partial) {
+    if lost.iter().any(is_between) && !hours[first..end].iter().any(is_partial) {
         return Err(format!("{channel}: counts are lost, and no hour between others is partial or missing"));
     }
     Ok(())

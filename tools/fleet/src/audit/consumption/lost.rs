@@ -66,8 +66,9 @@ fn covered(meter: &MeterTruth<'_>, computed: &Computed) -> Option<u32> {
     let numbered = meter.run.fleet.numbered(meter.number);
     let has_arrived = |each: &&Numbered| !each.is_lost && meter.hours.contains(&each.hour);
     let (first, last) = (numbered.iter().find(has_arrived)?, numbered.iter().rfind(has_arrived)?);
-    let lost = numbered.iter().filter(|each| !has_arrived(each) && first.hour < each.hour && each.hour < last.hour);
-    let covered = lost.filter(|each| readings.iter().any(|at| (at - each.at.unix()).abs() <= DRIFT));
+    let is_between = |each: &&Numbered| first.hour < each.hour && each.hour < last.hour;
+    let missing = numbered.iter().filter(|each| !has_arrived(each)).filter(is_between);
+    let covered = missing.filter(|each| readings.iter().any(|at| (at - each.at.unix()).abs() <= DRIFT));
     u32::try_from(covered.count()).ok()
 }
 

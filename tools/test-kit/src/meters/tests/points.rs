@@ -46,8 +46,8 @@ fn check(fleet: &Fleet, number: u32, hours: &[u32], chance: u64) -> Result<(), T
     if due.iter().any(|&hour| fleet.dating_of(number, hour) == Dating::Arrival) {
         return Ok(());
     }
-    let change = fleet.change(number).map(|(change, _)| change);
-    if fleet.garbled(number).is_some() || matches!(change, Some(Change::Swap | Change::UntoldSwap)) {
+    let of_register = fleet.change(number).map(|(change, _)| change);
+    if fleet.garbled(number).is_some() || matches!(of_register, Some(Change::Swap | Change::UntoldSwap)) {
         return Ok(()); // the total knows nothing of these
     }
     let consumed: BTreeMap<String, u64> =
