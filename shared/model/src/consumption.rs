@@ -127,7 +127,8 @@ pub enum Quality {
     Measured,
     /// The volume between two points is known; its distribution over time is not, and it is spread evenly.
     Interpolated,
-    /// A lower bound: the index broke within the interval, or counts of periods are lost.
+    /// A lower bound: the index broke within the interval, or counts of periods are lost. Where the index fell a little and
+    /// rose again, it is too much by the size of the fall.
     Partial,
     /// No value.
     Missing,
