@@ -180,10 +180,14 @@ load-tools: prerequisites
 
 # --- The archive, measured
 
-.PHONY: bench-archive
+.PHONY: bench-archive bench-consumption
 bench-archive: prerequisites ## measure settling and reading the archive, beside DuckDB and pyarrow
 	cargo build --release --locked -p archive-bench
 	python3 tools/bench_archive.py
+
+bench-consumption: prerequisites ## measure hours and days of consumption and the daily pass, beside DuckDB
+	cargo build --release --locked -p archive-bench
+	python3 tools/bench_consumption.py
 
 # --- The whole pipeline, simulated
 
@@ -197,7 +201,7 @@ simulate: prerequisites ## run pipeline and archive ten thousand times in virtua
 # --- The rest
 
 .PHONY: bench time-from-clone clean prerequisites
-bench: build release bench-bridge bench-archive ## bench-bridge, bench-archive, and each function under AWS's own emulator, beside Python
+bench: build release bench-bridge bench-archive bench-consumption ## all bench-*, and each function under AWS's own emulator, beside Python
 	python3 tools/bench_lambda.py
 
 time-from-clone: prerequisites ## time `make demo`, `make demo` again and `make test` in a fresh clone with empty caches

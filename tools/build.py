@@ -24,7 +24,7 @@ def build():
     """Builds the functions, the bridge and the operator's tool for this machine."""
     with locked("build"):
         with step("build for this machine", LOGS / "build.log"):
-            # There are no examples, but with this option cargo chooses the features of the dependencies as it does
+            # The examples do not matter, but with this option cargo chooses the features of the dependencies as it does
             # for tests. So each dependency is compiled once for both.
             cargo = ["cargo", "build", "--locked", "--workspace", "--examples"]
             cargo += [f"--bin={program}" for program in programs()]

@@ -1,8 +1,8 @@
 //! The archive's points files -> its files of days.
 //!
 //! One function takes two events. The schedule's: it finds the partitions with work and sends a message for each to the
-//! queue. The queue's: it makes the files of the partition that a message names. So the partitions of a large fleet are made
-//! side by side.
+//! queue. The queue's: it makes the files of the partition that a message names. So the partitions of a large fleet are
+//! made side by side.
 //!
 //! The work is [`pulsegate_pipeline::archive::days`]; this crate sets its time limit and emits its counters.
 
@@ -100,8 +100,8 @@ impl<S: ObjectStore + Sync, Q: Queue> Handler<'_, S, Q> {
         if unsent > 0 { Err(HandleError::Unsent(unsent)) } else { Ok(counts) }
     }
 
-    /// Makes the files of the partitions in these messages; there is one, as the template sets it. A message is given back if
-    /// the archive cannot be reached. What is left for lack of time is in the next plan.
+    /// Makes the files of the partitions in these messages; there is one, as the template sets it. A message is given
+    /// back if the archive cannot be reached. What is left for lack of time is in the next plan.
     async fn run(&self, event: SqsEvent, now: At, deadline: Instant) -> Result<Value, HandleError> {
         let mut response = SqsBatchResponse::default();
         for (position, message) in event.records.into_iter().enumerate() {

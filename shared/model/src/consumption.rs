@@ -54,7 +54,8 @@ pub struct Meter<'a> {
     pub points: &'a [Reading],
     /// Per-period counts, in any order. They are used if there are no points.
     pub counted: &'a [Count],
-    /// The length of such a period, in seconds. `None`: the most frequent time from one to the next.
+    /// The length of such a period, in seconds. `None`: the time to the nearer one of the counts
+    /// beside it.
     pub period: Option<u32>,
     /// The end of the period that the time of a count names.
     pub counted_at: PeriodEnd,
@@ -126,7 +127,8 @@ pub enum Quality {
     Measured,
     /// The volume between two points is known; its distribution over time is not, and it is spread evenly.
     Interpolated,
-    /// A lower bound: the index broke within the interval, or counts of periods are lost.
+    /// A lower bound: the index broke within the interval, or counts of periods are lost. Where the index fell a little and
+    /// rose again, it is too much by the size of the fall.
     Partial,
     /// No value.
     Missing,

@@ -13,8 +13,11 @@ use crate::Fallible;
 /// The first day that is generated.
 pub(crate) const START: &str = "2026-11-20T00:00:00Z";
 
-/// The partitions of a day, as a power of two.
+/// The partitions of a day, as a power of two: of 3.6 million meters.
 pub(crate) const BITS: &str = "2026-01-01=6";
+
+/// More of them, so that the files of months are made in a minute.
+pub(crate) const BITS_OF_MONTHS: &str = "2026-01-01=10";
 
 /// The meters of the fleet: some more than 3.6 million, so that the day of a partition has rows to spare.
 const DEVICES: u32 = 3_900_000;
@@ -65,14 +68,13 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// Finds the meters of partition 0 among all. Every sixty-fourth is one.
-    pub(crate) fn new(rows: Rows, days: u32) -> Fallible<Self> {
+    /// Finds the meters of partition 0 among all. Of six bits, every sixty-fourth is one.
+    pub(crate) fn new(rows: Rows, days: u32, bits: &PartitionBits) -> Fallible<Self> {
         let start: At = START.parse()?;
         let mix = Spec::parse_mix(rows.mix())?;
         let hours = f64::from(24 * days);
         let fleet =
             Fleet::new(Spec { mix, hours, rollover_share: 0.0, reset_share: 0.0, ..Spec::new(start, DEVICES) })?;
-        let bits: PartitionBits = BITS.parse()?;
         let is_of = |device: DeviceId| bits.place_of(device, Day::at(start)).partition == 0;
         let numbers = (0..DEVICES).filter(|&number| is_of(fleet.meter(number).device));
         Ok(Self { counts: numbers.map(|number| (number, 0)).collect(), fleet, rows })
@@ -81,6 +83,11 @@ impl Meters {
     /// Their number.
     pub(crate) fn len(&self) -> usize {
         self.counts.len()
+    }
+
+    /// Their IDs.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = DeviceId> {
+        self.counts.iter().map(|&(number, _)| self.fleet.meter(number).device)
     }
 
     /// A meter on NB-IoT, in the middle of the others.

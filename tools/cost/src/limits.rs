@@ -72,6 +72,15 @@ pub const FILE_ROWS: Decimal = dec!(1_350_000);
 /// Rows of a row group of a file (`pulsegate_pipeline::archive::file`).
 pub const ROW_GROUP: Decimal = dec!(32_768);
 
+/// Rows of a row group of a file of points or of reports (`pulsegate_pipeline::archive::points::file`).
+pub const POINTS_GROUP: Decimal = dec!(131_072);
+
+/// Files of assignments (`pulsegate_pipeline::archive::assignments`).
+pub const ASSIGNMENT_FILES: Decimal = dec!(64);
+
+/// Sources that the daily pass reads at once (`pulsegate_pipeline::archive::days::sources`).
+pub const DAYS_READS_AT_ONCE: Decimal = dec!(16);
+
 /// Most bits of a partition (`pulsegate_pipeline::archive::place`).
 pub const MAX_BITS: u32 = 10;
 

@@ -27,6 +27,12 @@ pub const SETTLE_MINUTES: u32 = 15;
 /// Runs of `derive` in a month: the default of `DeriveSchedule` is nightly.
 pub const DERIVE_RUNS: Decimal = dec!(30.416666666666666666666666667);
 
+/// Runs of `days` in a day that look for changed sources: the default of `DaysSchedule` is hourly.
+pub const DAYS_RUNS_A_DAY: Decimal = dec!(24);
+
+/// Default of `DaysConcurrency`: partitions whose days are made at once.
+pub const DAYS_CONCURRENCY: u32 = 8;
+
 /// Time-out of `settle` and of `derive`, seconds: Lambda's maximum.
 pub const RUN_SECONDS: Decimal = dec!(900);
 
@@ -53,8 +59,9 @@ pub const SECRETS: Decimal = dec!(2);
 /// Alarms of the bridge: three of its own, and two for each of its two scaling policies.
 pub const BRIDGE_ALARMS: Decimal = dec!(7);
 
-/// Alarms of the archive: `settle` stands still, fails, or touches many files; an object cannot be read; `derive` fails.
-pub const ARCHIVE_ALARMS: Decimal = dec!(5);
+/// Alarms of the archive: `settle` stands still, fails, or touches many files; an object cannot be read; `derive` fails;
+/// `days` fails.
+pub const ARCHIVE_ALARMS: Decimal = dec!(6);
 
 /// Addresses of the load balancer: one for each zone. Each task has one in addition.
 pub const BALANCER_ADDRESSES: Decimal = dec!(2);

@@ -24,11 +24,11 @@ fn plan_options(arguments: &[&str]) -> plan::Options {
 }
 
 #[test]
-fn an_archive_costs_at_most_150_usd_for_3_6_million_meters_and_tables_a_hundred_times_as_much() {
+fn an_archive_costs_at_most_150_usd_for_3_6_million_meters_and_tables_ninety_times_as_much() {
     let bills = bills(&["--design=archive-batch,tables-batch-provisioned"], 3_600_000);
     let totals: Vec<_> = bills.iter().map(Bill::total).collect();
     assert!(totals[0] < dec!(150), "{:#?}", bills[0]);
-    assert!(totals[1] > dec!(100) * totals[0], "{totals:?}");
+    assert!(totals[1] > dec!(90) * totals[0], "{totals:?}");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_key_adds_its_own_price_and_its_requests() {
     assert_eq!(without[0].of("KMS"), dec!(0));
     let more = with[0].total() - without[0].total();
     assert_eq!(more.round_dp(12), with[0].of("KMS").round_dp(12));
-    assert!(more > dec!(1) && more < dec!(10), "{more}");
+    assert!(more > dec!(1) && more < dec!(60), "{more}");
 }
 
 #[test]
@@ -152,4 +152,30 @@ fn a_meter_s_month_is_read_with_two_gets_a_day_and_those_of_waiting_objects() {
     assert!(row.contains("1 request (PUT/COPY/POST/LIST); 107 request (GET and HEAD)"), "{row}");
     // 107 GETs and a LIST.
     assert!(row.ends_with(",0.000048,47.80"), "{row}");
+}
+
+#[test]
+fn the_daily_pass_costs_at_most_15_usd_for_3_6_million_meters_hourly_runs_that_find_nothing_included() {
+    let of_pass = ["days", "DaysQueue", "PUT of days/", "LIST by days", "days/", "days/, older versions for a day"];
+    let gets = ["GET of points/ and reports/ by days", "GET of days/ and assignments/ by days"];
+    let prices = cost::prices::Prices::read(None).unwrap();
+    let bill = &bills(&["--design=archive-batch"], 3_600_000)[0];
+    let none = cost::prices::FreeTiers::of(&[]);
+    let amount = |purpose: &&str| -> Decimal {
+        let items = bill.items.iter().filter(|item| item.purpose == *purpose);
+        let amounts: Vec<_> = items.map(|item| prices.cost(item.price, item.quantity, &none).unwrap()).collect();
+        assert!(!amounts.is_empty(), "{purpose}");
+        amounts.iter().sum()
+    };
+    let total: Decimal = of_pass.iter().chain(&gets).map(amount).sum();
+    assert!(total > dec!(5) && total <= dec!(15), "{total}");
+}
+
+#[test]
+fn a_file_of_days_is_made_from_the_days_around_its_month() {
+    let bill = &bills(&["--design=archive-batch"], 3_600_000)[0];
+    let of = |purpose: &str| bill.items.iter().find(|item| item.purpose == purpose).unwrap().quantity;
+    // Twice a day the current month of 64 partitions, and of 35 days in a month once that of the month before.
+    let files = dec!(64) * (dec!(2) * dec!(30.416666666666666666666666667) + dec!(35));
+    assert_eq!(of("PUT of days/").round_dp(6), files.round_dp(6));
 }

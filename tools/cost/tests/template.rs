@@ -102,13 +102,17 @@ fn what_is_there_is_counted_as_in_the_template() {
     let store = if has_archive(&template) { Store::Pulses } else { Store::Tables };
     assert_eq!(tables, store.tables().into());
     if has_archive(&template) {
-        for name in ["Settle", "Derive"] {
+        for name in ["Settle", "Derive", "Days"] {
             let function = of(&template, name);
             let archive = Measurement::built_in().unwrap().archive;
             assert_eq!(decimal(&function["MemorySize"]), archive.memory_mb.decimal(), "{name}");
             assert_eq!(decimal(&function["Timeout"]), deployed::RUN_SECONDS, "{name}");
         }
     }
+    let parameters = &template["Parameters"];
+    assert_eq!(decimal(&parameters["DaysConcurrency"]["Default"]), deployed::DAYS_CONCURRENCY.into());
+    assert_eq!(parameters["DaysSchedule"]["Default"].as_str(), Some("rate(1 hour)"));
+    assert_eq!(deployed::DAYS_RUNS_A_DAY, dec!(24));
     let of_type = |kind: &'static str, condition: Option<&'static str>| {
         count(&|r| r["Type"] == kind && r["Condition"].as_str() == condition)
     };
@@ -118,7 +122,9 @@ fn what_is_there_is_counted_as_in_the_template() {
     let alarms = of_type("AWS::CloudWatch::Alarm", Some("DeployBridge")) + dec!(2) * policies;
     assert_eq!(alarms, deployed::BRIDGE_ALARMS);
     if has_archive(&template) {
-        let alarms = of_type("AWS::CloudWatch::Alarm", None) + of_type("AWS::CloudWatch::Alarm", Some("DerivePoints"));
+        let alarms = of_type("AWS::CloudWatch::Alarm", None)
+            + of_type("AWS::CloudWatch::Alarm", Some("DerivePoints"))
+            + of_type("AWS::CloudWatch::Alarm", Some("MakeDays"));
         assert_eq!(alarms, deployed::ARCHIVE_ALARMS);
     }
     assert_eq!(of_type("AWS::CloudWatch::Dashboard", None), Decimal::ZERO);

@@ -7,6 +7,7 @@
 //! - `expected_run`: a run, and which of its uplinks are stored.
 //! - `accounts`: all audited runs; assigns each stored item to a run, or to none.
 //! - `points`: compares the points of a meter with what it counted.
+//! - `consumption`: compares consumption and ledger with it.
 //! - `archive`: reads the rows of the archive into the accounts; `read`: the items of the pulses table.
 //! - `waiting`: waits until queues are empty; `failed_messages`: reads quarantine and dead letters.
 //! - `progress`: progress bars.
@@ -26,6 +27,7 @@ use crate::stack::Stack;
 mod accounts;
 mod archive;
 mod check;
+mod consumption;
 mod expected_run;
 mod failed_messages;
 mod findings;
@@ -40,7 +42,7 @@ mod tests;
 mod waiting;
 
 pub(crate) use expected_run::key;
-pub use findings::{Audit, Meters, NetworkCounts, Size, Sizes, Sources, UnexpectedItems};
+pub use findings::{Audit, ConsumptionFindings, Meters, NetworkCounts, Size, Sizes, Sources, UnexpectedItems};
 use waiting::{QueueKind, WatchedQueue};
 
 /// The file that the audit writes into the directory of each run.
@@ -91,6 +93,11 @@ pub struct Options {
     #[arg(long)]
     pub by_key: bool,
 
+    /// Compare consumption and ledger as well: hours, days and lost uplinks of each meter with what it counted and what was
+    /// lost on purpose
+    #[arg(long)]
+    pub consumption: bool,
+
     /// Number of parallel segments of a scan of the pulses table
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub segments: u32,
@@ -122,6 +129,7 @@ pub async fn run(options: Options) -> Result<(), Problem> {
     let stack = Stack::read(options.env.as_deref())?;
     let stores = stores(&stack).await?;
     let mut accounts = accounts::Accounts::open(&options.runs)?;
+    accounts.consumption = options.consumption.then(ConsumptionFindings::default);
     let found = check::check(&mut accounts, &stores, &options).await?;
     check::leave(&found, &options)?;
     print!("{}", show::text(&found, options.list, options.format));

@@ -7,6 +7,7 @@
 //! # Layout
 //!
 //! - `options`, `prepare`: the command line, and the run that it starts or resumes.
+//! - `assignments`: the fleet's assignments, for an import.
 //! - `connect`: addresses and secrets of the stack.
 //! - `engine`: the main loop, in ticks. `schedule`: which sessions are due; `ledger`: outcome of each; `timers`.
 //! - `nbiot`, `sealed`, `coap`, `sockets`, `id_hasher`: datagrams, sealed and repeated.
@@ -21,6 +22,7 @@ use crate::Problem;
 use crate::run::Run;
 use crate::stack::Stack;
 
+mod assignments;
 pub(crate) mod burst;
 mod callback;
 mod coap;

@@ -5,6 +5,8 @@
 //! - [`options`]: the command line and its help.
 //! - [`downlinks`]: queues downlinks, and shows their states.
 //! - [`uplinks`]: shows the uplinks of a device.
+//! - [`consumption`]: shows the consumption of a channel; [`completeness`]: of a device or of the fleet.
+//! - [`history`]: what the archive knows about a device, for both.
 //! - [`callbacks`]: prints the callbacks to create at Sigfox.
 //! - [`redrive`]: sends quarantined records again.
 //! - [`redecode`]: decodes history again.
@@ -13,6 +15,7 @@
 //! - [`stop`], [`progress`]: stop and progress of long commands.
 //! - [`print`]: tables, comma-separated values and JSON.
 
+use jiff::civil::Date;
 use pulsegate_aws::MissingSettings;
 use pulsegate_model::assignment::Overlap;
 use pulsegate_model::at::At;
@@ -26,8 +29,11 @@ use pulsegate_pipeline::ports::ReadError;
 use pulsegate_pipeline::sigfox::CallbackKind;
 
 pub mod callbacks;
+pub mod completeness;
+pub mod consumption;
 pub mod downlinks;
 pub mod erase;
+pub mod history;
 pub mod meters;
 pub mod options;
 pub mod print;
@@ -134,6 +140,70 @@ pub enum Problem {
     /// Assignments cannot be read or written.
     #[error(transparent)]
     Assignments(#[from] AssignmentsError),
+    /// Nothing is known of the device.
+    #[error(
+        "{device} is not known: it has no uplinks from {from} to {to}, and no assignment. Check the ID, or give an earlier \
+         --from"
+    )]
+    UnknownDevice {
+        /// The device.
+        device: DeviceId,
+        /// The beginning of the time that was searched.
+        from: At,
+        /// Its end.
+        to: At,
+    },
+    /// The device has no counts.
+    #[error("{0} has uplinks, but no counts of any channel in them: `pulsegate uplinks {0}` shows them")]
+    NoChannel(DeviceId),
+    /// The device does not have this channel.
+    #[error("{device} has no channel {channel}: its channels are {known}")]
+    UnknownChannel {
+        /// The device.
+        device: DeviceId,
+        /// The given channel.
+        channel: Channel,
+        /// Its channels.
+        known: String,
+    },
+    /// The device has several channels.
+    #[error("{device} has the channels {known}: choose one with --channel")]
+    WhichChannel {
+        /// The device.
+        device: DeviceId,
+        /// Its channels.
+        known: String,
+    },
+    /// A volume of a channel without assignment.
+    #[error(
+        "{0} {1} has no assignment, so the volume of a pulse is not known: use --unit pulses, or add one with `pulsegate \
+         meters import`"
+    )]
+    NoVolume(DeviceId, Channel),
+    /// The day is in no file.
+    #[error(
+        "no file of days has {0}: {1} The function Days makes them every hour, and `aws lambda invoke` does at once: see \
+         docs/days.md"
+    )]
+    NoDay(Date, &'static str),
+    /// The span has no length.
+    #[error("--to {to} is not after --from {from}")]
+    EmptySpan {
+        /// The beginning.
+        from: String,
+        /// The end.
+        to: String,
+    },
+    /// The span is too long.
+    #[error("--from to --to is {days} days, but at most {most} {hint}")]
+    LongSpan {
+        /// Its days.
+        days: i64,
+        /// The most days.
+        most: i64,
+        /// What to do.
+        hint: &'static str,
+    },
     /// Assignments with errors, which are in the output.
     #[error("{subject}: nothing was written; errors: {errors}. Correct them and run the command again")]
     Rejected {

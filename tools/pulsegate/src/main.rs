@@ -1,14 +1,19 @@
 //! Entry point: parses the command line and runs the command.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use pulsegate::options::{
-    Command, EraseOptions, MetersOptions, Options, RedecodeOptions, RedriveCommand, RedriveOptions, UplinksOptions,
+    Command, CompletenessOptions, ConsumptionOptions, EraseOptions, MetersOptions, Options, RedecodeOptions,
+    RedriveCommand, RedriveOptions, UplinksOptions,
 };
 use pulsegate::stop::Stop;
-use pulsegate::{CommandOutput, Problem, callbacks, downlinks, erase, meters, print, redecode, redrive, uplinks};
+use pulsegate::{
+    CommandOutput, Problem, callbacks, completeness, consumption, downlinks, erase, meters, print, redecode, redrive,
+    uplinks,
+};
 use pulsegate_aws as aws;
 use pulsegate_aws::{
     DownlinkAdminTable, DynamoDeviceItems, DynamoReader, DynamoTable, KinesisStream, S3Objects, SdkConfig, SqsQueue,
@@ -48,6 +53,8 @@ async fn run(options: Options) -> Result<CommandOutput, Problem> {
             downlinks::run(&admin, options, downlinks::now()?).await.map(CommandOutput::from)
         }
         Command::Uplinks(options) => uplinks(&options).await,
+        Command::Consumption(options) => consumption(&options).await,
+        Command::Completeness(options) => completeness(&options).await,
         Command::Callbacks(options) => callbacks::run(&options).map(CommandOutput::from),
         Command::Redrive(options) => redrive(options).await,
         Command::Redecode(options) => redecode(&options).await,
@@ -70,6 +77,30 @@ async fn uplinks(options: &UplinksOptions) -> Result<CommandOutput, Problem> {
     let order = uplinks::Order::of(options, downlinks::now()?)?;
     let (sdk, (bucket, bits)) = connected(options.archive.archive().map_err(Problem::from)).await?;
     uplinks::run(&archive(&sdk, bucket, bits), &order).await
+}
+
+async fn consumption(options: &ConsumptionOptions) -> Result<CommandOutput, Problem> {
+    let order = consumption::Order::of(options, downlinks::now()?, picture(options.chart));
+    let (sdk, (bucket, bits)) = connected(options.archive.archive().map_err(Problem::from)).await?;
+    consumption::run(&archive(&sdk, bucket, bits), &order).await
+}
+
+async fn completeness(options: &CompletenessOptions) -> Result<CommandOutput, Problem> {
+    let order = completeness::Order::of(options, downlinks::now()?, picture(options.chart));
+    let (sdk, (bucket, bits)) = connected(options.archive.archive().map_err(Problem::from)).await?;
+    completeness::run(&archive(&sdk, bucket, bits), &order).await
+}
+
+/// A picture is for terminals, and for those who ask for it.
+fn picture(is_wanted: bool) -> print::Picture {
+    // <https://no-color.org>: any text but the empty one.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match std::io::stdout().is_terminal() {
+        true if no_color => print::Picture::Plain,
+        true => print::Picture::Colour,
+        false if is_wanted => print::Picture::Plain,
+        false => print::Picture::None,
+    }
 }
 
 fn archive(sdk: &SdkConfig, bucket: String, bits: PartitionBits) -> Archive<S3Objects> {

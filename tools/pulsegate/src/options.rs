@@ -14,18 +14,24 @@ use crate::Problem;
 
 mod address;
 mod archive;
+mod completeness;
+mod consumption;
 mod erase;
 mod meters;
 mod redecode;
 mod redrive;
+mod time;
 mod uplinks;
 
 use address::Resource;
 pub use archive::ArchiveOptions;
+pub use completeness::CompletenessOptions;
+pub use consumption::{ConsumptionOptions, DataFormat, UnitName};
 pub use erase::{EraseAddresses, EraseOptions};
 pub use meters::{ExportFormat, ImportOptions, MetersCommand, MetersOptions, SwapOptions};
 pub use redecode::{RedecodeAddresses, RedecodeOptions};
 pub use redrive::{DestinationOptions, RedriveAddresses, RedriveCommand, RedriveOptions, SelectionOptions, Send};
+pub use time::{LocalTime, LocalTimeError};
 pub use uplinks::{UplinksFormat, UplinksOptions};
 
 const EXAMPLES: &str = "\
@@ -33,6 +39,8 @@ Examples:
   pulsegate downlinks queue 1A2345 00000000000000ff --name open-valve --valid-for 7d
   pulsegate downlinks list --state refused,expired
   pulsegate uplinks 1A2345 --from 2026-11-20T00:00:00Z --format csv
+  pulsegate consumption 1A2345 --channel A --from 2026-11-20 --to 2026-11-21
+  pulsegate completeness --day 2026-11-20
   pulsegate callbacks print --profile adeunis-pulse-v4 --url https://API-ID.execute-api.REGION.amazonaws.com
   pulsegate redrive send --stage pulse --reason 'frame code 0x30' --dry-run
   pulsegate redecode --from 2026-11-01T00:00:00Z --state redecode.state --write
@@ -64,6 +72,16 @@ pub enum Command {
     ///
     /// Reads the archive, and decodes with the codecs of this program.
     Uplinks(UplinksOptions),
+    /// Show the consumption of a channel of a device
+    ///
+    /// Computes it from the uplinks in the archive and the assignments: for each interval the volume, one word for its quality
+    /// (measured, interpolated, partial, missing) and flags. docs/consumption.md explains them.
+    Consumption(Box<ConsumptionOptions>),
+    /// Show how complete the readings of a device, or of the fleet on a day, are
+    ///
+    /// For a device, it is computed from the uplinks in the archive; for the fleet, it is read from the files of days.
+    /// docs/completeness.md explains the columns.
+    Completeness(Box<CompletenessOptions>),
     /// Print the callbacks to create at Sigfox
     Callbacks(CallbackOptions),
     /// Send quarantined records again, after a fix

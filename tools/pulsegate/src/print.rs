@@ -13,6 +13,17 @@ use crate::options::Format;
 
 const HEAD: [&str; 6] = ["device", "downlink", "data", "state", "valid until", "uplink"];
 
+/// A picture beside or above a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// None.
+    None,
+    /// Without colours.
+    Plain,
+    /// With colours.
+    Colour,
+}
+
 /// Formats downlinks as a table, or as a JSON list of their items, with the state of each.
 pub fn downlinks(downlinks: &[Downlink], format: Format, now: At) -> String {
     match format {
@@ -75,6 +86,27 @@ pub fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
+}
+
+/// The lines of a table of figures: its head and its rows, all of one width. Numbers are right-aligned. It replaces control
+/// characters.
+pub fn lines<const N: usize>(head: [&str; N], rows: &[[String; N]], is_number: [bool; N]) -> Vec<String> {
+    let head = head.map(str::to_owned);
+    let all: Vec<[String; N]> =
+        [&head].into_iter().chain(rows).map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    let cell = |row: &[String; N], column: usize| {
+        let (cell, width) = (&row[column], widths[column]);
+        if is_number[column] { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+    };
+    all.iter().map(|row| (0..N).map(|column| cell(row, column)).collect::<Vec<_>>().join("  ")).collect()
+}
+
+/// `95.2 %`, rounded down: what is not all is not shown as all.
+pub fn percent(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1_000).checked_div(u128::from(whole)).unwrap_or(0);
+    format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
 /// Comma-separated values with a header, as in RFC 4180.

@@ -87,7 +87,7 @@ fn a_secret_in_place_of_its_variable_is_not_repeated() {
 fn a_command_without_settings_names_all_that_it_lacks() {
     let all =
         ["QUARANTINE_QUEUE_URL", "RAW_QUEUE_URL", "PULSE_SIGFOX_QUEUE_URL", "PULSE_NBIOT_QUEUE_URL", "RAW_STREAM"];
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 14] = [
         ("downlinks list", &["DOWNLINK_TABLE"]),
         ("downlinks queue 1A2345 0102030405060708", &["DOWNLINK_TABLE"]),
         ("downlinks cancel 1A2345 5#2026-11-20T10:00:00Z#a", &["DOWNLINK_TABLE"]),
@@ -100,6 +100,8 @@ fn a_command_without_settings_names_all_that_it_lacks() {
         ("uplinks 1A2345", &["ARCHIVE_BUCKET", "PARTITION_BITS"]),
         ("meters export", &["ARCHIVE_BUCKET"]),
         ("meters import meters.csv", &["ARCHIVE_BUCKET"]),
+        ("consumption 1A2345", &["ARCHIVE_BUCKET", "PARTITION_BITS"]),
+        ("completeness --day 2026-11-20", &["ARCHIVE_BUCKET", "PARTITION_BITS"]),
     ];
     for (line, variables) in cases {
         let message = refused(line, &[]);
@@ -155,6 +157,10 @@ fn an_invalid_command_line_is_exit_code_2() {
         "uplinks lora:1",
         "uplinks 1A2345 --format xml",
         "uplinks 1A2345 --points --limit 3",
+        "consumption",
+        "consumption 1A2345 --tz Mars/Olympus",
+        "completeness",
+        "completeness 1A2345 --day 2026-11-20",
         "meters",
         "meters import",
         "meters show XYZ",
@@ -253,6 +259,20 @@ fn errors_in_a_file_of_meters_are_on_standard_output_and_no_meters_are_no_failur
     assert_eq!(errors.lines().count(), 2, "{errors}");
     assert!(errors.contains(":3: litres_per_pulse: \"0\" is not a number of litres"), "{errors}");
     std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_device_that_is_not_known_is_a_failure_and_so_is_a_day_without_files() {
+    const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let endpoint = listing("200 OK", EMPTY);
+    let settings = [&SETTINGS[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat();
+    for line in ["consumption 3 --from 2026-11-20 --to 2026-11-21", "completeness 3 --from 2026-11-20 --to 2026-11-21"]
+    {
+        let message = failed(line, &settings);
+        assert!(message.starts_with("pulsegate: sigfox:3 is not known: it has no uplinks"), "{line}: {message}");
+    }
+    let message = failed("completeness --day 2026-11-20", &settings);
+    assert!(message.contains("no file of days has 2026-11-20") && message.contains("docs/days.md"), "{message}");
 }
 
 #[test]

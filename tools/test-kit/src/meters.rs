@@ -10,6 +10,8 @@
 //! - `mix`, `kinds`: the profile of each meter; `identity`: its device ID; `order`: when it is due.
 //! - `home`: the consumption; `input`, `counter`: what the counters show of it; `clock`: the meter's clock.
 //! - `session`, `daily`, `frames`: the uplinks, to the byte.
+//! - `faults`: lost uplinks, wrong indexes, status messages; `truth`: what the meters have counted.
+//! - `assigned`: their assignments.
 //! - `account`: the points and totals that must result.
 
 use std::collections::BTreeMap;
@@ -21,11 +23,13 @@ use pulsegate_model::uplink::TimeSource;
 use crate::spec::{InvalidSpec, Spec};
 
 mod account;
+mod assigned;
 pub mod chance;
 mod check;
 mod clock;
 mod counter;
 mod daily;
+mod faults;
 mod frames;
 mod home;
 mod identity;
@@ -38,9 +42,11 @@ mod session;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 pub use account::consumption;
 pub use frames::adeunis::nbiot_head as adeunis_nbiot_head;
+pub use truth::{Change, Numbered, TrueCount, TrueReading};
 
 /// The meters of a spec.
 #[derive(Debug)]
@@ -83,7 +89,7 @@ pub struct Meter {
 pub struct Session {
     /// When it sends the first uplink: virtual milliseconds since the fleet's start.
     pub due_ms: u64,
-    /// In the order of sending; over Sigfox 10 s apart.
+    /// In the order of sending; over Sigfox 10 s apart. Without those that are lost on the air.
     pub uplinks: Vec<Uplink>,
 }
 
@@ -99,6 +105,8 @@ pub struct Uplink {
     pub clock_not_set: bool,
     /// The sequence of its natural key: Sigfox's number, the sealed envelope's counter, or an Efento message's checksum.
     pub sequence: u32,
+    /// True for a Sigfox status message, which has no payload.
+    pub is_status: bool,
     /// The payload; of NB-IoT the content of the sealed envelope, or the CoAP payload of an Efento logger.
     pub payload: Vec<u8>,
 }

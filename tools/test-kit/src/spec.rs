@@ -37,6 +37,32 @@ pub struct Spec {
     /// The share of meters whose counter is reset once, as by a new battery, right after a session, so that no pulse is
     /// lost; from 0 to 1, and with the share above at most 1. A fleet of one hour has no reset.
     pub reset_share: f64,
+    /// Faults of the meters and of the air beyond these.
+    #[serde(default)]
+    pub faults: MeterFaults,
+}
+
+/// Shares of meters, or of uplinks, with a fault: each from 0 to 1. A meter has at most one of roll-over, reset, loss of power and
+/// swap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MeterFaults {
+    /// Meters that lose their power once: the counter starts again at zero after a session, and the pulses of the first half of
+    /// the hour after it are in no index. A meter that logs more often than once an hour loses none.
+    pub power_loss: f64,
+    /// Meters that are swapped once, between two sessions. If they have assignments, the assignments have the time, the last
+    /// index of the old meter and the first one of the new.
+    pub swap: f64,
+    /// Meters that are swapped once without a trace in an assignment.
+    pub untold_swap: f64,
+    /// Uplinks that a meter numbers and sends, and that never arrive.
+    pub lost: f64,
+    /// Meters that send a wrong index once: only of profiles whose uplinks have whole indexes.
+    pub garbled: f64,
+    /// Sigfox meters that send status messages, which have a number and no counts, a few times a day.
+    pub status: f64,
+    /// Meters with assignments.
+    pub assigned: f64,
 }
 
 impl Spec {
@@ -58,6 +84,7 @@ impl Spec {
             odd_settings: 0.0,
             rollover_share: 0.01,
             reset_share: 0.01,
+            faults: MeterFaults::default(),
         }
     }
 }

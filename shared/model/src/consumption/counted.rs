@@ -55,14 +55,13 @@ fn periods(meter: &Meter<'_>) -> Vec<Period> {
     let time = |nth: usize| together.get(nth).map(|group| group[0].at.unix());
     let of = |nth: usize, group: &[Count]| {
         let at = group[0].at.unix();
-        let length = |other: Option<i64>| {
-            let known = meter.period.map(i64::from);
-            let apart = other.map(|other| (at - other).abs()).filter(|apart| *apart <= MAX_UNKNOWN);
-            known.or(apart).unwrap_or(0)
-        };
+        // The nearer neighbour: where a count is lost on one side, the other side has the period.
+        let neighbours = [nth.checked_sub(1).and_then(time), time(nth + 1)].into_iter().flatten();
+        let apart = neighbours.map(|other| (at - other).abs()).filter(|apart| *apart <= MAX_UNKNOWN).min();
+        let length = meter.period.map(i64::from).or(apart).unwrap_or(0);
         let (start, end) = match meter.counted_at {
-            PeriodEnd::Start => (at, at.saturating_add(length(time(nth + 1)))),
-            PeriodEnd::End => (at - length(nth.checked_sub(1).and_then(time)), at),
+            PeriodEnd::Start => (at, at.saturating_add(length)),
+            PeriodEnd::End => (at - length, at),
         };
         let pulses = if let [only] = group { Some(only.pulses) } else { None };
         // Before 1970 there is no time.

@@ -285,9 +285,11 @@ impl<'a> ChannelHistory<'a> {
         let length = gap.at.unix() - gap.after.unix();
         let sent = |nth: i64| gap.after.unix() + length * nth / (i64::from(gap.lost) + 1);
         let slots = (length / (i64::from(gap.lost) + 1) / period).max(1);
+        // By a clock that drifts, a reading is some seconds off the time at which its uplink was sent.
+        let late = tolerance(Every::Hour).min(period / 12);
         let is_covered = |nth: &i64| {
             let (from, to) = (sent(nth - 1), sent(*nth));
-            let read = between(&self.read, from + 1, to + 1).len();
+            let read = between(&self.read, from + 1 + late, to + 1 + late).len();
             from >= day.unix() - COVER && i64::try_from(read).is_ok_and(|read| read >= slots)
         };
         // Earlier ones are not covered, and there may be many of them.

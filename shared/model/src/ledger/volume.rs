@@ -53,6 +53,10 @@ pub fn volume_of_day(volume: &Volume, start: At, end: At, period: Option<u32>) -
 
 /// The part of a step's volume between two boundaries, each a time with the volume until then.
 fn part_of(volume: &Volume, step: &Step, start: (i64, i128), end: (i64, i128)) -> i128 {
+    // The only count of a period of unknown length.
+    if step.from == step.to {
+        return step.volume.into();
+    }
     let on_point = |at: At| volume.certain(at.unix(), 0).1;
     let before = if step.from.unix() < start.0 { start.1 } else { on_point(step.from) };
     let after = if step.to.unix() > end.0 { end.1 } else { on_point(step.to) };

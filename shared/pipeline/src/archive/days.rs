@@ -1,5 +1,5 @@
-//! Days: consumption and ledger of each channel and local day, of a month and of a partition of the devices, in one Parquet
-//! file.
+//! Days: consumption and ledger of each channel and local day, of a month and of a partition of the devices, in one
+//! Parquet file.
 //!
 //! ```text
 //! days/month=2026-11/2a.parquet     made from points/ and reports/ of 2026-10-28 to 2027-01-04,
@@ -8,23 +8,25 @@
 //!
 //! A file is a function of
 //!
-//! - the files of points and reports of the UTC days of its month, of four days before it and of [`AHEAD`] days after it;
-//! - what the days of the month before leave to it: for each device a [`Carry`](pulsegate_model::day::Carry), which the last
-//!   row of the device has;
+//! - the files of points and reports of the UTC days of its month, of four days before it and of [`AHEAD`] days after
+//!   it;
+//! - what the days of the month before leave to it: for each device a [`Carry`](pulsegate_model::day::Carry), which the
+//!   last row of the device has;
 //! - the assignments that apply until then;
 //! - the rules of consumption and the time zones, by their versions;
 //! - which local days are over: there are rows of these only.
 //!
-//! Each file's metadata, its [`Origin`], says of which versions they were. [`Days`] compares that with what is there now, and
-//! makes what differs again. It remembers nothing elsewhere, so it heals after any fault. Months are made oldest first. A
-//! change of an old month reaches the next one only if it changes what is left to it.
+//! Each file's metadata, its [`Origin`], says of which versions they were. [`Days`] compares that with what is there
+//! now, and makes what differs again. It remembers nothing elsewhere, so it heals after any fault. Months are made
+//! oldest first. A change of an old month reaches the next one only if it changes what is left to it.
 //!
 //! # Layout
 //!
 //! - [`origin`](Origin): what a file was made from. [`file`](mod@file): its columns and encoding. [`month`](Month).
 //! - `state`: what there is, and what differs from it. `assigned`: the assignments of a month.
-//! - `build`: makes a file. `sources`: reads sources device by device, so that a run holds a row group of each, never a file.
-//! - [`Partition`]: the work of a run.
+//! - `build`: makes a file. `sources`: reads sources device by device, so that a run holds a row group of each, never a
+//!   file.
+//! - [`Partition`]: the work of a run. [`rows_of`]: reads a day of all devices.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +41,7 @@ pub mod file;
 mod month;
 mod origin;
 mod partition;
+mod rows;
 mod sources;
 mod state;
 #[cfg(test)]
@@ -49,6 +52,7 @@ use build::{BuildError, Builder, Built, end_of_sources};
 pub use month::{Month, MonthError};
 pub use origin::{FORMAT, Origin};
 pub use partition::{Partition, PartitionError};
+pub use rows::rows_of;
 use sources::{Kind, Seen};
 use state::State;
 
@@ -66,8 +70,8 @@ pub const DAYS: &str = "days/";
 /// UTC days after a month whose points and reports count for it.
 pub const AHEAD: i64 = day::DAYS_AHEAD;
 
-/// UTC days before a month whose points and reports count for it: in the east, a local day begins on the day before, and some
-/// readings decide about those after them.
+/// UTC days before a month whose points and reports count for it: in the east, a local day begins on the day before,
+/// and some readings decide about those after them.
 const BEHIND: i64 = day::DAYS_BEHIND;
 
 /// Attempts to read sources that change meanwhile.
@@ -150,8 +154,8 @@ impl<S: ObjectStore> Days<'_, S> {
     /// Makes the files of a partition that differ from what they would be now, the oldest first.
     ///
     /// # Errors
-    /// [`ArchiveError`] if the archive cannot be reached, or a file of assignments cannot be read. What is written stays, and
-    /// the next run goes on.
+    /// [`ArchiveError`] if the archive cannot be reached, or a file of assignments cannot be read. What is written
+    /// stays, and the next run goes on.
     pub async fn run(&self, partition: Partition) -> Result<Made, ArchiveError> {
         // A run that begins after a device is erased does not write it any more, whatever it still reads.
         let erased = tombstones::load(self.store, self.deadline).await?;
@@ -211,11 +215,13 @@ impl<S: ObjectStore> Days<'_, S> {
         Ok(())
     }
 
-    /// Writes a file of days, unless another run has written it since this one listed it. A run reads sources after it has
-    /// listed days, so a file never goes back to older sources.
+    /// Writes a file of days, unless another run has written it since this one listed it. A run reads sources after it
+    /// has listed days, so a file never goes back to older sources.
     async fn put(&self, place: Place, built: Built, state: &mut State<'_>, made: &mut Made) -> Result<(), StoreError> {
         let Built { content, origin, rows, seen } = built;
-        seen.into_iter().for_each(|seen| state.saw(seen));
+        for seen in seen {
+            state.saw(seen);
+        }
         let condition = state.version(place).map_or(Condition::Absent, Condition::Version);
         let Put::Done(etag) = self.store.put(&key_of(place), content, condition, self.deadline).await? else {
             made.conflicts += 1;

@@ -6,9 +6,11 @@
 //! - [`setup`]: the settings that the bill depends on.
 //! - [`flow`]: invocations of each function, and the traffic of queues and stream.
 //! - [`archive`]: objects, files and their versions, and the scheduled functions that make them.
+//! - [`days`]: the daily pass.
 //! - [`tables`]: tables of pulses, and of raw uplinks.
 
 pub mod archive;
+pub mod days;
 pub mod flow;
 pub mod setup;
 pub mod tables;
@@ -100,12 +102,19 @@ fn functions(setup: &Setup, of: &Measurement, flow: &Flow, work: Option<&Work>) 
         Processor::Arm => "lambda-gb-second-arm64",
     };
     let memory = of.archive.memory_mb.decimal() / dec!(1024);
-    let scheduled = work.into_iter().flat_map(|work| [("settle", work.settle), ("derive", work.derive)]);
+    let scheduled = work.into_iter().flat_map(|work| {
+        let days = &work.days;
+        [
+            ("settle", work.settle.runs, work.settle.runs * work.settle.seconds),
+            ("derive", work.derive.runs, work.derive.runs * work.derive.seconds),
+            ("days", days.invocations(), days.seconds.0 + days.seconds.1),
+        ]
+    });
     let behind = flow
         .functions
         .iter()
         .map(|runs| (runs.name, runs.invocations, runs.invocations * runs.milliseconds / dec!(1000) * runs.gb));
-    let all = behind.chain(scheduled.map(|(name, run)| (name, run.runs, run.runs * run.seconds * memory)));
+    let all = behind.chain(scheduled.map(|(name, runs, seconds)| (name, runs, seconds * memory)));
     let items = all.flat_map(|(name, invocations, gb_seconds)| {
         [item("Lambda", name, "lambda-request", invocations), item("Lambda", name, duration, gb_seconds)]
     });
@@ -142,8 +151,9 @@ fn exchange(of: &Measurement) -> Decimal {
 fn watching(setup: &Setup, load: &Load, of: &Measurement, flow: &Flow, work: Option<&Work>) -> Vec<Item> {
     let measured_metrics = work.map_or(of.metrics.into(), |_| of.archive.metrics.decimal());
     let alarms = if load.nbiot(load.month()).is_zero() { Decimal::ZERO } else { BRIDGE_ALARMS };
-    let scheduled =
-        work.map_or(Decimal::ZERO, |work| (work.settle.runs + work.derive.runs) * of.archive.run_log_bytes.decimal());
+    let scheduled = work.map_or(Decimal::ZERO, |work| {
+        (work.settle.runs + work.derive.runs + work.days.invocations()) * of.archive.run_log_bytes.decimal()
+    });
     let bridge = flow.tasks * HOURS * dec!(60) * measured(of.bridge.log_bytes_per_minute);
     let logs = flow.log_bytes + scheduled + bridge;
     vec![

@@ -62,11 +62,23 @@ pub struct Archive {
     pub derive_checks_per_file: Value,
     /// Milliseconds that each of them takes; those made at the same time share them.
     pub derive_check_ms: Value,
-    /// Memory size of `settle` and of `derive`, MB.
+    /// Points for each row of `day/`.
+    pub points_per_row: Value,
+    /// Bytes in `reports/` for each row of `day/`.
+    pub reports_row_bytes: Value,
+    /// Bytes of a row of `days/`: a meter and a day.
+    pub days_row_bytes: Value,
+    /// Microseconds of a processor that the daily pass takes for each of these rows, sources included.
+    pub days_row_us: Value,
+    /// Times a day that the daily pass makes the files of the current month.
+    pub days_passes: Value,
+    /// Bytes of a meter's assignment.
+    pub assignment_bytes: Value,
+    /// Memory size of `settle`, `derive` and `days`, MB.
     pub memory_mb: Value,
-    /// Milliseconds that `settle` and `derive` wait for each other request to S3.
+    /// Milliseconds that `settle`, `derive` and `days` wait for each other request to S3.
     pub request_ms: Value,
-    /// Bytes of log of a run of `settle` or `derive`, with the 26 bytes that `CloudWatch` adds to each line.
+    /// Bytes of log of a run of `settle`, `derive` or `days`, with the 26 bytes that `CloudWatch` adds to each line.
     pub run_log_bytes: Value,
     /// Number of distinct metrics in the logs of the archive's stack, in the place of `metrics`.
     pub metrics: Value,
@@ -81,7 +93,7 @@ impl Value {
 
 impl Archive {
     /// The values with their names and bounds.
-    pub fn by_name(&self) -> [(&'static str, &Value, (f64, f64)); 18] {
+    pub fn by_name(&self) -> [(&'static str, &Value, (f64, f64)); 24] {
         [
             ("new_row_bytes", &self.new_row_bytes, POSITIVE),
             ("day_row_bytes", &self.day_row_bytes, POSITIVE),
@@ -97,6 +109,12 @@ impl Archive {
             ("derive_days", &self.derive_days, DAYS),
             ("derive_checks_per_file", &self.derive_checks_per_file, NATURAL),
             ("derive_check_ms", &self.derive_check_ms, NATURAL),
+            ("points_per_row", &self.points_per_row, NATURAL),
+            ("reports_row_bytes", &self.reports_row_bytes, NATURAL),
+            ("days_row_bytes", &self.days_row_bytes, NATURAL),
+            ("days_row_us", &self.days_row_us, POSITIVE),
+            ("days_passes", &self.days_passes, DAYS),
+            ("assignment_bytes", &self.assignment_bytes, NATURAL),
             ("memory_mb", &self.memory_mb, super::MEMORY),
             ("request_ms", &self.request_ms, NATURAL),
             ("run_log_bytes", &self.run_log_bytes, NATURAL),

@@ -10,10 +10,17 @@ use crate::limits::MAX_BITS;
 use crate::load::{Arrival, Load};
 use crate::measurement::Measurement;
 use crate::money::{rounded, whole};
-use crate::template::{DERIVE_RUNS, RUN_SECONDS, SETTLE_MINUTES};
+use crate::template::{DAYS_CONCURRENCY, DERIVE_RUNS, RUN_SECONDS, SETTLE_MINUTES};
 
 /// Planned part of a run's time, of its memory, and of a list.
 const PLANNED: Decimal = dec!(0.8);
+
+/// Seconds of an hour.
+const HOUR: Decimal = dec!(3600);
+
+/// The most that Lambda starts for a queue
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>).
+const MAX_CONCURRENCY: Decimal = dec!(1000);
 
 /// Bytes of a MB of memory.
 const MB: Decimal = dec!(1_048_576);
@@ -41,6 +48,8 @@ pub struct Settling {
     pub puts: (Decimal, Decimal),
     /// Seconds of a run of `derive`.
     pub derive: Decimal,
+    /// Seconds of the longest run of `days`, and of all that a night starts.
+    pub days: (Decimal, Decimal),
     /// Meters up to which a run merges a whole day's files in time.
     pub most: Decimal,
 }
@@ -87,6 +96,7 @@ impl Settling {
             memory_size: archive.memory_mb.decimal(),
             puts: (work.objects, work.settle.runs * work.settle.puts),
             derive: work.derive.seconds,
+            days: (work.days.longest, work.days.longest * work.days.partitions),
             most: in_time / dec!(24) / load.per_hour,
         }
     }
@@ -100,6 +110,11 @@ impl Settling {
     /// `DeriveSchedule` if a run a night is not enough: `derive` continues where the last run ended.
     pub fn derive_schedule(&self) -> Option<&'static str> {
         (self.derive > RUN_SECONDS * PLANNED).then_some("cron(0/20 1-5 * * ? *)")
+    }
+
+    /// `DaysConcurrency`: as many that a pass ends before the next hour, at least the default.
+    pub fn days_concurrency(&self) -> Decimal {
+        (self.days.1 / HOUR).ceil().clamp(DAYS_CONCURRENCY.into(), MAX_CONCURRENCY)
     }
 
     /// Consequences and limits.
@@ -151,6 +166,12 @@ impl Settling {
                 rounded(self.derive, 0)
             ));
         }
+        if self.days.0 > RUN_SECONDS * PLANNED {
+            notes.push(format!(
+                "days takes up to {} s for a partition, of {RUN_SECONDS}; it continues in its next run",
+                rounded(self.days.0, 0)
+            ));
+        }
         notes
     }
 
@@ -170,6 +191,11 @@ impl Settling {
             ("PUTs of settle a month", whole(self.puts.1)),
             ("seconds of derive", of(self.derive, RUN_SECONDS)),
             ("runs of derive a month", rounded(DERIVE_RUNS, 1).to_string()),
+            ("seconds of days, the longest run of a partition", of(self.days.0, RUN_SECONDS)),
+            (
+                "minutes of all runs of days at the end of a month",
+                whole(self.days.1 / self.days_concurrency() / dec!(60)),
+            ),
             ("meters up to which settle merges a day in time", whole(self.most)),
         ]
     }

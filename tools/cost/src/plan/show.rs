@@ -10,6 +10,7 @@ use crate::bill::pulsegate::setup::{Database, Store};
 use crate::measurement::Measurement;
 use crate::money::rounded;
 use crate::print::Table;
+use crate::template::DAYS_CONCURRENCY;
 
 /// The template parameters that a plan sets, each with value and reason.
 pub fn overrides(options: &Options, requirements: &Requirements) -> Vec<(&'static str, String, String)> {
@@ -44,6 +45,10 @@ pub fn overrides(options: &Options, requirements: &Requirements) -> Vec<(&'stati
     set("SettleSchedule", settling.schedule(), last);
     if let Some(schedule) = settling.derive_schedule() {
         set("DeriveSchedule", schedule.to_owned(), "a run has hardly the time for a night's files".to_owned());
+    }
+    if settling.days_concurrency() > DAYS_CONCURRENCY.into() {
+        let why = "all days are made within an hour at the end of a month".to_owned();
+        set("DaysConcurrency", settling.days_concurrency().to_string(), why);
     }
     let stream = format!(
         "{} MB and {} records a second at most",

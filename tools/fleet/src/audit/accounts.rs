@@ -10,14 +10,18 @@ use pulsegate_model::codec::Flag;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::pulse;
 use pulsegate_model::pulse::PulseItem;
-use pulsegate_model::uplink::Uplink;
+use pulsegate_model::uplink::{Kind, Uplink};
 
+use super::consumption::{self, StoredDays};
 use super::expected_run::{Deviation, ExpectedRun, UplinkPosition, sort_key};
-use super::findings::{MOST_NAMED, Meters, Sizes, UnexpectedItems};
+use super::findings::{ConsumptionFindings, MOST_NAMED, Meters, Sizes, UnexpectedItems};
 use super::points::{self, Compared};
 use crate::Problem;
 use crate::meters::{Dating, Fleet};
 use crate::run::{Run, Sessions};
+
+/// Why a row is not stored as it should be.
+const MISPLACED: &str = "in a file where no reader looks for it";
 
 /// The runs, and the items that belong to none of them.
 #[derive(Debug)]
@@ -31,6 +35,10 @@ pub(super) struct Accounts {
     pub(super) sizes: BTreeMap<String, Sizes>,
     /// Comparison of points, by run.
     pub(super) meters: Vec<Meters>,
+    /// Comparison of consumption, if it is wanted.
+    pub(super) consumption: Option<ConsumptionFindings>,
+    /// Rows of days in the archive, if it is.
+    pub(super) days: StoredDays,
 }
 
 impl Accounts {
@@ -65,13 +73,22 @@ impl Accounts {
 
     pub(super) fn new(runs: Vec<ExpectedRun>) -> Self {
         let meters = runs.iter().map(|_| Meters::default()).collect();
-        Self { runs, strange: UnexpectedItems::default(), foreign: 0, sizes: BTreeMap::new(), meters }
+        Self {
+            runs,
+            strange: UnexpectedItems::default(),
+            foreign: 0,
+            sizes: BTreeMap::new(),
+            meters,
+            consumption: None,
+            days: StoredDays::default(),
+        }
     }
 
     /// Forgets what was found.
     pub(super) fn clear(&mut self) {
         self.runs.iter_mut().for_each(ExpectedRun::clear);
         self.meters.fill(Meters::default());
+        self.consumption = self.consumption.take().map(|_| ConsumptionFindings::default());
         (self.strange, self.foreign) = (UnexpectedItems::default(), 0);
         self.sizes.clear();
     }
@@ -79,6 +96,9 @@ impl Accounts {
     /// Records a row of the archive. `is_in_place` is false if it is in a file where no reader looks for it.
     pub(super) fn raw(&mut self, uplink: &Uplink, is_in_place: bool) -> Result<(), Problem> {
         let places = self.places(uplink.device, uplink.at, uplink.sequence, None);
+        if uplink.kind == Kind::Event {
+            return self.event(uplink, is_in_place, places.unwrap_or_default());
+        }
         if places.as_ref().is_some_and(|places| !places.is_empty()) {
             let sizes = self.sizes.entry(uplink.device.network().to_string()).or_default();
             sizes.uplinks += 1;
@@ -95,9 +115,27 @@ impl Accounts {
             let is_arrival = dating == Dating::Arrival;
             let wrong = altered(&expected, uplink)
                 .or_else(|| (is_arrival && !is_within(run.began, uplink.at)).then_some("not dated by its arrival"))
-                .or_else(|| (!is_in_place).then_some("in a file where no reader looks for it"));
+                .or_else(|| (!is_in_place).then_some(MISPLACED));
             match wrong {
                 None => run.mark_raw(place, is_arrival.then_some(uplink.at))?,
+                Some(how) => run.note(place, Deviation::Altered(format!("raw: {how}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the row of an event that is a status message. Others are of uplinks that have rows of their own, if they
+    /// arrived.
+    fn event(&mut self, row: &Uplink, is_in_place: bool, places: Vec<(usize, UplinkPosition)>) -> Result<(), Problem> {
+        for (number, place) in places {
+            let run = &mut self.runs[number];
+            let (expected, _) = run.uplink(place, row.at)?;
+            if expected.kind != Kind::Event {
+                continue;
+            }
+            match altered(&expected, row).or_else(|| (!is_in_place).then_some(MISPLACED)) {
+                // It has no pulses to wait for.
+                None => run.mark_raw(place, None).and_then(|()| run.mark_pulses(place))?,
                 Some(how) => run.note(place, Deviation::Altered(format!("raw: {how}"))),
             }
         }
@@ -166,6 +204,9 @@ impl Accounts {
             }
             run.mark_pulses(place)?;
             right.push((place, item));
+        }
+        if let (Some(found), Some(meter)) = (&mut self.consumption, right.first().map(|(place, _)| place.meter)) {
+            consumption::check(run, meter, &right, &self.days, found);
         }
         let compared = points::compare(run, right);
         self.meters[number].take(compared);

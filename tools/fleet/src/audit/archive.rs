@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pulsegate_model::at::At;
-use pulsegate_model::uplink::Kind;
 use pulsegate_pipeline::archive::place::{DAY, Day, NEW, Place};
 use pulsegate_pipeline::archive::reader::{Archive, ArchiveError};
 use pulsegate_pipeline::archive::store::{Listed, ObjectStore, StoreError};
@@ -53,10 +52,7 @@ pub(super) async fn read<S: ObjectStore>(
         let mut shown = 0;
         while let Some(row) = rows.next_row()? {
             let uplink = row.uplink().map_err(ArchiveError::from)?;
-            // The network's report about an uplink: it has a row of its own if it arrived.
-            if uplink.kind != Kind::Event {
-                accounts.raw(&uplink, archive.bits.place(&uplink) == place)?;
-            }
+            accounts.raw(&uplink, archive.bits.place(&uplink) == place)?;
             shown += 1;
             if shown % SHOWN == 0 {
                 progress.add(SHOWN);
@@ -88,7 +84,7 @@ pub(super) async fn new_keys(store: &impl ObjectStore) -> Result<BTreeSet<String
     Ok(list(store, NEW).await?.into_iter().map(|listed| listed.key).collect())
 }
 
-async fn list(store: &impl ObjectStore, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+pub(super) async fn list(store: &impl ObjectStore, prefix: &str) -> Result<Vec<Listed>, StoreError> {
     let mut all: Vec<Listed> = Vec::new();
     loop {
         let page = store.list(prefix, all.last().map(|last| last.key.as_str()), soon()).await?;

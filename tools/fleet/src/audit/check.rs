@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep};
 
 use super::accounts::Accounts;
 use super::failed_messages::{FailedMessages, inspect};
-use super::findings::{Audit, Meters, NetworkCounts, Sources};
+use super::findings::{Audit, ConsumptionFindings, Meters, NetworkCounts, Sources};
 use super::missing::{List, Missing};
 use super::progress::AuditProgress;
 use super::waiting::{self, QueueKind, WatchedQueue};
-use super::{FILE, Options, Stores, archive, read};
+use super::{FILE, Options, Stores, archive, consumption, read};
 use crate::Problem;
 
 /// Pause before the stores are read again, if an acknowledged message was missing.
@@ -86,6 +86,9 @@ where
     let raw = AuditProgress::of(sent, "raw uplinks");
     let sources = archive::read(accounts, &stores.archive, days.as_ref(), &raw).await?;
     drop(raw);
+    if accounts.consumption.is_some() {
+        accounts.days = consumption::read_days(&stores.archive.store, &accounts.runs).await?;
+    }
     let pulses = AuditProgress::of(sent, "pulses");
     match &stores.pulses {
         Some(table) if options.by_key => read::by_key(accounts, table, &pulses).await?,
@@ -116,6 +119,10 @@ fn audit<I>(accounts: &Accounts, read: ReadStores, places: &[WatchedQueue<I>], o
         wrong: vec![],
         networks,
         meters,
+        consumption: accounts.consumption.clone().map(|found| ConsumptionFindings {
+            not_happened: consumption::not_happened(&accounts.runs, &found),
+            ..found
+        }),
         strange: accounts.strange.clone(),
         foreign: accounts.foreign,
         sources,
@@ -146,6 +153,8 @@ fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> V
     } else {
         "acknowledged, and not in the archive, or not readable by its codec"
     };
+    let none = ConsumptionFindings::default();
+    let consumption = audit.consumption.as_ref().unwrap_or(&none);
     let reasons = [
         (unfinished, "unfinished runs (fleet load --resume continues one)"),
         (counts.lost, lost),
@@ -160,6 +169,8 @@ fn wrong<I>(accounts: &Accounts, audit: &Audit, places: &[WatchedQueue<I>]) -> V
         ),
         (counts.unnoted, "stored, and not noted as sent"),
         (audit.meters.wrong, "meters whose points are not what they counted"),
+        (consumption.wrong, "meters whose consumption or ledger is not what they counted and what was lost"),
+        (consumption.not_happened.len() as u64, "faults that were to happen and have not"),
     ];
     reasons.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
 }

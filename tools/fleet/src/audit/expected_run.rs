@@ -146,7 +146,7 @@ impl ExpectedRun {
     pub(super) fn uplink(&self, place: UplinkPosition, stored: At) -> Result<(Uplink, Dating), Problem> {
         let sent = self.sent_uplink(place)?;
         let mut uplink = as_sent(&self.fleet.meter(place.meter), &sent)?;
-        if self.has_radio && uplink.device.network() == Network::Sigfox {
+        if self.has_radio && !sent.is_status && uplink.device.network() == Network::Sigfox {
             uplink.radio = crate::load::reception(place.meter, place.hour);
         }
         if sent.dating == Dating::Arrival {
@@ -218,7 +218,7 @@ pub(super) fn as_sent(meter: &meters::Meter, sent: &meters::Uplink) -> Result<Up
         |e: &dyn std::error::Error| Problem::Wrong(format!("{} sends what no pipeline takes: {e}", meter.device));
     Ok(Uplink {
         device: meter.device,
-        kind: Kind::Data,
+        kind: if sent.is_status { Kind::Event } else { Kind::Data },
         at: sent.at,
         time_source: sent.dating.time_source(),
         sequence: Some(sent.sequence),

@@ -25,6 +25,9 @@ pub struct Audit {
     pub networks: BTreeMap<String, NetworkCounts>,
     /// Comparison of the points of meters with what they counted.
     pub meters: Meters,
+    /// Comparison of consumption and ledger with what meters have counted and what was lost, if it was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumption: Option<ConsumptionFindings>,
     /// Items of the fleets' devices that no session has sent.
     pub strange: UnexpectedItems,
     /// Items of other devices, which do not belong to these runs.
@@ -144,6 +147,36 @@ pub struct Meters {
     /// Not comparable: part of a session is missing.
     pub in_part: u64,
     /// Examples of wrong meters.
+    pub examples: Vec<String>,
+}
+
+/// Comparison of consumption and ledger with what meters have counted and what was lost on purpose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConsumptionFindings {
+    /// Meters that are right in every hour, day and column of the ledger.
+    pub right: u64,
+    /// Meters that are not.
+    pub wrong: u64,
+    /// Meters without a comparison: part of a session is missing, or the arrival dates their uplinks.
+    pub skipped: u64,
+    /// Channels that were compared.
+    pub channels: u64,
+    /// Days of channels that were compared.
+    pub days: u64,
+    /// Rows of days in the archive that were compared; none if the daily pass has not run.
+    pub stored_days: u64,
+    /// Hours of channels that were compared, by their quality.
+    pub hours: BTreeMap<String, u64>,
+    /// Uplinks whose loss the ledger proves: those lost on purpose between two that have arrived.
+    pub lost: u64,
+    /// Those of them whose readings other uplinks have, by the ledger.
+    pub covered: u64,
+    /// Meters or channels with each fault.
+    pub happened: BTreeMap<String, u64>,
+    /// Faults that were to happen, and have not.
+    pub not_happened: Vec<String>,
+    /// Examples of wrong meters, with the first difference.
     pub examples: Vec<String>,
 }
 

@@ -125,8 +125,8 @@ fn keys(run: &ExpectedRun, meters: &[u32]) -> Result<Vec<Key>, Problem> {
     for &meter in meters.iter().filter(|&&meter| !run.is_dated_by_arrival(meter)) {
         let known = run.fleet.meter(meter);
         for hour in (0..run.fleet.hours()).filter(|&hour| run.sessions.is_sent(meter, hour)) {
-            for uplink in run.session((meter, hour)).uplinks {
-                keys.push(key(&known, &uplink)?);
+            for uplink in run.session((meter, hour)).uplinks.iter().filter(|uplink| !uplink.is_status) {
+                keys.push(key(&known, uplink)?);
             }
         }
     }

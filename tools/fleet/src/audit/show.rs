@@ -1,7 +1,7 @@
 //! Tables of the audit's result.
 
 use super::check::{AuditResult, all};
-use super::findings::{Audit, NetworkCounts, Sources, networks};
+use super::findings::{Audit, ConsumptionFindings, NetworkCounts, Sources, networks};
 use crate::print::{Format, Table, several};
 
 /// Selects a count.
@@ -25,7 +25,9 @@ const COUNTS: [(&str, One); 11] = [
 /// All tables.
 pub(super) fn text(found: &AuditResult, list: usize, format: Format) -> String {
     let audit = &found.audit;
-    let mut tables = vec![sources(&audit.sources), messages(audit), meters(audit), queues(audit)];
+    let mut tables = vec![sources(&audit.sources), messages(audit), meters(audit)];
+    tables.extend(audit.consumption.as_ref().map(consumption));
+    tables.push(queues(audit));
     if !found.missing.is_empty() {
         tables.push(missing(found, list));
     }
@@ -63,6 +65,32 @@ fn meters(audit: &Audit) -> Table {
     table
 }
 
+fn consumption(found: &ConsumptionFindings) -> Table {
+    let mut table = Table::new("Consumption and ledger", &["", "number"]);
+    let counts = [
+        ("meters right", found.right),
+        ("meters wrong", found.wrong),
+        ("meters not compared", found.skipped),
+        ("days of channels", found.days),
+        ("of which rows in days/", found.stored_days),
+    ];
+    for (name, count) in counts {
+        table.row([name.to_owned(), count.to_string()]);
+    }
+    for (quality, hours) in &found.hours {
+        table.row([format!("hours {quality}"), hours.to_string()]);
+    }
+    table.row(["uplinks lost between others".to_owned(), found.lost.to_string()]);
+    table.row(["of which covered".to_owned(), found.covered.to_string()]);
+    for (name, count) in &found.happened {
+        table.row([format!("with: {name}"), count.to_string()]);
+    }
+    for name in &found.not_happened {
+        table.row([format!("did not happen: {name}"), "0".to_owned()]);
+    }
+    table
+}
+
 fn queues(audit: &Audit) -> Table {
     let mut table = Table::new("Queues", &["", "waiting", "in flight", "delayed"]);
     for (name, waiting) in &audit.queues {
@@ -87,6 +115,8 @@ fn examples(audit: &Audit) -> Table {
     let mut table = Table::new("Some of what is wrong", &["what", "which"]);
     audit.strange.examples.iter().for_each(|each| table.row(["sent by no session", each]));
     audit.meters.examples.iter().for_each(|each| table.row(["points", each]));
+    let consumption = audit.consumption.iter().flat_map(|found| &found.examples);
+    consumption.for_each(|each| table.row(["consumption", each]));
     table
 }
 

@@ -9,7 +9,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::device::Network;
 use pulsegate_model::pulse::PulseItem;
 use pulsegate_model::quarantine::Quarantined;
-use pulsegate_model::uplink::{Payload, Uplink};
+use pulsegate_model::uplink::{Kind, Payload, Uplink};
 use pulsegate_model::{envelope, pulse};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::settle::Settle;
@@ -30,8 +30,11 @@ use crate::spec::Spec;
 
 mod archive_only;
 mod clocks;
+mod consumption;
 mod runs;
 mod single_run;
+
+pub(super) use consumption::faulty;
 
 const DEVICES: u32 = 24;
 const HOURS: u32 = 3;
@@ -56,11 +59,15 @@ fn run(start: &str) -> (ExpectedRun, Vec<Sent>) {
     run_of(spec(start))
 }
 
-fn run_of(spec: Spec) -> (ExpectedRun, Vec<Sent>) {
+pub(super) fn run_of(spec: Spec) -> (ExpectedRun, Vec<Sent>) {
     let fleet = Fleet::new(spec).unwrap();
-    let mut sessions = Sessions::new(DEVICES, HOURS);
+    let (devices, hours) = (fleet.spec().devices, fleet.hours());
+    let mut sessions = Sessions::new(devices, hours);
     let mut sent = Vec::new();
-    for (meter, hour) in (0..DEVICES).flat_map(|meter| (0..HOURS).map(move |hour| (meter, hour))) {
+    for (meter, hour) in (0..devices).flat_map(|meter| (0..hours).map(move |hour| (meter, hour))) {
+        if fleet.session(meter, hour, 0).uplinks.is_empty() {
+            continue; // lost on the air
+        }
         sessions.send(meter, hour);
         sessions.acknowledge(meter, hour);
         let session = fleet.session(meter, hour, fleet.counted(meter, hour));
@@ -78,10 +85,10 @@ fn run_of(spec: Spec) -> (ExpectedRun, Vec<Sent>) {
 
 /// An uplink of the fleet.
 #[derive(Debug, Clone)]
-struct Sent {
-    meter: u32,
+pub(super) struct Sent {
+    pub(super) meter: u32,
     hour: u32,
-    uplink: Uplink,
+    pub(super) uplink: Uplink,
 }
 
 impl Sent {
@@ -114,7 +121,9 @@ struct World {
 
 impl World {
     fn of<'a>(sent: impl IntoIterator<Item = &'a Sent>) -> Self {
-        let (raw, pulses) = sent.into_iter().map(|sent| (sent.uplink.clone(), sent.pulses())).unzip();
+        let sent: Vec<&Sent> = sent.into_iter().collect();
+        let raw = sent.iter().map(|sent| sent.uplink.clone()).collect();
+        let pulses = sent.iter().filter(|sent| sent.uplink.kind != Kind::Event).map(|sent| sent.pulses()).collect();
         Self { raw, pulses: Some(pulses), quarantine: vec![], dead_letters: vec![], queued: vec![] }
     }
 
@@ -227,6 +236,7 @@ fn options() -> Options {
         list: 20,
         missing: None,
         by_key: false,
+        consumption: false,
         segments: 3,
     }
 }

@@ -129,7 +129,9 @@ fn last(runs: &[ExpectedRun]) -> Result<Vec<Key>, Problem> {
             let session = run.session(which);
             // The key of an uplink that its arrival dates is unknown.
             let is_known = |uplink: &&Uplink| uplink.dating != Dating::Arrival;
-            let Some(uplink) = session.uplinks.last().filter(is_known) else { continue };
+            let Some(uplink) = session.uplinks.iter().rfind(|uplink| !uplink.is_status).filter(is_known) else {
+                continue;
+            };
             keys.push(key(&run.fleet.meter(which.0), uplink)?);
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Callback {
     pub(super) sequence: u32,
     /// Its bytes.
     pub(super) data: Box<[u8]>,
+    /// True for a status message, of which Sigfox's cloud sends no bytes.
+    pub(super) is_status: bool,
 }
 
 /// A request for messages of one device type.
@@ -48,6 +50,16 @@ impl Request {
         self.callbacks.first().map_or("", |callback| callback.profile)
     }
 
+    /// The last part of the callback's path.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.is_status() { "status" } else { "uplink" }
+    }
+
+    /// True for a status message, which is always a single callback.
+    pub(super) fn is_status(&self) -> bool {
+        self.callbacks.first().is_some_and(|callback| callback.is_status)
+    }
+
     /// JSON body of a single callback, by the template of `docs/sigfox.md`.
     pub(super) fn single(&self) -> String {
         self.callbacks.first().map(Callback::body).unwrap_or_default()
@@ -67,6 +79,12 @@ impl Request {
 
 impl Callback {
     fn body(&self) -> String {
+        if self.is_status {
+            let (device, time) = (self.id(), self.at.unix().to_string());
+            let number = self.sequence.to_string();
+            return json!({"device": device, "time": time, "seqNumber": number, "batt": "3.6", "temp": "18.5"})
+                .to_string();
+        }
         let radio = Radio::of(self.message.meter, self.message.hour);
         json!({
             "device": self.id(),
@@ -144,6 +162,7 @@ mod tests {
             at: "2026-11-20T12:00:00Z".parse().unwrap(),
             sequence,
             data: [0x46, 0x80, 0, 0, 0, 0x9F, 0, 0, 0, 2].into(),
+            is_status: false,
         }
     }
 
@@ -191,6 +210,23 @@ mod tests {
         assert!(uplink.radio.rssi.is_some() && uplink.radio.snr.is_some() && uplink.radio.station.is_some());
         assert_eq!(uplink.radio, reception(7, 0));
         assert_eq!(request.single(), request.single());
+    }
+
+    #[test]
+    fn a_status_message_is_understood_as_an_event_with_its_number() {
+        let request = Request::new(vec![Callback { is_status: true, ..callback("sigfox:1A2345", 42) }]);
+        assert_eq!(request.kind(), "status");
+        let profile = profile::find(Network::Sigfox, "adeunis-pulse-v4").unwrap();
+        let body = request.single();
+        let content = Content { body: body.as_bytes(), ..Content::default() };
+        let messages = read("test", CallbackKind::Status, profile, &content);
+        let [event] = messages.events.as_slice() else { panic!("{messages:?}") };
+        let row = event.numbered().unwrap();
+        assert_eq!(
+            (row.device.to_string(), row.at, row.sequence),
+            ("sigfox:1A2345".to_owned(), request.callbacks[0].at, Some(42))
+        );
+        assert!(event.variables.is_empty() && event.details.battery_volts.is_some());
     }
 
     /// 32 bits of device ID, the longest time and number, and 12 bytes.

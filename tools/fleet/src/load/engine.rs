@@ -58,6 +58,7 @@ pub(super) struct View<'a> {
     pub(super) udp: Option<&'a Udp>,
     pub(super) rates: &'a Rates,
     pub(super) reordered: u64,
+    pub(super) late: u64,
     /// Finished sessions, including those before `--resume`.
     pub(super) done: u64,
     pub(super) elapsed: Duration,
@@ -177,7 +178,11 @@ impl Engine {
         let meter = self.parts.fleet.meter(number);
         let session = self.parts.fleet.session(number, hour, counted.into());
         let of = u8::try_from(session.uplinks.len()).unwrap_or(u8::MAX);
-        let Some(first) = session.uplinks.first() else { return Ok(()) };
+        let Some(first) = session.uplinks.first() else {
+            // All of it is lost on the air.
+            self.parts.ledger.settled += 1;
+            return Ok(());
+        };
         for (position, uplink) in (0..of).zip(&session.uplinks) {
             let message = Message { meter: number, hour, counted, position, of };
             let seconds = u64::try_from(uplink.at.unix() - first.at.unix()).unwrap_or_default();
@@ -216,6 +221,7 @@ impl Engine {
                     at: uplink.at,
                     sequence: uplink.sequence,
                     data: uplink.payload.as_slice().into(),
+                    is_status: uplink.is_status,
                 };
                 // The receiver lives as long as the engine.
                 let _ = self.parts.sigfox.send(callback);
@@ -231,8 +237,8 @@ impl Engine {
         let Some((rate, samples)) = &self.parts.probe else { return };
         if u128::from(self.sampled) * 1_000_000 <= now.as_micros() * u128::from(*rate) {
             self.sampled += 1;
-            if uplink.dating == Dating::Arrival {
-                return; // nobody knows its key
+            if uplink.dating == Dating::Arrival || uplink.is_status {
+                return; // nobody knows its key, or it is not in the table
             }
             let Ok(key) = audit::key(meter, uplink) else { return };
             // The receiver lives as long as the engine.
@@ -261,6 +267,7 @@ impl Engine {
             udp: self.nbiot.as_ref().map(|nbiot| &nbiot.udp),
             rates: &self.rates,
             reordered: schedule.reordered,
+            late: schedule.late,
             done: ledger.settled + schedule.skipped,
             elapsed,
             waiting: schedule.waiting(),

@@ -16,6 +16,9 @@ pub(super) struct Faults {
     pub(super) reorder: f64,
     /// Maximum delay in virtual seconds.
     pub(super) reorder_by: f64,
+    /// Share of sessions that arrive after the fleet's last hour, from 0 to 1.
+    #[serde(default)]
+    pub(super) late: f64,
 }
 
 /// Draws the faults of one transport.
@@ -41,6 +44,15 @@ impl Faults {
         )]
         let longest = (self.reorder_by * 1_000.0) as u64;
         random.u64(1..=longest.max(1))
+    }
+
+    /// Virtual milliseconds after the fleet's end at which a session arrives that is to be late; `None` for most. The result
+    /// is deterministic.
+    pub(super) fn late_ms(&self, seed: u64, meter: u32, hour: u32) -> Option<u64> {
+        const SPREAD_MS: u64 = 600_000;
+        let session = u64::from(meter) << 32 | u64::from(hour);
+        let mut random = fastrand::Rng::with_seed(mix(mix(seed ^ 0x1A7E) ^ session));
+        (self.late > 0.0 && random.f64() < self.late).then(|| random.u64(..SPREAD_MS))
     }
 
     /// Injector of a transport, seeded by its name.

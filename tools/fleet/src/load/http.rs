@@ -96,6 +96,7 @@ impl Api {
 
     /// The request as Sigfox's back end sends it.
     fn request(&self, request: &Request, channel: Channel) -> Option<HttpRequest<Full<Bytes>>> {
+        let channel = if request.is_status() { Channel::Single } else { channel };
         let (content, body, authorization) = match channel {
             Channel::Single => ("application/json", request.single(), format!("Bearer {}", self.secret)),
             Channel::Batch => {
@@ -103,7 +104,7 @@ impl Api {
                 ("application/x-www-form-urlencoded", request.batch(), format!("Basic {user}"))
             }
         };
-        HttpRequest::post(format!("{}/sigfox/{}/uplink", self.url, request.profile()))
+        HttpRequest::post(format!("{}/sigfox/{}/{}", self.url, request.profile(), request.kind()))
             .header("Content-Type", content)
             .header("Authorization", authorization)
             .body(Full::from(body))

@@ -93,7 +93,7 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Arrival::Uniform, help_heading = FLEET)]
     pub arrival: Arrival,
     /// Maximum clock drift of an NB-IoT meter, seconds a day; 1.7 for a quartz of 20 ppm
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.7, help_heading = FLEET)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.7, default_value_if("every_fault", "true", "60"), help_heading = FLEET)]
     pub clock_drift: f64,
     /// Share of NB-IoT meters whose clock shows an impossible time: a default (1970, 1980, 2000, 2004, 2021 or 2080) and the
     /// time since the meter's start, three days ahead, or 500 days behind. Most set it by one of the first three answers
@@ -101,26 +101,55 @@ pub struct Options {
     pub wrong_clocks: Share,
     /// Share of NB-IoT meters with another setting than usual: Dragino's mode 1 or hex as text, Efento's period without a factor,
     /// alone or beside a binary sensor
-    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "10%"), help_heading = FAULTS)]
     pub odd_settings: Share,
     /// Share of meters whose counter is about to roll over
-    #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", default_value_if("every_fault", "true", "5%"), help_heading = FLEET)]
     pub rollover: Share,
-    /// Share of meters whose counter is reset to zero once
-    #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = FLEET)]
+    /// Share of meters whose counter is reset to zero once, without a loss
+    #[arg(long, value_name = "SHARE", default_value = "1%", default_value_if("every_fault", "true", "5%"), help_heading = FLEET)]
     pub reset: Share,
     /// Seed of the meters, their readings and the delayed sessions, together with --start
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = FLEET)]
     pub seed: u64,
+    /// Give nine of ten meters assignments, and write them to this file, for pulsegate meters import: before the run begins
+    #[arg(long, value_name = "FILE", help_heading = FLEET)]
+    pub assignments: Option<PathBuf>,
+
+    /// Sets all shares under this heading that are not given, and those of roll-overs and resets, so that every fault of
+    /// meters and networks happens; but no wrong clocks
+    #[arg(long, help_heading = FAULTS)]
+    pub every_fault: bool,
+    /// Share of meters that lose power once: the counter starts again at zero, and pulses are lost
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
+    pub power_loss: Share,
+    /// Share of meters that are swapped once, as their assignments have it
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
+    pub swap: Share,
+    /// Share of meters that are swapped once, and no assignment has it
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
+    pub untold_swap: Share,
+    /// Share of uplinks that a meter numbers and sends once, and that nobody receives
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
+    pub lost: Share,
+    /// Share of meters that send a wrong index once; only of profiles whose uplinks have whole indexes
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "5%"), help_heading = FAULTS)]
+    pub garbled: Share,
+    /// Share of Sigfox meters that send status messages, which take numbers of the same counter
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "50%"), help_heading = FAULTS)]
+    pub status_messages: Share,
+    /// Share of sessions that arrive after all others: at the end of the fleet's last hour
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "3%"), help_heading = FAULTS)]
+    pub late: Share,
 
     /// Share of datagrams, requests, acknowledgements and answers that are lost
-    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "3%"), help_heading = FAULTS)]
     pub loss: Share,
     /// Share of datagrams and requests that are sent twice
-    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "3%"), help_heading = FAULTS)]
     pub duplicate: Share,
     /// Share of sessions that are delayed, so that others overtake them
-    #[arg(long, value_name = "SHARE", default_value = "0", help_heading = FAULTS)]
+    #[arg(long, value_name = "SHARE", default_value = "0", default_value_if("every_fault", "true", "10%"), help_heading = FAULTS)]
     pub reorder: Share,
     /// Maximum delay, in virtual time
     #[arg(long, value_name = "TIME", default_value = "3h", help_heading = FAULTS)]
@@ -168,7 +197,8 @@ pub struct Options {
     /// Continue the run in this directory, with its options except those under this heading
     #[arg(long, value_name = "DIR", help_heading = RUN, conflicts_with_all = [
         "devices", "hours", "speed_up", "start", "sigfox_share", "profile_mix", "arrival", "clock_drift", "wrong_clocks",
-        "odd_settings", "rollover", "reset",
+        "odd_settings", "rollover", "reset", "assignments", "every_fault", "power_loss", "swap", "untold_swap", "lost", "garbled",
+        "status_messages", "late",
         "seed", "loss", "duplicate", "reorder", "reorder_by", "shared_nat", "first_pause", "repetitions", "callbacks",
         "connections", "master_key_id", "run",
     ])]
@@ -220,6 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn every_fault_happens_unless_it_is_given_otherwise() {
+        let none = parse("").unwrap();
+        assert_eq!((none.lost, none.late, none.swap, none.rollover), (Share(0.0), Share(0.0), Share(0.0), Share(0.01)));
+        let some = parse("--every-fault --lost 1% --loss 0").unwrap();
+        assert_eq!((some.lost, some.loss), (Share(0.01), Share(0.0)));
+        let shares = [some.late, some.swap, some.untold_swap, some.power_loss, some.garbled, some.status_messages];
+        assert!(shares.iter().all(|share| share.0 > 0.0), "{shares:?}");
+        assert_eq!((some.rollover, some.wrong_clocks), (Share(0.05), Share(0.0)));
+    }
+
+    #[test]
     fn a_run_that_is_gone_on_with_takes_no_other_fleet() {
         assert!(parse("--resume runs/a --probe 2 --env some/env --max-rate 9 --quiet --format json").is_ok());
         for option in [
@@ -230,6 +271,9 @@ mod tests {
             "--seed 2",
             "--run runs/b",
             "--wrong-clocks 5%",
+            "--assignments a.csv",
+            "--every-fault",
+            "--late 1%",
         ] {
             let problem = parse(&format!("--resume runs/a {option}")).unwrap_err();
             assert!(problem.contains("cannot be used with") && problem.contains("--resume"), "{problem}");

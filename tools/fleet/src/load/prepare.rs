@@ -15,7 +15,10 @@ use super::sigfox::Channel;
 use crate::Problem;
 use crate::meters::Fleet;
 use crate::run::{Measured, Run, Sessions};
-use crate::spec::Spec;
+use crate::spec::{MeterFaults, Spec};
+
+/// The share of meters with assignments, in a fleet that has any.
+const ASSIGNED: f64 = 0.9;
 
 /// Default directory of runs.
 const RUNS: &str = ".local/fleet";
@@ -66,6 +69,9 @@ impl PreparedRun {
         }
         let fleet = Arc::new(Fleet::new(spec(options, now)?)?);
         let how = SendOptions::of(options);
+        if let Some(file) = &options.assignments {
+            super::assignments::write(&fleet, file)?;
+        }
         std::fs::create_dir_all(&directory).map_err(|e| Problem::File(directory.display().to_string(), e))?;
         let sessions = Sessions::new(fleet.spec().devices, fleet.hours());
         let run = Run { spec: fleet.spec().clone(), options: how.described(now), measured: Measured::default() };
@@ -100,6 +106,7 @@ impl SendOptions {
                 duplicate: options.duplicate.0,
                 reorder: options.reorder.0,
                 reorder_by: options.reorder_by.0.as_secs_f64(),
+                late: options.late.0,
             },
             shared_nat: options.shared_nat,
             first_pause_ms: u64::try_from(options.first_pause.0.as_millis()).unwrap_or(u64::MAX),
@@ -143,6 +150,15 @@ fn spec(options: &Options, now: Timestamp) -> Result<Spec, Problem> {
         odd_settings: options.odd_settings.0,
         rollover_share: options.rollover.0,
         reset_share: options.reset.0,
+        faults: MeterFaults {
+            power_loss: options.power_loss.0,
+            swap: options.swap.0,
+            untold_swap: options.untold_swap.0,
+            lost: options.lost.0,
+            garbled: options.garbled.0,
+            status: options.status_messages.0,
+            assigned: if options.assignments.is_some() { ASSIGNED } else { 0.0 },
+        },
     })
 }
 

@@ -65,6 +65,7 @@ impl Recorder {
             lost: before.lost + udp.lost,
             duplicated: before.duplicated + udp.duplicated,
             reordered: view.reordered,
+            late: view.late,
             unexpected: before.unexpected + udp.unexpected,
             refused: before.refused + udp.refused,
             nbiot_ack_ms: udp.latency.quantiles().or(before.nbiot_ack_ms),

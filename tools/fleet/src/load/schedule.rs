@@ -55,6 +55,8 @@ pub(super) struct Schedule {
     later: Timers<Due>,
     /// Sessions that were delayed on purpose.
     pub(super) reordered: u64,
+    /// Sessions that arrive after the fleet's end on purpose.
+    pub(super) late: u64,
     /// Sessions that were acknowledged before `--resume`.
     pub(super) skipped: u64,
 }
@@ -66,7 +68,7 @@ impl Schedule {
         let ahead_ms = if fleet.spec().arrival == Arrival::Jitter { JITTER_MS } else { 0 };
         let counted = vec![0; fleet.spec().devices as usize];
         let later = Timers::new(STEP_MS);
-        Self { fleet, faults, ahead_ms, hour: 0, n: 0, counted, later, reordered: 0, skipped: 0 }
+        Self { fleet, faults, ahead_ms, hour: 0, n: 0, counted, later, reordered: 0, late: 0, skipped: 0 }
     }
 
     /// Something that is due and not yet acknowledged. `None` may also mean that the caller should ask again later.
@@ -99,7 +101,11 @@ impl Schedule {
         let (hour, index) = (self.hour, meter as usize);
         self.counted[index] += self.fleet.pulses(meter, hour);
         let session = Due::Session { meter, hour, counted: self.counted[index] };
-        let held_ms = self.faults.held_ms(self.fleet.spec().seed, meter, hour);
+        let seed = self.fleet.spec().seed;
+        let late_ms =
+            self.faults.late_ms(seed, meter, hour).map(|late_ms| self.end_ms().saturating_sub(due_ms) + late_ms);
+        let held_ms = late_ms.unwrap_or_else(|| self.faults.held_ms(seed, meter, hour));
+        self.late += u64::from(late_ms.is_some());
         self.reordered += u64::from(held_ms > 0);
         if sessions.is_acknowledged(meter, hour) {
             self.skipped += 1;
@@ -110,6 +116,11 @@ impl Schedule {
         }
         self.later.add(due_ms + held_ms, session);
         None
+    }
+
+    fn end_ms(&self) -> u64 {
+        const HOUR_MS: u64 = 3_600_000;
+        u64::from(self.fleet.hours()) * HOUR_MS
     }
 
     /// Schedules a later uplink of a started session.

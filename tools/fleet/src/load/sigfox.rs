@@ -163,6 +163,7 @@ impl<E: Endpoint> Cloud<E> {
 
     fn take(&mut self, callback: Callback) {
         match self.policy.channel {
+            _ if callback.is_status => self.ready.push_back(Request::new(vec![callback])),
             Channel::Single => self.ready.push_back(Request::new(vec![callback])),
             Channel::Batch => self.gathered.entry(callback.profile).or_default().push(callback),
         }

@@ -91,6 +91,7 @@ fn all_of(fleet: &Fleet) -> Came {
 /// Checks that exactly the fleet's uplinks arrived, and that counters and bits agree.
 fn check_delivered(run: &Run, directory: &Path, peer: &Peer) {
     let fleet = Fleet::new(run.spec.clone()).unwrap();
+    let has_session = |&(number, hour): &(u32, u32)| !fleet.session(number, hour, 0).uplinks.is_empty();
     let (expected, came) = (all_of(&fleet), peer.heard.came());
     assert!(expected.keys().eq(came.keys()), "{} of {} came", came.len(), expected.len());
     let measured = &run.measured;
@@ -99,7 +100,8 @@ fn check_delivered(run: &Run, directory: &Path, peer: &Peer) {
     assert!(measured.complete);
     assert_eq!(Run::read(directory).unwrap().measured, *measured, "it is written down as it was");
     let sessions = Sessions::read(directory, run.spec.devices, fleet.hours()).unwrap();
-    let due: u64 = (0..fleet.hours()).map(|hour| u64::from(fleet.sessions(hour))).sum();
+    let due = (0..fleet.hours()).flat_map(|hour| (0..fleet.sessions(hour)).map(move |n| (hour, n)));
+    let due = due.filter_map(|(hour, n)| Some((fleet.due(hour, n)?.0, hour))).filter(has_session).count() as u64;
     assert_eq!((sessions.sent(), sessions.acknowledged()), (due, due));
 }
 
@@ -169,6 +171,26 @@ async fn with_loss_duplicates_and_sessions_held_back_everything_is_still_heard_a
     assert!(measured.attempts > measured.sent && measured.lost > 0 && measured.duplicated > 0, "{measured:?}");
     assert!((100..220).contains(&measured.reordered), "{}", measured.reordered);
     assert!(peer.heard.came().values().any(|&times| times > 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_fault_all_but_what_is_lost_on_the_air_comes_and_late_sessions_last() {
+    let (peer, directory) = (Peer::start().await, Directory::new());
+    let faults = "--every-fault --loss 0 --first-pause 1m";
+    let file = directory.0.join("assignments.csv");
+    std::fs::create_dir_all(&directory.0).unwrap();
+    let line = format!("--devices 400 --hours 4 --speed-up 7200 {faults} --assignments {}", file.display());
+    let run =
+        run_line(&format!("{line} --run {} {EVERY_PROFILE}", directory.run()), &peer, Stop::default()).await.unwrap();
+    check_delivered(&run, Path::new(&directory.run()), &peer);
+    let fleet = Fleet::new(run.spec.clone()).unwrap();
+    let numbered: Vec<_> = (0..400).flat_map(|number| fleet.numbered(number)).collect();
+    let lost = numbered.iter().filter(|each| each.is_lost).count() as u64;
+    let in_the_clear = (0..400).filter(|&number| fleet.meter(number).transport == Transport::Efento).count() as u64;
+    assert!(lost > 50 && run.measured.sent < numbered.len() as u64 + 4 * in_the_clear, "{lost}");
+    assert!(numbered.iter().any(|each| each.is_status));
+    assert!(run.measured.late > 0 && run.measured.reordered > run.measured.late, "{:?}", run.measured);
+    assert!(std::fs::read_to_string(file).unwrap().lines().count() > 360);
 }
 
 #[tokio::test(flavor = "multi_thread")]

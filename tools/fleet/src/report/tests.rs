@@ -135,6 +135,7 @@ fn audit(name: &str, devices: u32) -> Audit {
         wrong: vec![],
         networks: both.iter().map(|network| (network.clone(), counts)).collect(),
         meters: crate::audit::Meters { right: devices.into(), ..crate::audit::Meters::default() },
+        consumption: None,
         strange: crate::audit::UnexpectedItems::default(),
         foreign: 0,
         sources: Sources { objects: 10, object_bytes: 3_000, files: 4, file_bytes: 700, rows: 200, pulses_table: true },

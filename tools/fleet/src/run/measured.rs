@@ -27,6 +27,8 @@ pub struct Measured {
     pub duplicated: u64,
     /// Delayed on purpose.
     pub reordered: u64,
+    /// Of the delayed ones, those that arrive after the fleet's last hour.
+    pub late: u64,
     /// Answers that match no outstanding message: to repetitions, to duplicates, or foreign.
     pub unexpected: u64,
     /// CoAP errors: 4.xx (rejected) and 5.xx (try later).

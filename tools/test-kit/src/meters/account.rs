@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pulsegate_model::merge::{Point, Points};
 
-use super::counter::Fate;
+use super::counter::Restart;
 use super::frames::Log;
 use super::input::Input;
 use super::kinds::Kind;
@@ -48,13 +48,12 @@ impl Fleet {
     pub(super) fn total_of(&self, kind: &Kind, number: u32, hours: &[u32]) -> BTreeMap<String, u64> {
         let (told, _) = self.told_by_dating(kind, number, hours);
         if self.setting(kind, number) == Setting::PulsesSinceUplink {
-            let pulses = told.iter().map(|&(hour, _)| u64::from(self.pulses(number, hour))).sum();
+            let told = told.iter().filter(|(_, logs)| !logs.is_empty());
+            let pulses = told.map(|&(hour, _)| u64::from(self.pulses(number, hour))).sum();
             return kind.channels.iter().map(|&(channel, _)| (channel.to_owned(), pulses)).collect();
         }
-        let until = match self.fate(kind, number) {
-            Fate::StartsAgain { after } => Some(after),
-            Fate::GoesOn | Fate::RollsOver => None,
-        };
+        let restart = self.restart(kind, number);
+        let until = restart.map(|restart| restart.after);
         let counted = |is_before: bool| {
             let sessions = told.iter().filter(move |(hour, _)| until.is_none_or(|until| *hour <= until) == is_before);
             sessions.flat_map(|(_, logs)| logs).map(|log| log.counted)
@@ -64,7 +63,8 @@ impl Fleet {
             let pulses = |(from, to): (i64, i64)| input.of(to) - input.of(from);
             let total = match (ends(true), ends(false)) {
                 (Some(before), Some((_, last))) => {
-                    let zero = until.map_or(0, |until| self.counted(number, until).cast_signed());
+                    let zero = |Restart { after, later, .. }| self.counted(number, after).cast_signed() + later;
+                    let zero = restart.map_or(0, zero);
                     pulses(before) + pulses((zero, last))
                 }
                 (before, after) => before.or(after).map_or(0, pulses),
@@ -76,13 +76,26 @@ impl Fleet {
 
     /// The sessions of these hours by what dates them, the meter's clock or nothing. A session of a right clock gives no
     /// points of logs of a wrong one.
-    fn told_by_dating(&self, kind: &Kind, number: u32, hours: &[u32]) -> (Vec<Told>, Vec<Told>) {
+    pub(super) fn told_by_dating(&self, kind: &Kind, number: u32, hours: &[u32]) -> (Vec<Told>, Vec<Told>) {
         let is_wrong = |(hour, _): &Told| self.is_wrong(kind.network(), number, (*hour).into());
         let (undated, mut dated): (Vec<_>, Vec<_>) = self.told(kind, number, hours).into_iter().partition(is_wrong);
         for (_, logs) in &mut dated {
             logs.retain(|log| !log.is_undated);
         }
         (dated, undated)
+    }
+
+    /// The logs of a session that its uplinks that arrive have, the oldest ones. A series is known until its first uplink that is
+    /// lost.
+    fn arrived_logs(&self, kind: &Kind, number: u32, hour: u32, logs: usize) -> usize {
+        /// Logs of an uplink that goes on with a series.
+        const OF_UPLINK: usize = 2;
+        let is_there = |position: &usize| !self.is_lost(kind, number, hour, *position);
+        match (0..kind.uplinks as usize).take_while(is_there).count() {
+            0 => 0,
+            _ if kind.uplinks == 1 => logs,
+            uplinks => logs.min(1 + OF_UPLINK * (uplinks - 1)),
+        }
     }
 
     /// The logs of the sessions of these hours, in order, each once, without hours in which the meter is not due.
@@ -94,7 +107,10 @@ impl Fleet {
         let tell = |hour: u32| {
             counted += (next..=hour).map(|hour| i64::from(self.pulses(number, hour))).sum::<i64>();
             next = hour + 1;
-            (hour, self.logs(kind, number, hour, counted))
+            let mut logs = self.logs(kind, number, hour, counted);
+            let arrived = self.arrived_logs(kind, number, hour, logs.len());
+            logs.drain(..logs.len() - arrived);
+            (hour, logs)
         };
         hours.into_iter().map(tell).collect()
     }

@@ -21,6 +21,10 @@ pub(super) enum About {
     Radio,
     WrongClock,
     Setting,
+    Lost,
+    Garbled,
+    Status,
+    Assignment,
 }
 
 /// The random value of a subject, for a meter and an hour; both are zero for a value of the whole fleet.

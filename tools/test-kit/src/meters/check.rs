@@ -36,6 +36,13 @@ pub(super) fn check(spec: &Spec) -> Result<(), InvalidSpec> {
         ("Sigfox share", spec.sigfox_share),
         ("rollover share", spec.rollover_share),
         ("reset share", spec.reset_share),
+        ("share of meters that lose power", spec.faults.power_loss),
+        ("share of swapped meters", spec.faults.swap),
+        ("share of meters swapped untold", spec.faults.untold_swap),
+        ("share of lost uplinks", spec.faults.lost),
+        ("share of meters with a wrong index", spec.faults.garbled),
+        ("share of meters with status messages", spec.faults.status),
+        ("share of meters with assignments", spec.faults.assigned),
         ("share of wrong clocks", spec.wrong_clocks),
         ("share of odd settings", spec.odd_settings),
     ];
@@ -45,6 +52,12 @@ pub(super) fn check(spec: &Spec) -> Result<(), InvalidSpec> {
     if spec.rollover_share + spec.reset_share > 1.0 {
         return Err(wrong(
             "the rollover and the reset share are more than 1 together: a meter can have but one of both",
+        ));
+    }
+    let of_register = [spec.rollover_share, spec.reset_share, spec.faults.power_loss, spec.faults.swap];
+    if of_register.iter().sum::<f64>() + spec.faults.untold_swap > 1.0 {
+        return Err(wrong(
+            "the shares of rollover, reset, power loss and swaps are more than 1 together: a meter has at most one of them",
         ));
     }
     positive("hours", spec.hours, MOST_HOURS)?;

@@ -55,11 +55,19 @@ impl Fleet {
     pub(super) fn at(&self, network: Network, number: u32, hour: i64, position: usize) -> At {
         let due = self.order.time(number, hour);
         let sent = due + APART * i64::try_from(position).unwrap_or(0);
-        let shown = match network {
-            Network::Sigfox => sent,
-            Network::Nbiot => sent + sent * self.rate(number) / PARTS,
-        };
-        self.moment(shown.div_euclid(1_000) + self.off(network, number, hour))
+        self.moment(self.shown_ms(network, number, sent).div_euclid(1_000) + self.off(network, number, hour))
+    }
+
+    /// The time that a meter's right clock, or the network's, shows at this many milliseconds after the start.
+    pub(super) fn shown(&self, network: Network, number: u32, ms: i64) -> At {
+        self.moment(self.shown_ms(network, number, ms).div_euclid(1_000))
+    }
+
+    fn shown_ms(&self, network: Network, number: u32, ms: i64) -> i64 {
+        match network {
+            Network::Sigfox => ms,
+            Network::Nbiot => ms + ms * self.rate(number) / PARTS,
+        }
     }
 
     /// This many seconds after the start.

@@ -43,12 +43,21 @@ pub(super) struct Log {
     pub(super) counted: i64,
     pub(super) a: u64,
     pub(super) b: u64,
+    /// True if both indexes are wrong.
+    pub(super) is_garbled: bool,
 }
 
 impl Report {
     /// The newest log.
     fn now(&self) -> Log {
-        self.logs.first().copied().unwrap_or(Log { at: self.at, is_undated: false, counted: 0, a: 0, b: 0 })
+        self.logs.first().copied().unwrap_or(Log {
+            at: self.at,
+            is_undated: false,
+            counted: 0,
+            a: 0,
+            b: 0,
+            is_garbled: false,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use pulsegate_model::at::At;
 use pulsegate_model::device::Network;
 
 use super::chance::{About, hash};
-use super::counter::Fate;
+use super::faults::garble;
 use super::frames::{Log, Report, efento};
 use super::home::{Home, SLOTS};
 use super::input::Input;
@@ -28,20 +28,26 @@ impl Fleet {
             let position = payloads.len();
             payloads.push(self.write_daily(daily, &report, position, number, hour));
         }
+        if self.has_status(kind, number, hour) {
+            payloads.push(vec![]);
+        }
         // The records of a log with counts per period are details.
         let dated = if report.setting == Setting::PulsesSinceUplink { 1 } else { report.logs.len() };
-        let uplink = |(position, payload): (usize, Vec<u8>)| {
+        let all = payloads.len();
+        let uplink = |position: usize| {
+            let payload = std::mem::take(payloads.get_mut(position)?);
             let sequence = self.sequence(kind, number, hour, position).unwrap_or_else(|| efento::sequence(&payload));
-            Uplink {
+            Some(Uplink {
                 at: self.at(kind.network(), number, hour.into(), position),
                 dating: self.dating(kind, number, hour),
                 clock_not_set: report.logs.iter().take(dated).any(|log| log.is_undated),
                 sequence,
+                is_status: self.has_status(kind, number, hour) && position + 1 == all,
                 payload,
-            }
+            })
         };
         let due_ms = self.order.time(number, hour.into()).cast_unsigned();
-        Session { due_ms, uplinks: payloads.into_iter().enumerate().map(uplink).collect() }
+        Session { due_ms, uplinks: self.kept(kind, number, hour).filter_map(uplink).collect() }
     }
 
     /// The clock that dates the uplinks of a session.
@@ -81,11 +87,11 @@ impl Fleet {
         let is_undated = self.is_wrong(kind.network(), number, hour.into());
         let log = |at, counted| {
             let (a, b) = (shown.index(Input::A, counted), shown.index(Input::B, counted));
-            Log { at, is_undated, counted, a, b }
+            Log { at, is_undated, counted, a, b, is_garbled: false }
         };
         let now = self.at(kind.network(), number, hour.into(), 0);
         let earlier = |seconds: i64| At::from_unix(now.unix() - seconds).unwrap_or(At::EPOCH);
-        match kind.logs {
+        let mut logs = match kind.logs {
             Logs::Now => vec![log(now, counted)],
             Logs::Hourly(before) => {
                 let hours = self.hours_back(kind, number, hour, counted, before);
@@ -108,11 +114,17 @@ impl Fleet {
                 };
                 (0..parts).map(|back| log(earlier(seconds(back)), counted - i64::from(since(back)))).collect()
             }
+        };
+        if self.garbled_hour(kind, number) == Some(hour)
+            && let Some(now) = logs.first_mut()
+        {
+            garble(now, kind.counter_bits);
         }
+        logs
     }
 
-    /// This hour and this many before it, each with its distance and the count until then. After a reset a meter has no
-    /// logs from before.
+    /// This hour and this many before it, each with its distance and the count until then. After a reset or a swap a meter
+    /// has no logs from before.
     fn hours_back(
         &self,
         kind: &Kind,
@@ -122,10 +134,8 @@ impl Fleet {
         before: u8,
     ) -> impl Iterator<Item = (i64, i64, i64)> {
         let hour = i64::from(hour);
-        let first = match self.fate(kind, number) {
-            Fate::StartsAgain { after } if i64::from(after) < hour => i64::from(after) + 1,
-            _ => i64::MIN,
-        };
+        let restart = self.restart(kind, number).map(|restart| i64::from(restart.after) + 1);
+        let first = restart.filter(|first| *first <= hour).unwrap_or(i64::MIN);
         let now = (0, hour, counted);
         let back = move |&(back, hour, counted): &(i64, i64, i64)| {
             Some((back + 1, hour - 1, counted - i64::from(self.pulses_of(number, hour))))
@@ -143,15 +153,18 @@ impl Fleet {
             (_, Transport::Efento) => None,
             (Network::Nbiot, _) => u32::try_from(1 + first % 1_000_000 + hour).ok(),
             (Network::Sigfox, _) => {
-                let before = hour * u64::from(kind.uplinks) + self.daily_before(number, hour);
+                let before = hour * u64::from(kind.uplinks)
+                    + self.daily_before(number, hour)
+                    + self.statuses_before(kind, number, hour);
                 u32::try_from((first % SIGFOX_SEQUENCES + before + position as u64) % SIGFOX_SEQUENCES).ok()
             }
         }
     }
 
-    /// The number of uplinks of a session.
+    /// The number of uplinks of a session, with those that are lost.
     pub(super) fn uplinks(&self, kind: &Kind, number: u32, hour: u32) -> usize {
-        kind.uplinks as usize + self.daily(kind, number, hour).len()
+        let status = usize::from(self.has_status(kind, number, hour));
+        kind.uplinks as usize + self.daily(kind, number, hour).len() + status
     }
 
     pub(super) fn hour_of_key(&self, kind: &Kind, number: u32, at: At, sequence: u32) -> Option<(u32, usize)> {
@@ -178,14 +191,14 @@ impl Fleet {
 
     fn position_of_key(&self, kind: &Kind, number: u32, hour: u32, at: At, sequence: u32) -> Option<usize> {
         let network = kind.network();
-        let is_it = |&position: &usize| {
+        let is_it = |(nth, position): (usize, usize)| {
             let of_bytes = || {
                 let session = self.session(number, hour, self.counted(number, hour));
-                session.uplinks.get(position).map(|uplink| uplink.sequence)
+                session.uplinks.get(nth).map(|uplink| uplink.sequence)
             };
             let expected = || self.sequence(kind, number, hour, position).or_else(of_bytes);
-            self.at(network, number, hour.into(), position) == at && expected() == Some(sequence)
+            (self.at(network, number, hour.into(), position) == at && expected() == Some(sequence)).then_some(nth)
         };
-        (0..self.uplinks(kind, number, hour)).find(is_it)
+        self.kept(kind, number, hour).enumerate().find_map(is_it)
     }
 }

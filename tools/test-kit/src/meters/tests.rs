@@ -12,7 +12,7 @@ use pulsegate_model::uplink::{Kind, Payload, Radio, Uplink as Stored};
 
 use super::kinds::{self, KINDS};
 use super::{Dating, Fleet, Meter, Transport, Uplink};
-use crate::spec::{Arrival, Spec, Weighted};
+use crate::spec::{Arrival, MeterFaults, Spec, Weighted};
 
 mod alarms;
 mod checks;
@@ -21,6 +21,7 @@ mod formats;
 mod homes;
 mod keys;
 mod points;
+mod truth;
 mod who_and_when;
 
 /// A spec that starts on a Friday at noon.
@@ -66,9 +67,23 @@ fn any_spec(hours: f64) -> impl Strategy<Value = Spec> {
                 odd_settings: odd,
                 rollover_share: rollover / 2.0,
                 reset_share: reset / 2.0,
+                faults: MeterFaults::default(),
             }
         },
     )
+}
+
+/// The same with every fault, but each with its own share.
+fn any_faulty_spec(hours: f64) -> impl Strategy<Value = Spec> {
+    let shares = (0.0..=0.3, 0.0..=0.3, 0.0..=0.3, 0.0..=0.5, 0.0..=1.0, 0.0..=1.0, 0.0..=1.0);
+    (any_spec(hours), shares).prop_map(|(spec, (power_loss, swap, untold_swap, lost, garbled, status, assigned))| {
+        Spec {
+            rollover_share: spec.rollover_share / 8.0,
+            reset_share: spec.reset_share / 8.0,
+            faults: MeterFaults { power_loss, swap, untold_swap: untold_swap / 8.0, lost, garbled, status, assigned },
+            ..spec
+        }
+    })
 }
 
 /// A meter's uplinks of these hours.
@@ -84,7 +99,7 @@ fn arrived(fleet: &Fleet, number: u32, hour: u32) -> Vec<Uplink> {
         Dating::Arrival => Uplink { at: arrival, ..uplink },
         Dating::Network | Dating::Device | Dating::Unset => uplink,
     };
-    session.uplinks.into_iter().map(stored).collect()
+    session.uplinks.into_iter().filter(|uplink| !uplink.is_status).map(stored).collect()
 }
 
 /// The item of the pulse table of an uplink, by the real codec.

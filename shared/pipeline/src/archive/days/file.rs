@@ -1,5 +1,5 @@
-//! Files of days: their columns, and their one encoding. The same rows and the same [`Origin`] are always the same bytes,
-//! for one version of the `parquet` crate. `docs/days.md` describes the columns for other readers.
+//! Files of days: their columns, and their one encoding. The same rows and the same [`Origin`] are always the same
+//! bytes, for one version of the `parquet` crate. `docs/days.md` describes the columns for other readers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -28,8 +28,8 @@ mod read;
 pub(super) use read::{CarryColumns, origin};
 pub use read::{DaysFile, read, read_group};
 
-/// Rows of a row group: a thousand channels for a month. A row has two lists of 24 elements, so a row group of so many rows
-/// takes some 50 MB of memory while it is written.
+/// Rows of a row group: a thousand channels for a month. A row has two lists of 24 elements, so a row group of so many
+/// rows takes some 50 MB of memory while it is written.
 pub const ROW_GROUP: usize = 32_768;
 
 /// Volumes are in thousandths of `unit`.

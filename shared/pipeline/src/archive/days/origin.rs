@@ -1,4 +1,5 @@
-//! The origin of a file of days: what it was made from. It is in the file, so that nothing has to be remembered elsewhere.
+//! The origin of a file of days: what it was made from. It is in the file, so that nothing has to be remembered
+//! elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,8 @@ pub struct Origin {
     pub before: BTreeMap<String, String>,
     /// A hash of the assignments that apply until the last day of the sources.
     pub assignments: String,
-    /// The first day of the month that was not over in each zone of the rows; the first day of the next month if all were.
+    /// The first day of the month that was not over in each zone of the rows; the first day of the next month if all
+    /// were.
     pub open: BTreeMap<String, String>,
     /// A hash of what these days leave to the next month.
     pub carries: String,

@@ -8,12 +8,13 @@ use super::month::Month;
 use super::state::overlap;
 use crate::archive::place::{Day, MAX_BITS, Place};
 
-/// The devices whose SHA-256 begins with these bits. As a message: `{"partition": "2a", "bits": 6, "month": "2026-11"}`.
+/// The devices whose SHA-256 begins with these bits, and the first month that is due. As a message:
+/// `{"partition": "2a", "bits": 6, "month": "2026-11"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Message", into = "Message")]
 pub struct Partition {
     bits: u8,
-    partition: u16,
+    number: u16,
     month: Option<Month>,
 }
 
@@ -35,10 +36,10 @@ struct Message {
 
 impl Partition {
     /// All devices, and all months.
-    pub const ALL: Self = Self { bits: 0, partition: 0, month: None };
+    pub const ALL: Self = Self { bits: 0, number: 0, month: None };
 
-    /// The partitions of these places, each from its first month on. Of places that share devices, the one with the most
-    /// devices names the partition, so that no two runs make the same file.
+    /// The partitions of these places, each from its first month on. Of places that share devices, the one with the
+    /// most devices names the partition, so that no two runs make the same file.
     pub(super) fn of_places(places: impl Iterator<Item = Place>) -> Vec<Self> {
         let mut months: BTreeMap<(u8, u16), Month> = BTreeMap::new();
         for place in places {
@@ -48,8 +49,8 @@ impl Partition {
         }
         let mut all: Vec<Self> = Vec::new();
         // The fewest bits, and so the largest partitions, come first.
-        for ((bits, partition), month) in months {
-            let new = Self { bits, partition, month: Some(month) };
+        for ((bits, number), month) in months {
+            let new = Self { bits, number, month: Some(month) };
             match all.iter_mut().find(|larger| overlap(larger.place(), new.place())) {
                 Some(larger) => larger.month = larger.month.min(new.month),
                 None => all.push(new),
@@ -64,7 +65,7 @@ impl Partition {
     }
 
     pub(super) fn place(self) -> Place {
-        Place { day: Day::Odd, partition: self.partition, bits: self.bits }
+        Place { day: Day::Odd, partition: self.number, bits: self.bits }
     }
 }
 
@@ -74,14 +75,14 @@ impl TryFrom<Message> for Partition {
     fn try_from(message: Message) -> Result<Self, PartitionError> {
         let Message { partition, bits, month } = message;
         match u16::from_str_radix(&partition, 16) {
-            Ok(number) if bits <= MAX_BITS && number < 1 << bits => Ok(Self { bits, partition: number, month }),
+            Ok(number) if bits <= MAX_BITS && number < 1 << bits => Ok(Self { bits, number, month }),
             _ => Err(PartitionError { partition: partition.chars().take(64).collect(), bits }),
         }
     }
 }
 
 impl From<Partition> for Message {
-    fn from(Partition { bits, partition, month }: Partition) -> Self {
-        Self { partition: format!("{partition:02x}"), bits, month }
+    fn from(Partition { bits, number, month }: Partition) -> Self {
+        Self { partition: format!("{number:02x}"), bits, month }
     }
 }

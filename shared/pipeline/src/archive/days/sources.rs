@@ -53,9 +53,9 @@ struct Source {
 }
 
 enum Rows {
-    Points(PointsSource),
-    Reports(ReportsSource),
-    Days(DeviceStream<CarryColumns>),
+    Points(Box<PointsSource>),
+    Reports(Box<ReportsSource>),
+    Days(Box<DeviceStream<CarryColumns>>),
 }
 
 /// What the files have of a device.
@@ -159,9 +159,9 @@ impl Rows {
         deadline: Instant,
     ) -> Result<Option<Self>, SourceError> {
         Ok(match kind {
-            Kind::Points => PointsSource::open(store, place, deadline).await?.map(Self::Points),
-            Kind::Reports => ReportsSource::open(store, place, deadline).await?.map(Self::Reports),
-            Kind::Days => DeviceStream::open(store, key_of(place), deadline).await?.map(Self::Days),
+            Kind::Points => PointsSource::open(store, place, deadline).await?.map(Box::new).map(Self::Points),
+            Kind::Reports => ReportsSource::open(store, place, deadline).await?.map(Box::new).map(Self::Reports),
+            Kind::Days => DeviceStream::open(store, key_of(place), deadline).await?.map(Box::new).map(Self::Days),
         })
     }
 

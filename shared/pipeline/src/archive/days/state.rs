@@ -48,7 +48,8 @@ impl<'a> State<'a> {
         now: At,
         deadline: Instant,
     ) -> Result<Self, StoreError> {
-        // Days come first: whatever is read for a file that is made later is newer than what its listed version has read.
+        // Days come first: whatever is read for a file that is made later is newer than what its listed version has
+        // read.
         let after = first.map(|first| format!("{DAYS}month={}", first.previous()));
         let mut days = list(store, DAYS, after, |key| place_named(bits, key), deadline).await?;
         days.retain(|place, _| overlap(*place, of));
@@ -68,8 +69,8 @@ impl<'a> State<'a> {
         Ok(Self { bits, now, first, sources, days })
     }
 
-    /// The places that may need a file of days, oldest first: of each month from the first with sources to that of the last
-    /// day that is over anywhere.
+    /// The places that may need a file of days, oldest first: of each month from the first with sources to that of the
+    /// last day that is over anywhere.
     pub(super) fn places(&self) -> BTreeSet<Place> {
         let begins = self.begins();
         let begin = self.first.or_else(|| begins.values().min().copied());

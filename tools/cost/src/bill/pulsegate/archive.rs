@@ -1,4 +1,4 @@
-//! The archive: objects of the raw stages, the files that `settle` and `derive` make of them, and their older versions.
+//! The archive: objects of the raw stages, the files that `settle`, `derive` and `days` make of them, and their older versions.
 //!
 //! With `r` rows a day, files of `2^bits` partitions, and `s` runs of `settle` a day:
 //!
@@ -9,6 +9,7 @@
 
 use rust_decimal::{Decimal, dec};
 
+use super::days::Pass;
 use super::flow::Flow;
 use super::setup::Setup;
 use super::tables::MONTH_DAYS;
@@ -38,6 +39,8 @@ pub struct Work {
     pub settle: Run,
     /// Runs of `derive`.
     pub derive: Run,
+    /// The daily pass.
+    pub days: Pass,
     /// Objects that raw stages put.
     pub objects: Decimal,
     /// Files of `day/` at the fleet's age.
@@ -82,6 +85,7 @@ impl Work {
             bits,
             settle: settle(setup, day_rows, partitions, objects, of),
             derive: derive(day_rows, partitions, files, of),
+            days: Pass::of(load.devices.into(), day_rows, partitions, months, of),
             objects,
             files,
             rows: load.month() * months,
@@ -125,8 +129,9 @@ impl Work {
             stored("day/, the newest four for 35 days", newest * self.day_rows * day),
             stored("points/, older versions for a day", self.rewritten_points(of) * points * VERSION_DAYS),
         ];
-        let keys = if setup.kms { self.keys(&[&puts[..], &gets[..]].concat()) } else { Vec::new() };
-        puts.into_iter().chain(gets).chain(storage).chain(keys).collect()
+        let days = self.days.items(self.day_rows, self.rows, of);
+        let keys = if setup.kms { self.keys(&[&puts[..], &gets[..], &days[..]].concat()) } else { Vec::new() };
+        puts.into_iter().chain(gets).chain(storage).chain(days).chain(keys).collect()
     }
 
     /// Rows of points that a night makes anew; those of the last day are new.
@@ -136,8 +141,9 @@ impl Work {
 
     /// The key, and one request to it for each request to an object. With a bucket key it is up to a hundredth.
     fn keys(&self, requests: &[Item]) -> Vec<Item> {
-        let lists = self.settle.runs * self.settle.lists + self.derive.runs * self.derive.lists;
-        let requests: Decimal = requests.iter().map(|item| item.quantity).sum();
+        let lists = self.settle.runs * self.settle.lists + self.derive.runs * self.derive.lists + self.days.lists;
+        let requests = requests.iter().filter(|item| item.service == "S3 requests");
+        let requests: Decimal = requests.map(|item| item.quantity).sum();
         let item = |purpose, price, quantity| Item { service: "KMS", purpose, price, quantity };
         vec![
             item("key of the bucket", "kms-key-month", Decimal::ONE),

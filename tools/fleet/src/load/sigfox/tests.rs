@@ -79,6 +79,7 @@ fn callback(meter: u32) -> Callback {
         at: "2026-11-20T12:00:00Z".parse().unwrap(),
         sequence: 1,
         data: [0x46].into(),
+        is_status: false,
     }
 }
 

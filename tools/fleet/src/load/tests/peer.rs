@@ -175,16 +175,18 @@ async fn serve(heard: Arc<CoapAnswer>) -> String {
 
 async fn answer(request: Request<Incoming>, heard: Arc<CoapAnswer>) -> Result<Response<Empty<Bytes>>, hyper::Error> {
     let path = request.uri().path().to_owned();
-    let ["", "api", "sigfox", name, "uplink"] = path.split('/').collect::<Vec<_>>()[..] else { panic!("{path}") };
+    let ["", "api", "sigfox", name, kind] = path.split('/').collect::<Vec<_>>()[..] else { panic!("{path}") };
     let authorization = request.headers()["Authorization"].to_str().unwrap().to_owned();
     let is_batch = authorization == "Basic c2lnZm94OmEgc2VjcmV0IG9mIGNhbGxiYWNrcw==";
     assert!(is_batch || authorization == format!("Bearer {SECRET}"), "{authorization}");
     heard.batches.fetch_add(u32::from(is_batch), Ordering::Relaxed);
+    let kind: CallbackKind = kind.parse().unwrap();
     let body = request.into_body().collect().await?.to_bytes();
     let content = Content { body: &body, ..Content::default() };
-    let messages = read("test", CallbackKind::Uplink, profile::find(Network::Sigfox, name).unwrap(), &content);
+    let messages = read("test", kind, profile::find(Network::Sigfox, name).unwrap(), &content);
     assert!(messages.unreadable.is_empty(), "{:?}", messages.unreadable);
-    for uplink in messages.uplinks {
+    let events = messages.events.iter().filter_map(pulsegate_model::event::DeviceEvent::numbered);
+    for uplink in messages.uplinks.into_iter().chain(events) {
         heard.take(uplink.device.to_string(), uplink.at.unix(), uplink.sequence.unwrap());
     }
     let status = match heard.status.load(Ordering::Relaxed) {

@@ -13,6 +13,7 @@ fn report(logs: &[(i64, i64)]) -> Report {
         counted,
         a: 1_000 + counted.cast_unsigned(),
         b: 50 + counted.cast_unsigned() / 4,
+        is_garbled: false,
     };
     Report {
         setting: Setting::Usual,
