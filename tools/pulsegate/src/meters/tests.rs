@@ -331,7 +331,7 @@ async fn a_swap_ends_an_assignment_and_begins_one_that_inherits_everything_but_t
     // Again, then with another index and another meter, then the next swap.
     let text = done(&store, &[&SWAP[..], &["3", "--write"]].concat()).await;
     assert_eq!(text, "0 added, 0 changed, 2 unchanged, none removed\n");
-    done(&store, &[&SWAP[..], &["4", "--litres-per-pulse", "1", "--apply"]].concat()).await;
+    done(&store, &[&SWAP[..], &["4", "--litres-per-pulse", "1", "--write"]].concat()).await;
     let corrected = stored(&store).await.remove(1);
     assert_eq!((corrected.first_index, corrected.litres_per_pulse.thousandths()), (Some(4), 1_000));
     assert_eq!(corrected.serial, expected.serial);

@@ -67,7 +67,7 @@ pub struct ImportOptions {
     /// The file
     pub file: PathBuf,
     /// Write. Without it, what would be changed is only shown
-    #[arg(long, alias = "apply")]
+    #[arg(long)]
     pub write: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -116,7 +116,7 @@ pub struct SwapOptions {
     #[arg(long)]
     pub site: Option<MeterText>,
     /// Write. Without it, what would be changed is only shown
-    #[arg(long, alias = "apply")]
+    #[arg(long)]
     pub write: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
