@@ -19,7 +19,7 @@ pub mod senml;
 mod settings;
 
 pub use reading::{Channel, ChannelError, Details, Flag, Flow, Mark, Reading, Series, UnknownMark, Value};
-pub use settings::CodecSettings;
+pub use settings::{CodecSettings, PeriodEnd};
 
 /// Every codec that a profile can name.
 pub static CODECS: &[&Codec] = &[

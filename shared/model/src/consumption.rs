@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::assignment::Assignment;
 use crate::at::At;
+pub use crate::codec::PeriodEnd;
 use crate::merge;
 
 pub mod calendar;
@@ -84,17 +85,6 @@ pub struct Count {
     pub at: At,
     /// Pulses in it.
     pub pulses: u64,
-}
-
-/// The end of a period that a time names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PeriodEnd {
-    /// The beginning.
-    Start,
-    /// The end.
-    #[default]
-    End,
 }
 
 impl From<&merge::Point> for Reading {

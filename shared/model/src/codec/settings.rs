@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::Codec;
-use crate::consumption::PeriodEnd;
 
 /// Settings of all devices of a profile that their frames do not contain. They are never guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -22,6 +21,17 @@ pub struct CodecSettings {
     /// Length of a record in the log of a Dragino CPN01-NB: 11 bytes, or 12 with firmware that repeats the calculate
     /// flag.
     pub record_bytes: Option<u8>,
+}
+
+/// The end of a period that a time names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeriodEnd {
+    /// The beginning.
+    Start,
+    /// The end.
+    #[default]
+    End,
 }
 
 impl CodecSettings {
