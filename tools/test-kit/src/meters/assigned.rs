@@ -38,10 +38,8 @@ impl Fleet {
             let [last_index, first_index] = self.indexes_of_swap(kind, number, after, input);
             let second = Assignment { from: Some(at), first_index: Some(first_index), ..first.clone() };
             let first = Assignment { to: Some(at), last_index: Some(last_index), ..first };
-            Some(vec![
-                Assignment { serial: format!("{number}-1").parse().ok(), ..first },
-                Assignment { serial: format!("{number}-2").parse().ok(), ..second },
-            ])
+            let serial = |nth: u8| format!("{number}-{channel}-{nth}").parse().ok();
+            Some(vec![Assignment { serial: serial(1), ..first }, Assignment { serial: serial(2), ..second }])
         };
         kind.channels.iter().filter_map(of_channel).flatten().collect()
     }

@@ -130,13 +130,14 @@ fn a_wrong_index_is_beside_right_ones() {
 }
 
 #[test]
-fn assignments_of_a_fleet_do_not_overlap() {
+fn assignments_of_a_fleet_do_not_overlap_and_no_meter_is_at_two_channels() {
     let fleet = faulty(MeterFaults { swap: 0.3, untold_swap: 0.3, assigned: 0.9, ..MeterFaults::default() }, 200, 24.0);
     let mut all = pulsegate_model::assignment::Assignments::default();
-    let mut meters = BTreeSet::new();
+    let (mut meters, mut serials) = (BTreeSet::new(), BTreeSet::new());
     for assignment in (0..200).flat_map(|number| fleet.assignments(number)) {
         meters.insert(assignment.device);
         assert_eq!(assignment.check(), Ok(()));
+        assert!(assignment.serial.clone().is_none_or(|serial| serials.insert(serial)), "{assignment}");
         all.add(assignment).unwrap();
     }
     assert!((160..200).contains(&meters.len()), "{}", meters.len());
