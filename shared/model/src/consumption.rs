@@ -55,8 +55,8 @@ pub struct Meter<'a> {
     pub points: &'a [Reading],
     /// Per-period counts, in any order. They are used if there are no points.
     pub counted: &'a [Count],
-    /// The length of such a period, in seconds. `None`: the time to the nearer one of the counts
-    /// beside it.
+    /// The length of such a period, in seconds. `None`: the shortest time between two of the counts
+    /// near it.
     pub period: Option<u32>,
     /// The end of the period that the time of a count names.
     pub counted_at: PeriodEnd,

@@ -52,12 +52,12 @@ fn periods(meter: &Meter<'_>) -> Vec<Period> {
     counts.sort_unstable();
     counts.dedup();
     let together: Vec<&[Count]> = counts.chunk_by(|one, other| one.at == other.at).collect();
-    let time = |nth: usize| together.get(nth).map(|group| group[0].at.unix());
+    let times: Vec<i64> = together.iter().map(|group| group[0].at.unix()).collect();
     let of = |nth: usize, group: &[Count]| {
-        let at = group[0].at.unix();
-        // The nearer neighbour: where a count is lost on one side, the other side has the period.
-        let neighbours = [nth.checked_sub(1).and_then(time), time(nth + 1)].into_iter().flatten();
-        let apart = neighbours.map(|other| (at - other).abs()).filter(|apart| *apart <= MAX_UNKNOWN).min();
+        let at = times[nth];
+        // The shortest time between two of the counts near it: where one is lost on one side, the others have the period.
+        let near = &times[nth.saturating_sub(2)..times.len().min(nth + 3)];
+        let apart = near.windows(2).map(|pair| pair[1] - pair[0]).filter(|apart| *apart <= MAX_UNKNOWN).min();
         let length = meter.period.map(i64::from).or(apart).unwrap_or(0);
         let (start, end) = match meter.counted_at {
             PeriodEnd::Start => (at, at.saturating_add(length)),

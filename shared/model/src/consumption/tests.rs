@@ -271,3 +271,12 @@ fn marks_are_read_back_as_they_are_written() {
     assert_eq!(Marks::from_names(&all.names()), all);
     assert_eq!(Marks::from_names(""), Marks::NONE);
 }
+
+#[test]
+fn a_lost_count_beside_the_last_one_is_lost_though_the_period_is_unknown() {
+    let counts = [0, 1, 2, 4].map(|hour| Count { at: at(START + hour * 3_600), pulses: 5 });
+    let meter = Meter { counted: &counts, ..Meter::default() };
+    let steps: Vec<StepKind> = Volume::of(&meter).steps().map(|step| step.kind).collect();
+    let [counted, lost] = [StepKind::Counted, StepKind::Lost];
+    assert_eq!(steps, [counted, counted, counted, lost, counted]);
+}

@@ -114,6 +114,11 @@ impl Volume {
         self.knots.is_empty()
     }
 
+    /// The time of the first point.
+    pub fn begin(&self) -> Option<At> {
+        self.knots.first().map(|knot| time(knot.at))
+    }
+
     /// The steps, in order of time.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         self.steps_from(0)

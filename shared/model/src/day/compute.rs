@@ -20,8 +20,8 @@ use crate::ledger::{Gap, Ledger, Numbering, numbering, volume_of_day};
 /// The numbers that decide about later ones: as many as may be dated out of order.
 const DECISIVE_NUMBERS: usize = 20;
 
-/// Counts of periods that decide about later ones, each the only one of its time.
-const DECISIVE_COUNTS: usize = 2;
+/// Counts of periods that decide about later ones, each the only one of its time. Two on each side decide about a period.
+const DECISIVE_COUNTS: usize = 4;
 
 /// Readings that cover a lost uplink are looked for this long before the day, in seconds.
 const COVER: i64 = 3 * 86_400;
@@ -43,8 +43,12 @@ pub fn days(
     for channel in channels {
         let readings = history.channels.get(channel).unwrap_or(&no_readings);
         let assignments = history.assignments.get(channel).copied().unwrap_or_default();
-        let Some(first) = first_date(channel, history, readings, assignments, from, dates) else { continue };
         let of_channel = ChannelHistory::new(channel, readings, assignments, &device_history);
+        let first = match history.carry.channels.contains_key(channel) {
+            true => Some(from),
+            false => of_channel.first_date(readings, assignments, dates),
+        };
+        let Some(first) = first else { continue };
         let mut date = first.max(from);
         while date < until(zone_of(date, assignments)) {
             let Some(day) = dates.day(date, assignments) else { break };
@@ -102,29 +106,6 @@ fn counts_before(readings: &Readings, end: At) -> Vec<Count> {
         start -= together.len();
     }
     counts.split_off(start)
-}
-
-/// The date of the first row of a channel: that of its first reading, of the first index that an assignment states, or of
-/// the beginning of its first assignment. One that has always held begins nothing.
-fn first_date(
-    channel: &Channel,
-    history: &History<'_>,
-    readings: &Readings,
-    assignments: &[Assignment],
-    from: Date,
-    dates: &mut Dates,
-) -> Option<Date> {
-    if history.carry.channels.contains_key(channel) {
-        return Some(from);
-    }
-    let read = readings.points.iter().map(|point| point.at).chain(readings.counted.iter().map(|count| count.at));
-    let stated = |assignment: &Assignment| {
-        let first = assignment.first_index.and(assignment.from);
-        [first, assignment.last_index.and(assignment.to)].into_iter().flatten().min()
-    };
-    let assigned = assignments.iter().min_by_key(|assignment| assignment.from).and_then(|first| first.from);
-    let first = read.chain(assignments.iter().filter_map(stated)).chain(assigned).min()?;
-    dates.containing(first, assignments)
 }
 
 /// The parts of a history that all channels have in common.
@@ -205,6 +186,15 @@ impl<'a> ChannelHistory<'a> {
         }
         read.dedup();
         Self { device, channel, volume: Volume::of(&meter), read }
+    }
+
+    /// The date of the first row: that of the first reading, of the beginning of its period, of the first index that an
+    /// assignment states, or of the beginning of the first assignment. One that has always held begins nothing.
+    fn first_date(&self, readings: &Readings, assignments: &[Assignment], dates: &mut Dates) -> Option<Date> {
+        let read = readings.points.iter().map(|point| point.at).chain(readings.counted.iter().map(|count| count.at));
+        let assigned = assignments.iter().min_by_key(|assignment| assignment.from).and_then(|first| first.from);
+        let first = read.chain(self.volume.begin()).chain(assigned).min()?;
+        dates.containing(first, assignments)
     }
 
     fn row(&self, day: &Day) -> DayRow {

@@ -242,3 +242,11 @@ proptest! {
         prop_assert_eq!(whole, rows(&part, cut, end));
     }
 }
+
+#[test]
+fn a_first_period_that_begins_on_the_day_before_is_in_both_days() {
+    let counted = vec![Count { at: at(START + 1_800), pulses: 10 }, Count { at: at(START + 5_400), pulses: 4 }];
+    let channels = BTreeMap::from([(Channel::A, Readings { points: vec![], counted })]);
+    let rows = rows(&History { channels, ..History::default() }, date(2026, 10, 1), date(2026, 10, 21));
+    assert_eq!(rows.iter().map(|row| row.ledger.volume()).collect::<Vec<_>>(), [5_000, 9_000]);
+}
