@@ -72,7 +72,7 @@ fn consumption(found: &ConsumptionFindings) -> Table {
         ("meters wrong", found.wrong),
         ("meters not compared", found.skipped),
         ("days of channels", found.days),
-        ("of which rows in days/", found.stored_days),
+        ("rows of days/ that are equal", found.stored_days),
     ];
     for (name, count) in counts {
         table.row([name.to_owned(), count.to_string()]);
