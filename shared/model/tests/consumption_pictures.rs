@@ -13,7 +13,7 @@ use pulsegate_model::consumption::calendar::Every;
 use pulsegate_model::consumption::{Interval, Meter, Quality, Reading, Request, Volume};
 use serde_json::{Value, json};
 
-/// What is drawn: readings of a channel and its meters, hour by hour.
+/// A drawing: readings of a channel and its meters, hour by hour.
 struct Scene {
     title: &'static str,
     points: Vec<Reading>,

@@ -23,7 +23,7 @@ mod summary;
 mod tests;
 mod worst;
 
-/// What the command line asks.
+/// The request of the command line.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// Whose completeness.

@@ -30,7 +30,7 @@ pub mod units;
 
 use question::Question;
 
-/// What the command line asks.
+/// The request of the command line.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// The device.

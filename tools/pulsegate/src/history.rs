@@ -1,4 +1,4 @@
-//! What the archive knows about a device in a span: its readings, its reports and its assignments.
+//! A device in a span, from the archive: its readings, its reports and its assignments.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct History {
     pub channels: BTreeMap<Channel, Readings>,
     /// Its uplinks, and its events that have a number, sorted.
     pub reports: Vec<Report>,
-    /// What is not in the readings, for people.
+    /// A note for people about counts that are not in the readings.
     pub notes: Vec<String>,
 }
 

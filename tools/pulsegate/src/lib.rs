@@ -201,7 +201,7 @@ pub enum Problem {
         days: i64,
         /// The most days.
         most: i64,
-        /// What to do.
+        /// The remedy.
         hint: &'static str,
     },
     /// Assignments with errors, which are in the output.

@@ -9,7 +9,7 @@ use super::{Mark, Reading};
 pub(super) struct Cleaned {
     /// Sorted by time, one of each time.
     pub(super) points: Vec<Point>,
-    /// What was left out, by time.
+    /// Readings left out, by time.
     pub(super) notes: Vec<(i64, Mark)>,
 }
 

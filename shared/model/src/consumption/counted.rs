@@ -22,7 +22,7 @@ struct Period {
 pub(super) fn add(meter: &Meter<'_>, volume: &mut Volume) {
     let mut marks = Marks::NONE;
     for Period { start, end, pulses } in periods(meter) {
-        // Where nothing of a period is known, the step to the next one is lost.
+        // The step to the next period is lost if nothing of this one is known.
         let Some(pulses) = pulses else {
             marks = Marks::of(Mark::Contradicted);
             continue;

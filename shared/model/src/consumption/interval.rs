@@ -11,7 +11,7 @@ use crate::at::At;
 /// hour. For intervals below an hour, it is a twelfth of the interval.
 const TOLERANCE: i64 = 300;
 
-/// What is wanted.
+/// The wanted span and its intervals.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The beginning.
@@ -46,7 +46,7 @@ pub struct Interval {
     pub value: Option<i64>,
     /// Its quality.
     pub quality: Quality,
-    /// What happened.
+    /// The events in it.
     pub flags: Marks,
     /// The volume from the first boundary at which it is known to the end; `None` if it is unknown at the end.
     pub sum: Option<i64>,
@@ -61,7 +61,7 @@ pub struct Total {
     pub value: Option<i64>,
     /// Its quality.
     pub quality: Quality,
-    /// What happened.
+    /// The events in it.
     pub flags: Marks,
     /// The part of `value` that is in no interval.
     pub unplaced: Option<i64>,

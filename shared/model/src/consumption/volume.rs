@@ -42,7 +42,7 @@ pub struct Step {
     pub volume: i64,
     /// Its kind.
     pub kind: StepKind,
-    /// What happened.
+    /// The events in it.
     pub marks: Marks,
 }
 
@@ -207,7 +207,7 @@ impl Volume {
         for pair in points.windows(2) {
             let way = way(&pair[0], &pair[1], &section.rules);
             volume += way.pulses * i128::from(section.per_pulse);
-            // What was left out between two points, or at one of them, concerns the step.
+            // Readings left out between two points, or at one of them, concern the step.
             while notes.first().is_some_and(|(at, _)| *at < pair[0].at) {
                 notes = &notes[1..];
             }

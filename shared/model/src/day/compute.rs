@@ -60,7 +60,7 @@ pub fn days(
     rows
 }
 
-/// What the days before a date leave for it and the days after.
+/// The facts that the days before a date leave for it and the days after.
 pub fn carry(device: DeviceId, history: &History<'_>, at: Date, dates: &mut Dates) -> Carry {
     let device_history = DeviceHistory::new(device, history);
     let mut carry = Carry::default();
@@ -159,7 +159,7 @@ fn last<T>(reports: &[&Report], of: impl Fn(&Report) -> Option<T>) -> Option<T> 
     reports.iter().rev().find_map(|report| of(report))
 }
 
-/// What is known about a channel.
+/// Known facts about a channel.
 struct ChannelHistory<'a> {
     device: &'a DeviceHistory<'a>,
     channel: &'a Channel,

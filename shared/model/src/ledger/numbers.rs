@@ -25,7 +25,7 @@ const FRESH: u32 = 1_000;
 
 const DAY: i64 = 86_400;
 
-/// What the numbers of a device's uplinks prove.
+/// Gaps and restarts that the numbers of a device's uplinks prove.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Numbering {
     /// Gaps, in order of time.
@@ -76,7 +76,7 @@ pub fn numbering(network: Network, numbers: &[(At, u32)]) -> Numbering {
     numbering
 }
 
-/// How much further a number is than the highest before it, so many seconds later. `None`: that is unknown.
+/// The distance of a number from the highest before it, so many seconds later. `None`: it is unknown.
 fn advance(network: Network, before: u32, number: u32, seconds: i64) -> Option<i64> {
     let (forward, backward, most) = match network {
         Network::Sigfox => {

@@ -84,11 +84,11 @@ pub struct Log {
     pub channel: Channel,
     /// The time.
     pub at: At,
-    /// What was counted.
+    /// The pulses counted.
     pub count: Count,
 }
 
-/// What a counter has counted.
+/// The pulses that a counter has counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Count {
     /// The number of times it has started again.

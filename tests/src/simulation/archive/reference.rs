@@ -33,7 +33,7 @@ pub struct Known {
 pub struct Month {
     /// Its rows.
     pub rows: Vec<DayRow>,
-    /// What it leaves to the next month.
+    /// The facts that it leaves to the next month.
     pub carry: Carry,
 }
 

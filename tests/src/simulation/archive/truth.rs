@@ -87,7 +87,7 @@ fn expected(meter: &Meter, channel: &Channel, begin: i64, rows: &[&DayRow]) -> S
     sums
 }
 
-/// What is lost between two that arrived, and can be proved. Long before the first count nothing is known.
+/// Losses between two that arrived, which can be proved. Long before the first count nothing is known.
 fn numbers(meter: &Meter, begin: i64, has_row: impl Fn(&Sent) -> bool, sums: &mut Sums) {
     let (mut before, mut lost): (Option<&Sent>, u32) = (None, 0);
     for sent in meter.sent.iter().filter(|sent| sent.at.unix() >= begin) {

@@ -20,7 +20,7 @@ use crate::Problem;
 use crate::meters::{Dating, Fleet};
 use crate::run::{Run, Sessions};
 
-/// Why a row is not stored as it should be.
+/// The reason why a row is not stored as it should be.
 const MISPLACED: &str = "in a file where no reader looks for it";
 
 /// The runs, and the items that belong to none of them.

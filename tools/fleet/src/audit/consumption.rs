@@ -41,7 +41,7 @@ pub(super) struct MeterTruth<'a> {
     assignments: BTreeMap<Channel, Vec<Assignment>>,
 }
 
-/// Why a meter is not right, or not compared.
+/// The reason why a meter is not right, or not compared.
 pub(super) enum Verdict {
     /// Both sides agree.
     Right,

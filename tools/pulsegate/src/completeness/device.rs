@@ -67,7 +67,7 @@ const CSV: [&str; 22] = [
     "last_contact",
 ];
 
-/// What is asked.
+/// The request.
 pub(super) struct Question {
     pub(super) device: DeviceId,
     pub(super) from: Option<Date>,

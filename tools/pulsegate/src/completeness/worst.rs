@@ -25,7 +25,7 @@ pub(super) struct Worst {
 pub(super) struct Found {
     rank: Rank,
     pub(super) device: DeviceId,
-    /// What is wrong, in words.
+    /// The error, in words.
     pub(super) reasons: Vec<String>,
 }
 
@@ -126,7 +126,7 @@ fn by_channel(rows: &[DayRow], reason: impl Fn(&DayRow) -> Option<String>) -> Ve
     reasons.into_iter().map(|(reason, channels)| format!("{} {reason}", channels.join(", "))).collect()
 }
 
-/// What was not read of a channel.
+/// Counts of a channel that are not in its readings.
 fn unread(row: &DayRow) -> Option<String> {
     match (row.ledger.is_read(), row.ledger.slots_expected) {
         (false, _) => Some(match row.last_contact {

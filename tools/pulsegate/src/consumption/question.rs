@@ -1,4 +1,4 @@
-//! What is asked: defaults depend on the channel and its assignments.
+//! The request: defaults depend on the channel and its assignments.
 
 use jiff::ToSpan as _;
 use pulsegate_model::assignment::{Assignment, PulseVolume, Zone};

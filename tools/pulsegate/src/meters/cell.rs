@@ -76,7 +76,7 @@ pub(super) fn time(text: &str, zone: &Zone) -> Result<At, String> {
         return text.parse().map_err(|_| wrong());
     };
     let date: Date = date.parse().map_err(|_| wrong())?;
-    // Where a change of clocks skips midnight, the day begins later.
+    // A day begins later if a change of clocks skips its midnight.
     let midnight = zone.time_zone().to_zoned(date.at(0, 0, 0, 0)).map_err(|_| wrong())?;
     At::from_unix(midnight.timestamp().as_second()).map_err(|_| wrong())
 }

@@ -27,7 +27,7 @@ pub(super) struct Row {
     pub(super) assignment: Assignment,
 }
 
-/// What tells an assignment from others: device, channel and beginning.
+/// The key of an assignment: device, channel and beginning.
 pub(super) type Key = (DeviceId, Channel, Option<At>);
 
 /// The rows of a file.

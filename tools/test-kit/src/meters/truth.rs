@@ -1,4 +1,4 @@
-//! What the meters have counted, for a comparison with what others make of their uplinks.
+//! The pulses that meters have counted, for a comparison with what others make of their uplinks.
 //!
 //! The water of a slot of five minutes flows evenly: of `n` pulses the `k`th comes after `k / n` of the slot. So the count is known
 //! to the millisecond. Between two sessions there are twelve slots.

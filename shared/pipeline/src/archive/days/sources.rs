@@ -58,7 +58,7 @@ enum Rows {
     Days(Box<DeviceStream<CarryColumns>>),
 }
 
-/// What the files have of a device.
+/// The contents of the files for a device.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) channels: BTreeMap<Channel, Readings>,

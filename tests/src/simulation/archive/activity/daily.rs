@@ -29,7 +29,7 @@ const SHORT: u64 = 6_000;
 /// The rules of a version before.
 const OLDER: &str = "0 tzdb 2020a";
 
-/// What has a part in days.
+/// The kinds of facts that have a part in days.
 #[derive(Debug)]
 pub struct Daily {
     /// The queue of partitions.

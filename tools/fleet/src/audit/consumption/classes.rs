@@ -1,4 +1,4 @@
-//! Which faults have happened in the meters that were compared: an audit of a fault that did not happen shows nothing.
+//! Faults that have happened in the meters that were compared: an audit of a fault that did not happen shows nothing.
 
 use pulsegate_model::consumption::Mark;
 use pulsegate_model::device::Network;

@@ -14,7 +14,7 @@ use super::MeterTruth;
 use super::computed::Computed;
 use super::oracle::{Expected, NEAR, Oracle};
 
-/// How far the reading that decides about a boundary may be from it in a measured hour, by the true clock: the nearest one, a
+/// The longest way from a boundary of a measured hour to the reading that decides about it, by the true clock: the nearest one, a
 /// tenth of an hour, and a clock that has drifted for as long as a fleet lives.
 const AWAY: i64 = NEAR + 360;
 
@@ -148,7 +148,7 @@ fn sums_of_counts(
     if told != expected {
         return Err(format!("{channel}: {told} thousandths, and it has sent {expected}"));
     }
-    // Where a count is lost that is not the first or the last one, nobody may take what is left for all.
+    // A lost count that is not the first or the last one: nobody may take the rest for all.
     let lost: BTreeSet<u32> = (0..meter.run.fleet.hours()).filter(|hour| !meter.hours.contains(hour)).collect();
     let is_between = |hour: &u32| meter.hours.first() < Some(hour) && Some(hour) < meter.hours.last();
     let hours = rows.iter().flat_map(|row| row.hours.iter().zip(&row.hour_qualities));

@@ -1,4 +1,4 @@
-//! What the product makes of the stored uplinks of a meter: rows of days, and steps.
+//! Results of the product for the stored uplinks of a meter: rows of days, and steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ impl Computed {
     /// Computes them; `None` if nothing is dated.
     ///
     /// # Errors
-    /// Why the items cannot be merged.
+    /// The reason why the items cannot be merged.
     pub(super) fn of(
         device: DeviceId,
         items: &[(UplinkPosition, PulseItem)],

@@ -24,11 +24,11 @@ pub(super) struct Oracle {
     pub(super) steps: Vec<TrueStep>,
     /// The volume of a pulse.
     pub(super) per_pulse: i128,
-    /// What has happened, for the account of faults.
+    /// Events, for the account of faults.
     pub(super) marks: Marks,
 }
 
-/// What is true of the way from one reading to the next.
+/// The truth about the way from one reading to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TrueStep {
     /// The volume is a lower bound.
@@ -36,7 +36,7 @@ pub(super) struct TrueStep {
     pub(super) marks: Marks,
 }
 
-/// What an interval must have.
+/// The value that an interval must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) value: Option<i64>,
@@ -64,7 +64,7 @@ impl Oracle {
     /// The volume of a channel. `swapped` are its pulses until the swap that its assignments have.
     ///
     /// # Errors
-    /// Why the truth does not decide it.
+    /// The reason why the truth does not decide it.
     pub(super) fn of(
         readings: &[TrueReading],
         assignments: &[Assignment],
@@ -113,7 +113,7 @@ impl Oracle {
             let [from, to] = [pair[0], pair[1]];
             let (pulses, mark) = match change.filter(|_| from.register != to.register) {
                 None => (to.pulses - from.pulses, (to.index < from.index).then_some(Mark::Rollover)),
-                // What was counted since the reset, at the least.
+                // The pulses since the reset, at the least.
                 Some(Change::Reset | Change::PowerLoss) => (to.index.cast_signed(), Some(Mark::Reset)),
                 // Nobody knows what either meter has counted.
                 Some(Change::Swap | Change::UntoldSwap) => (0, Some(Mark::Implausible)),
@@ -146,7 +146,7 @@ impl Oracle {
         self.knots.last().map_or(0, |(_, volume)| *volume)
     }
 
-    /// What an interval must have.
+    /// The value that an interval must have.
     pub(super) fn interval(&self, start: i64, end: i64) -> Expected {
         let (from, to) = (self.boundary(start), self.boundary(end));
         let (mut flags, mut is_broken) = (Marks::NONE, false);

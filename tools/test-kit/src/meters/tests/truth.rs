@@ -1,4 +1,4 @@
-//! What the meters have counted, against what they send.
+//! The pulses that meters have counted, against what they send.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What runs make, and when.
+//! Results of runs, and the times at which runs are due.
 
 use super::*;
 use crate::archive::points::POINTS;

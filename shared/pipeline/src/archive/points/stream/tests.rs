@@ -1,4 +1,4 @@
-//! What a reader of a points file device by device gets is what is in it.
+//! A reader of a points file device by device gets exactly its contents.
 
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::TimeSource;
