@@ -26,7 +26,7 @@ mod worst;
 /// The request of the command line.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Whose completeness.
+    /// The device, or the day of the fleet.
     pub of: Of,
     /// The format.
     pub format: DataFormat,
