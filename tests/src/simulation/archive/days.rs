@@ -63,7 +63,25 @@ fn expected(activity: &Activity, fleet: &Fleet) -> BTreeMap<String, Rows> {
     for (rows, _) in files.values_mut() {
         rows.sort_by_key(|row| row.device);
     }
+    files.retain(|key, _| days::place_named(&messages.bits, key).is_some_and(|place| has_begun(activity, place)));
     files
+}
+
+/// False for months before the sources of a partition. Only an assignment can have days there, and they have no volume.
+fn has_begun(activity: &Activity, place: Place) -> bool {
+    let bits = &activity.messages.bits;
+    let keys: Vec<String> = activity.objects.all().into_keys().collect();
+    let of = |key: &String| bits.place_under(POINTS, key).or_else(|| bits.place_under(REPORTS, key));
+    let sources: Vec<Place> = keys.iter().filter_map(of).collect();
+    let begin = |is_of: &dyn Fn(&Place) -> bool| {
+        let days = sources.iter().filter(|source| is_of(source)).filter_map(|source| match source.day {
+            Day::Date(day) => Some(date(day - DAYS_BEHIND).first_of_month()),
+            Day::Odd => None,
+        });
+        days.min()
+    };
+    let begin = begin(&|source| overlap(*source, place)).or_else(|| begin(&|_| true));
+    begin.is_none_or(|begin| place.day >= day(begin))
 }
 
 fn wrong_file(

@@ -165,10 +165,11 @@ fn last_month(now: At) -> Option<Month> {
     Some(Month::of(month::date((now.unix() + 14 * 3_600).div_euclid(86_400) - 1)?))
 }
 
-/// The month of the first local day that a file has a part in: in the west it is the day before.
+/// The month of the first local day that a file has a part in: volume is spread over 72 hours from an index that an
+/// assignment states, and in the west the day before begins there.
 fn first_month(place: Place) -> Option<Month> {
     let Day::Date(day) = place.day else { return None };
-    let month = Month::of(month::date(day - 1)?);
+    let month = Month::of(month::date(day - BEHIND)?);
     // There are no files before the first day of all.
     Some(if month.day() == Day::Odd { month.next() } else { month })
 }
