@@ -44,10 +44,8 @@ pub fn days(
         let readings = history.channels.get(channel).unwrap_or(&no_readings);
         let assignments = history.assignments.get(channel).copied().unwrap_or_default();
         let of_channel = ChannelHistory::new(channel, readings, assignments, &device_history);
-        let first = match history.carry.channels.contains_key(channel) {
-            true => Some(from),
-            false => of_channel.first_date(readings, assignments, dates),
-        };
+        let is_carried = history.carry.channels.contains_key(channel);
+        let first = if is_carried { Some(from) } else { of_channel.first_date(readings, assignments, dates) };
         let Some(first) = first else { continue };
         let mut date = first.max(from);
         while date < until(zone_of(date, assignments)) {
