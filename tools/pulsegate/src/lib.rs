@@ -140,7 +140,7 @@ pub enum Problem {
     /// Assignments cannot be read or written.
     #[error(transparent)]
     Assignments(#[from] AssignmentsError),
-    /// Nothing is known of the device.
+    /// The archive has nothing of the device.
     #[error(
         "{device} is not known: it has no uplinks from {from} to {to}, and no assignment. Check the ID, or give an earlier \
          --from"
@@ -212,7 +212,7 @@ pub enum Problem {
         /// The number of errors.
         errors: usize,
     },
-    /// Somebody else has added an assignment after the check.
+    /// Another process has added an assignment after the check.
     #[error("an assignment that is new since the check {0}: run the command again without --write")]
     Meanwhile(#[source] Overlap),
     /// A time that is neither of RFC 3339 nor a date.

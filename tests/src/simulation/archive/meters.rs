@@ -268,7 +268,7 @@ impl Simulated {
             new.time_zone = zone.parse().unwrap_or_else(|e| panic!("{zone}: {e}"));
         }
         assignments.insert(1, new);
-        // Somebody enters it on the same day or weeks later.
+        // It is entered on the same day or weeks later.
         let entered = time + [0, 1, 35][rng.usize(..3)] * DAY;
         let entered = self.assigned.last().map_or(at(entered), |(then, _)| (*then).max(at(entered)));
         self.assigned.push((entered, assignments));

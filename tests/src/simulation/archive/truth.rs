@@ -123,7 +123,7 @@ fn volume(meter: &Meter, channel: &Channel, logs: &BTreeMap<At, Count>, sums: &m
         old.insert(at, last);
         new.insert(at, first);
     } else {
-        // Nobody knows what was counted between the last of the one and the first of the other.
+        // Pulses between the last index of the one and the first of the other are unknown.
         sums.breaks += u32::from(!old.is_empty() && !new.is_empty());
     }
     add(&old, per_pulse(0), sums);

@@ -170,7 +170,7 @@ fn last_month(now: At) -> Option<Month> {
 fn first_month(place: Place) -> Option<Month> {
     let Day::Date(day) = place.day else { return None };
     let month = Month::of(month::date(day - BEHIND)?);
-    // There are no files before the first day of all.
+    // Files begin with the first day of all.
     Some(if month.day() == Day::Odd { month.next() } else { month })
 }
 

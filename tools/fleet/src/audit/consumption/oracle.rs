@@ -115,7 +115,7 @@ impl Oracle {
                 None => (to.pulses - from.pulses, (to.index < from.index).then_some(Mark::Rollover)),
                 // The pulses since the reset, at the least.
                 Some(Change::Reset | Change::PowerLoss) => (to.index.cast_signed(), Some(Mark::Reset)),
-                // Nobody knows what either meter has counted.
+                // The pulses of both meters in between are unknown.
                 Some(Change::Swap | Change::UntoldSwap) => (0, Some(Mark::Implausible)),
             };
             let is_broken = mark.is_some_and(|mark| mark != Mark::Rollover);
