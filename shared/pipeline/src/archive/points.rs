@@ -25,7 +25,7 @@
 //! - [`origin`](Origin): what a points file was made from. [`file`]: its columns and encoding.
 //! - `state`: what there is, and what differs from it. `build`: makes a points file. `source`: reads a file of uplinks device
 //!   by device, so that a run holds a row group of each source, never a file.
-//! - [`stream`]: reads a points file device by device, for the daily pass.
+//! - `stream`: the columns of a points file that the daily pass reads device by device.
 
 use std::collections::BTreeMap;
 
@@ -37,14 +37,13 @@ pub mod file;
 mod origin;
 mod source;
 pub(super) mod state;
-pub mod stream;
+pub(super) mod stream;
 #[cfg(test)]
 pub(super) mod tests;
 
 use build::{BuildError, Builder, Built};
 pub use origin::{Decoder, FORMAT, Origin, decoder};
 use state::State;
-pub use stream::PointsSource;
 
 use super::place::{Day, PartitionBits, Place};
 use super::reader::ArchiveError;

@@ -9,7 +9,7 @@
 //!
 //! # Layout
 //!
-//! - [`of`]: the reports of a device. [`file`]: their columns and encoding. [`ReportsSource`]: reads a file device by device.
+//! - [`of`]: the reports of a device. [`file`]: their columns and encoding.
 
 use std::collections::BTreeSet;
 
@@ -25,11 +25,8 @@ use super::decoded::Decoded;
 use super::place::Place;
 
 pub mod file;
-mod stream;
 #[cfg(test)]
 mod tests;
-
-pub use stream::ReportsSource;
 
 /// The prefix of files of reports.
 pub const REPORTS: &str = "reports/";

@@ -13,8 +13,9 @@ use super::origin::Origin;
 use super::{DAYS, key_of, place_named};
 use crate::archive::place::{PartitionBits, Place};
 use crate::archive::points::POINTS;
-use crate::archive::points::stream::PointsSource;
-use crate::archive::reports::{REPORTS, ReportsSource};
+use crate::archive::points::stream::PointColumns;
+use crate::archive::reports::REPORTS;
+use crate::archive::reports::file::ReadColumns;
 use crate::archive::store::{ETag, ObjectStore};
 use crate::archive::stream::{DeviceStream, SourceError};
 
@@ -53,8 +54,8 @@ struct Source {
 }
 
 enum Rows {
-    Points(Box<PointsSource>),
-    Reports(Box<ReportsSource>),
+    Points(Box<DeviceStream<PointColumns>>),
+    Reports(Box<DeviceStream<ReadColumns>>),
     Days(Box<DeviceStream<CarryColumns>>),
 }
 
@@ -125,17 +126,22 @@ impl Sources {
         for source in self.0.iter_mut().filter(|source| source.next == Some(device)) {
             source.is_behind = true;
             match &mut source.rows {
-                Rows::Points(points) => points.take(device, &mut known.channels),
-                Rows::Reports(reports) => known.reports.extend(reports.take(device)),
+                Rows::Points(points) => join(&mut known.channels, points.take(device).into_iter().flatten()),
+                Rows::Reports(reports) => known.reports.extend(reports.take(device).into_iter().flatten()),
                 Rows::Days(carries) => known.carry = carries.take(device).flatten().unwrap_or_default(),
             }
         }
-        for (channel, Readings { points, counted }) in &known.carry.channels {
-            let readings = known.channels.entry(channel.clone()).or_default();
-            readings.points.extend(points);
-            readings.counted.extend(counted);
-        }
+        join(&mut known.channels, known.carry.channels.clone());
         known
+    }
+}
+
+/// Adds readings to those of their channels.
+fn join(channels: &mut BTreeMap<Channel, Readings>, readings: impl IntoIterator<Item = (Channel, Readings)>) {
+    for (channel, Readings { points, counted }) in readings {
+        let of_channel = channels.entry(channel).or_default();
+        of_channel.points.extend(points);
+        of_channel.counted.extend(counted);
     }
 }
 
@@ -158,10 +164,11 @@ impl Rows {
         place: Place,
         deadline: Instant,
     ) -> Result<Option<Self>, SourceError> {
+        let key = kind.key_of(place);
         Ok(match kind {
-            Kind::Points => PointsSource::open(store, place, deadline).await?.map(Box::new).map(Self::Points),
-            Kind::Reports => ReportsSource::open(store, place, deadline).await?.map(Box::new).map(Self::Reports),
-            Kind::Days => DeviceStream::open(store, key_of(place), deadline).await?.map(Box::new).map(Self::Days),
+            Kind::Points => DeviceStream::open(store, key, deadline).await?.map(Box::new).map(Self::Points),
+            Kind::Reports => DeviceStream::open(store, key, deadline).await?.map(Box::new).map(Self::Reports),
+            Kind::Days => DeviceStream::open(store, key, deadline).await?.map(Box::new).map(Self::Days),
         })
     }
 

@@ -131,7 +131,7 @@ fn flags(names: &str) -> Result<BTreeSet<Mark>, FileError> {
 }
 
 /// Columns that are read.
-pub(super) struct ReadColumns {
+pub(in crate::archive) struct ReadColumns {
     device: Batches<ByteArrayType>,
     at: Batches<Int64Type>,
     number: Batches<Int64Type>,

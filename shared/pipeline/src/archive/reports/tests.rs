@@ -24,6 +24,7 @@ use crate::archive::points::tests::{
 use crate::archive::points::{Derive, POINTS, decoder};
 use crate::archive::row::{self, Row};
 use crate::archive::store::{Condition, Get, Got, ObjectStore, Page, Put, StoreError};
+use crate::archive::stream::DeviceStream;
 use crate::archive::tests::{block, soon};
 use crate::archive::tombstones;
 use crate::fakes::FakeObjects;
@@ -149,10 +150,10 @@ proptest! {
         let place = bits().place_named("day/2026-11-20/00.parquet").unwrap();
         store.set(&key_of(place), content);
         let streamed = block(async {
-            let mut source = ReportsSource::open(&store, place, soon()).await.unwrap().unwrap();
+            let mut source = DeviceStream::<file::ReadColumns>::open(&store, key_of(place), soon()).await.unwrap().unwrap();
             let mut streamed = Vec::new();
             while let Some(device) = source.next_device(&store, soon()).await.unwrap() {
-                streamed.push((device, source.take(device)));
+                streamed.push((device, source.take(device).unwrap()));
             }
             streamed
         });

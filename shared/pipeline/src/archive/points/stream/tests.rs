@@ -1,11 +1,16 @@
 //! A reader of a points file device by device gets exactly its contents.
 
+use std::collections::BTreeMap;
+
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::TimeSource;
 
 use super::*;
+use crate::archive::place::Place;
 use crate::archive::points::file::{PointRow, PointWriter, ROW_GROUP, entry};
+use crate::archive::points::key_of;
 use crate::archive::points::origin::Origin;
+use crate::archive::stream::{DeviceStream, SourceError};
 use crate::archive::tests::{block, soon};
 use crate::fakes::FakeObjects;
 
@@ -52,8 +57,10 @@ fn written(devices: usize, each: usize) -> FakeObjects {
     store
 }
 
+type PointsSource = DeviceStream<PointColumns>;
+
 async fn open(store: &FakeObjects) -> PointsSource {
-    PointsSource::open(store, place(), soon()).await.unwrap().unwrap()
+    PointsSource::open(store, key_of(place()), soon()).await.unwrap().unwrap()
 }
 
 #[test]
@@ -65,10 +72,8 @@ fn each_device_has_its_points_also_where_a_row_group_ends() {
         let mut source = open(&store).await;
         for number in 0..devices {
             assert_eq!(source.next_device(&store, soon()).await.unwrap(), Some(device(number)));
-            let mut readings = BTreeMap::new();
-            source.take(device(devices), &mut readings);
-            assert!(readings.is_empty(), "it is not the next");
-            source.take(device(number), &mut readings);
+            assert!(source.take(device(devices)).is_none(), "it is not the next");
+            let readings: BTreeMap<Channel, Readings> = source.take(device(number)).unwrap().into_iter().collect();
             let mut expected: BTreeMap<Channel, Readings> = BTreeMap::new();
             for PointRow { channel, kind, at, value, counter_bits, .. } in rows(number, EACH) {
                 let of = expected.entry(channel.parse().unwrap()).or_default();
@@ -93,7 +98,7 @@ fn a_file_that_changes_while_it_is_read_is_noticed() {
         store.set(&key_of(place()), other.all().remove(&key_of(place())).unwrap());
         let error = loop {
             match source.next_device(&store, soon()).await {
-                Ok(device) => source.take(device.unwrap(), &mut BTreeMap::new()),
+                Ok(device) => drop(source.take(device.unwrap())),
                 Err(error) => break error,
             }
         };
@@ -105,7 +110,7 @@ fn a_file_that_changes_while_it_is_read_is_noticed() {
 #[test]
 fn without_a_file_or_without_points_there_is_no_device() {
     block(async {
-        assert!(PointsSource::open(&FakeObjects::default(), place(), soon()).await.unwrap().is_none());
+        assert!(PointsSource::open(&FakeObjects::default(), key_of(place()), soon()).await.unwrap().is_none());
         let store = written(0, 1);
         assert_eq!(open(&store).await.next_device(&store, soon()).await.unwrap(), None);
     });
