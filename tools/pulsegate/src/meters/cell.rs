@@ -6,6 +6,7 @@ use csv::ByteRecord;
 use jiff::civil::Date;
 use pulsegate_model::assignment::Zone;
 use pulsegate_model::at::At;
+use pulsegate_model::consumption::calendar;
 
 use super::Fault;
 use super::rows::Columns;
@@ -75,10 +76,7 @@ pub(super) fn time(text: &str, zone: &Zone) -> Result<At, String> {
     let Some(date) = Some(text).filter(|text| text.len() == "2026-11-20".len()) else {
         return text.parse().map_err(|_| wrong());
     };
-    let date: Date = date.parse().map_err(|_| wrong())?;
-    // A day begins later if a change of clocks skips its midnight.
-    let midnight = zone.time_zone().to_zoned(date.at(0, 0, 0, 0)).map_err(|_| wrong())?;
-    At::from_unix(midnight.timestamp().as_second()).map_err(|_| wrong())
+    date.parse::<Date>().ok().and_then(|date| calendar::start_of(date, zone)).ok_or_else(wrong)
 }
 
 /// Parses a whole number.
