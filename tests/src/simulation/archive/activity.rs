@@ -1,7 +1,7 @@
 //! All activity at once: batches are put and delivered again, runs of `settle`, of `derive` and of days overlap, devices are
 //! read. Meanwhile the calendar goes on: a round of the storm lasts seconds, and days or weeks pass.
 //!
-//! `daily` has all that is about days.
+//! `daily` has all that is about days, `erasure` the erasure of a device.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -13,7 +13,6 @@ use fastrand::Rng;
 use pulsegate_model::at::At;
 use pulsegate_model::device::DeviceId;
 use pulsegate_model::uplink::Uplink;
-use pulsegate_pipeline::archive::erase::{Erase, EraseError, MAX_INVOCATION};
 use pulsegate_pipeline::archive::object;
 use pulsegate_pipeline::archive::place::NEW;
 use pulsegate_pipeline::archive::points::{Derive, decoder};
@@ -34,9 +33,11 @@ use crate::simulation::lambda::killed;
 use crate::simulation::world::World;
 
 mod daily;
+mod erasure;
 
 use daily::Daily;
 pub(super) use daily::rewritten;
+use erasure::Erasure;
 
 /// Maximum number of uplinks of a batch.
 const MAX_BATCH: usize = 4;
@@ -44,7 +45,6 @@ const MAX_BATCH: usize = 4;
 /// Maximum number of awaits before the raw stage is killed, and before a run of `settle` is.
 const AWAITS_OF_RAW: u32 = 6;
 const AWAITS_OF_SETTLE: u32 = 50;
-const AWAITS_OF_ERASE: u32 = 150;
 
 /// The same before a run of `derive` is, which makes a few requests for each file.
 const AWAITS_OF_DERIVE: u32 = 150;
@@ -88,16 +88,6 @@ pub struct Activity {
     /// The progress of the erasure.
     erasure: Cell<Erasure>,
     wrong: RefCell<Vec<String>>,
-}
-
-/// The progress of the erasure of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Erasure {
-    None,
-    /// The tombstone may be there.
-    Begun,
-    /// The tombstone is there.
-    Buried,
 }
 
 /// Counts of completed activities.
@@ -337,87 +327,6 @@ impl Activity {
             Err(ArchiveError::Store(_) | ArchiveError::Restless) => self.world.faults.happened(Fault::ReadFailed, 1),
             Err(error) => self.report(format!("a reader: {error}")),
         }
-    }
-
-    /// Erases the device in a process that may be killed, and whose requests may fail.
-    async fn erase(&self) {
-        match self.mortal(Fault::EraseKilled, AWAITS_OF_ERASE, self.bury_and_search()).await {
-            None | Some(Ok(())) => {}
-            Some(Err(EraseError::Store(_))) => self.world.faults.happened(Fault::EraseFailed, 1),
-            Some(Err(error)) => self.report(format!("erase: {error}")),
-        }
-    }
-
-    async fn bury_and_search(&self) -> Result<(), EraseError> {
-        if self.bug != Some(Bug::TombstoneLast) {
-            self.bury().await?;
-        }
-        self.search().await
-    }
-
-    async fn bury(&self) -> Result<(), EraseError> {
-        let Some(device) = self.erasing else { return Ok(()) };
-        if self.erasure.get() == Erasure::None {
-            self.erasure.set(Erasure::Begun);
-        }
-        tombstones::bury(&self.client(Role::Erase), device, At::EPOCH, Instant::now() + LONG).await?;
-        self.erasure.set(Erasure::Buried);
-        Ok(())
-    }
-
-    async fn search(&self) -> Result<(), EraseError> {
-        let Some(device) = self.erasing else { return Ok(()) };
-        if self.erasure.get() == Erasure::None {
-            self.erasure.set(Erasure::Begun);
-        }
-        let store = self.client(Role::Erase);
-        let erase = Erase { store: &store, device, write: true, timeout: LONG, stop: &|| false };
-        let sources = erase.objects().await? + erase.files().await?;
-        let derived = erase.points().await? + erase.reports().await? + erase.days().await?;
-        let assigned = erase.assignments().await?;
-        for step in [sources, derived, assigned, erase.older_versions().await?] {
-            if step.unreadable > 0 {
-                self.report("erase cannot read an object or a file".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// Erases the device as an operator does, while its messages are replayed: searches again when no invocation can
-    /// run any more that began before the tombstone.
-    async fn erase_at_last(self: &Rc<Self>) {
-        let is_erased = Cell::new(false);
-        let replay = async {
-            let all: Vec<&Uplink> = self.messages.uplinks.iter().collect();
-            while !is_erased.get() {
-                self.put(&all).await;
-                if self.derives && self.world.coin() {
-                    self.derive().await;
-                }
-                if self.daily.is_some() && self.world.coin() {
-                    self.plan().await;
-                    self.make_days().await;
-                }
-                sleep(self.world.span(2_000..=20_000)).await;
-            }
-            self.put(&all).await;
-        };
-        let erase = async {
-            let ended = async {
-                self.bury_and_search().await?;
-                sleep(MAX_INVOCATION).await;
-                self.search().await?;
-                if self.bug == Some(Bug::TombstoneLast) {
-                    sleep(self.world.span(1_000..=20_000)).await;
-                }
-                self.bury().await
-            };
-            if let Err(error) = ended.await {
-                self.report(format!("erase: {error}"));
-            }
-            is_erased.set(true);
-        };
-        tokio::join!(replay, erase);
     }
 
     /// Runs a process, which may be killed at any await.
